@@ -1,0 +1,3 @@
+"""A lightweight process supervisor for Linux."""
+
+__version__ = "0.1.0"

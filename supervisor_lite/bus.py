@@ -1,0 +1,65 @@
+"""Publish and subscribe: how a change of state reaches everyone who wants to know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One published change of state, with its cause.
+
+    `serial` grows by one per change and is never reused in a state directory.
+    """
+
+    serial: int
+    time: float
+    """Wall-clock seconds since the epoch; for display only."""
+    name: str
+    """`group:name` as operators type it."""
+    process: str
+    group: str
+    from_state: str
+    to_state: str
+    cause: str
+    """Why, in words."""
+    by: str = ""
+    """Who asked for it ("uid 1000 (deploy), pid 812: slctl stop web"); empty if nobody did."""
+    run: int | None = None
+    pid: int | None = None
+    exitcode: int | None = None
+    signal: str | None = None
+    expected: bool | None = None
+    """For EXITED: was the exit code one of `exitcodes`?"""
+    tries: int = 0
+    """For STARTING and BACKOFF: failed starts so far."""
+    last_words: str = ""
+    """For a failed start: the last lines of its output."""
+
+
+class Bus:
+    """Deliver each change to every subscriber, in the order of subscription."""
+
+    def __init__(self) -> None:
+        self._subscribers: dict[int, Callable[[Change], None]] = {}
+        self._next = 0
+
+    def subscribe(self, callback: Callable[[Change], None]) -> Callable[[], None]:
+        """Call `callback` with every change from now on; return the way to stop that.
+
+        A subscriber must not raise and must not block.
+        """
+        key = self._next
+        self._next += 1
+        self._subscribers[key] = callback
+
+        def unsubscribe() -> None:
+            self._subscribers.pop(key, None)
+
+        return unsubscribe
+
+    def publish(self, change: Change) -> None:
+        """Tell everyone; subscribers that join or leave meanwhile are handled."""
+        for callback in tuple(self._subscribers.values()):
+            callback(change)

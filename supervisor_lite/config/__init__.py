@@ -1,0 +1,1 @@
+"""TOML on disk to a Plan."""

@@ -1,0 +1,75 @@
+"""Every exception class we raise.
+
+Texts read: cannot <verb> "<thing>": <cause>. Exit codes of `slctl` are mapped in
+`ctl/main.py`, codes on the control socket in `control/server.py`, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class SupervisorLiteError(Exception):
+    """The base of all our exceptions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """One thing that is wrong with a configuration.
+
+    `line` is 1-based, 0 when unknown; `key` is the dotted path (`program.web.autorestart`),
+    empty when the file as a whole is meant.
+    """
+
+    file: str
+    line: int
+    key: str
+    text: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.key}: {self.text}" if self.key else f"{place}: {self.text}"
+
+
+class ConfigError(SupervisorLiteError):
+    """The configuration cannot be used; carries every complaint, not just the first."""
+
+    def __init__(self, complaints: list[Complaint]) -> None:
+        super().__init__("\n".join(map(str, complaints)))
+        self.complaints = complaints
+
+
+class SpawnError(SupervisorLiteError):
+    """A child could not be started; the text is the reason shown to the operator."""
+
+
+class NoSuchProcess(SupervisorLiteError):
+    """A name or pattern matches no process that we know."""
+
+
+class BadSignal(SupervisorLiteError):
+    """A signal name or number that this system does not have."""
+
+
+class NotPermitted(SupervisorLiteError):
+    """The caller may not do this."""
+
+
+class OperationFailed(SupervisorLiteError):
+    """What was asked for could not be done; the text says why."""
+
+
+class AlreadyRunning(SupervisorLiteError):
+    """Another daemon owns these directories."""
+
+
+class StartupError(SupervisorLiteError):
+    """The daemon cannot start: a directory, a limit or a privilege is missing."""
+
+
+class ProtocolError(SupervisorLiteError):
+    """A message on the control socket is not one of ours; `code` is JSON-RPC's."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code

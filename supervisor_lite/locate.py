@@ -1,0 +1,77 @@
+"""Find the configuration file and the control socket; shared by daemon and client.
+
+On the hot path of `slctl`: a TOML parser is loaded only if the file really sets a path.
+"""
+
+from __future__ import annotations
+
+import os
+
+NAME = "supervisor-lite"
+
+
+def default_runtime_dir() -> str:
+    """Return where sockets and FIFOs live unless configured: /run for root, else per user."""
+    if os.geteuid() == 0:
+        return f"/run/{NAME}"
+    return os.path.join(os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/{NAME}-{os.geteuid()}", NAME)
+
+
+def default_state_dir() -> str:
+    """Return where the journal lives unless configured."""
+    if os.geteuid() == 0:
+        return f"/var/lib/{NAME}"
+    home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return os.path.join(home, NAME)
+
+
+def default_log_dir() -> str:
+    """Return where logs live unless configured."""
+    if os.geteuid() == 0:
+        return f"/var/log/{NAME}"
+    return os.path.join(default_state_dir(), "log")
+
+
+def candidates() -> list[str]:
+    """Return the configuration files that are tried without -c, in order."""
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    return [
+        os.path.abspath("supervisor.toml"),
+        os.path.join(home, NAME, "supervisor.toml"),
+        f"/etc/{NAME}/supervisor.toml",
+    ]
+
+
+def find_config() -> str | None:
+    """Return the first configuration file that exists, or None."""
+    return next((path for path in candidates() if os.path.isfile(path)), None)
+
+
+def toml_files(directory: str) -> list[str]:
+    """Return the `*.toml` files of a directory in the order in which they are read."""
+    names = sorted(n for n in os.listdir(directory) if n.endswith(".toml") and n[0] != ".")
+    return [os.path.join(directory, name) for name in names]
+
+
+def find_socket(config: str | None) -> str:
+    """Return the control socket of the daemon that runs with `config` (a file, a directory, None).
+
+    Raises OSError or ValueError (tomli's) if the configuration cannot be read.
+    """
+    path = config or find_config()
+    files = [] if path is None else toml_files(path) if os.path.isdir(path) else [path]
+    for file in files:
+        with open(file, "rb") as stream:
+            data = stream.read()
+        if b"runtime_dir" in data or b"socket" in data:
+            import tomli
+
+            table = tomli.loads(data.decode()).get("daemon", {})
+            here = os.path.dirname(os.path.abspath(file))
+            expand = {"here": here, **{f"ENV_{k}": v for k, v in os.environ.items()}}
+            if isinstance(table.get("socket"), str):
+                return os.path.join(here, os.path.expanduser(table["socket"] % expand))
+            if isinstance(table.get("runtime_dir"), str):
+                runtime = os.path.join(here, os.path.expanduser(table["runtime_dir"] % expand))
+                return os.path.join(os.path.normpath(runtime), "supervisor.sock")
+    return os.path.join(default_runtime_dir(), "supervisor.sock")

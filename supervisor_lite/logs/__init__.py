@@ -1,0 +1,1 @@
+"""A child's output: pipe to file, rotate, read, follow."""

@@ -1,0 +1,82 @@
+"""The messages on the control socket, shared by daemon and clients.
+
+JSON-RPC 2.0 (https://www.jsonrpc.org/specification) over a Unix stream socket, one message per
+line, UTF-8. `params` is always an object. A reply's `error.code` below zero is JSON-RPC's own;
+above zero it is the exit code that `slctl` ends with. docs/protocol.md describes every method.
+
+A client that sends a message without an `id` gets no reply. A subscription (`tail`, `logs`,
+`maintail`, `events` with `follow`) answers with a subscription number, then sends notifications
+that carry it until the client hangs up.
+
+This module is on the hot path of `slctl`: it imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any, Final
+
+PROTOCOL_VERSION: Final = 1
+
+MAX_LINE: Final = 1 << 20
+"""Bytes in one request line, newline included. Longer ones are refused, the connection closed."""
+
+# JSON-RPC's own error codes.
+PARSE_ERROR: Final = -32700
+INVALID_REQUEST: Final = -32600
+METHOD_NOT_FOUND: Final = -32601
+INVALID_PARAMS: Final = -32602
+INTERNAL_ERROR: Final = -32603
+
+# Ours: the exit codes of slctl.
+DONE: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+NOT_UP: Final = 3
+NO_SUCH_PROCESS: Final = 4
+NOT_PERMITTED: Final = 5
+TIMED_OUT: Final = 7
+
+# Methods. The same names as the commands of slctl.
+METHODS: Final = (
+    "version", "status", "start", "stop", "restart", "signal", "pid", "clear", "send",
+    "tail", "maintail", "logs", "reread", "update", "add", "remove", "avail", "reload",
+    "events", "why", "runs", "explain", "shutdown", "upgrade",
+)  # fmt: skip
+
+# Notifications that the daemon sends to a subscriber.
+NOTE_OUTPUT: Final = "output"
+"""{"subscription", "fullname", "stream", "data"[, "encoding": "base64"]}"""
+NOTE_MISSED: Final = "missed"
+"""{"subscription", "fullname", "stream", "bytes"}: the reader was too slow, this much was skipped."""
+NOTE_CHANGE: Final = "change"
+"""{"subscription", "change": {…}}"""
+NOTE_END: Final = "end"
+"""{"subscription", "reason"}: nothing more will come."""
+
+
+def encode(message: dict[str, Any]) -> bytes:
+    """Return the line for one message, newline included."""
+    return json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+
+
+def request(number: int, method: str, params: dict[str, Any]) -> bytes:
+    """Return the line that asks for `method`."""
+    return encode({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
+
+
+def pack_data(data: bytes) -> dict[str, str]:
+    """Return the fields that carry raw output: text where it is UTF-8, base64 where it is not."""
+    try:
+        return {"data": data.decode()}
+    except UnicodeDecodeError:
+        return {"data": base64.b64encode(data).decode("ascii"), "encoding": "base64"}
+
+
+def unpack_data(fields: dict[str, Any]) -> bytes:
+    """Return the raw output that `pack_data` carried."""
+    data: str = fields["data"]
+    if fields.get("encoding") == "base64":
+        return base64.b64decode(data)
+    return data.encode()

@@ -1,0 +1,211 @@
+"""Programs, groups and the plan: frozen, resolved definitions with their defaults.
+
+`config/` makes these from TOML; everything else only reads them. Every expansion is done, every
+path absolute, every duration in seconds, every signal a canonical name ("TERM").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+class AutoRestart(Enum):
+    """What to do when a process ends by itself after it has been RUNNING."""
+
+    ALWAYS = "always"
+    NEVER = "never"
+    UNEXPECTED = "unexpected"
+    """Respawn unless the exit code is in `exitcodes`; death by a signal is never expected."""
+
+
+class Leftovers(Enum):
+    """What becomes of descendants that outlive the main process of their run."""
+
+    KILL = "kill"
+    KEEP = "keep"
+
+
+class Stdin(Enum):
+    """What a child reads from."""
+
+    NULL = "null"
+    PIPE = "pipe"
+
+
+class BackoffKind(Enum):
+    """How the pause grows from one failed start to the next."""
+
+    LINEAR = "linear"
+    """n seconds after the n-th failure: 1, 2, 3 … (Supervisor's rule)."""
+
+    EXPONENTIAL = "exponential"
+    """1, 2, 4, 8 … seconds."""
+
+    CONSTANT = "constant"
+    """The same number of seconds each time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """The pause between a failed start and the next try."""
+
+    kind: BackoffKind = BackoffKind.LINEAR
+    seconds: float = 1.0
+    """The step (linear), the first pause (exponential) or the pause itself (constant)."""
+    max: float | None = None
+    """No pause is longer than this many seconds."""
+    jitter: float = 0.0
+    """Up to this fraction of the pause is added, differently for every run (0 to 1)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestartLimit:
+    """How many automatic restarts are allowed in a sliding window."""
+
+    count: int
+    window: float
+    """Seconds."""
+    cooldown: float | None = None
+    """After the limit: None goes FATAL; otherwise pause this many seconds, then one more try."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """Where one stream of a child goes."""
+
+    path: str | None = None
+    """Absolute path of the log file; None keeps nothing."""
+    maxbytes: int = 50 * MIB
+    """Rotate when the file would grow beyond this; 0 never rotates."""
+    backups: int = 10
+    """How many rotated files are kept (`.1` is the newest); 0 keeps none."""
+    syslog: bool = False
+    """Also send each line to syslog."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """The resolved definition of one process."""
+
+    name: str
+    """The process name, unique in its group."""
+    group: str = ""
+    """The group's name; empty means: the same as `name`."""
+    program: str = ""
+    """The `[program.NAME]` it comes from; empty means: the same as `name`."""
+    command: tuple[str, ...]
+    """The argument vector; the first word is looked up in the child's PATH unless it has a slash."""
+    directory: str | None = None
+    user: str | None = None
+    """Login name or numeric uid as written; None stays who the daemon is."""
+    umask: int | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Added to the daemon's environment; `[daemon] environment` is merged in already."""
+    priority: int = 999
+    autostart: bool = True
+    autorestart: AutoRestart = AutoRestart.UNEXPECTED
+    exitcodes: tuple[int, ...] = (0,)
+    startsecs: float = 1.0
+    startretries: int = 3
+    stopsignal: str = "TERM"
+    stopwaitsecs: float = 10.0
+    stopasgroup: bool = False
+    killasgroup: bool = False
+    leftovers: Leftovers = Leftovers.KILL
+    stdin: Stdin = Stdin.NULL
+    redirect_stderr: bool = False
+    stdout: Output = Output()
+    stderr: Output = Output()
+    backoff: Backoff = Backoff()
+    restart_limit: RestartLimit | None = None
+    serverurl: str | None = None
+    """Overrides SUPERVISOR_SERVER_URL in the child."""
+
+    @property
+    def fullname(self) -> str:
+        """`group:name`, or just `name` when both are equal."""
+        if not self.group or self.group == self.name:
+            return self.name
+        return f"{self.group}:{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Processes that are named, started and stopped together."""
+
+    name: str
+    priority: int = 999
+    processes: tuple[Program, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything that the configuration says should exist."""
+
+    groups: Mapping[str, Group] = field(default_factory=dict)
+
+    def processes(self) -> Iterator[Program]:
+        """Yield every process, by group name, then in its group's order."""
+        for name in sorted(self.groups):
+            yield from self.groups[name].processes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessRule:
+    """One `[[access]]` table: who may do what to which programs."""
+
+    role: str
+    """"view", "operate" or "admin"."""
+    users: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ("*",)
+    """Shell patterns over `group:name`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonSettings:
+    """The `[daemon]` table, resolved."""
+
+    runtime_dir: str
+    state_dir: str
+    log_dir: str
+    socket: str
+    """Path of the control socket: `runtime_dir/supervisor.sock` unless set."""
+    socket_mode: int = 0o600
+    socket_owner: str | None = None
+    socket_group: str | None = None
+    pidfile: str = ""
+    """`runtime_dir/supervisor.pid` unless set."""
+    logfile: str | None = None
+    """The daemon's own log; None keeps none. `log_dir/supervisor-lite.log` unless set."""
+    logfile_maxbytes: int = 50 * MIB
+    logfile_backups: int = 10
+    log_level: str = "info"
+    log_format: str = "console"
+    silent: bool = False
+    """In the foreground, do not also write the log to stderr."""
+    umask: int = 0o022
+    directory: str | None = None
+    user: str | None = None
+    minfds: int = 1024
+    minprocs: int = 200
+    identifier: str = "supervisor"
+    environment: Mapping[str, str] = field(default_factory=dict)
+    access: tuple[AccessRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """What one reading of the configuration gives."""
+
+    settings: DaemonSettings
+    plan: Plan
+    files: tuple[str, ...] = ()
+    """Every file that was read, the main one first."""
+    warnings: tuple[str, ...] = ()
+    """What is legal but probably not meant, e.g. an include that matches nothing."""
