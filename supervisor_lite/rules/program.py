@@ -99,7 +99,7 @@ class Program:
     program: str = ""
     """The `[program.NAME]` it comes from; empty means: the same as `name`."""
     command: tuple[str, ...]
-    """The argument vector; the first word is looked up in the child's PATH unless it has a slash."""
+    """The argument vector; a first word without a slash is looked up in the child's PATH."""
     directory: str | None = None
     user: str | None = None
     """Login name or numeric uid as written; None stays who the daemon is."""

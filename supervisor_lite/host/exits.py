@@ -1,0 +1,197 @@
+"""The only reaper: pidfd -> exit.
+
+Every child and every adopted process has a pidfd in the event loop. A wake-up reaps everything
+that is dead, so that exits which came together are handled together. Strangers (orphans that a
+child subreaper inherits, prctl(2)) are reaped here too, woken by SIGCHLD.
+
+Nothing else in the daemon may wait: `Popen.wait`, `asyncio.subprocess` and `waitpid(-1)` would
+steal exit codes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import fcntl
+import os
+import select
+import signal
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from supervisor_lite.rules.events import Exit
+
+_PR_SET_CHILD_SUBREAPER = 36
+_PIDFD_GET_INFO = (3 << 30) | (64 << 16) | (0xFF << 8) | 11
+_PIDFD_INFO_EXIT = 8
+_INFO_FORMAT = "=QQ11Ii"
+_REAP_WAIT = 3.0
+"""Seconds that an adopted process may be dead but not reaped by whoever inherited it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """One reaped process of ours."""
+
+    pid: int
+    exit: Exit
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a run has used (getrusage(2)); unknown for adopted runs."""
+
+    maxrss: int
+    """Bytes."""
+    utime: float
+    stime: float
+
+
+def become_subreaper() -> bool:
+    """Let orphaned descendants become our children (prctl(2)); False if the kernel refuses."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    return int(libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)) == 0
+
+
+def exit_from_status(status: int) -> Exit:
+    """Return what a wait status says (wait(2))."""
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        return Exit(signal=signal_name(number), core=os.WCOREDUMP(status))
+    return Exit(code=os.WEXITSTATUS(status))
+
+
+def signal_name(number: int) -> str:
+    """Return "SIGKILL" for 9; real-time signals by their distance from SIGRTMIN."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIGRTMIN+{number - signal.SIGRTMIN}"
+
+
+def exit_of_stranger(pidfd: int) -> Exit | None:
+    """Return how a process that was not our child ended, once somebody has reaped it.
+
+    PIDFD_GET_INFO with PIDFD_INFO_EXIT, Linux >= 6.15. None if not reaped yet or not known.
+    """
+    data = bytearray(64)
+    struct.pack_into("=Q", data, 0, 1 | _PIDFD_INFO_EXIT)
+    try:
+        fcntl.ioctl(pidfd, _PIDFD_GET_INFO, data, True)
+    except OSError:
+        return None
+    values = struct.unpack(_INFO_FORMAT, data)
+    if not values[0] & _PIDFD_INFO_EXIT:
+        return None
+    return exit_from_status(values[-1])
+
+
+class Reaper:
+    """Watches processes; tells about those that ended, all of one wake-up in one call."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        ended: Callable[[list[Ended]], None],
+        stranger: Callable[[int], None],
+    ) -> None:
+        self._loop = loop
+        self._ended = ended
+        self._stranger = stranger
+        self._children: dict[int, int] = {}  # pid -> pidfd
+        self._adopted: dict[int, int] = {}
+        self._waiting: dict[int, tuple[select.epoll, asyncio.TimerHandle]] = {}
+
+    def start(self) -> None:
+        """Begin to reap strangers."""
+        self._loop.add_signal_handler(signal.SIGCHLD, self._sweep)
+        self._loop.call_soon(self._sweep)
+
+    def stop(self) -> None:
+        """Watch nothing any more; no process is touched."""
+        self._loop.remove_signal_handler(signal.SIGCHLD)
+        for pidfd in (*self._children.values(), *self._adopted.values()):
+            self._loop.remove_reader(pidfd)
+        for pid in tuple(self._waiting):
+            self._stop_waiting(pid)
+        self._children.clear()
+        self._adopted.clear()
+
+    def watch(self, pid: int, pidfd: int) -> None:
+        """Watch a child of ours. The pidfd stays the caller's, open until it is told the end."""
+        self._children[pid] = pidfd
+        self._loop.add_reader(pidfd, self._sweep)
+
+    def watch_adopted(self, pid: int, pidfd: int) -> None:
+        """Watch a process that may be somebody else's child."""
+        self._adopted[pid] = pidfd
+        self._loop.add_reader(pidfd, self._adopted_ended, pid)
+
+    def is_watched(self, pid: int) -> bool:
+        """Is this the main process of a run?"""
+        return pid in self._children or pid in self._adopted
+
+    def children(self) -> set[int]:
+        """Return the pids of the children that we watch."""
+        return set(self._children)
+
+    def _sweep(self) -> None:
+        """Reap everything that is dead, then tell about it."""
+        ended: list[Ended] = []
+        while True:
+            try:
+                info = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                break
+            if info is None:
+                break
+            pid = info.si_pid
+            # Not reaped yet, so the pid is still this child's: wait4 reaps exactly it, and
+            # unlike waitid it also tells what was used.
+            _, status, used = os.wait4(pid, 0)
+            pidfd = self._children.pop(pid, None)
+            if pidfd is None:
+                pidfd = self._adopted.pop(pid, None)  # inherited after an upgrade or by luck
+            if pidfd is None:
+                self._stranger(pid)
+                continue
+            self._loop.remove_reader(pidfd)
+            usage = Usage(used.ru_maxrss * 1024, used.ru_utime, used.ru_stime)
+            ended.append(Ended(pid, exit_from_status(status), usage))
+        if ended:
+            self._ended(ended)
+
+    def _adopted_ended(self, pid: int) -> None:
+        """It is dead; how it ended is known when its parent has reaped it."""
+        pidfd = self._adopted[pid]
+        self._loop.remove_reader(pidfd)
+        try:
+            os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            pass
+        else:  # our own child after all
+            self._children[pid] = self._adopted.pop(pid)
+            self._sweep()
+            return
+        # EPOLLHUP comes when it is reaped; asked for with no events, in an epoll of its own,
+        # because the loop would wake up for ever on the EPOLLIN that is there already.
+        poll = select.epoll()
+        poll.register(pidfd, 0)
+        timer = self._loop.call_later(_REAP_WAIT, self._adopted_reaped, pid)
+        self._waiting[pid] = poll, timer
+        self._loop.add_reader(poll.fileno(), self._adopted_reaped, pid)
+
+    def _adopted_reaped(self, pid: int) -> None:
+        self._stop_waiting(pid)
+        pidfd = self._adopted.pop(pid)
+        self._ended([Ended(pid, exit_of_stranger(pidfd) or Exit())])
+
+    def _stop_waiting(self, pid: int) -> None:
+        poll, timer = self._waiting.pop(pid)
+        timer.cancel()
+        with contextlib.suppress(ValueError):
+            self._loop.remove_reader(poll.fileno())
+        poll.close()

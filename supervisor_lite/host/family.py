@@ -1,0 +1,260 @@
+"""Every descendant of a run: find it, signal it, prove that none is left.
+
+The daemon is a child subreaper (prctl(2)): when the main process of a run has ended, what it left
+behind has become our child, whatever it did before (setsid, double fork, closed descriptors). So
+"is anything left" is the list of our own children, read once for all exits of a wake-up. Runs that
+an earlier daemon spawned are not our descendants; for those /proc is searched by session and by
+the run identity in the environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from supervisor_lite.host.exits import Reaper
+from supervisor_lite.host.identity import Stat, read_marker, read_stat
+
+_CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(slots=True)
+class Run:
+    """What is known of a run in order to recognise its family."""
+
+    number: int
+    marker: str
+    """The value of the run identity variable in its environment."""
+    leader: int
+    """Pid of the main process: also its session and process group."""
+    start: int
+    """Start time of the main process in clock ticks after boot."""
+    adopted: bool = False
+    alive: bool = True
+    """Has its main process not ended yet?"""
+
+
+@dataclass(slots=True)
+class _Ending:
+    """Leftovers of one run that are being ended."""
+
+    run: Run
+    signal: signal.Signals
+    gone: Callable[[str], None]
+    members: dict[int, int] = field(default_factory=dict)
+    """pid -> pidfd of those that are still alive."""
+    names: dict[int, str] = field(default_factory=dict)
+    """Everyone that was ever found, for the report."""
+
+
+class Families:
+    """Knows the runs, and which processes belong to which of them."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, reaper: Callable[[], Reaper]) -> None:
+        self._loop = loop
+        self._reaper = reaper
+        self._runs: dict[int, Run] = {}
+        self._markers: dict[str, Run] = {}
+        self._leaders: dict[int, Run] = {}
+        self._owner: dict[int, Run | None] = {}
+        self._endings: dict[int, _Ending] = {}
+        self._children_file = f"/proc/self/task/{os.getpid()}/children"
+
+    def add(self, run: Run) -> None:
+        """A run began, or was adopted."""
+        self._runs[run.number] = run
+        self._markers[run.marker] = run
+        self._leaders[run.leader] = run
+
+    def forget(self, number: int) -> None:
+        """The run is over and nothing of it matters any more."""
+        run = self._runs.pop(number, None)
+        if run is None:
+            return
+        self._markers.pop(run.marker, None)
+        if self._leaders.get(run.leader) is run:
+            del self._leaders[run.leader]
+        ending = self._endings.pop(number, None)
+        if ending is not None:
+            self._release(ending)
+
+    def stranger_ended(self, pid: int) -> None:
+        """Forget an orphan that was reaped."""
+        self._owner.pop(pid, None)
+
+    def survivors(self, numbers: Iterable[int]) -> dict[int, list[Stat]]:
+        """Return who is left of these runs, whose main processes have ended.
+
+        One look for all of them. Runs of which nobody is left are not in the answer.
+        """
+        runs = {number: self._runs[number] for number in numbers if number in self._runs}
+        for run in runs.values():
+            run.alive = False
+        found: dict[int, list[Stat]] = {}
+        for stat in self._orphans():
+            owner = self._owner_of(stat)
+            if owner is not None and owner.number in runs:
+                found.setdefault(owner.number, []).extend((stat, *self._descendants(stat.pid)))
+        adopted = {number: run for number, run in runs.items() if run.adopted}
+        if adopted:
+            for number, stats in self._search(adopted).items():
+                known = {stat.pid for stat in found.get(number, ())}
+                found.setdefault(number, []).extend(s for s in stats if s.pid not in known)
+        return {number: stats for number, stats in found.items() if stats}
+
+    def end(self, number: int, name: str, gone: Callable[[str], None]) -> None:
+        """Send a signal to everyone left of a run, and to whoever joins them.
+
+        `gone` is called once, from the loop, when nobody is left; its argument says in words who
+        had to be ended. Calling again changes the signal.
+        """
+        number_of_signal = signal.Signals[f"SIG{name}"]
+        ending = self._endings.get(number)
+        if ending is None:
+            ending = _Ending(self._runs[number], number_of_signal, gone)
+            self._endings[number] = ending
+        ending.signal = number_of_signal
+        ending.gone = gone
+        for pidfd in ending.members.values():
+            _send(pidfd, number_of_signal)
+        self._loop.call_soon(self._look_again, number)
+
+    def _look_again(self, number: int) -> None:
+        """Find who is left now; signal newcomers; report when there is nobody."""
+        ending = self._endings.get(number)
+        if ending is None:
+            return
+        present = self.survivors([number]).get(number, [])
+        for stat in present:
+            if stat.pid in ending.members:
+                continue
+            pidfd = _pin(stat)
+            if pidfd is None:
+                continue
+            ending.members[stat.pid] = pidfd
+            ending.names.setdefault(stat.pid, stat.name)
+            self._loop.add_reader(pidfd, self._member_ended, number, stat.pid)
+            _send(pidfd, ending.signal)
+        if ending.members:
+            return
+        del self._endings[number]
+        ending.gone(_report(ending))
+
+    def _member_ended(self, number: int, pid: int) -> None:
+        ending = self._endings[number]
+        pidfd = ending.members.pop(pid)
+        self._loop.remove_reader(pidfd)
+        os.close(pidfd)
+        if not ending.members:
+            # What it leaves behind itself is our child by now: look before saying "gone".
+            self._loop.call_soon(self._look_again, number)
+
+    def _release(self, ending: _Ending) -> None:
+        for pidfd in ending.members.values():
+            self._loop.remove_reader(pidfd)
+            os.close(pidfd)
+
+    def _orphans(self) -> list[Stat]:
+        """Return our live children that are not the main process of a run."""
+        reaper = self._reaper()
+        pids = [int(word) for word in _read(self._children_file).split()]
+        stats = (read_stat(pid) for pid in pids if not reaper.is_watched(pid))
+        return [stat for stat in stats if stat is not None and stat.state not in "ZX"]
+
+    def _owner_of(self, stat: Stat) -> Run | None:
+        """Return the run that an orphan belongs to; looked up once per orphan."""
+        if stat.pid in self._owner:
+            return self._owner[stat.pid]
+        marker = read_marker(stat.pid)
+        owner = self._markers.get(marker) if marker is not None else None
+        owner = owner or self._leaders.get(stat.session) or self._leaders.get(stat.pgrp)
+        if owner is None and marker is None:
+            owner = self._by_elimination(stat)
+        self._owner[stat.pid] = owner
+        return owner
+
+    def _by_elimination(self, stat: Stat) -> Run | None:
+        """An orphan without identity and session of a run: whose can it only be?"""
+        older = [run for run in self._runs.values() if run.start <= stat.start]
+        return older[0] if len(older) == 1 else None
+
+    def _descendants(self, pid: int) -> list[Stat]:
+        """Return the living processes below one, at any depth."""
+        found: list[Stat] = []
+        todo = [pid]
+        while todo:
+            parent = todo.pop()
+            try:
+                threads = os.listdir(f"/proc/{parent}/task")
+            except OSError:
+                continue
+            for thread in threads:
+                for word in _read(f"/proc/{parent}/task/{thread}/children").split():
+                    child = int(word)
+                    todo.append(child)
+                    stat = read_stat(child)
+                    if stat is not None and stat.state not in "ZX":
+                        found.append(stat)
+        return found
+
+    def _search(self, runs: dict[int, Run]) -> dict[int, list[Stat]]:
+        """Search all of /proc for members of runs whose orphans do not come to us."""
+        sessions = {run.leader: run for run in runs.values()}
+        markers = {run.marker: run for run in runs.values()}
+        oldest = min(run.start for run in runs.values())
+        found: dict[int, list[Stat]] = {}
+        me = os.getpid()
+        for name in os.listdir("/proc"):
+            if not name.isdigit() or int(name) == me:
+                continue
+            stat = read_stat(int(name))
+            if stat is None or stat.start < oldest or stat.state in "ZX":
+                continue
+            run = sessions.get(stat.session)
+            if run is None or stat.start < run.start:
+                run = markers.get(read_marker(stat.pid) or "")
+            if run is not None and not self._reaper().is_watched(stat.pid):
+                found.setdefault(run.number, []).append(stat)
+        return found
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.readall()
+    except OSError:
+        return b""
+
+
+def _pin(stat: Stat) -> int | None:
+    """Open a pidfd on exactly the process that `stat` was read of."""
+    try:
+        pidfd = os.pidfd_open(stat.pid)
+    except OSError:
+        return None
+    now = read_stat(stat.pid)
+    if now is None or now.start != stat.start or now.state in "ZX":
+        os.close(pidfd)
+        return None
+    return pidfd
+
+
+def _send(pidfd: int, number: signal.Signals) -> None:
+    try:
+        signal.pidfd_send_signal(pidfd, number)
+    except ProcessLookupError:
+        return
+    except PermissionError:
+        return  # it became somebody else's; the report will show that it is still there
+
+
+def _report(ending: _Ending) -> str:
+    if not ending.names:
+        return ""
+    names = ", ".join(f"{pid} {name}" for pid, name in sorted(ending.names.items()))
+    count = len(ending.names)
+    verb = "killed" if ending.signal is signal.SIGKILL else "ended"
+    return f"{count} leftover{'s' if count > 1 else ''} {verb}: {names}"

@@ -1,0 +1,59 @@
+"""The daemon's own limits: more descriptors for it, the original number for its children."""
+
+from __future__ import annotations
+
+import os
+import resource
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptors:
+    """Soft and hard RLIMIT_NOFILE of the daemon, and the soft one that children get."""
+
+    soft: int
+    hard: int
+    children: int
+
+
+def raise_descriptors(minimum: int) -> tuple[Descriptors, str]:
+    """Raise the soft limit of descriptors to the hard one; return the limits and a warning.
+
+    The warning is not empty if even the hard limit is below `minimum` and cannot be raised.
+    """
+    original, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    warning = ""
+    if hard < minimum:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (minimum, minimum))
+            hard = minimum
+        except (ValueError, OSError):
+            warning = f"cannot raise the limit of descriptors to minfds = {minimum}: it is {hard}"
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return Descriptors(hard, hard, original), warning
+
+
+def raise_processes(minimum: int) -> str:
+    """Raise the soft limit of processes to `minimum` if it is lower; return a warning or ""."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NPROC)
+    if soft == resource.RLIM_INFINITY or soft >= minimum:
+        return ""
+    ceiling = minimum if hard == resource.RLIM_INFINITY else min(minimum, hard)
+    try:
+        resource.setrlimit(resource.RLIMIT_NPROC, (ceiling, hard))
+    except (ValueError, OSError):
+        ceiling = soft
+    if ceiling < minimum:
+        return f"cannot raise the limit of processes to minprocs = {minimum}: it is {ceiling}"
+    return ""
+
+
+def close_on_exec_inherited() -> None:
+    """Mark every inherited descriptor above 2 close-on-exec: children get none of them."""
+    for name in os.listdir("/proc/self/fd"):
+        number = int(name)
+        if number > 2:
+            try:
+                os.set_inheritable(number, False)
+            except OSError:
+                continue  # the descriptor of the listing itself

@@ -1,0 +1,48 @@
+"""Who a child runs as."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+from dataclasses import dataclass
+
+from supervisor_lite.errors import SpawnError
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A resolved user: everything setuid needs."""
+
+    name: str
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    home: str
+    shell: str
+
+
+def lookup(user: str) -> User:
+    """Return the user with this login name or numeric uid, with its supplementary groups.
+
+    Raises SpawnError if there is none.
+    """
+    try:
+        entry = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
+    except KeyError:
+        raise SpawnError(f'cannot find the user "{user}"') from None
+    groups = tuple(os.getgrouplist(entry.pw_name, entry.pw_gid))
+    return User(entry.pw_name, entry.pw_uid, entry.pw_gid, groups, entry.pw_dir, entry.pw_shell)
+
+
+def name_of(uid: int) -> str:
+    """Return the login name of a uid, or the number if it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def group_id(group: str) -> int:
+    """Return the gid of a group name or number. Raises KeyError if there is none."""
+    return int(group) if group.isdigit() else grp.getgrnam(group).gr_gid

@@ -1,0 +1,129 @@
+"""What happens to a process, and what is done about it: the words of `lifecycle.step`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a run ended. Neither code nor signal: nobody could tell (an adopted run)."""
+
+    code: int | None = None
+    signal: str | None = None
+    core: bool = False
+
+    def __str__(self) -> str:
+        if self.signal is not None:
+            return f"killed by {self.signal}" + (" (core dumped)" if self.core else "")
+        return "ended with an unknown exit code" if self.code is None else f"exit {self.code}"
+
+
+# Events: what happened.
+
+
+@dataclass(frozen=True, slots=True)
+class StartAsked:
+    """Someone wants the process up; failures are forgotten."""
+
+    by: str
+    cause: str = "start asked"
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """Someone wants the process down."""
+
+    by: str
+    cause: str = "stop asked"
+
+
+@dataclass(frozen=True, slots=True)
+class RestartAsked:
+    """Stop while still wanted: nothing stays down if the asker goes away in between."""
+
+    by: str
+    cause: str = "restart asked"
+
+
+@dataclass(frozen=True, slots=True)
+class HurryAsked:
+    """Whoever is being stopped is to be killed now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    """The answer to Spawn: there is a process."""
+
+    run: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnFailed:
+    """The answer to Spawn: there is none, and why."""
+
+    run: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """The main process of a run ended. `leftovers`: descendants of it are to be ended too."""
+
+    run: int
+    exit: Exit
+    leftovers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LeftoversGone:
+    """No descendant of the run is left. `ended` names those that had to be ended."""
+
+    run: int
+    ended: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlinePassed:
+    """It may be time; if it is not, nothing happens."""
+
+
+Event: TypeAlias = (
+    StartAsked
+    | StopAsked
+    | RestartAsked
+    | HurryAsked
+    | Spawned
+    | SpawnFailed
+    | Exited
+    | LeftoversGone
+    | DeadlinePassed
+)
+
+
+# Actions: what to do about it.
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    """Start a run; answer with Spawned or SpawnFailed before anything else happens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Send a signal to the main process, or to its whole process group."""
+
+    signal: str
+    group: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SignalLeftovers:
+    """Send a signal to every remaining descendant of the run; LeftoversGone when none is left."""
+
+    signal: str
+
+
+Action: TypeAlias = Spawn | Signal | SignalLeftovers

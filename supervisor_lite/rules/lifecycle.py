@@ -1,0 +1,336 @@
+"""The state machine of one process: what happened, and what to do about it.
+
+Rule 1: everything that decides about a process is decided in this file.
+Rule 2: this file touches nothing: no clock, no signals, no files. `now` is an argument
+(monotonic seconds).
+Rule 3: a record has one deadline, replaced at each transition; waking up too early is harmless.
+
+Steps are small: a transition that must be published on its way to another one (EXITED before the
+respawn, the last BACKOFF before FATAL, RUNNING when `startsecs = 0`) sets a deadline that has
+passed already, and the caller feeds `DeadlinePassed` until no deadline is due.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TypeAlias, assert_never
+
+from supervisor_lite.rules import backoff
+from supervisor_lite.rules.events import (
+    Action,
+    DeadlinePassed,
+    Event,
+    Exit,
+    Exited,
+    HurryAsked,
+    LeftoversGone,
+    RestartAsked,
+    Signal,
+    SignalLeftovers,
+    Spawn,
+    Spawned,
+    SpawnFailed,
+    StartAsked,
+    StopAsked,
+)
+from supervisor_lite.rules.program import AutoRestart, Program
+from supervisor_lite.rules.states import State
+
+__all__ = [
+    "Action", "DeadlinePassed", "Event", "Exit", "Exited", "HurryAsked", "LeftoversGone", "Record",
+    "RestartAsked", "Signal", "SignalLeftovers", "Spawn", "SpawnFailed", "Spawned", "StartAsked",
+    "Step", "StopAsked", "is_expected", "step",
+]  # fmt: skip
+
+KILL_AGAIN = 1.0
+"""Seconds, at least, until SIGKILL is sent again to what did not die of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """Where a process is now."""
+
+    state: State = State.STOPPED
+    wanted: bool = False
+    """The wish: should this process be up?"""
+    pid: int | None = None
+    run: int | None = None
+    """The id of the last run; its process is alive while `pid` is set."""
+    spawned: float | None = None
+    """When the last run was spawned."""
+    failures: int = 0
+    """Failed starts in a row."""
+    deadline: float | None = None
+    """When to act next without anybody asking; in a quiet state: the next spawn."""
+    leftovers: bool = False
+    """Descendants of the last run are being ended; `deadline` is when to kill them."""
+    due: float | None = None
+    """The deadline to go back to when the leftovers are gone."""
+    asked: bool = False
+    """The next spawn was asked for, it is no automatic restart."""
+    cooling: bool = False
+    """`restart_limit` is used up: the deadline is the end of the pause, then comes one try."""
+    exit: Exit | None = None
+    """How the last run that ended did so."""
+    error: str = ""
+    """Why the last start failed before there was a process."""
+    restarts: tuple[float, ...] = ()
+    """When automatic restarts happened, as far back as `restart_limit` looks."""
+    restart_count: int = 0
+    """Automatic restarts since the last start that was asked for."""
+    cause: str = ""
+    """Why the state is what it is, in words."""
+    by: str = ""
+    """Who asked for it; empty if nobody did."""
+
+    @property
+    def ended(self) -> str:
+        """How the last try ended, in words."""
+        return self.error or (str(self.exit) if self.exit else "")
+
+
+Step: TypeAlias = tuple[Record, tuple[Action, ...]]
+
+
+def step(program: Program, record: Record, event: Event, now: float) -> Step:
+    """Return the next record and the actions to carry out, in order."""
+    match event:
+        case StartAsked():
+            return _on_start(record, event, now)
+        case StopAsked():
+            return _on_stop(program, record, event, now)
+        case RestartAsked():
+            return _on_restart(program, record, event, now)
+        case HurryAsked():
+            hurry = record.state is State.STOPPING or record.leftovers
+            return (replace(record, deadline=now) if hurry else record), ()
+        case Spawned(run, pid):
+            up_at = now + program.startsecs
+            return replace(record, pid=pid, run=run, spawned=now, deadline=up_at, error=""), ()
+        case SpawnFailed(run, error):
+            failed = replace(record, run=run, spawned=now, error=error)
+            return _on_failed_start(program, failed, now), ()
+        case Exited():
+            return _on_exit(program, record, event, now)
+        case LeftoversGone():
+            return _on_leftovers_gone(record, event, now)
+        case DeadlinePassed():
+            if record.deadline is None or now < record.deadline:
+                return record, ()
+            return _on_deadline(program, record, now)
+        case _:
+            assert_never(event)
+
+
+def _on_start(record: Record, event: StartAsked | RestartAsked, now: float) -> Step:
+    """Wish it up; the spawn itself comes with the deadline, which is usually now."""
+    wished = replace(record, wanted=True, by=event.by, cause=event.cause)
+    match record.state:
+        case State.STARTING | State.RUNNING:
+            return replace(record, wanted=True), ()
+        case State.STOPPING:
+            return wished, ()
+        case State.STOPPED | State.BACKOFF | State.EXITED | State.FATAL:
+            fresh = replace(
+                wished, asked=True, failures=0, restarts=(), restart_count=0, cooling=False
+            )
+            return _schedule(fresh, _soonest(record, now)), ()
+        case _:
+            assert_never(record.state)
+
+
+def _on_stop(program: Program, record: Record, event: StopAsked, now: float) -> Step:
+    unwished = replace(record, wanted=False, asked=False)
+    match record.state:
+        case State.STARTING | State.RUNNING:
+            return _end(program, unwished, event, now)
+        case State.STOPPING:
+            return replace(unwished, by=event.by, cause=event.cause), ()
+        case State.STOPPED | State.BACKOFF | State.EXITED | State.FATAL:
+            if record.leftovers:
+                state = State.STOPPING
+            elif record.deadline is not None:
+                state = State.STOPPED
+            else:
+                return unwished, ()
+            stopped = replace(unwished, state=state, by=event.by, cause=event.cause)
+            return _schedule(stopped, None), ()
+        case _:
+            assert_never(record.state)
+
+
+def _on_restart(program: Program, record: Record, event: RestartAsked, now: float) -> Step:
+    if record.state in (State.STARTING, State.RUNNING):
+        fresh = replace(
+            record, wanted=True, failures=0, restarts=(), restart_count=0, cooling=False
+        )
+        return _end(program, fresh, event, now)
+    return _on_start(record, event, now)
+
+
+def _end(program: Program, record: Record, event: StopAsked | RestartAsked, now: float) -> Step:
+    """Ask the main process to end; it is killed at the deadline."""
+    stopping = replace(
+        record,
+        state=State.STOPPING,
+        deadline=now + program.stopwaitsecs,
+        by=event.by,
+        cause=event.cause,
+    )
+    return stopping, (Signal(program.stopsignal, program.stopasgroup),)
+
+
+def _on_exit(program: Program, record: Record, event: Exited, now: float) -> Step:
+    if event.run != record.run or record.pid is None:
+        return record, ()  # an older run: its end changes nothing
+    lasted = now - record.spawned if record.spawned is not None else 0.0
+    ended = replace(record, pid=None, exit=event.exit, error="")
+    if record.state is State.STOPPING:
+        if not event.leftovers:
+            return _stopped(ended, now), ()
+        after = replace(ended, deadline=None)
+    elif record.state is State.STARTING and lasted < program.startsecs:
+        after = _on_failed_start(program, ended, now)
+    else:
+        after = _on_exit_while_up(program, ended, now)
+    if not event.leftovers:
+        return after, ()
+    held = replace(after, leftovers=True, due=after.deadline, deadline=now + program.stopwaitsecs)
+    return held, (SignalLeftovers(program.stopsignal),)
+
+
+def _on_exit_while_up(program: Program, record: Record, now: float) -> Record:
+    """EXITED; respawned at the deadline if the policy says so."""
+    expected = is_expected(program, record.exit)
+    match program.autorestart:
+        case AutoRestart.ALWAYS:
+            again = True
+        case AutoRestart.NEVER:
+            again = False
+        case AutoRestart.UNEXPECTED:
+            again = not expected
+        case _:
+            assert_never(program.autorestart)
+    words = f"{record.exit} ({'expected' if expected else 'not expected'})"
+    exited = replace(
+        record, state=State.EXITED, failures=0, wanted=again, deadline=None, cause=words, by=""
+    )
+    if not again:
+        return exited
+    return _pace(program, exited, _soonest(record, now), now)
+
+
+def _on_failed_start(program: Program, record: Record, now: float) -> Record:
+    """BACKOFF; at the deadline the next try, or FATAL when this was the last one."""
+    failures = record.failures + 1
+    failed = replace(record, state=State.BACKOFF, failures=failures, cause=record.ended, by="")
+    if backoff.too_many_failures(program, failures):
+        return replace(failed, deadline=now)
+    wait = backoff.pause(program.backoff, failures, record.run or 0)
+    return _pace(program, failed, max(now + wait, _soonest(record, now)), now)
+
+
+def _pace(program: Program, record: Record, deadline: float, now: float) -> Record:
+    """Set the deadline of the next automatic try, or what `restart_limit` says instead."""
+    limit = program.restart_limit
+    if limit is None or not backoff.budget_spent(limit, record.restarts, now):
+        return replace(record, deadline=deadline)
+    if limit.cooldown is None:
+        return replace(record, deadline=now)  # and then FATAL
+    return replace(record, deadline=now + limit.cooldown, cooling=True)
+
+
+def _on_leftovers_gone(record: Record, event: LeftoversGone, now: float) -> Step:
+    if event.run != record.run or not record.leftovers:
+        return record, ()
+    cause = f"{record.cause}; {event.ended}" if event.ended else record.cause
+    clean = replace(record, leftovers=False, deadline=record.due, due=None, cause=cause)
+    return (_stopped(clean, now) if record.state is State.STOPPING else clean), ()
+
+
+def _stopped(record: Record, now: float) -> Record:
+    """Nothing is left of it; if it is still wanted, this was a restart."""
+    again = _soonest(record, now) if record.wanted else None
+    return replace(record, state=State.STOPPED, deadline=again, asked=record.wanted)
+
+
+def _on_deadline(program: Program, record: Record, now: float) -> Step:
+    if record.leftovers:
+        again = now + max(program.stopwaitsecs, KILL_AGAIN)
+        return replace(record, deadline=again), (SignalLeftovers("KILL"),)
+    match record.state:
+        case State.STARTING:
+            cause = f"up for {program.startsecs:g} s"
+            return replace(
+                record, state=State.RUNNING, deadline=None, failures=0, cause=cause, by=""
+            ), ()
+        case State.STOPPING:
+            again = now + max(program.stopwaitsecs, KILL_AGAIN)
+            return replace(record, deadline=again), (Signal("KILL", program.killasgroup),)
+        case State.STOPPED | State.BACKOFF | State.EXITED | State.FATAL:
+            why = _reason_to_give_up(program, record, now)
+            if why:
+                return replace(record, state=State.FATAL, deadline=None, cause=why, by=""), ()
+            return _spawn(program, record, now), (Spawn(),)
+        case State.RUNNING:
+            return replace(record, deadline=None), ()
+        case _:
+            assert_never(record.state)
+
+
+def _reason_to_give_up(program: Program, record: Record, now: float) -> str:
+    """Return why there is no next automatic try, or an empty string."""
+    if record.asked:
+        return ""
+    if record.state is State.BACKOFF and backoff.too_many_failures(program, record.failures):
+        tries = f"{record.failures} tries" if record.failures > 1 else "1 try"
+        return f"gave up after {tries}: {record.ended}"
+    limit = program.restart_limit
+    if limit is None or limit.cooldown is not None:
+        return ""
+    if not backoff.budget_spent(limit, record.restarts, now):
+        return ""
+    return f"gave up after {limit.count} restarts in {limit.window:g} s: {record.ended}"
+
+
+def _spawn(program: Program, record: Record, now: float) -> Record:
+    """STARTING; an automatic restart is counted, one that was asked for is not."""
+    starting = replace(
+        record,
+        state=State.STARTING,
+        deadline=now + program.startsecs,
+        asked=False,
+        cooling=False,
+    )
+    if record.asked:
+        return starting
+    limit = program.restart_limit
+    restarts: tuple[float, ...] = ()
+    if limit is not None:
+        restarts = (*backoff.recent(limit, record.restarts, now), now)
+        if record.cooling:
+            restarts = (now,) * limit.count  # one try: the next end finds the budget spent
+    again = f"try {record.failures + 1} of {program.startretries + 1}"
+    cause = again if record.state is State.BACKOFF else f"restart after {record.ended}"
+    return replace(
+        starting, restarts=restarts, restart_count=record.restart_count + 1, cause=cause, by=""
+    )
+
+
+def _schedule(record: Record, deadline: float | None) -> Record:
+    """Set when the next spawn is due; while leftovers are being ended it waits for them."""
+    if record.leftovers:
+        return replace(record, due=deadline)
+    return replace(record, deadline=deadline)
+
+
+def _soonest(record: Record, now: float) -> float:
+    """Return the earliest time at which the next spawn is allowed."""
+    if record.spawned is None:
+        return now
+    return max(now, record.spawned + backoff.MIN_INTERVAL)
+
+
+def is_expected(program: Program, exit: Exit | None) -> bool:  # noqa: A002 the field's word
+    """Is this how the program says it ends? Death by a signal never is."""
+    return exit is not None and exit.code is not None and exit.code in program.exitcodes

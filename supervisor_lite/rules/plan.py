@@ -1,0 +1,57 @@
+"""What has to change to get from one plan to another: old plan × new plan -> difference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from supervisor_lite.rules.program import Group, Plan, Program
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The groups and processes that differ; everything else is not to be touched."""
+
+    groups_added: tuple[str, ...] = ()
+    groups_changed: tuple[str, ...] = ()
+    groups_removed: tuple[str, ...] = ()
+    added: tuple[Program, ...] = ()
+    changed: tuple[Program, ...] = ()
+    """The new definitions."""
+    removed: tuple[Program, ...] = ()
+    """The old definitions."""
+
+    def __bool__(self) -> bool:
+        return bool(self.groups_added or self.groups_changed or self.groups_removed)
+
+
+def difference(old: Plan, new: Plan) -> Difference:
+    """Return what must be done to make `new` true where `old` is."""
+    added = tuple(sorted(new.groups.keys() - old.groups.keys()))
+    removed = tuple(sorted(old.groups.keys() - new.groups.keys()))
+    changed = tuple(
+        name
+        for name in sorted(old.groups.keys() & new.groups.keys())
+        if old.groups[name] != new.groups[name]
+    )
+    before = {program.fullname: program for program in old.processes()}
+    after = {program.fullname: program for program in new.processes()}
+    return Difference(
+        groups_added=added,
+        groups_changed=changed,
+        groups_removed=removed,
+        added=tuple(p for name, p in after.items() if name not in before),
+        changed=tuple(p for name, p in after.items() if name in before and before[name] != p),
+        removed=tuple(p for name, p in before.items() if name not in after),
+    )
+
+
+def with_groups(plan: Plan, groups: Iterable[Group]) -> Plan:
+    """Return the plan with these groups added or replaced."""
+    return Plan(groups={**plan.groups, **{group.name: group for group in groups}})
+
+
+def without_groups(plan: Plan, names: Iterable[str]) -> Plan:
+    """Return the plan without these groups."""
+    gone = set(names)
+    return Plan(groups={name: group for name, group in plan.groups.items() if name not in gone})

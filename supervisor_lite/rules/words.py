@@ -1,0 +1,66 @@
+"""Why a process is not up, in words that an operator can use."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from supervisor_lite.rules import backoff
+from supervisor_lite.rules.lifecycle import Record
+from supervisor_lite.rules.program import Program
+from supervisor_lite.rules.states import State
+
+
+def duration(seconds: float) -> str:
+    """Return a number of seconds as people say it: `0.5 s`, `90 s`, `2 m 5 s`, `3 h 2 m`."""
+    if seconds < 100:
+        return f"{round(seconds, 1):g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 100:
+        return f"{minutes} m {rest} s" if rest else f"{minutes} m"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} m" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def reason(program: Program, record: Record) -> str:
+    """Return why the process is not up; empty when there is nothing to say."""
+    tries = program.startretries + 1
+    match record.state:
+        case State.RUNNING:
+            return ""
+        case State.STARTING:
+            return f"try {record.failures + 1} of {tries}" if record.failures else ""
+        case State.BACKOFF:
+            if record.leftovers:
+                return f"ending what is left of it: {record.ended}"
+            if record.cooling:
+                return _cooling(program, record)
+            if record.asked:
+                return f"starting: {record.ended}"
+            wait = backoff.pause(program.backoff, record.failures, record.run or 0)
+            number = record.failures + 1
+            return f"backoff {duration(wait)}, try {number} of {tries}: {record.ended}"
+        case State.EXITED:
+            if record.leftovers:
+                return f"{record.cause}; ending what is left of it"
+            return _cooling(program, record) if record.cooling else record.cause
+        case State.STOPPING:
+            if record.pid is None:
+                return "waiting for what is left of it to end"
+            return f"{program.stopsignal} sent, KILL after {duration(program.stopwaitsecs)}"
+        case State.STOPPED:
+            if record.run is None:
+                return "Not started"
+            return f"{record.cause} by {record.by}" if record.by else record.cause
+        case State.FATAL:
+            return record.cause
+        case _:
+            assert_never(record.state)
+
+
+def _cooling(program: Program, record: Record) -> str:
+    limit = program.restart_limit
+    pause = duration(limit.cooldown or 0.0) if limit else ""
+    return f"too many restarts, one more try after {pause}: {record.ended}"
