@@ -8,6 +8,7 @@ is committed before the fork.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sqlite3
@@ -86,40 +87,70 @@ class ProcessRow:
 class Journal:
     """The journal of one state directory. One daemon at a time has it open."""
 
-    def __init__(self, database: sqlite3.Connection, path: str) -> None:
+    def __init__(
+        self, database: sqlite3.Connection, path: str, complain: Callable[[str], None]
+    ) -> None:
         self._db = database
+        self._complain = complain
         self.path = path
         self.instance = self._get("instance")
         """Random name of this state directory: part of every run's identity."""
-        last = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'changes'")
-        row = last.fetchone()
-        self._serial: int = row[0] if row else 0
+        self._serial = self._last("changes")
+        self._run = self._last("runs")
         self._open = False
+        self._failing = False
 
     def _get(self, key: str) -> str:
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return str(row[0])
 
-    # Writing.
+    def _last(self, table: str) -> int:
+        query = "SELECT seq FROM sqlite_sequence WHERE name = ?"
+        row = self._db.execute(query, (table,)).fetchone()
+        return int(row[0]) if row else 0
 
-    def _write(self, sql: str, values: tuple[object, ...]) -> sqlite3.Cursor:
-        if not self._open:
-            self._db.execute("BEGIN IMMEDIATE")
-            self._open = True
-        return self._db.execute(sql, values)
+    # Writing. A disk that fails does not stop the daemon: it is said once, and tried again.
+
+    def _write(self, sql: str, values: tuple[object, ...]) -> None:
+        try:
+            if not self._open:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._open = True
+            self._db.execute(sql, values)
+        except sqlite3.Error as error:
+            self._failed(error)
 
     def commit(self) -> None:
         """Make everything written so far survive our death."""
-        if self._open:
-            self._open = False
+        if not self._open:
+            return
+        self._open = False
+        try:
             self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._failed(error)
+        else:
+            if self._failing:
+                self._failing = False
+                self._complain(f'the journal "{self.path}" can be written again')
+
+    def _failed(self, error: sqlite3.Error) -> None:
+        self._open = False
+        with contextlib.suppress(sqlite3.Error):
+            self._db.execute("ROLLBACK")
+        if not self._failing:
+            self._failing = True
+            self._complain(f'cannot write the journal "{self.path}": {error}')
 
     def intend(self, name: str) -> int:
         """Return a new run id for a spawn that is about to happen; committed on return."""
-        cursor = self._write("INSERT INTO runs (name, intended) VALUES (?, ?)", (name, time.time()))
+        self._run += 1
+        self._write(
+            "INSERT INTO runs (run, name, intended) VALUES (?, ?, ?)",
+            (self._run, name, time.time()),
+        )
         self.commit()
-        assert cursor.lastrowid is not None
-        return cursor.lastrowid
+        return self._run
 
     def spawned(self, run: int, pid: int, boot: str, start: int, inode: int) -> None:
         """The run has a process, and this is which."""
@@ -245,7 +276,7 @@ def open_journal(path: str, complain: Callable[[str], None]) -> Journal:
     StartupError if it was written by a newer version, or cannot be written.
     """
     try:
-        return _open(path)
+        return _open(path, complain)
     except sqlite3.OperationalError as error:
         raise StartupError(f'cannot open the journal "{path}": {error}') from error
     except (sqlite3.DatabaseError, ValueError, TypeError) as error:
@@ -255,10 +286,10 @@ def open_journal(path: str, complain: Callable[[str], None]) -> Journal:
             if os.path.exists(path + suffix):
                 os.replace(path + suffix, aside + suffix)
         complain(f'the journal "{path}" is unusable ({error}); it was set aside as "{aside}"')
-        return _open(path)
+        return _open(path, complain)
 
 
-def _open(path: str) -> Journal:
+def _open(path: str, complain: Callable[[str], None]) -> Journal:
     database = sqlite3.connect(path, isolation_level=None, cached_statements=64)
     try:
         database.execute("PRAGMA journal_mode = WAL")
@@ -278,7 +309,7 @@ def _open(path: str) -> Journal:
         check = database.execute("PRAGMA quick_check(1)").fetchone()[0]
         if check != "ok":
             raise sqlite3.DatabaseError(check)
-        return Journal(database, path)
+        return Journal(database, path, complain)
     except BaseException:
         database.close()
         raise

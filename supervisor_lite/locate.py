@@ -53,6 +53,17 @@ def toml_files(directory: str) -> list[str]:
     return [os.path.join(directory, name) for name in names]
 
 
+def _expand(value: str, here: str) -> str:
+    """Expand %(here)s and friends as config/expand.py does, without loading it."""
+    names = {f"ENV_{name}": text for name, text in os.environ.items()}
+    try:
+        return value % {**names, "here": here, "host_node_name": os.uname().nodename}
+    except KeyError as error:
+        raise ValueError(f"unknown expansion %({error.args[0]})s in {value}") from None
+    except TypeError as error:
+        raise ValueError(f"{error} in {value}") from None
+
+
 def find_socket(config: str | None) -> str:
     """Return the control socket of the daemon that runs with `config` (a file, a directory, None).
 
@@ -66,12 +77,11 @@ def find_socket(config: str | None) -> str:
         if b"runtime_dir" in data or b"socket" in data:
             import tomli
 
-            table = tomli.loads(data.decode()).get("daemon", {})
+            table = tomli.loads(data.decode("utf-8-sig")).get("daemon")
             here = os.path.dirname(os.path.abspath(file))
-            expand = {"here": here, **{f"ENV_{k}": v for k, v in os.environ.items()}}
-            if isinstance(table.get("socket"), str):
-                return os.path.join(here, os.path.expanduser(table["socket"] % expand))
-            if isinstance(table.get("runtime_dir"), str):
-                runtime = os.path.join(here, os.path.expanduser(table["runtime_dir"] % expand))
-                return os.path.join(os.path.normpath(runtime), "supervisor.sock")
+            for key, name in (("socket", ""), ("runtime_dir", "supervisor.sock")):
+                value = table.get(key) if isinstance(table, dict) else None
+                if isinstance(value, str) and value:
+                    path = os.path.join(here, os.path.expanduser(_expand(value, here)))
+                    return os.path.normpath(os.path.join(path, name))
     return os.path.join(default_runtime_dir(), "supervisor.sock")

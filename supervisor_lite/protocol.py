@@ -49,7 +49,7 @@ METHODS: Final = (
 NOTE_OUTPUT: Final = "output"
 """{"subscription", "fullname", "stream", "data"[, "encoding": "base64"]}"""
 NOTE_MISSED: Final = "missed"
-"""{"subscription", "fullname", "stream", "bytes"}: the reader was too slow, this much was skipped."""
+"""{"subscription", "fullname", "stream", "bytes"}: so much was skipped, the reader was too slow."""
 NOTE_CHANGE: Final = "change"
 """{"subscription", "change": {…}}"""
 NOTE_END: Final = "end"

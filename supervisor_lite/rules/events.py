@@ -75,6 +75,8 @@ class Exited:
     run: int
     exit: Exit
     leftovers: bool = False
+    kept: str = ""
+    """Descendants that are left alone because the program says so, in words."""
 
 
 @dataclass(frozen=True, slots=True)

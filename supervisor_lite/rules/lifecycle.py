@@ -68,6 +68,8 @@ class Record:
     """The deadline to go back to when the leftovers are gone."""
     asked: bool = False
     """The next spawn was asked for, it is no automatic restart."""
+    killed: bool = False
+    """SIGKILL was sent to the live run, because it did not end in time."""
     cooling: bool = False
     """`restart_limit` is used up: the deadline is the end of the pause, then comes one try."""
     exit: Exit | None = None
@@ -102,11 +104,16 @@ def step(program: Program, record: Record, event: Event, now: float) -> Step:
         case RestartAsked():
             return _on_restart(program, record, event, now)
         case HurryAsked():
-            hurry = record.state is State.STOPPING or record.leftovers
-            return (replace(record, deadline=now) if hurry else record), ()
+            if record.leftovers:
+                return replace(record, deadline=now), ()
+            if record.state is not State.STOPPING or record.killed:
+                return record, ()
+            cause = f"{record.cause}; KILL at once"
+            return replace(record, deadline=now, killed=True, cause=cause), ()
         case Spawned(run, pid):
             up_at = now + program.startsecs
-            return replace(record, pid=pid, run=run, spawned=now, deadline=up_at, error=""), ()
+            up = replace(record, pid=pid, run=run, spawned=now, deadline=up_at)
+            return replace(up, error="", killed=False), ()
         case SpawnFailed(run, error):
             failed = replace(record, run=run, spawned=now, error=error)
             return _on_failed_start(program, failed, now), ()
@@ -186,13 +193,13 @@ def _on_exit(program: Program, record: Record, event: Exited, now: float) -> Ste
     lasted = now - record.spawned if record.spawned is not None else 0.0
     ended = replace(record, pid=None, exit=event.exit, error="")
     if record.state is State.STOPPING:
-        if not event.leftovers:
-            return _stopped(ended, now), ()
-        after = replace(ended, deadline=None)
+        after = replace(ended, deadline=None) if event.leftovers else _stopped(ended, now)
     elif record.state is State.STARTING and lasted < program.startsecs:
         after = _on_failed_start(program, ended, now)
     else:
         after = _on_exit_while_up(program, ended, now)
+    if event.kept:
+        after = replace(after, cause=f"{after.cause}; {event.kept}")
     if not event.leftovers:
         return after, ()
     held = replace(after, leftovers=True, due=after.deadline, deadline=now + program.stopwaitsecs)
@@ -266,7 +273,11 @@ def _on_deadline(program: Program, record: Record, now: float) -> Step:
             ), ()
         case State.STOPPING:
             again = now + max(program.stopwaitsecs, KILL_AGAIN)
-            return replace(record, deadline=again), (Signal("KILL", program.killasgroup),)
+            killing = replace(record, deadline=again, killed=True)
+            if not record.killed:
+                cause = f"{record.cause}; KILL after {program.stopwaitsecs:g} s"
+                killing = replace(killing, cause=cause)
+            return killing, (Signal("KILL", program.killasgroup),)
         case State.STOPPED | State.BACKOFF | State.EXITED | State.FATAL:
             why = _reason_to_give_up(program, record, now)
             if why:

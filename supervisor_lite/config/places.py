@@ -1,0 +1,63 @@
+"""What the file system says about the paths in a configuration: nothing is changed here."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+
+def is_special(path: str) -> bool:
+    """Tell whether a log path is something that is never rotated: a device, a pipe, a descriptor.
+
+    What does not exist yet will be a regular file.
+    """
+    if path.startswith(("/dev/", "/proc/")):
+        return True
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def no_log(path: str, made_by_us: tuple[str, ...]) -> str:
+    """Return why no log can be written at `path`; empty if one can.
+
+    `made_by_us` are directories that the daemon makes at its start.
+    """
+    if os.path.isdir(path):
+        return f"cannot write {path}: it is a directory"
+    directory = os.path.dirname(path)
+    if directory in made_by_us and not os.path.exists(directory):
+        return ""
+    return no_directory(directory)
+
+
+def no_directory(path: str) -> str:
+    """Return why files cannot be made in `path`; empty if they can."""
+    if not os.path.exists(path):
+        return f"there is no directory {path}"
+    if not os.path.isdir(path):
+        return f"{path} is not a directory"
+    return "" if _may_write(path) else f"no permission to write in {path}"
+
+
+def not_makeable(path: str) -> str:
+    """Return why a directory that we make at start cannot be made or used; empty if it can."""
+    while not os.path.lexists(path):
+        path = os.path.dirname(path)
+    return no_directory(path)
+
+
+def _may_write(directory: str) -> bool:
+    return os.access(directory, os.W_OK | os.X_OK, effective_ids=True)
+
+
+def others_may_write(path: str) -> bool:
+    """Tell whether somebody else than root may change a file or directory."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False
+    by_group = bool(status.st_mode & stat.S_IWGRP) and status.st_gid != 0
+    return status.st_uid != 0 or by_group or bool(status.st_mode & stat.S_IWOTH)

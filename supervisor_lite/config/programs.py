@@ -1,0 +1,257 @@
+"""From [program.NAME] and [group.NAME] tables to the plan: every process, resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from sys import intern
+from typing import Any
+
+from supervisor_lite.config import kinds
+from supervisor_lite.config.expand import Names
+from supervisor_lite.config.outputs import Outputs
+from supervisor_lite.config.read import Entry, Reader, Values
+from supervisor_lite.config.schema import GROUP, PROGRAM, Key, field_default
+from supervisor_lite.config.source import Report
+from supervisor_lite.config.wording import dotted, suggest
+from supervisor_lite.rules.program import (
+    Backoff,
+    DaemonSettings,
+    Group,
+    Plan,
+    Program,
+    RestartLimit,
+)
+
+_PRIORITY = next(key for key in PROGRAM.keys if key.name == "priority")
+
+_OWN_FIELDS = [
+    key.name
+    for key in PROGRAM.keys
+    if key.of is Program and key.name not in ("backoff", "restart_limit")
+]
+"""Keys whose value is the field of the same name."""
+
+
+def resolve_plan(
+    programs: Mapping[str, Entry],
+    groups: Mapping[str, Entry],
+    settings: DaemonSettings,
+    reader: Reader,
+    report: Report,
+    names: Names,
+    *,
+    complete: bool,
+) -> Plan:
+    """Return the plan. Not `complete`: a file is missing, and perhaps programs with it."""
+    return _Planner(programs, groups, settings, reader, report, names).plan(complete)
+
+
+class _Planner:
+    """The work of `resolve_plan`."""
+
+    def __init__(
+        self,
+        programs: Mapping[str, Entry],
+        groups: Mapping[str, Entry],
+        settings: DaemonSettings,
+        reader: Reader,
+        report: Report,
+        names: Names,
+    ) -> None:
+        self._programs = programs
+        self._groups = groups
+        self._settings = settings
+        self._reader = reader
+        self._report = report
+        self._names = names
+        self._outputs = Outputs(settings, report)
+        self._environments: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
+
+    def plan(self, complete: bool) -> Plan:
+        for name, entry in (*self._programs.items(), *self._groups.items()):
+            self._reader.value(kinds.NAME, name.replace("%", "%%"), entry.spot, self._names)
+            if name == "all":
+                text = 'slctl takes "all" for every process, so this one cannot be named alone'
+                self._report.warn(entry.spot, text)
+        groups: dict[str, Group] = {}
+        grouped: set[str] = set()
+        for name, entry in self._groups.items():
+            groups[name] = self._group(name, entry, grouped, complete)
+        for name, entry in self._programs.items():
+            if name not in grouped and name not in groups:
+                processes = tuple(self._processes(name, entry, name))
+                priority = self._priority(name, entry)
+                groups[name] = Group(name=name, priority=priority, processes=processes)
+                self._check_names({name: processes})
+        self._outputs.check_rotated()
+        return Plan(groups=groups)
+
+    def _priority(self, name: str, entry: Entry) -> int:
+        """Return the priority of a program: that of the group of its own, also if it is empty."""
+        names = self._program_names(name, entry, name)
+        default = field_default(Program, "priority")
+        priority = self._reader.read(entry, [_PRIORITY], names).get("priority", default)
+        assert isinstance(priority, int)
+        return priority
+
+    def _group(self, name: str, entry: Entry, grouped: set[str], complete: bool) -> Group:
+        names = self._names.plus({"here": entry.spot.source.here, "group_name": name})
+        values = self._reader.read(entry, GROUP.keys, names)
+        members = values.pop("programs", ())
+        assert isinstance(members, tuple)
+        processes: dict[str, tuple[Program, ...]] = {}
+        for index, member in enumerate(members):
+            program = self._programs.get(member)
+            spot = entry.spot / "programs" / index
+            if member in processes:
+                self._report.complain(spot, f'lists "{member}" twice')
+            elif program is not None:
+                grouped.add(member)
+                processes[member] = tuple(self._processes(member, program, name))
+            elif complete:
+                text = f'there is no program "{member}"{suggest(member, self._programs)}'
+                self._report.complain(spot, text)
+        if name in self._programs and name not in members:
+            other = self._programs[name].spot
+            text = f"has the name of {dotted(other.path)} ({other}), which is not in this group"
+            self._report.complain(entry.spot, text)
+        if "programs" not in entry.raw:
+            self._report.warn(entry.spot, "has no programs")
+        self._check_names(processes)
+        fields: dict[str, Any] = values
+        everyone = tuple(process for some in processes.values() for process in some)
+        return Group(name=intern(name), processes=everyone, **fields)
+
+    def _check_names(self, processes: Mapping[str, tuple[Program, ...]]) -> None:
+        """Complain of two processes with one name in one group."""
+        seen: dict[str, Program] = {}
+        for process in (process for some in processes.values() for process in some):
+            first = seen.setdefault(process.name, process)
+            entry = self._programs[process.program]
+            if first is process or (first.program == process.program and not _numbered(entry)):
+                continue  # processes without a number were complained about already
+            text = f'the name "{process.name}" is taken in group "{process.group}" by a process of '
+            there = self._programs[first.program].at("process_name")
+            self._report.complain(
+                entry.at("process_name"), f"{text}{dotted(('program', first.program))} ({there})"
+            )
+
+    def _program_names(self, program: str, entry: Entry, group: str) -> Names:
+        here = entry.spot.source.here
+        return self._names.plus({"here": here, "program_name": program, "group_name": group})
+
+    def _processes(self, program: str, entry: Entry, group: str) -> Iterator[Program]:
+        """Yield the processes of one program in one group."""
+        names = self._program_names(program, entry, group)
+        fixed: list[Key] = []
+        varying: list[Key] = []
+        for key in PROGRAM.keys:
+            if key.name in entry.raw:
+                varies = key.each and _expands(entry.raw[key.name])
+                (varying if varies else fixed).append(key)
+        values = self._reader.read(entry, fixed, names)
+        numprocs, first = values.get("numprocs", 1), values.get("numprocs_start", 0)
+        assert isinstance(numprocs, int)
+        assert isinstance(first, int)
+        self._check(entry, values, numprocs)
+        for number in range(first, first + numprocs):
+            own: Values = {}
+            if varying:
+                each = names.plus({"process_num": number, "numprocs": numprocs})
+                own = self._varying(entry, varying, values, each)
+            yield self._process(program, group, entry, {**values, **own}, number)
+
+    def _varying(self, entry: Entry, keys: list[Key], fixed: Values, names: Names) -> Values:
+        """Return what differs from process to process; its environment comes first."""
+        own = self._reader.read(entry, [k for k in keys if k.name == "environment"], names)
+        variables = own.get("environment", fixed.get("environment"))
+        if variables is None and isinstance(raw := entry.raw.get("environment"), dict):
+            # It was complained about; do not also complain that its variables are missing.
+            variables = {key: str(value) for key, value in raw.items()}
+        assert variables is None or isinstance(variables, dict)
+        names = names.plus({}, variables)
+        rest = [key for key in keys if key.name != "environment"]
+        return {**own, **self._reader.read(entry, rest, names)}
+
+    def _check(self, entry: Entry, values: Values, numprocs: int) -> None:
+        """Complain of keys that contradict each other."""
+        if values.get("stopasgroup") and values.get("killasgroup") is False:
+            text = "cannot be false with stopasgroup = true: the group would be asked, not killed"
+            self._report.complain(entry.at("killasgroup"), text)
+        if numprocs > 1 and not _numbered(entry):
+            key = "process_name" if "process_name" in entry.raw else "numprocs"
+            text = 'process_name = "%(program_name)s_%(process_num)02d"'
+            text = f"{numprocs} processes need names of their own, for example {text}"
+            self._report.complain(entry.at(key), text)
+        if "restart_limit_action" in values and "restart_limit" not in entry.raw:
+            self._report.warn(
+                entry.at("restart_limit_action"), "has no effect without restart_limit"
+            )
+
+    def _process(
+        self, program: str, group: str, entry: Entry, values: Values, number: int
+    ) -> Program:
+        name = values.get("process_name", program)
+        if "process_name" not in values and "process_name" in entry.raw:
+            # Complained about; stay unique, so that nothing else is said because of it.
+            name = f"{program}:{number}"
+        assert isinstance(name, str)
+        # What is not set keeps the default of the dataclass, and shares it with all others.
+        fields: dict[str, Any] = {key: values[key] for key in _OWN_FIELDS if key in values}
+        fields.setdefault("command", ("?",))
+        fields["killasgroup"] = bool(values.get("killasgroup", values.get("stopasgroup", False)))
+        fields["environment"] = self._environment(values.get("environment"))
+        fields.update(_restarts(values))
+        serverurl = values.get("serverurl")
+        if serverurl is not None and str(serverurl).lower() != "auto":
+            fields["serverurl"] = serverurl
+        fullname = name if name == group else f"{group}:{name}"
+        for stream in ("stdout", "stderr"):
+            fields[stream] = self._outputs.resolve(stream, values, fullname, entry)
+        process = Program(name=intern(name), group=intern(group), program=intern(program), **fields)
+        self._outputs.claim(process, entry)
+        return process
+
+    def _environment(self, own: object) -> Mapping[str, str]:
+        """Return the merged environment of a process; equal ones are one object."""
+        common = self._settings.environment
+        if not own:
+            return common
+        assert isinstance(own, dict)
+        merged = {**common, **own}
+        return self._environments.setdefault(tuple(sorted(merged.items())), merged)
+
+
+def _expands(raw: object) -> bool:
+    """Tell whether a raw value holds a percent sign."""
+    if isinstance(raw, str):
+        return "%" in raw
+    if isinstance(raw, dict):
+        return any(map(_expands, raw.values()))
+    return isinstance(raw, list) and any(map(_expands, raw))
+
+
+def _numbered(entry: Entry) -> bool:
+    """Tell whether the processes of a program have names of their own."""
+    return "%(process_num)" in str(entry.raw.get("process_name", ""))
+
+
+def _restarts(values: Values) -> dict[str, Any]:
+    """Return the fields about restarts that several keys make up."""
+    fields: dict[str, Any] = {}
+    changes: dict[str, Any] = {
+        field: values[key]
+        for key, field in (("backoff_max", "max"), ("backoff_jitter", "jitter"))
+        if key in values
+    }
+    if changes or "backoff" in values:
+        backoff = values.get("backoff", Backoff())
+        assert isinstance(backoff, Backoff)
+        fields["backoff"] = replace(backoff, **changes)
+    limit = values.get("restart_limit")
+    if isinstance(limit, tuple):
+        action = values.get("restart_limit_action")
+        assert action is None or isinstance(action, float)
+        fields["restart_limit"] = RestartLimit(count=limit[0], window=limit[1], cooldown=action)
+    return fields

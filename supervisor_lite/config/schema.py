@@ -1,0 +1,268 @@
+# ruff: noqa: E501 - the tables below are tables: one key, one line
+"""The shapes a configuration may hold: one table of keys, from which everything else follows.
+
+The checks (`read.py`), the JSON Schema for editors and the reference in docs/configuration.md are
+made from TABLES. Defaults are those of the dataclasses in rules/program.py and stand only there.
+`python -m supervisor_lite.config.schema` prints the JSON Schema, with `--reference` the reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from enum import Enum
+
+from supervisor_lite.config import kinds
+from supervisor_lite.config.kinds import Json, Kind
+from supervisor_lite.rules.program import (
+    AccessRule,
+    Backoff,
+    DaemonSettings,
+    Group,
+    Output,
+    Program,
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Key:
+    """One key of a table."""
+
+    name: str
+    kind: Kind
+    doc: str
+    """One sentence for the reference and for editors."""
+    of: type | None = None
+    """The dataclass whose field of the same name (or `field`) holds the default."""
+    field: str = ""
+    default: object = None
+    """The default as written in TOML, where no dataclass has it; None: nothing."""
+    required: bool = False
+    each: bool = False
+    """Expanded for every process, so it may use %(process_num)d and the program's own ENV_X."""
+    aliases: tuple[str, ...] = ()
+    shown: str = ""
+    """The default in words, where it depends on other keys."""
+
+    def shown_default(self) -> object:
+        """Return the default as one would write it in TOML, None if there is none."""
+        if self.of is None:
+            return self.default
+        value = field_default(self.of, self.field or self.name)
+        return None if value is None else self.kind.show(value)
+
+
+class Shape(Enum):
+    """How often a table occurs."""
+
+    ONE = "[{}]"
+    NAMED = "[{}.NAME]"
+    LIST = "[[{}]]"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table of the file."""
+
+    name: str
+    shape: Shape
+    doc: str
+    keys: tuple[Key, ...]
+
+    def by_name(self) -> dict[str, Key]:
+        """Return the keys by every name that is accepted."""
+        return {name: key for key in self.keys for name in (key.name, *key.aliases)}
+
+
+def field_default(cls: type, name: str) -> object:
+    """Return the default of a dataclass field; None if it has none or an empty container."""
+    for field in fields(cls):
+        if field.name == name:
+            return None if field.default is MISSING else field.default
+    raise KeyError(name)
+
+
+D, P, O, B = DaemonSettings, Program, Output, Backoff  # noqa: E741
+
+DAEMON = Table(
+    "daemon",
+    Shape.ONE,
+    "The daemon itself. Everything is optional; it stands in the main file only.",
+    (
+        Key("runtime_dir", kinds.PATH, "Where the control socket, the pid file and the pipes of the programs live.", shown="/run/supervisor-lite; as a user $XDG_RUNTIME_DIR/supervisor-lite"),
+        Key("state_dir", kinds.PATH, "Where the journal lives, from which the next daemon knows what runs.", shown="/var/lib/supervisor-lite; as a user $XDG_STATE_HOME/supervisor-lite"),
+        Key("log_dir", kinds.PATH, 'Where logs live that are set to "auto"; created if missing.', aliases=("childlogdir",), shown="/var/log/supervisor-lite; as a user state_dir/log"),
+        Key("include", kinds.STRINGS, "Further files, as patterns relative to this file.", default=["conf.d/*.toml"]),
+        Key("log_level", kinds.LOG_LEVEL, "The least important messages that the daemon logs.", D, aliases=("loglevel",)),
+        Key("log_format", kinds.LOG_FORMAT, "How the daemon writes its own log.", D),
+        Key("logfile", kinds.DAEMON_LOG, 'The daemon\'s own log; "none" keeps none.', default="auto", shown="auto: log_dir/supervisor-lite.log"),
+        Key("logfile_maxbytes", kinds.SIZE, "Rotate the daemon's log when it would grow beyond this; 0 never.", D),
+        Key("logfile_backups", kinds.COUNT, "How many rotated files of the daemon's log are kept.", D),
+        Key("silent", kinds.BOOLEAN, "In the foreground, do not also write the log to stderr.", D),
+        Key("pidfile", kinds.PATH, "Where the daemon writes its pid.", shown="runtime_dir/supervisor.pid"),
+        Key("socket", kinds.PATH, "The control socket; at most 107 bytes long.", shown="runtime_dir/supervisor.sock"),
+        Key("socket_mode", kinds.OCTAL, "Permissions of the control socket.", D),
+        Key("socket_owner", kinds.USER, "Owner of the control socket.", D, shown="who the daemon is"),
+        Key("socket_group", kinds.USER_GROUP, "Group of the control socket.", D, shown="that of the daemon"),
+        Key("umask", kinds.OCTAL, "Permissions that are taken from new files, also those of programs.", D),
+        Key("directory", kinds.PATH, "The directory that the daemon changes to; must exist.", D, shown="where it was started"),
+        Key("user", kinds.USER, "Started by root, the daemon becomes this user.", D, shown="who started it"),
+        Key("minfds", kinds.COUNT, "File descriptors that the daemon must be able to open.", D),
+        Key("minprocs", kinds.COUNT, "Processes that the daemon's user must be able to have.", D),
+        Key("identifier", kinds.TEXT, "A name for this daemon, for those who run several.", D),
+        Key("environment", kinds.ENVIRONMENT, "Variables for every program; a program's own environment goes before.", default={}),
+        Key("nodaemon", kinds.BOOLEAN, "Accepted for Supervisor's sake and without effect: the daemon stays in the foreground unless it is started with --daemonize."),
+    ),
+)  # fmt: skip
+
+PROGRAM = Table(
+    "program",
+    Shape.NAMED,
+    "A program to keep running. NAME has no blanks, no “:” and no “/”.",
+    (
+        Key("command", kinds.COMMAND, "What to run, without a shell: a string is split like a shell does after its expansion, of a list each item is one argument. Without a slash it is looked up in PATH.", P, required=True, each=True),
+        Key("process_name", kinds.NAME, "The name of each process; must hold %(process_num) if there are several.", default="%(program_name)s", each=True),
+        Key("numprocs", kinds.NUMPROCS, "How many processes of this program to run; 0 is none.", default=1),
+        Key("numprocs_start", kinds.COUNT, "The first %(process_num)d.", default=0),
+        Key("priority", kinds.NUMBER, "Lower starts first and stops last.", P),
+        Key("autostart", kinds.BOOLEAN, "Start it with the daemon, or when it is added.", P),
+        Key("startsecs", kinds.DURATION, "Up for this long it is RUNNING; an exit before that is a failed start. 0: RUNNING at once.", P),
+        Key("startretries", kinds.COUNT, "How many further tries after a failed start, before it is FATAL.", P),
+        Key("autorestart", kinds.AUTORESTART, 'Start it again when it ends after it was RUNNING: always, never, or unless its exit code is one of exitcodes ("unexpected").', P),
+        Key("exitcodes", kinds.EXIT_CODES, "Exit codes that are expected; death by a signal never is.", P),
+        Key("stopsignal", kinds.SIGNAL, "The signal that asks it to stop.", P),
+        Key("stopwaitsecs", kinds.DURATION, "How long it may take to stop, before it is killed.", P),
+        Key("stopasgroup", kinds.BOOLEAN, "Send the stop signal to its whole process group.", P),
+        Key("killasgroup", kinds.BOOLEAN, "Kill its whole process group.", P, shown="as stopasgroup"),
+        Key("leftovers", kinds.LEFTOVERS, "What becomes of its descendants that outlive its main process.", P),
+        Key("user", kinds.USER, "Run it as this user; the daemon must be root.", P, shown="who the daemon is"),
+        Key("directory", kinds.PATH, "The directory it is started in.", P, each=True, shown="that of the daemon"),
+        Key("umask", kinds.OCTAL, "Permissions that are taken from the files it creates.", P, shown="that of the daemon"),
+        Key("environment", kinds.ENVIRONMENT, "Variables for it, besides those of the daemon and of [daemon] environment.", default={}, each=True),
+        Key("stdin", kinds.STDIN, 'What it reads from: nothing, or a pipe ("pipe") for slctl fg and send.', P),
+        Key("redirect_stderr", kinds.BOOLEAN, "Write its stderr to the log of its stdout.", P),
+        Key("stdout_logfile", kinds.OUTPUT, 'Where its stdout goes; "auto" is log_dir/NAME.stdout.log, NAME being the process, or GROUP.PROCESS if they differ.', default="auto", each=True),
+        Key("stdout_logfile_maxbytes", kinds.SIZE, "Rotate the file when it would grow beyond this; 0 never. Without effect for what is not a regular file, such as /dev/stdout.", O, "maxbytes", each=True),
+        Key("stdout_logfile_backups", kinds.COUNT, "How many rotated files are kept.", O, "backups", each=True),
+        Key("stdout_syslog", kinds.BOOLEAN, "Also send each line to syslog.", O, "syslog", each=True),
+        Key("stderr_logfile", kinds.OUTPUT, 'Where its stderr goes; "auto" is log_dir/NAME.stderr.log.', default="auto", each=True),
+        Key("stderr_logfile_maxbytes", kinds.SIZE, "As stdout_logfile_maxbytes.", O, "maxbytes", each=True),
+        Key("stderr_logfile_backups", kinds.COUNT, "As stdout_logfile_backups.", O, "backups", each=True),
+        Key("stderr_syslog", kinds.BOOLEAN, "As stdout_syslog.", O, "syslog", each=True),
+        Key("serverurl", kinds.TEXT, 'SUPERVISOR_SERVER_URL in its environment; "auto" is the URL of this daemon.', default="auto"),
+        Key("backoff", kinds.BACKOFF, "How the pause grows from one failed start to the next: 1, 2, 3 … s, 1, 2, 4, 8 … s, or always the same.", P),
+        Key("backoff_max", kinds.DURATION, "No such pause is longer than this.", B, "max"),
+        Key("backoff_jitter", kinds.FRACTION, "Up to this fraction of the pause is added at random, so that many do not start at once.", B, "jitter"),
+        Key("restart_limit", kinds.RESTART_LIMIT, "How many automatic restarts are allowed in which time.", P, shown="no limit"),
+        Key("restart_limit_action", kinds.LIMIT_ACTION, "What happens then: FATAL, or one more try after a pause.", default="fatal"),
+    ),
+)  # fmt: skip
+
+GROUP = Table(
+    "group",
+    Shape.NAMED,
+    "Programs that are named, started and stopped together. They lose the group of their own.",
+    (
+        Key("programs", kinds.NAMES, "The programs of this group.", default=[]),
+        Key("priority", kinds.NUMBER, "The priority of the group.", Group),
+    ),
+)  # fmt: skip
+
+ACCESS = Table(
+    "access",
+    Shape.LIST,
+    "Who may do what over the control socket, besides root and the daemon's own user.",
+    (
+        Key("role", kinds.ROLE, "view: see; operate: also start, stop, restart, signal; admin: everything.", AccessRule, required=True),
+        Key("users", kinds.USERS, "These users …", default=[]),
+        Key("groups", kinds.USER_GROUPS, "… and the members of these groups of users.", default=[]),
+        Key("programs", kinds.STRINGS, "Which processes: patterns over GROUP:PROCESS.", AccessRule),
+    ),
+)  # fmt: skip
+
+TABLES: Mapping[str, Table] = {table.name: table for table in (DAEMON, PROGRAM, GROUP, ACCESS)}
+
+ELSEWHERE: Mapping[str, str] = {
+    "supervisord": "that is [daemon] here",
+    "unix_http_server": "the control socket is set in [daemon]: socket, socket_mode, socket_owner",
+    "inet_http_server": "there is no HTTP in the daemon",
+    "supervisorctl": "slctl finds the daemon through this file",
+    "include": "that is the key include of [daemon] here",
+    "eventlistener": "event listeners are not supported",
+    "fcgi-program": "FastCGI programs are not supported",
+    "rpcinterface": "RPC interfaces are not supported",
+    "files": "that is the key include of [daemon] here",
+    "nocleanup": "logs are never removed at start, so leave it out",
+    "strip_ansi": "logs keep every byte, so leave it out",
+    "stdout_capture_maxbytes": "capture mode is not supported",
+    "stderr_capture_maxbytes": "capture mode is not supported",
+    "stdout_events_enabled": "events of output are not supported",
+    "stderr_events_enabled": "events of output are not supported",
+}
+"""Words of Supervisor's file that mean nothing here, with what to do about them."""
+
+
+def json_schema() -> Json:
+    """Return a JSON Schema (draft 2020-12) with which an editor checks a configuration file."""
+    properties: Json = {}
+    for table in TABLES.values():
+        reference: Json = {"$ref": f"#/$defs/{table.name}"}
+        about: Json = {"description": table.doc}
+        if table.shape is Shape.NAMED:
+            names = {"propertyNames": kinds.NAME.schema}
+            about |= {"type": "object", **names, "additionalProperties": reference}
+        elif table.shape is Shape.LIST:
+            about |= {"type": "array", "items": reference}
+        else:
+            about |= reference
+        properties[table.name] = about
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "supervisor-lite configuration",
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+        "$defs": {table.name: _table_schema(table) for table in TABLES.values()},
+    }
+
+
+def _table_schema(table: Table) -> Json:
+    properties: Json = {}
+    for key in table.keys:
+        schema = key.kind.schema
+        if key.kind.strings is not None:
+            # Numbers and booleans may come out of an expansion: numprocs = "%(ENV_WORKERS)s".
+            schema = {"anyOf": [schema, {"type": "string", "pattern": r"%\("}]}
+        properties[key.name] = _with_default({"description": key.doc, **schema}, key)
+        for alias in key.aliases:
+            about = {"description": f"The same as {key.name}.", "deprecated": True}
+            properties[alias] = {**about, **schema}
+    required = [key.name for key in table.keys if key.required]
+    return {
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+        **({"required": required} if required else {}),
+    }
+
+
+def _with_default(schema: Json, key: Key) -> Json:
+    default = None if key.shown and not key.default else key.shown_default()
+    return schema if default is None else {**schema, "default": default}
+
+
+def main(argv: list[str]) -> str:
+    """Return the JSON Schema, or with `--reference` the reference documentation."""
+    if argv == ["--reference"]:
+        from supervisor_lite.config.reference import reference
+
+        return reference(TABLES)
+    import json
+
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.write(main(sys.argv[1:]))

@@ -1,0 +1,110 @@
+"""The [daemon] and [[access]] tables, resolved."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from supervisor_lite import locate
+from supervisor_lite.config.expand import Names
+from supervisor_lite.config.places import is_special, no_log, not_makeable
+from supervisor_lite.config.read import Entry, Reader, Values
+from supervisor_lite.config.schema import ACCESS, DAEMON
+from supervisor_lite.config.source import Report
+from supervisor_lite.rules.program import AccessRule, DaemonSettings
+
+SOCKET_LIMIT = 107
+"""The longest path that a Unix socket can be bound to, in bytes."""
+
+
+def resolve_settings(
+    entry: Entry | None,
+    access: Sequence[Entry],
+    reader: Reader,
+    report: Report,
+    names: Names,
+) -> DaemonSettings:
+    """Return the settings of the daemon; `entry` is None without a [daemon] table."""
+    values: Values = {}
+    if entry is not None:
+        here = names.plus({"here": entry.spot.source.here})
+        values = reader.read(entry, DAEMON.keys, here)
+    paths = _paths(values)
+    if entry is not None:
+        _check_places(entry, values, paths, report)
+    _check_socket(entry, values, paths["socket"], report)
+    # What is not set keeps the default of the dataclass.
+    fields: dict[str, Any] = {
+        key.name: values[key.name]
+        for key in DAEMON.keys
+        if key.of is DaemonSettings and key.name in values
+    }
+    if "environment" in values:
+        fields["environment"] = values["environment"]
+    rules = tuple(rule for e in access if (rule := _access_rule(e, reader, report, names)))
+    return DaemonSettings(**paths, **fields, access=rules)
+
+
+def _paths(values: Values) -> dict[str, Any]:
+    """Return the paths that are made from each other."""
+    state_dir = str(values.get("state_dir") or locate.default_state_dir())
+    runtime_dir = str(values.get("runtime_dir") or locate.default_runtime_dir())
+    log_dir = values.get("log_dir")
+    if log_dir is None and "state_dir" in values and os.geteuid() != 0:
+        log_dir = os.path.join(state_dir, "log")
+    log_dir = str(log_dir or locate.default_log_dir())
+    logfile = values.get("logfile", "auto")
+    if logfile == "auto":
+        logfile = os.path.join(log_dir, "supervisor-lite.log")
+    return {
+        "runtime_dir": runtime_dir,
+        "state_dir": state_dir,
+        "log_dir": log_dir,
+        "socket": values.get("socket") or os.path.join(runtime_dir, "supervisor.sock"),
+        "pidfile": values.get("pidfile") or os.path.join(runtime_dir, "supervisor.pid"),
+        "logfile": None if logfile == "none" else logfile,
+    }
+
+
+def _check_places(entry: Entry, values: Values, paths: dict[str, Any], report: Report) -> None:
+    """Complain of paths in [daemon] that cannot work."""
+    made = (paths["runtime_dir"], paths["state_dir"], paths["log_dir"])
+    for key in ("runtime_dir", "state_dir", "log_dir"):
+        if key in values and (trouble := not_makeable(paths[key])):
+            report.complain(entry.at(key), trouble)
+    for key in ("socket", "pidfile", "logfile"):
+        path = paths[key]
+        if key not in values or path is None or is_special(path):
+            continue
+        if trouble := no_log(path, made):
+            report.complain(entry.at(key), trouble)
+    directory = values.get("directory")
+    if directory is not None and not os.path.isdir(str(directory)):
+        report.complain(entry.at("directory"), f"there is no directory {directory}")
+
+
+def _check_socket(entry: Entry | None, values: Values, path: str, report: Report) -> None:
+    """Complain of a socket that cannot be bound."""
+    length = len(os.fsencode(path))
+    if length <= SOCKET_LIMIT:
+        return
+    text = (
+        f"the path of the control socket is {length} bytes long, "
+        f"and the system allows {SOCKET_LIMIT}: {path}"
+    )
+    if entry is None:
+        report.fail(0, path, text)  # it is made of the environment's XDG_RUNTIME_DIR
+        return
+    key = next((key for key in ("socket", "runtime_dir") if key in values), "socket")
+    report.complain(entry.at(key), text)
+
+
+def _access_rule(entry: Entry, reader: Reader, report: Report, names: Names) -> AccessRule | None:
+    values = reader.read(entry, ACCESS.keys, names.plus({"here": entry.spot.source.here}))
+    if "users" not in entry.raw and "groups" not in entry.raw:
+        report.complain(entry.spot, "says nobody: set users, groups or both")
+    if "role" not in values:
+        return None
+    fields: dict[str, Any] = values
+    return AccessRule(**fields)

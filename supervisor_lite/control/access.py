@@ -1,0 +1,95 @@
+"""Who may do what: the peer's credentials, and the roles that the configuration grants."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import socket
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from supervisor_lite.host.users import name_of
+from supervisor_lite.rules.program import AccessRule
+
+ROLES = ("view", "operate", "admin")
+"""Each may do what those before it may."""
+
+ROLE_OF_METHOD = {
+    "version": "view", "status": "view", "pid": "view", "avail": "view", "tail": "view",
+    "logs": "view", "events": "view", "why": "view", "runs": "view", "explain": "view",
+    "start": "operate", "stop": "operate", "restart": "operate", "signal": "operate",
+    "clear": "operate", "send": "operate",
+    "maintail": "admin", "reread": "admin", "update": "admin", "add": "admin", "remove": "admin",
+    "reload": "admin", "shutdown": "admin", "upgrade": "admin",
+}  # fmt: skip
+
+_SO_PEERGROUPS = 59
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The process at the other end of a connection, when it connected (unix(7), SO_PEERCRED)."""
+
+    uid: int
+    gid: int
+    pid: int
+    groups: tuple[int, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """Name the caller for the record of who did what."""
+        return f"uid {self.uid} ({name_of(self.uid)}), pid {self.pid}"
+
+
+def caller_of(sock: socket.socket) -> Caller:
+    """Return who is at the other end of a Unix socket."""
+    data = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("iII"))
+    pid, uid, gid = struct.unpack("iII", data)
+    try:
+        raw = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 4096)
+    except OSError:
+        raw = b""  # more groups than fit, or a kernel before 4.13: the primary one counts
+    return Caller(uid, gid, pid, struct.unpack(f"{len(raw) // 4}I", raw))
+
+
+def grants(caller: Caller, rules: Sequence[AccessRule]) -> list[tuple[str, Sequence[str]]]:
+    """Return the (role, program patterns) that the caller has; root and our own user have all."""
+    if caller.uid in (0, os.geteuid()):
+        return [("admin", ("*",))]
+    return [(rule.role, rule.programs) for rule in rules if _concerns(rule, caller)]
+
+
+def may(granted: Sequence[tuple[str, Sequence[str]]], method: str, name: str | None) -> bool:
+    """May these grants call the method, for the process `name` or for the daemon (None)?"""
+    needed = ROLES.index(ROLE_OF_METHOD.get(method, "admin"))
+    for role, patterns in granted:
+        if ROLES.index(role) < needed:
+            continue
+        if name is None and (needed < ROLES.index("admin") or "*" in patterns):
+            return True
+        if name is not None and any(fnmatchcase(name, pattern) for pattern in patterns):
+            return True
+    return False
+
+
+def _concerns(rule: AccessRule, caller: Caller) -> bool:
+    return any(_uid(user) == caller.uid for user in rule.users) or any(
+        _gid(group) in (caller.gid, *caller.groups) for group in rule.groups
+    )
+
+
+def _uid(user: str) -> int | None:
+    try:
+        return int(user) if user.isdigit() else pwd.getpwnam(user).pw_uid
+    except KeyError:
+        return None
+
+
+def _gid(group: str) -> int | None:
+    try:
+        return int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
+    except KeyError:
+        return None

@@ -1,0 +1,296 @@
+"""What each method does: parameters in, result out. The names are those of slctl."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal as signals
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from supervisor_lite import __version__
+from supervisor_lite.control.names import in_order, resolve
+from supervisor_lite.control.output import OutputVerbs
+from supervisor_lite.control.server import Raw, Request, Result
+from supervisor_lite.errors import BadSignal, NoSuchProcess, OperationFailed
+from supervisor_lite.operations import Operations, failed, result_of
+from supervisor_lite.process import Process
+from supervisor_lite.protocol import PROTOCOL_VERSION
+from supervisor_lite.rollout import Rollout
+from supervisor_lite.supervisor import Supervisor, signal_number
+
+_SEND_LIMIT = 1 << 16
+
+Asked = Callable[..., Awaitable[Sequence[Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """What the verbs may ask of the daemon itself; made by daemon.py."""
+
+    identifier: str
+    reload: Callable[[str], Awaitable[None]]
+    """Stop everything, read the configuration, start from it. Raises ConfigError."""
+    shutdown: Callable[[str, bool], Awaitable[None]]
+    """(who, leave running): returns when everything is as asked; the daemon exits after that."""
+
+
+class ProcessVerbs:
+    """The methods about processes, the configuration and the daemon."""
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        operations: Operations,
+        rollout: Rollout,
+        output: OutputVerbs,
+        daemon: Daemon,
+    ) -> None:
+        self._supervisor = supervisor
+        self._operations = operations
+        self._rollout = rollout
+        self._daemon = daemon
+        self._table: dict[str, Callable[[Request], Result | Awaitable[Result]]] = {
+            "version": self.version,
+            "status": self.status,
+            "start": self.start,
+            "stop": self.stop,
+            "restart": self.restart,
+            "signal": self.signal,
+            "pid": self.pid,
+            "clear": self.clear,
+            "send": self.send,
+            "reread": self.reread,
+            "update": self.update,
+            "add": self.add,
+            "remove": self.remove,
+            "avail": self.avail,
+            "reload": self.reload,
+            "shutdown": self.shutdown,
+            **output.table(),
+        }
+
+    def handler(self, method: str) -> Callable[[Request], Result | Awaitable[Result]] | None:
+        """Return the function that answers a method."""
+        return self._table.get(method)
+
+    def _chosen(self, request: Request, names: list[str]) -> list[Process]:
+        """Return the processes meant, if the caller may do this to all of them."""
+        processes = resolve(names, self._supervisor.processes)
+        for process in processes:
+            request.require(process.name)
+        return processes
+
+    def _visible(self, request: Request, names: list[str]) -> list[Process]:
+        """Return the processes meant; without names, those that the caller may see."""
+        if names:
+            return self._chosen(request, names)
+        everything = in_order(self._supervisor.processes.values())
+        return [p for p in everything if request.connection.sees(request.method, p.name)]
+
+    # Reading.
+
+    def version(self, request: Request) -> Result:
+        """Answer who the daemon is."""
+        request.params.done()
+        return {
+            "version": __version__,
+            "protocol": PROTOCOL_VERSION,
+            "pid": os.getpid(),
+            "identifier": self._daemon.identifier,
+            "state": "stopping" if self._supervisor.stopping else "running",
+        }
+
+    def status(self, request: Request) -> Result:
+        """Answer where processes are; what did not change is not written again."""
+        names = request.params.names(required=False)
+        request.params.done()
+        views = b",".join(process.view() for process in self._visible(request, names))
+        return Raw(b'{"now":%.3f,"processes":[%s]}' % (time.monotonic(), views))
+
+    def pid(self, request: Request) -> Result:
+        """Answer the daemon's pid, or those of processes."""
+        names = request.params.names(required=False)
+        request.params.done()
+        if not names:
+            return {"pid": os.getpid()}
+        processes = self._chosen(request, names)
+        return {"pids": [{**_name(p), "pid": p.record.pid} for p in processes]}
+
+    def avail(self, request: Request) -> Result:
+        """Answer what the configuration defines, in force or not."""
+        request.params.done()
+        plan, active = self._rollout.available, self._rollout.active
+        rows = [
+            {
+                "name": program.name,
+                "group": group.name,
+                "fullname": program.fullname,
+                "in_use": group.name in active.groups,
+                "autostart": program.autostart,
+                "group_priority": group.priority,
+                "priority": program.priority,
+            }
+            for _, group in sorted(plan.groups.items())
+            for program in group.processes
+            if request.connection.sees(request.method, program.fullname)
+        ]
+        return {"processes": rows}
+
+    # Operating.
+
+    async def start(self, request: Request) -> Result:
+        """Start processes and answer when they are RUNNING, or have failed."""
+        return await self._operate(request, self._operations.start)
+
+    async def stop(self, request: Request) -> Result:
+        """Stop processes and answer when nothing of them is left."""
+        return await self._operate(request, self._operations.stop)
+
+    async def restart(self, request: Request) -> Result:
+        """Restart processes and answer when new runs are RUNNING, or have failed."""
+        return await self._operate(request, self._operations.restart)
+
+    async def _operate(self, request: Request, asked: Asked) -> Result:
+        params = request.params
+        names = params.names(required=True)
+        wait, timeout = params.flag("wait", True), params.seconds("timeout")
+        params.done()
+        processes = self._chosen(request, names)
+        by = request.by(*names)
+        # The operation is the daemon's: it goes on if the client hangs up.
+        job = asyncio.ensure_future(asked(processes, by, wait=wait, timeout=timeout))
+        results = await asyncio.shield(job)
+        return {"results": [result.to_json() for result in results]}
+
+    def signal(self, request: Request) -> Result:
+        """Send a signal to the main processes."""
+        name = request.params.text("signal")
+        names = request.params.names(required=True)
+        request.params.done()
+        number = parse_signal(name)
+        results = []
+        for process in self._chosen(request, names):
+            try:
+                self._supervisor.signal(process, number)
+                results.append(result_of(process, True, "signalled"))
+            except OperationFailed as error:
+                results.append(failed(process, error))
+        return {"results": [result.to_json() for result in results]}
+
+    def clear(self, request: Request) -> Result:
+        """Empty the logs of processes, running or not."""
+        names = request.params.names(required=True)
+        request.params.done()
+        results = []
+        for process in self._chosen(request, names):
+            try:
+                self._supervisor.logs_of(process).clear()
+                results.append(result_of(process, True, "cleared"))
+            except OperationFailed as error:
+                results.append(failed(process, error))
+        return {"results": [result.to_json() for result in results]}
+
+    def send(self, request: Request) -> Result:
+        """Write text to a process's standard input."""
+        name, text = request.params.text("name"), request.params.text("text")
+        request.params.done()
+        processes = self._chosen(request, [name])
+        if len(processes) != 1:
+            raise OperationFailed(f'"{name}" is {len(processes)} processes; name one')
+        data = text.encode(errors="surrogateescape")
+        if len(data) > _SEND_LIMIT:
+            raise OperationFailed(f"cannot send more than {_SEND_LIMIT} bytes at once")
+        return {"sent": self._supervisor.send(processes[0], data)}
+
+    # The configuration.
+
+    def reread(self, request: Request) -> Result:
+        """Read the configuration and answer what `update` would do."""
+        request.params.done()
+        request.require()
+        diff, warnings = self._rollout.reread()
+        return {
+            "added": list(diff.groups_added),
+            "changed": list(diff.groups_changed),
+            "removed": list(diff.groups_removed),
+            "warnings": list(warnings),
+        }
+
+    async def update(self, request: Request) -> Result:
+        """Read the configuration and make it true; only what changed is touched."""
+        names = request.params.names(required=False)
+        request.params.done()
+        request.require()
+        job = asyncio.ensure_future(self._rollout.update(names, request.by(*names)))
+        said = await asyncio.shield(job)
+        return {"results": [{"name": name, "result": word} for name, word in said]}
+
+    async def add(self, request: Request) -> Result:
+        """Bring groups into force that were read but are not active."""
+        names = request.params.names(required=True)
+        request.params.done()
+        request.require()
+        results = []
+        for name in names:
+            by = request.by(name)
+            results.append(await _group_result(name, "added", self._rollout.add(name, by)))
+        return {"results": results}
+
+    async def remove(self, request: Request) -> Result:
+        """Take groups out of force whose processes are down."""
+        names = request.params.names(required=True)
+        request.params.done()
+        request.require()
+        results = []
+        for name in names:
+            results.append(await _group_result(name, "removed", self._rollout.remove(name)))
+        return {"results": results}
+
+    async def reload(self, request: Request) -> Result:
+        """Stop everything and start anew from the configuration."""
+        request.params.done()
+        request.require()
+        await asyncio.shield(asyncio.ensure_future(self._daemon.reload(request.by())))
+        return {"ok": True}
+
+    async def shutdown(self, request: Request) -> Result:
+        """Stop everything, in order; the daemon exits when this is answered."""
+        leave = request.params.flag("leave_running", False)
+        request.params.done()
+        request.require()
+        job = asyncio.ensure_future(self._daemon.shutdown(request.by(), leave))
+        await asyncio.shield(job)
+        return {"ok": True}
+
+
+async def _group_result(name: str, word: str, doing: Awaitable[None]) -> dict[str, Any]:
+    fields = {"name": name, "group": name, "fullname": name}
+    try:
+        await doing
+    except (OperationFailed, NoSuchProcess) as error:
+        return {**fields, "ok": False, "result": "failed", "reason": str(error)}
+    return {**fields, "ok": True, "result": word, "reason": ""}
+
+
+def _name(process: Process) -> dict[str, str]:
+    return {
+        "name": process.program.name, "group": process.group, "fullname": process.name
+    }  # fmt: skip
+
+
+def parse_signal(text: str) -> int:
+    """Return the number of a signal given as "HUP", "SIGHUP", "1" or "RTMIN+2".
+
+    Raises BadSignal.
+    """
+    word = text.strip().upper()
+    try:
+        number = int(word) if word.isdigit() else signal_number(word.removeprefix("SIG"))
+    except (KeyError, ValueError):
+        raise BadSignal(f'no such signal: "{text}"') from None
+    if number != 0 and number not in signals.valid_signals():
+        raise BadSignal(f'no such signal: "{text}"')
+    return number

@@ -1,0 +1,346 @@
+"""Talk to the daemon over its control socket.
+
+Used by `slctl` and by the gateway. Nothing here prints or exits: what goes wrong is raised as a
+`ClientError`. One `Client` is one connection and belongs to one thread.
+
+    with Client("/run/supervisor-lite/supervisor.sock") as client:
+        for process in client.call("status")["processes"]:
+            ...
+
+This module is on the hot path of `slctl`. That is why it uses `_socket` (the C half of `socket`,
+which alone costs half a Python start-up) and why its exceptions do not come from errors.py
+(which needs dataclasses, and those cost a whole one).
+"""
+
+from __future__ import annotations
+
+import _socket
+import json
+import os
+import time
+
+from supervisor_lite import protocol
+
+# As typing.TYPE_CHECKING, without the cost of importing typing.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+    from typing import Any, Self
+
+    Message = dict[str, Any]
+
+DEFAULT_TIMEOUT = 15.0
+"""Seconds that a daemon may take to answer a question that it can answer at once."""
+
+MAX_REPLY = 256 << 20
+"""Bytes in one reply. What is longer is not from our daemon."""
+
+_CHUNK = 1 << 18
+_BACKLOG_PAUSE = 0.02
+
+
+class ClientError(Exception):
+    """The base of what a `Client` raises; the text is for the operator.
+
+    Raised as such when a request cannot be put into words, so that nothing was asked.
+    """
+
+
+class Unreachable(ClientError):
+    """Nobody answers at the socket, or we may not connect to it. Nothing was asked."""
+
+    def __init__(self, path: str, cause: str, *, denied: bool = False) -> None:
+        super().__init__(f"cannot reach the daemon at {path}: {cause}")
+        self.path = path
+        self.cause = cause
+        self.denied = denied
+        """The daemon may well be there: the socket's permissions keep us out."""
+
+
+class ConnectionLost(ClientError):
+    """The daemon hung up before it answered; whether it did what was asked is not known."""
+
+
+class ReplyTimeout(ClientError):
+    """The daemon did not answer in time; it may still do what was asked."""
+
+
+class BadReply(ClientError):
+    """What came back is not an answer in our protocol."""
+
+
+class RemoteError(ClientError):
+    """The daemon's refusal.
+
+    `code` above zero is an exit code of `slctl`, below zero one of JSON-RPC's; `data` has the
+    details, one text each; `method` and `params` are what was asked.
+    """
+
+    def __init__(
+        self, code: int, message: str, data: list[str], method: str, params: Message
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.data = data
+        self.method = method
+        self.params = params
+
+
+class Client:
+    """One connection to the daemon, opened at the first call.
+
+    `timeout` is how many seconds to wait for a connection and for each whole reply (None: for
+    ever, which is right for verbs that answer when something has come true). It may be changed
+    between calls. It does not apply to notifications: those come when they come.
+    """
+
+    __slots__ = ("_buffer", "_notes", "_number", "_searched", "_socket", "path", "timeout")
+
+    def __init__(self, path: str, timeout: float | None = DEFAULT_TIMEOUT) -> None:
+        self.path = path
+        self.timeout = timeout
+        self._socket: _socket.socket | None = None
+        self._buffer = bytearray()
+        self._searched = 0
+        self._number = 0
+        self._notes: list[Message] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def connect(self) -> None:
+        """Connect now. Raises Unreachable; harmless when connected."""
+        if self._socket is not None:
+            return
+        connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        try:
+            self._connect(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._socket = connection
+
+    def close(self) -> None:
+        """Hang up, which also ends every subscription. The next call connects afresh."""
+        if self._socket is not None:
+            self._socket.close()
+        self._socket = None
+        self._buffer.clear()
+        self._searched = 0
+        self._notes.clear()
+
+    def fileno(self) -> int:
+        """Return the descriptor to wait on; -1 while not connected."""
+        return -1 if self._socket is None else self._socket.fileno()
+
+    def call(self, method: str, params: Message | None = None) -> Message:
+        """Ask for `method` and return its result.
+
+        Raises RemoteError if the daemon refuses, Unreachable, ConnectionLost, ReplyTimeout or
+        BadReply. After the last three the connection is closed, because it is out of step.
+        """
+        params = {} if params is None else params
+        self._number += 1
+        try:
+            line = protocol.request(self._number, method, params)
+        except UnicodeEncodeError as error:
+            raise ClientError(f'cannot ask for "{method}": a name is not UTF-8') from error
+        if len(line) > protocol.MAX_LINE:
+            raise ClientError(f'cannot ask for "{method}": the request is over 1 MiB long')
+        self.connect()
+        deadline = self._deadline()
+        try:
+            self._send(line, deadline)
+            reply = self._reply(deadline)
+        except BaseException:
+            self.close()
+            raise
+        if "error" in reply:
+            raise _remote_error(reply["error"], method, params)
+        result = reply.get("result")
+        if not isinstance(result, dict):
+            self.close()
+            raise BadReply(f'cannot understand the answer to "{method}": it has no result')
+        return result
+
+    def notifications(
+        self, idle: Callable[[], None] | None = None
+    ) -> Iterator[tuple[str, Message]]:
+        """Yield (method, params) of each notification, for ever.
+
+        Subscribe with `call` first (`follow` in its parameters). `idle` is called whenever
+        everything that came was yielded and we are about to wait; it may raise, to stop.
+        Raises ConnectionLost when the daemon hangs up, BadReply.
+        """
+        while True:
+            while self._notes:
+                note = self._notes.pop(0)
+                params = note.get("params")
+                yield str(note["method"]), params if isinstance(params, dict) else {}
+            if idle is not None and b"\n" not in self._buffer:
+                idle()
+            message = self._receive(None)
+            if "method" not in message:
+                raise BadReply("cannot understand the daemon: an answer that nobody asked for")
+            self._notes.append(message)
+
+    def wait_closed(self) -> None:
+        """Return when the daemon has hung up. Raises ReplyTimeout."""
+        deadline = self._deadline()
+        try:
+            while True:
+                self._receive(deadline)
+        except ConnectionLost:
+            pass
+        finally:
+            self.close()
+
+    def _connect(self, connection: _socket.socket) -> None:
+        deadline = self._deadline()
+        while True:
+            connection.settimeout(self._left(deadline))
+            try:
+                connection.connect(self.path)
+            except BlockingIOError:
+                # The queue of the listening socket is full. With a timeout set the kernel
+                # does not wait for a place, so we do.
+                self._left(deadline)
+                time.sleep(_BACKLOG_PAUSE)
+            except (OSError, ValueError) as error:
+                denied = isinstance(error, PermissionError)
+                cause = _denial(self.path) if denied else _cause(error)
+                raise Unreachable(self.path, cause, denied=denied) from error
+            else:
+                return
+
+    def _deadline(self) -> float | None:
+        return None if self.timeout is None else time.monotonic() + self.timeout
+
+    def _left(self, deadline: float | None) -> float | None:
+        """Return the seconds left, never zero (which would mean: do not block)."""
+        if deadline is None:
+            return None
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise self._late()
+        return left
+
+    def _late(self) -> ReplyTimeout:
+        return ReplyTimeout(f"the daemon at {self.path} did not answer in {self.timeout:g} s")
+
+    def _send(self, line: bytes, deadline: float | None) -> None:
+        assert self._socket is not None
+        self._socket.settimeout(self._left(deadline))
+        try:
+            self._socket.sendall(line)
+        except TimeoutError as error:
+            raise self._late() from error
+        except OSError:
+            # The daemon hung up on us. It may have said why: its reply is read all the same.
+            return
+
+    def _reply(self, deadline: float | None) -> Message:
+        """Return the answer to the last request, keeping notifications that come before it."""
+        while True:
+            message = self._receive(deadline)
+            if "method" in message:
+                self._notes.append(message)
+            elif message.get("id") == self._number or (
+                # The daemon could not read our request, so it does not know its number.
+                message.get("id") is None and "error" in message
+            ):
+                return message
+            else:
+                raise BadReply("cannot understand the daemon: an answer to another question")
+
+    def _receive(self, deadline: float | None) -> Message:
+        """Return the next message."""
+        line = self._line(deadline)
+        try:
+            message = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise BadReply("cannot understand the daemon: what it sent is not JSON") from error
+        if not isinstance(message, dict):
+            raise BadReply("cannot understand the daemon: what it sent is no message")
+        return message
+
+    def _line(self, deadline: float | None) -> bytes:
+        """Return the next line without its newline."""
+        if self._socket is None:
+            raise ConnectionLost(f"there is no connection to the daemon at {self.path}")
+        while True:
+            end = self._buffer.find(b"\n", self._searched)
+            if end >= 0:
+                line = bytes(self._buffer[:end])
+                del self._buffer[: end + 1]
+                self._searched = 0
+                return line
+            self._searched = len(self._buffer) + 1
+            if self._searched > MAX_REPLY:
+                raise BadReply("cannot understand the daemon: its answer does not end")
+            self._socket.settimeout(self._left(deadline))
+            try:
+                chunk = self._socket.recv(_CHUNK)
+            except TimeoutError:
+                continue  # _left raises: the deadline has passed
+            except OSError:
+                chunk = b""
+            if not chunk:
+                raise ConnectionLost(f"the daemon at {self.path} hung up before it answered")
+            self._buffer += chunk
+
+
+def listed(result: Message, key: str, *needed: str) -> list[Message]:
+    """Return the list of objects `result[key]`, each having the `needed` keys.
+
+    Raises BadReply: a daemon of another make must not end in a traceback.
+    """
+    rows = result.get(key)
+    if not isinstance(rows, list):
+        raise BadReply(f'cannot understand the answer: it has no list "{key}"')
+    for row in rows:
+        if not isinstance(row, dict) or any(name not in row for name in needed):
+            raise BadReply(f'cannot understand the answer: an item of "{key}" lacks a key')
+    return rows
+
+
+def _remote_error(error: object, method: str, params: Message) -> RemoteError:
+    fields: Message = error if isinstance(error, dict) else {}
+    code = fields.get("code")
+    data = fields.get("data")
+    return RemoteError(
+        code if isinstance(code, int) else protocol.INTERNAL_ERROR,
+        str(fields.get("message") or "the daemon gave no reason"),
+        [str(text) for text in data] if isinstance(data, list) else [],
+        method,
+        params,
+    )
+
+
+def _cause(error: OSError | ValueError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error)
+
+
+def _denial(path: str) -> str:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return "permission denied"
+    return (
+        f"permission denied (you are uid {os.geteuid()}; the socket belongs to "
+        f"uid {status.st_uid}, gid {status.st_gid}, mode {status.st_mode & 0o777:04o})"
+    )

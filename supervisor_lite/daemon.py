@@ -1,0 +1,137 @@
+"""The daemon: argv, wiring, signals, start and stop order."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Callable
+
+from supervisor_lite import __version__, startup
+from supervisor_lite.config.load import load
+from supervisor_lite.control.server import bind
+from supervisor_lite.daemonlog import LogTarget, open_log
+from supervisor_lite.errors import ConfigError, StartupError, SupervisorLiteError
+from supervisor_lite.host import limits
+from supervisor_lite.host.sd_notify import Notifier
+from supervisor_lite.host.spawn import Spawner
+from supervisor_lite.journal import open_journal
+from supervisor_lite.rules.program import Configuration
+from supervisor_lite.running import Given, Running
+
+
+def main(argv: list[str]) -> int:
+    """Run the daemon; return the exit code: 0 after an orderly end, 1 failed, 2 configuration."""
+    options = _parse(argv)
+    try:
+        configuration = load(options.config)
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    if options.check:
+        for warning in configuration.warnings:
+            sys.stderr.write(f"warning: {warning}\n")
+        count = sum(1 for _ in configuration.plan.processes())
+        sys.stdout.write(f"ok: {count} processes in {len(configuration.plan.groups)} groups\n")
+        return 0
+    try:
+        return _run(options, configuration)
+    except SupervisorLiteError as error:
+        sys.stderr.write(f"supervisor-lite: {error}\n")
+        return 1
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="supervisor-lite",
+        description="A process supervisor: runs what the configuration says and keeps it running.",
+        epilog="Without -c: ./supervisor.toml, $XDG_CONFIG_HOME/supervisor-lite/supervisor.toml,"
+        " /etc/supervisor-lite/supervisor.toml. Drive it with slctl.",
+    )
+    add = parser.add_argument
+    add("-c", "--configuration", dest="config", metavar="FILE|DIR",
+        help="a TOML file, or a directory of *.toml")  # fmt: skip
+    add("-n", "--nodaemon", action="store_true", help="stay in the foreground (the default)")
+    add("--daemonize", action="store_true", help="detach from the terminal")
+    add("--check", action="store_true", help="only check the configuration: exit 0 or 2")
+    add("-s", "--silent", action="store_true", help="in the foreground, do not log to stderr")
+    add("-e", "--log-level", dest="level", metavar="LEVEL", help="overrides log_level",
+        choices=("critical", "error", "warn", "info", "debug"))  # fmt: skip
+    add("-v", "--version", action="version", version=__version__)
+    options = parser.parse_args(argv)
+    if options.daemonize and options.nodaemon:
+        parser.error("--daemonize and --nodaemon exclude each other")
+    return options
+
+
+def _run(options: argparse.Namespace, configuration: Configuration) -> int:
+    settings = configuration.settings
+    limits.close_on_exec_inherited()
+    notifier = Notifier.from_environment()
+    os.umask(settings.umask)
+    config = os.path.abspath(options.config) if options.config else None
+    if settings.directory is not None:
+        try:
+            os.chdir(settings.directory)
+        except OSError as error:
+            raise StartupError(f'cannot enter "{settings.directory}": {error.strerror}') from error
+    owner = startup.owner_of(settings)
+    startup.make_directories(settings, owner)
+    locks = startup.Locks(settings)
+    tell = startup.go_to_background() if options.daemonize else None
+    try:
+        locks.write_pid()
+        descriptors, few = limits.raise_descriptors(settings.minfds)
+        warnings = (*configuration.warnings, few, limits.raise_processes(settings.minprocs))
+        # Bound before root is given up, so that its directory may be root's.
+        sock = bind(settings, *startup.socket_owner(settings, owner))
+        startup.become(owner)
+        to_stderr = not (options.daemonize or options.silent or settings.silent)
+        target = LogTarget(
+            settings.logfile, settings.logfile_maxbytes, settings.logfile_backups,
+            to_stderr=to_stderr,
+        )  # fmt: skip
+        log = open_log(target, options.level or settings.log_level, settings.log_format)
+        startup.write_pidfile(settings.pidfile)
+        journal = open_journal(os.path.join(settings.state_dir, "journal.db"), log.warning)
+    except OSError as error:
+        trouble = f"cannot start: {error.strerror}: {error.filename or settings.socket}"
+        return _fail(tell, trouble)
+    except SupervisorLiteError as error:
+        return _fail(tell, str(error))
+    for warning in filter(None, warnings):
+        log.warning(warning)
+
+    given = Given(
+        settings=settings,
+        configuration=configuration,
+        read=lambda: load(config),
+        log=log,
+        target=target,
+        journal=journal,
+        notifier=notifier,
+        spawner=Spawner(descriptors),
+        ready=lambda: tell("") if tell is not None else None,
+    )
+
+    async def run() -> None:
+        await Running(given).run(sock)
+
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        runner.run(run())
+    for path in (settings.pidfile, settings.socket):
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+    journal.close()
+    return 0
+
+
+def _fail(tell: Callable[[str], None] | None, text: str) -> int:
+    line = f"supervisor-lite: {text}\n"
+    if tell is not None:
+        tell(line)
+    else:
+        sys.stderr.write(line)
+    return 1

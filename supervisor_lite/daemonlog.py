@@ -1,0 +1,135 @@
+"""The daemon's own log: structlog, to a rotated file and, in the foreground, to stderr.
+
+One line per event; never an environment. Must be imported before anything else imports structlog.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Final
+
+from supervisor_lite.bus import Change
+from supervisor_lite.logs.logfile import LogFile
+
+# structlog loads rich and better_exceptions wherever they are installed, for tracebacks that a
+# daemon does not print: 10 MB of memory and half of its start-up time.
+for _heavy in ("rich", "better_exceptions"):
+    sys.modules.setdefault(_heavy, None)  # type: ignore[arg-type]
+
+import structlog  # noqa: E402
+
+LEVELS: Final = {"critical": 50, "error": 40, "warn": 30, "warning": 30, "info": 20, "debug": 10,
+                 "trace": 5, "blather": 3}  # fmt: skip
+
+
+class LogTarget:
+    """Where lines of the daemon's log go. Never raises: trouble is told on stderr, once."""
+
+    def __init__(self, path: str | None, maxbytes: int, backups: int, *, to_stderr: bool) -> None:
+        self.to_stderr = to_stderr
+        self._failing = False
+        self.file = LogFile(path, maxbytes, backups, self._complain) if path is not None else None
+
+    def _complain(self, text: str) -> None:
+        if not self._failing:
+            self._failing = True
+            self._stderr(f"supervisor-lite: {text}\n".encode())
+
+    def _stderr(self, data: bytes) -> None:
+        try:
+            os.write(2, data)
+        except OSError:
+            self.to_stderr = False  # nobody is there any more
+
+    def write_line(self, line: str) -> None:
+        """Write one line everywhere."""
+        data = line.encode(errors="backslashreplace") + b"\n"
+        if self.to_stderr:
+            self._stderr(data)
+        if self.file is None:
+            return
+        try:
+            self.file.append(data)
+        except OSError as error:
+            self._complain(f'cannot write the log "{self.file.path}": {error.strerror}')
+        else:
+            self._failing = False
+
+    def reopen(self) -> None:
+        """Open the file again, because something has moved it away (SIGUSR2)."""
+        if self.file is not None:
+            try:
+                self.file.reopen()
+            except OSError as error:
+                self._complain(f'cannot reopen the log "{self.file.path}": {error.strerror}')
+
+
+class _Logger:
+    """What structlog hands finished lines to; one method per level, all the same."""
+
+    def __init__(self, target: LogTarget) -> None:
+        self._target = target
+
+    def msg(self, message: str) -> None:
+        """Write one line."""
+        self._target.write_line(message)
+
+    log = debug = info = warn = warning = error = critical = exception = fatal = msg
+
+
+Log = Any  # structlog's bound logger has no static type of its own
+
+
+def open_log(target: LogTarget, level: str, form: str) -> Log:
+    """Return the logger that writes lines as "console" or "json" from this level on."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=form == "json"),
+            structlog.processors.format_exc_info,
+            _render_console if form == "console" else structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=lambda *_: _Logger(target),
+        cache_logger_on_first_use=True,
+    )
+    return structlog.get_logger()
+
+
+def _render_console(_: object, __: str, event: MutableMapping[str, Any]) -> str:
+    """Render `time level text key=value …` on one line."""
+    stamp = str(event.pop("timestamp")).replace("T", " ")[:23]
+    level = str(event.pop("level"))
+    text = str(event.pop("event"))
+    trace = event.pop("exception", None)
+    pairs = " ".join(f"{key}={_value(value)}" for key, value in event.items())
+    line = f"{stamp} {level:<8} {text}" + (f"  {pairs}" if pairs else "")
+    line = line.replace("\n", "\\n")
+    return f"{line}\n{trace}" if trace else line
+
+
+def _value(value: object) -> str:
+    text = str(value)
+    return repr(text) if " " in text or not text else text
+
+
+def log_change(log: Log, change: Change) -> None:
+    """Write the one line about a change of state."""
+    fields: dict[str, Any] = {}
+    if change.pid is not None:
+        fields["pid"] = change.pid
+    if change.run is not None:
+        fields["run"] = change.run
+    if change.cause:
+        fields["cause"] = change.cause
+    if change.by:
+        fields["by"] = change.by
+    text = f"{change.name}: {change.from_state} -> {change.to_state}"
+    if change.to_state == "FATAL":
+        log.error(text, **fields)
+    elif change.to_state == "BACKOFF" or change.expected is False:
+        log.warning(text, **fields)
+    else:
+        log.info(text, **fields)

@@ -1,0 +1,288 @@
+"""One log file on disk: open, rotate, reopen, clear, and wake those who follow it.
+
+The daemon is the only writer. The file is not opened for appending, because splice(2) refuses
+that; its offset is kept at the end instead.
+
+Every byte that ever went into the log has a *position*, counted through all rotations: the live
+file begins at `origin`, the next byte comes to `end`. Followers remember a position.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Callable
+from typing import Protocol
+
+from supervisor_lite.rules.program import MIB
+
+LINE_MAX = MIB
+"""Bytes by which a file may grow beyond its limit to finish the line that has begun in it."""
+
+
+class Listener(Protocol):
+    """What a follower is to its log file."""
+
+    def poke(self) -> None:
+        """Hear that there is more to read."""
+
+    def leave(self, fd: int, origin: int, end: int) -> None:
+        """Hear that the open file, which began at `origin`, is complete and about to be closed."""
+
+    def jump(self, position: int) -> None:
+        """Hear that everything before `position` is gone because an operator wanted it so."""
+
+
+class LogFile:
+    """A log file and its rotated predecessors `.1` (the newest), `.2` …
+
+    `limit` is the size at which it is rotated, 0 for never: `maxbytes`, or more where the file was
+    larger already or could not be rotated. `chain` tells how many rotated files are known to hold
+    exactly what came before the live one.
+    """
+
+    __slots__ = (
+        "_listeners", "_report", "_stuck", "backups", "chain", "fd", "limit", "maxbytes",
+        "origin", "path", "size",
+    )  # fmt: skip
+
+    def __init__(
+        self, path: str, maxbytes: int, backups: int, report: Callable[[str], None]
+    ) -> None:
+        self.path = path
+        self.maxbytes = maxbytes
+        self.backups = backups
+        self._report = report
+        self.fd = -1
+        self.size = 0
+        self.origin = 0
+        self.limit = maxbytes
+        self.chain = 0
+        self._stuck = False
+        self._listeners: tuple[Listener, ...] = ()
+
+    @property
+    def end(self) -> int:
+        """The position of the next byte."""
+        return self.origin + self.size
+
+    @property
+    def hard_limit(self) -> int:
+        """The size at which even an unfinished line is cut."""
+        return self.limit + min(self.maxbytes, LINE_MAX)
+
+    # Opening and closing
+
+    def open(self) -> None:
+        """Open the live file, make it if there is none; raises OSError."""
+        if self.fd < 0:
+            self._use(_opened(self.path))
+
+    def close(self) -> None:
+        """Close the live file; followers keep what they have not read yet."""
+        if self.fd >= 0:
+            for listener in self._listeners:
+                listener.leave(self.fd, self.origin, self.end)
+            os.close(self.fd)
+            self.fd = -1
+        self.origin += self.size
+        self.size = 0
+
+    def _use(self, fd: int) -> None:
+        """Go on in another file; what it holds already counts as come before."""
+        end = self.end
+        self.fd = fd
+        self.size = os.lseek(fd, 0, os.SEEK_END)
+        self.origin = end - self.size
+        self.limit = max(self.maxbytes, self.size) if self.maxbytes else 0
+
+    def check(self) -> None:
+        """Put right what others did: the file deleted, cut, grown. Raises OSError.
+
+        Called before each write, so it is one cheap system call when nothing is wrong.
+        """
+        if self.fd >= 0:
+            status = os.fstat(self.fd)
+            if status.st_nlink:
+                if status.st_size != self.size:
+                    self._adjust(status.st_size)
+                return
+            self.close()
+            self.chain = 0
+        try:
+            self.open()
+        except FileNotFoundError:
+            self._make_directory()
+            self.open()
+
+    def _make_directory(self) -> None:
+        directory = os.path.dirname(self.path)
+        if not os.path.isdir(directory):
+            os.makedirs(directory)
+            self._report(f'log directory "{directory}" had vanished and was made anew')
+
+    def _adjust(self, size: int) -> None:
+        """Take the size that somebody else gave the file, so that no hole is left in it."""
+        if size < self.size:
+            self.origin = self.end - size
+            self.chain = 0
+        self.size = os.lseek(self.fd, 0, os.SEEK_END)
+
+    def reopen(self) -> None:
+        """Open the path again, because somebody has moved the file away; raises OSError.
+
+        If that fails, writing goes on in the old file.
+        """
+        if self.fd < 0:
+            return
+        fd = _opened(self.path)
+        if os.path.sameopenfile(fd, self.fd):
+            os.close(fd)
+            return
+        moved = False
+        with contextlib.suppress(OSError):
+            moved = os.path.samestat(os.stat(f"{self.path}.1"), os.fstat(self.fd))
+        self.close()
+        self.chain = self.chain + 1 if moved else 0
+        self._use(fd)
+
+    def change(self, path: str, maxbytes: int, backups: int) -> None:
+        """Take a new path and new limits from the next byte on.
+
+        Raises OSError if the new file cannot be opened; then nothing has changed.
+        """
+        if path != self.path:
+            fd = _opened(path) if self.fd >= 0 else -1
+            self.close()
+            self.path = path
+            self.chain = 0
+        else:
+            fd = -1
+        self.maxbytes = maxbytes
+        self.backups = backups
+        self.limit = max(maxbytes, self.size) if maxbytes else 0
+        if fd >= 0:
+            self._use(fd)
+
+    # Writing
+
+    def append(self, data: bytes) -> None:
+        """Write whole lines of our own, rotating first if they do not fit; raises OSError."""
+        self.check()
+        if self.limit and self.size and self.size + len(data) > self.limit:
+            self.rotate()
+        rest = memoryview(data)
+        try:
+            while rest:
+                written = os.write(self.fd, rest)
+                self.size += written
+                rest = rest[written:]
+        finally:
+            self.poke()
+
+    def poke(self) -> None:
+        """Tell the followers that something was written."""
+        for listener in self._listeners:
+            listener.poke()
+
+    def wake(self) -> None:
+        """Tell the followers that somebody else in this process has written, perhaps rotated."""
+        if not self._listeners:
+            return
+        with contextlib.suppress(OSError):
+            self.check()
+            if not os.path.samestat(os.stat(self.path), os.fstat(self.fd)):
+                self.reopen()
+                # Unlike after a move from outside, what the new file holds has not been seen.
+                self.origin, self.size = self.end, 0
+                self.check()
+        self.poke()
+
+    def ends_in_newline(self) -> bool:
+        """Tell whether the last line of the live file is finished; raises OSError."""
+        return self.size == 0 or os.pread(self.fd, 1, self.size - 1) == b"\n"
+
+    # Rotating and clearing
+
+    def rotate(self) -> None:
+        """Move the live file to `.1` and begin a new one; raises OSError if that cannot be made.
+
+        If the old one cannot be moved, this is reported and it grows until the next try, another
+        `maxbytes` later.
+        """
+        try:
+            if self.backups:
+                self._shift()
+            else:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(self.path)
+        except OSError as error:
+            if not self._stuck:
+                text = f'cannot rotate "{self.path}": {error.strerror}; it grows beyond its limit'
+                self._report(text)
+            self._stuck = True
+            self.limit = self.size + self.maxbytes
+            return
+        self._stuck = False
+        self.close()
+        self.chain = min(self.chain + 1, self.backups)
+        self.open()
+
+    def _shift(self) -> None:
+        """Make `.1` free and rename the live file to it.
+
+        Only the files before the first gap move, each into a free place, so a death in between
+        leaves a gap and nothing else. Without a gap the oldest is overwritten.
+        """
+        gap = 1
+        while gap < self.backups and os.path.lexists(f"{self.path}.{gap}"):
+            gap += 1
+        for number in range(gap, 1, -1):
+            os.rename(f"{self.path}.{number - 1}", f"{self.path}.{number}")
+        # The live file may have been moved away from outside: then there is nothing to move.
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(self.path, f"{self.path}.1")
+
+    def clear(self) -> None:
+        """Empty the live file and delete the rotated ones; raises OSError."""
+        number = 1
+        while number <= self.backups or os.path.lexists(f"{self.path}.{number}"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{self.path}.{number}")
+            number += 1
+        self.chain = 0
+        if self.fd >= 0:
+            os.ftruncate(self.fd, 0)
+            os.lseek(self.fd, 0, os.SEEK_SET)
+            self.origin, self.size = self.end, 0
+            self.limit = self.maxbytes
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                os.truncate(self.path, 0)
+        for listener in self._listeners:
+            listener.jump(self.end)
+
+    # Followers
+
+    def join(self, listener: Listener) -> None:
+        """Let a follower hear of everything from now on."""
+        self._listeners += (listener,)
+
+    def part(self, listener: Listener) -> None:
+        """Let a follower hear no more."""
+        self._listeners = tuple(other for other in self._listeners if other is not listener)
+
+
+def _opened(path: str) -> int:
+    """Open a regular file at its end; raises OSError.
+
+    The umask takes from the mode 0644. Not blocking, in case a FIFO has come to be there.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    fd = os.open(path, flags, 0o644)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "Not a regular file")
+    return fd

@@ -1,0 +1,112 @@
+"""Read the end of a log, across its rotated files, without cutting a UTF-8 character."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+
+from supervisor_lite.errors import OperationFailed
+
+BLOCK = 64 * 1024
+"""Bytes read at once."""
+
+
+def tail_bytes(path: str, count: int) -> bytes:
+    """Return the last `count` bytes, fewer if there are not so many; empty if there is no file.
+
+    Right after a rotation most of them come from `.1`. Raises OperationFailed if it is no log file
+    (a terminal, say) or cannot be read.
+    """
+    wanted = max(count, 0)
+    blocks: list[bytes] = []
+    for block in _backwards(path, wanted):
+        blocks.append(block)
+    data = b"".join(reversed(blocks))
+    return data[first_boundary(data) :] if len(data) == wanted else data
+
+
+def tail_lines(path: str, count: int, max_bytes: int) -> bytes:
+    """Return the last `count` lines, fewer if they have more than `max_bytes` bytes together.
+
+    A line is dropped whole rather than cut, unless it is the last. Errors as in `tail_bytes`.
+    """
+    if count <= 0:
+        return b""
+    data = b""
+    # One byte more shows whether the rest begins with a line.
+    for block in _backwards(path, max_bytes + 1):
+        data = block + data
+        start = _start_of_lines(data, count)
+        if start:
+            return data[start:]
+    if len(data) <= max_bytes:
+        return data
+    whole = data.find(b"\n") + 1
+    return data[whole:] if 0 < whole < len(data) else data[1 + first_boundary(data[1:]) :]
+
+
+def _start_of_lines(data: bytes, count: int) -> int:
+    """Return where the last `count` lines begin, 0 if that may be before `data`."""
+    place = len(data) - 1 if data.endswith(b"\n") else len(data)
+    for _ in range(count):
+        place = data.rfind(b"\n", 0, place)
+        if place < 0:
+            return 0
+    return place + 1
+
+
+def _backwards(path: str, most: int) -> Iterator[bytes]:
+    """Yield blocks from the end of a log to its beginning, `most` bytes in all."""
+    number = 0
+    while most > 0:
+        fd = _open_regular(path, number)
+        if fd is None and number:
+            return
+        number += 1
+        if fd is None:
+            continue
+        with contextlib.closing(os.fdopen(fd, "rb", buffering=0)):
+            place = os.fstat(fd).st_size
+            while place > 0 and most > 0:
+                size = min(BLOCK, place, most)
+                place -= size
+                most -= size
+                yield os.pread(fd, size, place)
+
+
+def _open_regular(path: str, number: int) -> int | None:
+    """Open the live file (0) or a rotated one for reading; None if there is none."""
+    name = f"{path}.{number}" if number else path
+    try:
+        # Not blocking: at this path there may be a FIFO.
+        fd = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        if stat.S_ISREG(os.fstat(fd).st_mode):
+            return fd
+        os.close(fd)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise OperationFailed(f'cannot read "{name}": {error.strerror}') from error
+    if number:
+        return None
+    raise OperationFailed(f'cannot read "{path}": no log file')
+
+
+def first_boundary(data: bytes) -> int:
+    """Return where the first whole UTF-8 character of a piece begins."""
+    for place, byte in enumerate(data[:4]):
+        if byte & 0xC0 != 0x80:
+            return place
+    return 0  # not UTF-8 at all
+
+
+def last_boundary(data: bytes) -> int:
+    """Return where the last whole UTF-8 character of a piece ends."""
+    for back in range(1, min(3, len(data)) + 1):
+        byte = data[-back]
+        if byte & 0xC0 != 0x80:
+            size = 4 if byte >= 0xF0 else 3 if byte >= 0xE0 else 2 if byte >= 0xC0 else 1
+            return len(data) - back if size > back else len(data)
+    return len(data)

@@ -1,0 +1,50 @@
+"""A child's input, for `stdin = "pipe"`: a FIFO that outlives the daemon."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from supervisor_lite.errors import OperationFailed
+from supervisor_lite.logs import fifo
+from supervisor_lite.rules.program import Program
+
+
+def stdin_path(runtime_dir: str, program: Program, uid: int, gid: int) -> str:
+    """Return the path of the FIFO that the child reads, made if there is none.
+
+    The child opens it for reading and writing, so it never sees an end of file. Raises SpawnError.
+    """
+    fifo.make_directory(f"{runtime_dir}/{fifo.DIRECTORY}")
+    path = fifo.fifo_path(runtime_dir, program, "stdin")
+    fifo.make_fifo(path, uid, gid)
+    return path
+
+
+def send(runtime_dir: str, program: Program, data: bytes) -> int:
+    """Write to the FIFO without waiting; return how many bytes were taken.
+
+    Raises OperationFailed if there is no FIFO, or it is full because the child does not read.
+    """
+    path = fifo.fifo_path(runtime_dir, program, "stdin")
+    flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        fd = os.open(path, flags)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENXIO):
+            raise OperationFailed('it reads no input: set stdin = "pipe"') from error
+        raise OperationFailed(f'cannot open "{path}": {error.strerror}') from error
+    try:
+        return os.write(fd, data)
+    except BlockingIOError:
+        raise OperationFailed("it does not read its input: the pipe is full") from None
+    finally:
+        os.close(fd)
+
+
+def remove(runtime_dir: str, program: Program) -> None:
+    """Remove the FIFO, if there is one: the process is no more."""
+    try:
+        os.unlink(fifo.fifo_path(runtime_dir, program, "stdin"))
+    except FileNotFoundError:
+        return

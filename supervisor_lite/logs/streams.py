@@ -1,0 +1,140 @@
+"""Write captured output to what is no regular file: a terminal, a pipe, the daemon's stdout."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+import stat
+from collections.abc import Callable
+from typing import Final
+
+from supervisor_lite.logs.peek import MOST, peek
+
+STANDARD: Final = re.compile(r"/dev/(stdout|stderr)|(?:/dev|/proc/self)/fd/(\d+)")
+ATOMIC: Final = 4096
+"""A write of so many bytes into a pipe is never mixed with another program's (PIPE_BUF)."""
+DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG})
+
+
+class StreamSink:
+    """Writes to something that is not a regular file: the daemon's stdout, a terminal, a pipe.
+
+    Whole lines in small pieces, so that programs that share it do not cut each other's lines. A
+    reader that is slow makes the program wait; one that is gone makes its output disappear.
+    """
+
+    __slots__ = ("_fd", "_gone", "_report", "_shared", "blocked_on", "name")
+
+    def __init__(self, path: str, report: Callable[[str], None]) -> None:
+        """Open it; raises OSError."""
+        self.name = path
+        self._report = report
+        self._gone = False
+        self.blocked_on = -1
+        self._fd, self._shared = _open_stream(path)
+
+    def take(self, fd: int, budget: int) -> int:
+        """See `Sink.take`."""
+        self.blocked_on = -1
+        moved = 0
+        while moved < budget:
+            if self._gone:
+                size = len(_discarded(fd))
+            else:
+                head = peek(fd, budget - moved)
+                size = self._write(head)
+                if size:
+                    os.read(fd, size)
+            if not size:
+                break
+            moved += size
+            if self.blocked_on >= 0:
+                break
+        return moved
+
+    def _write(self, data: bytes) -> int:
+        """Write what can be written now and return how much that was; raises OSError for disks."""
+        done = 0
+        if self._shared and data:
+            fcntl.fcntl(self._fd, fcntl.F_SETFL, self._shared | os.O_NONBLOCK)
+        try:
+            while done < len(data):
+                cut = data.rfind(b"\n", done, done + ATOMIC) + 1 or done + ATOMIC
+                done += os.write(self._fd, data[done:cut])
+        except BlockingIOError:
+            self.blocked_on = self._fd
+        except OSError as error:
+            # What was written so far must leave the FIFO before an error is dealt with.
+            if not done:
+                self._failed(error)
+        finally:
+            if self._shared and data:
+                fcntl.fcntl(self._fd, fcntl.F_SETFL, self._shared)
+        return done
+
+    def _failed(self, error: OSError) -> None:
+        if error.errno in DISK and stat.S_ISREG(os.fstat(self._fd).st_mode):
+            raise error
+        self._gone = True
+        text = f'cannot write "{self.name}": {error.strerror}; output is dropped from now on'
+        self._report(text)
+
+    def finish(self) -> None:
+        """Nothing is held back here."""
+
+    def close(self) -> None:
+        """See `Sink.close`."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _discarded(fd: int) -> bytes:
+    with contextlib.suppress(BlockingIOError):
+        return os.read(fd, MOST)
+    return b""
+
+
+def standard_number(path: str) -> int | None:
+    """Return N if the path means the daemon's own descriptor N."""
+    match = STANDARD.fullmatch(path)
+    if match is None:
+        return None
+    return {"stdout": 1, "stderr": 2}[match[1]] if match[1] else int(match[2])
+
+
+def is_special(path: str) -> bool:
+    """Tell whether this is something other than a regular file, or a place for one."""
+    if standard_number(path) is not None:
+        return True
+    with contextlib.suppress(OSError):
+        mode = os.stat(path).st_mode
+        return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+    return False
+
+
+def _open_stream(path: str) -> tuple[int, int]:
+    """Return a descriptor, and its flags if it is shared and blocking, else 0; raises OSError.
+
+    An own description is best, because whether it blocks can be set without others noticing.
+    Sockets cannot be opened again, nor can another user's terminal.
+    """
+    flags = os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    number = standard_number(path)
+    if number is None:
+        # Opened for reading too: a FIFO without a reader would refuse a mere writer.
+        fifo = stat.S_ISFIFO(os.stat(path).st_mode)
+        return os.open(path, flags | (os.O_RDWR if fifo else os.O_WRONLY)), 0
+    mode = os.fstat(number).st_mode
+    if number > 2 and not os.get_inheritable(number):
+        # One that the daemon has opened itself: its journal, a socket.
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    if stat.S_ISCHR(mode) or stat.S_ISFIFO(mode):
+        with contextlib.suppress(OSError):
+            return os.open(f"/proc/self/fd/{number}", flags | os.O_WRONLY), 0
+    own = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3)
+    shared = fcntl.fcntl(own, fcntl.F_GETFL)
+    return own, 0 if stat.S_ISREG(mode) or shared & os.O_NONBLOCK else shared

@@ -1,0 +1,190 @@
+"""Send a stream to syslog, a datagram per line.
+
+Syslog being away or slow is never the program's fault: beside a log file, lines are dropped (and
+that is reported); as the only place for the output, a slow syslog makes the program wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Callable
+from typing import Final
+
+from supervisor_lite.logs.peek import MOST
+
+DEVLOG: Final = "/dev/log"
+PRIORITY: Final = 14
+"""Facility user (1), severity info (6): 1 * 8 + 6."""
+LINE_MAX: Final = 8192
+"""Bytes; a longer line is sent in several messages."""
+BACKLOG: Final = 256 * 1024
+"""Bytes that wait for a slow syslog beside a log file; more are dropped."""
+PAUSE: Final = 5.0
+"""Seconds before an absent syslog is looked for again."""
+
+
+class SyslogSink:
+    """Sends lines as "<process name> <line>"; a sink by itself or the tap of a log file."""
+
+    __slots__ = (
+        "_absent_until", "_backlog", "_loop", "_path", "_process", "_report", "_said", "_socket",
+        "_tapping", "_writing",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        process: str,
+        report: Callable[[str], None],
+        path: str = DEVLOG,
+    ) -> None:
+        self._loop = loop
+        self._process = process
+        self._report = report
+        self._path = path
+        self._socket: socket.socket | None = None
+        self._backlog = bytearray()
+        self._absent_until = 0.0
+        self._said = False
+        self._tapping = False
+        self._writing = False
+
+    @property
+    def name(self) -> str:
+        """What it is called in reports."""
+        return "syslog"
+
+    @property
+    def blocked_on(self) -> int:
+        """The socket, while a whole line waits for room in it."""
+        if self._socket is not None and b"\n" in self._backlog:
+            return self._socket.fileno()
+        return -1
+
+    # As a sink
+
+    def take(self, fd: int, budget: int) -> int:
+        """See `Sink.take`. A datagram per line is dear, so it is little at a time."""
+        self._send()
+        if self.blocked_on >= 0:
+            return 0
+        try:
+            data = os.read(fd, min(budget, MOST))
+        except BlockingIOError:
+            return 0
+        self._add(data)
+        self._send()
+        return len(data)
+
+    # As a tap
+
+    def feed(self, data: bytes) -> None:
+        """See `Tap.feed`."""
+        self._tapping = True
+        self._add(data)
+        self._send()
+        if len(self._backlog) > BACKLOG:
+            kept = self._backlog.find(b"\n", len(self._backlog) - BACKLOG // 2) + 1
+            del self._backlog[: kept or len(self._backlog)]
+            self._complain("it is too slow; lines are dropped")
+        self._watch()
+
+    def _watch(self) -> None:
+        """Wait for room, unless a capture does that because this is its only sink."""
+        if self._tapping and not self._writing and self.blocked_on >= 0:
+            self._writing = True
+            self._loop.add_writer(self.blocked_on, self._writable)
+
+    def _writable(self) -> None:
+        self._send()
+        if self.blocked_on < 0:
+            self._said = False
+            self._stop_writing()
+
+    def _stop_writing(self) -> None:
+        if self._writing and self._socket is not None:
+            self._loop.remove_writer(self._socket.fileno())
+        self._writing = False
+
+    def finish(self) -> None:
+        """Send the last line although it has no end."""
+        if self._backlog and not self._backlog.endswith(b"\n"):
+            self._backlog += b"\n"
+        self._send()
+        self._watch()
+
+    def close(self) -> None:
+        """Release the socket; what waits is dropped."""
+        self._disconnect()
+        self._backlog.clear()
+
+    # Lines and datagrams
+
+    def _add(self, data: bytes) -> None:
+        self._backlog += data
+        if len(self._backlog) - (self._backlog.rfind(b"\n") + 1) > LINE_MAX:
+            self._backlog += b"\n"  # a line without end must not be gathered for ever
+
+    def _send(self) -> None:
+        """Send every whole line, as long as there is room."""
+        sent = 0
+        while (end := self._backlog.find(b"\n", sent)) >= 0:
+            for start in range(sent, max(end, sent + 1), LINE_MAX):
+                if not self._send_one(bytes(self._backlog[start : min(end, start + LINE_MAX)])):
+                    del self._backlog[:start]
+                    return
+            sent = end + 1
+        del self._backlog[:sent]
+
+    def _send_one(self, line: bytes) -> bool:
+        """Send or drop one line; return False if it must wait until there is room."""
+        text = line.decode(errors="backslashreplace").replace("\0", "\\x00")
+        stamp = time.strftime("%b %e %H:%M:%S")
+        message = f"<{PRIORITY}>{stamp} supervisor-lite[{os.getpid()}]: {self._process} {text}"
+        for _ in range(2):
+            if not self._connected():
+                return True
+            assert self._socket is not None
+            try:
+                self._socket.send(message.encode())
+            except BlockingIOError:
+                return False
+            except OSError:
+                self._disconnect()  # it was started anew perhaps: try once more
+            else:
+                return True
+        return True
+
+    def _connected(self) -> bool:
+        if self._socket is not None:
+            return True
+        if self._loop.time() < self._absent_until:
+            return False
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        made.setblocking(False)
+        try:
+            made.connect(self._path)
+        except OSError as error:
+            made.close()
+            self._absent_until = self._loop.time() + PAUSE
+            self._complain(f"{error.strerror}; lines are dropped")
+            return False
+        self._said = False
+        self._socket = made
+        return True
+
+    def _disconnect(self) -> None:
+        self._stop_writing()
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.close()
+            self._socket = None
+
+    def _complain(self, cause: str) -> None:
+        if not self._said:
+            self._report(f'cannot write to syslog "{self._path}": {cause}')
+        self._said = True

@@ -1,0 +1,254 @@
+"""What an operator asks of many processes at once, and when it has come true.
+
+An operation belongs to the daemon, not to the client that asked: it goes on if the client hangs
+up. The answer comes from the bus, never from polling.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from supervisor_lite.bus import Bus, Change
+from supervisor_lite.errors import OperationFailed
+from supervisor_lite.process import Process
+from supervisor_lite.rules import order
+from supervisor_lite.rules.states import UP, State
+from supervisor_lite.rules.words import reason
+from supervisor_lite.supervisor import Supervisor
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one process in an operation."""
+
+    name: str
+    group: str
+    fullname: str
+    ok: bool
+    result: str
+    reason: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as docs/protocol.md describes."""
+        return asdict(self)
+
+
+def result_of(process: Process, ok: bool, result: str, why: str = "") -> Result:
+    """Return a result for this process."""
+    return Result(process.program.name, process.group, process.name, ok, result, why)
+
+
+Verdict = Callable[[Process], Result | None]
+"""Says what became of a process, or None while that is not decided."""
+
+
+class Operations:
+    """Start, stop and restart many; wait for the outcome."""
+
+    def __init__(self, supervisor: Supervisor, bus: Bus) -> None:
+        self._supervisor = supervisor
+        self._bus = bus
+
+    async def start(
+        self, processes: Sequence[Process], by: str, *, wait: bool, timeout: float | None
+    ) -> list[Result]:
+        """Start processes by ascending priority; true when RUNNING, failed at the first failure."""
+        done = [
+            result_of(p, True, "already started")
+            for p in processes
+            if p.record.state in (State.STARTING, State.RUNNING)
+        ]
+        todo = [p for p in processes if p.record.state not in (State.STARTING, State.RUNNING)]
+        waiting = self._watch(todo, _started)
+        for process in self._in_order(todo):
+            self._supervisor.start(process, by)
+        return done + await waiting.outcome(wait, timeout, "starting")
+
+    async def stop(
+        self, processes: Sequence[Process], by: str, *, wait: bool, timeout: float | None
+    ) -> list[Result]:
+        """Stop processes in waves by descending priority; true when nothing of them is left."""
+        results = [result_of(p, True, "not running") for p in processes if p.is_down()]
+        for process in processes:
+            if process.is_down():
+                self._supervisor.stop(process, by)  # the wish is noted even so
+        todo = [p for p in processes if not p.is_down()]
+        job = asyncio.ensure_future(self._stop_waves(todo, by))
+        if not wait:
+            _keep(job)
+            return results + [result_of(p, True, "stopping") for p in todo]
+        return results + await _bounded(job, todo, timeout)
+
+    async def _stop_waves(self, processes: list[Process], by: str) -> list[Result]:
+        results: list[Result] = []
+        by_program = {p.name: p for p in processes}
+        programs = [p.program for p in processes]
+        for wave in order.stop_waves(programs, self._supervisor.groups):
+            members = [by_program[program.fullname] for program in wave]
+            waiting = self._watch(members, _stopped)
+            for process in members:
+                self._supervisor.stop(process, by)
+            results += await waiting.outcome(True, None, "")
+        return results
+
+    async def restart(
+        self, processes: Sequence[Process], by: str, *, wait: bool, timeout: float | None
+    ) -> list[Result]:
+        """Restart processes, all at once; true when a new run is RUNNING."""
+        before = {p.name: p.record.run for p in processes}
+
+        def verdict(process: Process) -> Result | None:
+            result = _started(process)
+            if result is None or not result.ok:
+                return result
+            if process.record.run == before[process.name]:
+                return None
+            return result_of(process, True, "restarted")
+
+        waiting = self._watch(processes, verdict)
+        for process in self._in_order(processes):
+            self._supervisor.restart(process, by)
+        return await waiting.outcome(wait, timeout, "restarting")
+
+    async def respawned(self, processes: Sequence[Process], by: str, cause: str) -> None:
+        """Restart processes and wait until each has its new definition, however it fares."""
+
+        def verdict(process: Process) -> Result | None:
+            return result_of(process, True, "") if process.pending is None else None
+
+        waiting = self._watch(processes, verdict)
+        for process in processes:
+            self._supervisor.restart(process, by, cause)
+        await waiting.outcome(True, None, "")
+
+    async def all_down(self) -> None:
+        """Wait until no process of the table is up or about to be."""
+        waiting = self._watch(list(self._supervisor.processes.values()), _stopped)
+        await waiting.outcome(True, None, "")
+
+    def _in_order(self, processes: Iterable[Process]) -> list[Process]:
+        table = {p.name: p for p in processes}
+        waves = order.start_waves((p.program for p in table.values()), self._supervisor.groups)
+        return [table[program.fullname] for wave in waves for program in wave]
+
+    def _watch(self, processes: Sequence[Process], verdict: Verdict) -> _Waiting:
+        return _Waiting(self._bus, processes, verdict)
+
+
+class _Waiting:
+    """Collects verdicts as changes are published; subscribed before anything is asked."""
+
+    def __init__(self, bus: Bus, processes: Sequence[Process], verdict: Verdict) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._open = {p.name: p for p in processes}
+        self._order = list(processes)
+        self._verdict = verdict
+        self._results: dict[str, Result] = {}
+        self._dirty: set[str] = set()
+        self._done = self._loop.create_future()
+        self._unsubscribe = bus.subscribe(self._on_change)
+
+    def _on_change(self, change: Change) -> None:
+        if change.name in self._open and not self._dirty:
+            # What follows from this change at once is published in the same turn.
+            self._loop.call_soon(self._evaluate)
+        if change.name in self._open:
+            self._dirty.add(change.name)
+
+    def _evaluate(self) -> None:
+        dirty, self._dirty = self._dirty, set()
+        self._judge(dirty)
+
+    def _judge(self, names: Iterable[str]) -> None:
+        for name in names:
+            process = self._open.get(name)
+            result = self._verdict(process) if process is not None else None
+            if result is not None:
+                del self._open[name]
+                self._results[name] = result
+        if not self._open and not self._done.done():
+            self._done.set_result(None)
+
+    async def outcome(self, wait: bool, timeout: float | None, meanwhile: str) -> list[Result]:
+        """Return a result for each process, in the order in which they were given.
+
+        Without `wait`, or after `timeout` seconds, for those that are not decided: `meanwhile`
+        as a result that is ok, or "timeout" as one that is not.
+        """
+        try:
+            self._judge(tuple(self._open))
+            if wait:
+                await asyncio.wait((self._done,), timeout=timeout)
+            self._judge(tuple(self._open))
+        finally:
+            self._unsubscribe()
+            self._done.cancel()
+        return [self._results.get(p.name) or _undecided(p, wait, meanwhile) for p in self._order]
+
+
+def _undecided(process: Process, wait: bool, meanwhile: str) -> Result:
+    if not wait:
+        return result_of(process, True, meanwhile)
+    why = reason(process.program, process.record) or process.record.state.name
+    return result_of(process, False, "timeout", f"not done in time: {why}")
+
+
+def _started(process: Process) -> Result | None:
+    """Is it up, or has the start failed?"""
+    record = process.record
+    pending = record.wanted and (record.asked or record.deadline is not None or record.leftovers)
+    match record.state:
+        case State.RUNNING:
+            return result_of(process, True, "started")
+        case State.STARTING:
+            return None
+        case State.EXITED:
+            return None if pending else result_of(process, True, "started")
+        case State.BACKOFF | State.FATAL:
+            if record.asked:
+                return None
+            return result_of(process, False, "failed", reason(process.program, record))
+        case State.STOPPING | State.STOPPED:
+            if record.wanted:
+                return None
+            why = f"{record.cause} by {record.by}" if record.by else record.cause
+            return result_of(process, False, "aborted", why)
+
+
+def _stopped(process: Process) -> Result | None:
+    """Is nothing of it left, or has somebody started it again?"""
+    if process.is_down():
+        return result_of(process, True, "stopped")
+    record = process.record
+    if record.wanted and record.state in UP:
+        why = f"{record.cause} by {record.by}" if record.by else record.cause
+        return result_of(process, False, "aborted", f"started again: {why}")
+    return None
+
+
+_running: set[asyncio.Future[list[Result]]] = set()
+
+
+def _keep(job: asyncio.Future[list[Result]]) -> None:
+    """Hold a reference to a job that nobody waits for, until it is done (asyncio's rule)."""
+    _running.add(job)
+    job.add_done_callback(_running.discard)
+
+
+async def _bounded(
+    job: asyncio.Future[list[Result]], processes: list[Process], timeout: float | None
+) -> list[Result]:
+    """Wait for the job, but not longer than this; it goes on behind."""
+    _keep(job)
+    try:
+        return await asyncio.wait_for(asyncio.shield(job), timeout)
+    except TimeoutError:
+        return [_stopped(p) or _undecided(p, True, "") for p in processes]
+
+
+def failed(process: Process, error: OperationFailed) -> Result:
+    """Return the result that says why it could not be done."""
+    return result_of(process, False, "failed", str(error))

@@ -1,0 +1,154 @@
+"""One process: its definition, its record, and what is alive of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+
+from supervisor_lite.logs.processlogs import ProcessLogs
+from supervisor_lite.rules.events import Exit
+from supervisor_lite.rules.lifecycle import Record
+from supervisor_lite.rules.program import Program
+from supervisor_lite.rules.states import State
+from supervisor_lite.rules.words import reason
+
+
+class Process:
+    """An entry in the supervisor's table. Only the supervisor changes it."""
+
+    __slots__ = (
+        "_definition", "_view", "adopted", "logs", "pending", "pidfd", "program", "record",
+        "removed", "since", "started", "timer",
+    )  # fmt: skip
+
+    def __init__(self, program: Program, now: float) -> None:
+        self.program = program
+        self.pending: Program | None = None
+        """A newer definition that takes effect at the next spawn."""
+        self.record = Record()
+        self.logs: ProcessLogs | None = None
+        self.pidfd: int | None = None
+        self.timer: asyncio.TimerHandle | None = None
+        self.since = now
+        """Wall-clock time at which the state was entered."""
+        self.started: float | None = None
+        """Wall-clock time of the last spawn."""
+        self.adopted = False
+        """The live run was spawned by an earlier daemon."""
+        self.removed = False
+        """No longer defined; it leaves the table when it is down."""
+        self._view: bytes | None = None
+        self._definition: str | None = None
+
+    @property
+    def name(self) -> str:
+        """`group:name`, or just `name` when both are equal."""
+        return self.program.fullname
+
+    @property
+    def group(self) -> str:
+        """The group's name."""
+        return self.program.group or self.program.name
+
+    def is_down(self) -> bool:
+        """Is nothing of it left, and nothing about to come?"""
+        record = self.record
+        quiet = record.state in (State.STOPPED, State.EXITED, State.FATAL)
+        return quiet and record.deadline is None and not record.leftovers
+
+    def changed(self) -> None:
+        """What `view` tells is no longer true."""
+        self._view = None
+
+    def redefine(self, program: Program) -> None:
+        """Take a newer definition from now on."""
+        self.program = program
+        self.pending = None
+        self._definition = None
+        self._view = None
+
+    def view(self) -> bytes:
+        """Return the JSON object that the control socket shows (docs/protocol.md)."""
+        if self._view is None:
+            self._view = json.dumps(self._fields(), separators=(",", ":")).encode()
+        return self._view
+
+    def definition(self) -> str:
+        """Return the definition as JSON, for the journal."""
+        if self._definition is None:
+            plain = {**asdict(self.program)}
+            self._definition = json.dumps(plain, separators=(",", ":"), default=_plain)
+        return self._definition
+
+    def _fields(self) -> dict[str, Any]:
+        program, record = self.program, self.record
+        waiting = record.deadline if not record.leftovers else record.due
+        due = record.state in (State.BACKOFF, State.EXITED, State.STOPPED) and waiting is not None
+        since_monotonic = record.spawned
+        next_try = None
+        if due and waiting is not None and since_monotonic is not None and self.started is not None:
+            next_try = rfc3339(self.started + waiting - since_monotonic)
+        return {
+            "name": program.name,
+            "group": self.group,
+            "fullname": self.name,
+            "program": program.program or program.name,
+            "state": record.state.name,
+            "statecode": int(record.state),
+            "wanted": record.wanted,
+            "pid": record.pid,
+            "run": record.run,
+            "up_since": record.spawned if record.pid is not None else None,
+            "started": rfc3339(self.started),
+            "since": rfc3339(self.since),
+            "exitcode": record.exit.code if record.exit else None,
+            "signal": record.exit.signal if record.exit else None,
+            "failures": record.failures,
+            "restarts": record.restart_count,
+            "next_try": next_try,
+            "reason": reason(program, record),
+            "autostart": program.autostart,
+            "priority": program.priority,
+            "stdout_logfile": program.stdout.path,
+            "stderr_logfile": None if program.redirect_stderr else program.stderr.path,
+            "stale": self.pending is not None,
+        }
+
+
+def rfc3339(seconds: float | None) -> str | None:
+    """Return a wall-clock time as text in UTC with milliseconds."""
+    if seconds is None:
+        return None
+    text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Enum):
+        return value.value
+    raise TypeError(type(value).__name__)
+
+
+_RECORD_FIELDS = tuple(f.name for f in fields(Record))
+
+
+def record_to_json(record: Record) -> dict[str, Any]:
+    """Return the record as a JSON object, for the journal."""
+    values = {name: getattr(record, name) for name in _RECORD_FIELDS}
+    if record.exit is not None:
+        values["exit"] = [record.exit.code, record.exit.signal, record.exit.core]
+    return values
+
+
+def record_from_json(values: dict[str, Any]) -> Record:
+    """Return the record that `record_to_json` made, without fields that are not known."""
+    known = {name: values[name] for name in _RECORD_FIELDS if name in values}
+    known["state"] = State(known["state"])
+    known["restarts"] = tuple(known.get("restarts", ()))
+    if known.get("exit") is not None:
+        known["exit"] = Exit(*known["exit"])
+    return Record(**known)

@@ -1,0 +1,212 @@
+"""The daemon while it runs: what belongs together, signals, start and stop order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from supervisor_lite import __version__
+from supervisor_lite.bus import Bus
+from supervisor_lite.control.access import Caller
+from supervisor_lite.control.output import OutputVerbs
+from supervisor_lite.control.server import Server
+from supervisor_lite.control.verbs import Daemon, ProcessVerbs
+from supervisor_lite.daemonlog import Log, LogTarget, log_change
+from supervisor_lite.errors import ConfigError, OperationFailed
+from supervisor_lite.host.exits import become_subreaper
+from supervisor_lite.host.sd_notify import Notifier
+from supervisor_lite.host.spawn import Spawner
+from supervisor_lite.journal import Journal
+from supervisor_lite.operations import Operations
+from supervisor_lite.rollout import Rollout
+from supervisor_lite.rules.program import Configuration, DaemonSettings
+from supervisor_lite.supervisor import Supervisor, Surroundings
+
+_FLUSH = 2.0
+"""Seconds that clients have to read their last reply before the daemon is gone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What the daemon was started with; made by daemon.py."""
+
+    settings: DaemonSettings
+    configuration: Configuration
+    read: Callable[[], Configuration]
+    log: Log
+    target: LogTarget
+    journal: Journal
+    notifier: Notifier
+    spawner: Spawner
+    ready: Callable[[], None]
+    """Tells whoever started us that we answer now."""
+
+
+class Running:
+    """Made inside the event loop; `run` returns when everything is as it should be at the end."""
+
+    def __init__(self, given: Given) -> None:
+        self._given = given
+        self._log = given.log
+        self._loop = asyncio.get_running_loop()
+        self._over = asyncio.Event()
+        self._jobs: set[asyncio.Task[None]] = set()
+        bus = Bus()
+        bus.subscribe(lambda change: log_change(given.log, change))
+        self._supervisor = supervisor = Supervisor(
+            Surroundings(
+                loop=self._loop,
+                bus=bus,
+                journal=given.journal,
+                spawner=given.spawner,
+                runtime_dir=given.settings.runtime_dir,
+                environment=self._environment(),
+                report=given.log.warning,
+            )
+        )
+        self._operations = Operations(supervisor, bus)
+        self._rollout = Rollout(supervisor, self._operations, given.read)
+        verbs = ProcessVerbs(
+            supervisor,
+            self._operations,
+            self._rollout,
+            OutputVerbs(supervisor, lambda: given.target.file),
+            Daemon(given.settings.identifier, self._reload, self._shutdown),
+        )
+        rules = given.settings.access
+        self._server = Server(verbs, rules, self._report_bug, self._report_denied)
+
+    async def run(self, sock: socket.socket) -> None:
+        """Start what is to be started, serve, and return when it is over."""
+        given, log = self._given, self._log
+        began = time.monotonic()
+        if not become_subreaper():
+            log.warning("cannot become a child subreaper: orphans of programs go to init")
+        self._supervisor.reaper.start()
+        self._rollout.begin(given.configuration.plan)
+        self._handle_signals()
+        await self._server.serve(sock)
+        log.info(
+            f"supervisor-lite {__version__} started",
+            pid=os.getpid(),
+            socket=given.settings.socket,
+            config=given.configuration.files[0] if given.configuration.files else "",
+        )
+        self._rollout.start_all()
+        given.ready()
+        count = len(self._supervisor.processes)
+        given.notifier.send("READY=1", f"STATUS=supervising {count} processes")
+        log.debug("ready", seconds=round(time.monotonic() - began, 3))
+        await self._over.wait()
+        self._server.close()
+        deadline = self._loop.time() + _FLUSH
+        while self._server.connections and self._loop.time() < deadline:
+            await asyncio.sleep(0.005)  # asyncio does not tell when a transport is flushed
+        self._supervisor.close()
+        log.info("supervisor-lite ended", pid=os.getpid())
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "SUPERVISOR_ENABLED": "1",
+            "SUPERVISOR_SERVER_URL": f"unix://{self._given.settings.socket}",
+        }
+
+    # Signals.
+
+    def _handle_signals(self) -> None:
+        handle = self._loop.add_signal_handler
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            handle(number, self._on_end, number)
+        handle(signal.SIGHUP, self._on_hangup)
+        handle(signal.SIGUSR2, self._on_reopen)
+        handle(signal.SIGUSR1, lambda: self._log.info("SIGUSR1 has no meaning here: ignored"))
+
+    def _on_end(self, number: signal.Signals) -> None:
+        if self._supervisor.stopping:
+            self._log.warning(f"{number.name} again: killing what is left")
+            self._hurry()
+            return
+        self._log.info(f"{number.name}: shutting down")
+        self._do(self._shutdown(f"signal {number.name}", False))
+
+    def _on_hangup(self) -> None:
+        self._log.info("SIGHUP: reading the configuration")
+        self._do(self._update())
+
+    def _on_reopen(self) -> None:
+        self._given.target.reopen()
+        for process in self._supervisor.processes.values():
+            if process.logs is not None:
+                process.logs.reopen()
+        self._log.info("SIGUSR2: log files reopened")
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        job = asyncio.ensure_future(work)
+        self._jobs.add(job)
+        job.add_done_callback(self._job_done)
+
+    def _job_done(self, job: asyncio.Task[None]) -> None:
+        self._jobs.discard(job)
+        error = job.exception()
+        if isinstance(error, Exception):
+            self._report_bug(error)
+
+    async def _update(self) -> None:
+        try:
+            said = await self._rollout.update([], "signal SIGHUP")
+        except ConfigError as error:
+            for complaint in error.complaints:
+                self._log.error(f"configuration not used: {complaint}")
+            return
+        for name, word in said:
+            self._log.info(f"{name}: {word} by update")
+        if not said:
+            self._log.info("nothing changed in the configuration")
+
+    # Beginning again, and the end.
+
+    async def _reload(self, by: str) -> None:
+        if self._supervisor.stopping:
+            raise OperationFailed("the daemon is shutting down")
+        self._log.warning("reload: stopping everything and starting anew", by=by)
+        await self._rollout.reload(by)
+
+    async def _shutdown(self, by: str, leave_running: bool) -> None:
+        """Stop everything in order, or nothing at all; then the daemon ends."""
+        supervisor = self._supervisor
+        if leave_running and supervisor.stopping:
+            raise OperationFailed("the daemon is shutting down already")
+        if supervisor.stopping:
+            await self._over.wait()
+            return
+        supervisor.stopping = True
+        self._given.notifier.send("STOPPING=1", "STATUS=stopping")
+        if not leave_running:
+            everything = list(supervisor.processes.values())
+            await self._operations.stop(everything, by, wait=True, timeout=None)
+            await self._operations.all_down()
+            self._given.journal.forget_all()
+        self._loop.call_soon(self._over.set)
+
+    def _hurry(self) -> None:
+        everything = list(self._supervisor.processes.values())
+        for process in everything:
+            self._supervisor.stop(process, "a second signal")
+        self._supervisor.hurry(everything)
+
+    # What the server reports.
+
+    def _report_bug(self, error: Exception) -> None:
+        self._log.error(f"internal error: {error!r}", exc_info=error)
+
+    def _report_denied(self, caller: Caller, method: str, name: str | None) -> None:
+        self._log.warning(
+            f"not permitted: {method}", uid=caller.uid, pid=caller.pid, process=name or "-"
+        )
