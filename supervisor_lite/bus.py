@@ -24,6 +24,8 @@ class Change:
     to_state: str
     cause: str
     """Why, in words."""
+    note: str = ""
+    """What else had to be done: SIGKILL after a while, leftovers ended."""
     by: str = ""
     """Who asked for it ("uid 1000 (deploy), pid 812: slctl stop web"); empty if nobody did."""
     run: int | None = None

@@ -124,6 +124,8 @@ def log_change(log: Log, change: Change) -> None:
         fields["run"] = change.run
     if change.cause:
         fields["cause"] = change.cause
+    if change.note:
+        fields["note"] = change.note
     if change.by:
         fields["by"] = change.by
     text = f"{change.name}: {change.from_state} -> {change.to_state}"

@@ -208,6 +208,7 @@ class Supervisor:
             from_state=before.state.name,
             to_state=record.state.name,
             cause=record.cause,
+            note=record.note if ended else "",
             by=record.by,
             run=record.run,
             pid=record.pid or before.pid,

@@ -199,8 +199,7 @@ class _Loading:
         """Yield place, name and raw value of each table under one key of the root."""
         table = TABLES.get(name)
         if table is None:
-            about = f": {ELSEWHERE[name]}" if name in ELSEWHERE else suggest(name, TABLES)
-            self._report.complain(spot, f"unknown table{about}")
+            self._report.complain(spot, f"unknown table{self._about(name, value)}")
         elif table.shape is Shape.ONE:
             yield spot, name, value
         elif table.shape is Shape.LIST and isinstance(value, list):
@@ -212,6 +211,14 @@ class _Loading:
         else:
             header = table.shape.value.format(name)
             self._report.complain(spot, f"expected tables {header}, got {describe(value)}")
+
+    def _about(self, name: str, value: object) -> str:
+        """Say what an unknown key of the root may have meant."""
+        if name in ELSEWHERE:
+            return f": {ELSEWHERE[name]}"
+        if not isinstance(value, dict | list) and name in self._keys[DAEMON.name]:
+            return ": a key of [daemon], which must stand above it"
+        return suggest(name, TABLES)
 
     def _keep(self, table: str, entry: Entry, main: str | None) -> None:
         """Remember a table, or complain that it is not the first of its name."""

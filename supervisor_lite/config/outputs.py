@@ -81,8 +81,9 @@ class Outputs:
             rotated = output.backups if output.maxbytes else 0
             claim = _Claim(f'{stream} of "{process.fullname}"', spot, rotated, process)
             first = self._claims.setdefault(identity, claim)
-            if first is not claim and spot not in self._said:
-                # Of a thousand processes of one program with one log, one is worth a complaint.
+            # Of a thousand processes of one program with one log, one is worth a complaint; of
+            # processes with one name none: that name was complained about.
+            if first is not claim and spot not in self._said and not _same_name(first, claim):
                 self._said.add(spot)
                 text = f"{first.owner} and {claim.owner} write to one file, {output.path}"
                 self._report.complain(spot, text + _way_out(first.process, process))
@@ -115,6 +116,13 @@ class Outputs:
         if path not in self._trouble:
             self._trouble[path] = no_log(path, self._made)
         return self._trouble[path]
+
+
+def _same_name(first: _Claim, second: _Claim) -> bool:
+    """Tell whether these are two processes that differ in nothing that could name a file."""
+    if first.process is None or second.process is None or first.process is second.process:
+        return False
+    return first.process.fullname == second.process.fullname
 
 
 def _way_out(first: Program | None, second: Program) -> str:

@@ -22,6 +22,7 @@ from supervisor_lite.rollout import Rollout
 from supervisor_lite.supervisor import Supervisor, signal_number
 
 _SEND_LIMIT = 1 << 16
+_NOOP = ("not running", "already started")
 
 Asked = Callable[..., Awaitable[Sequence[Any]]]
 
@@ -163,7 +164,9 @@ class ProcessVerbs:
         # The operation is the daemon's: it goes on if the client hangs up.
         job = asyncio.ensure_future(asked(processes, by, wait=wait, timeout=timeout))
         results = await asyncio.shield(job)
-        return {"results": [result.to_json() for result in results]}
+        # "all" means those that are concerned; a process named as such is always answered.
+        said = [r for r in results if r.result not in _NOOP or r.fullname in names]
+        return {"results": [result.to_json() for result in said]}
 
     def signal(self, request: Request) -> Result:
         """Send a signal to the main processes."""

@@ -285,7 +285,7 @@ class Client:
                 del self._buffer[: end + 1]
                 self._searched = 0
                 return line
-            self._searched = len(self._buffer) + 1
+            self._searched = len(self._buffer)
             if self._searched > MAX_REPLY:
                 raise BadReply("cannot understand the daemon: its answer does not end")
             self._socket.settimeout(self._left(deadline))

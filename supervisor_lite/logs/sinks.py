@@ -111,7 +111,7 @@ class FileSink:
         log = self.log
         available = waiting(fd)
         room = log.limit - log.size
-        if available <= room:
+        if not available or available <= room:
             return available
         if room > MOST:
             return room - MOST  # what is left can be looked through for the end of a line
@@ -125,6 +125,12 @@ class FileSink:
             return head.find(b"\n") + 1 or len(head)
         log.rotate()
         return self._fitting(fd)
+
+    def replace_tap(self, tap: Tap | None) -> None:
+        """Copy to another tap from the next byte, or to none."""
+        if self.tap is not None:
+            self.tap.close()
+        self.tap = tap
 
     def finish(self) -> None:
         """See `Sink.finish`."""

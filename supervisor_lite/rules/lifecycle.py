@@ -82,6 +82,8 @@ class Record:
     """Automatic restarts since the last start that was asked for."""
     cause: str = ""
     """Why the state is what it is, in words."""
+    note: str = ""
+    """What else had to be done: SIGKILL after a while, leftovers ended."""
     by: str = ""
     """Who asked for it; empty if nobody did."""
 
@@ -108,12 +110,11 @@ def step(program: Program, record: Record, event: Event, now: float) -> Step:
                 return replace(record, deadline=now), ()
             if record.state is not State.STOPPING or record.killed:
                 return record, ()
-            cause = f"{record.cause}; KILL at once"
-            return replace(record, deadline=now, killed=True, cause=cause), ()
+            return replace(record, deadline=now, killed=True, note="KILL at once"), ()
         case Spawned(run, pid):
             up_at = now + program.startsecs
             up = replace(record, pid=pid, run=run, spawned=now, deadline=up_at)
-            return replace(up, error="", killed=False), ()
+            return replace(up, error="", killed=False, note=""), ()
         case SpawnFailed(run, error):
             failed = replace(record, run=run, spawned=now, error=error)
             return _on_failed_start(program, failed, now), ()
@@ -199,7 +200,7 @@ def _on_exit(program: Program, record: Record, event: Exited, now: float) -> Ste
     else:
         after = _on_exit_while_up(program, ended, now)
     if event.kept:
-        after = replace(after, cause=f"{after.cause}; {event.kept}")
+        after = replace(after, note=_joined(after.note, event.kept))
     if not event.leftovers:
         return after, ()
     held = replace(after, leftovers=True, due=after.deadline, deadline=now + program.stopwaitsecs)
@@ -250,8 +251,8 @@ def _pace(program: Program, record: Record, deadline: float, now: float) -> Reco
 def _on_leftovers_gone(record: Record, event: LeftoversGone, now: float) -> Step:
     if event.run != record.run or not record.leftovers:
         return record, ()
-    cause = f"{record.cause}; {event.ended}" if event.ended else record.cause
-    clean = replace(record, leftovers=False, deadline=record.due, due=None, cause=cause)
+    note = _joined(record.note, event.ended)
+    clean = replace(record, leftovers=False, deadline=record.due, due=None, note=note)
     return (_stopped(clean, now) if record.state is State.STOPPING else clean), ()
 
 
@@ -275,8 +276,7 @@ def _on_deadline(program: Program, record: Record, now: float) -> Step:
             again = now + max(program.stopwaitsecs, KILL_AGAIN)
             killing = replace(record, deadline=again, killed=True)
             if not record.killed:
-                cause = f"{record.cause}; KILL after {program.stopwaitsecs:g} s"
-                killing = replace(killing, cause=cause)
+                killing = replace(killing, note=f"KILL after {program.stopwaitsecs:g} s")
             return killing, (Signal("KILL", program.killasgroup),)
         case State.STOPPED | State.BACKOFF | State.EXITED | State.FATAL:
             why = _reason_to_give_up(program, record, now)
@@ -326,6 +326,10 @@ def _spawn(program: Program, record: Record, now: float) -> Record:
     return replace(
         starting, restarts=restarts, restart_count=record.restart_count + 1, cause=cause, by=""
     )
+
+
+def _joined(*notes: str) -> str:
+    return "; ".join(note for note in notes if note)
 
 
 def _schedule(record: Record, deadline: float | None) -> Record:

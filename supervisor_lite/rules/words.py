@@ -45,7 +45,7 @@ def reason(program: Program, record: Record) -> str:
         case State.EXITED:
             if record.leftovers:
                 return f"{record.cause}; ending what is left of it"
-            return _cooling(program, record) if record.cooling else record.cause
+            return _cooling(program, record) if record.cooling else _with_note(record.cause, record)
         case State.STOPPING:
             if record.pid is None:
                 return "waiting for what is left of it to end"
@@ -53,11 +53,17 @@ def reason(program: Program, record: Record) -> str:
         case State.STOPPED:
             if record.run is None:
                 return "Not started"
-            return f"{record.cause} by {record.by}" if record.by else record.cause
+            return _with_note(
+                f"{record.cause} by {record.by}" if record.by else record.cause, record
+            )
         case State.FATAL:
-            return record.cause
+            return _with_note(record.cause, record)
         case _:
             assert_never(record.state)
+
+
+def _with_note(text: str, record: Record) -> str:
+    return f"{text}; {record.note}" if record.note else text
 
 
 def _cooling(program: Program, record: Record) -> str:

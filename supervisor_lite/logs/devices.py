@@ -19,7 +19,7 @@ ATOMIC: Final = 4096
 DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG})
 
 
-class StreamSink:
+class DeviceSink:
     """Writes to something that is not a regular file: the daemon's stdout, a terminal, a pipe.
 
     Whole lines in small pieces, so that programs that share it do not cut each other's lines. A
@@ -34,7 +34,7 @@ class StreamSink:
         self._report = report
         self._gone = False
         self.blocked_on = -1
-        self._fd, self._shared = _open_stream(path)
+        self._fd, self._shared = _open_device(path)
 
     def take(self, fd: int, budget: int) -> int:
         """See `Sink.take`."""
@@ -116,7 +116,7 @@ def is_special(path: str) -> bool:
     return False
 
 
-def _open_stream(path: str) -> tuple[int, int]:
+def _open_device(path: str) -> tuple[int, int]:
     """Return a descriptor, and its flags if it is shared and blocking, else 0; raises OSError.
 
     An own description is best, because whether it blocks can be set without others noticing.

@@ -1,0 +1,64 @@
+# What a checkout can do. Needs Python 3.11 or newer, make, and a package registry.
+#
+#   make run      a living system: the programs of conf.d/, in the foreground
+#   make test     the tests
+#   make check    everything that has to be green: format, lint, types, layers, tests
+#   make bench    the measurements of docs/performance.md
+#   make clean    remove what the others made
+
+PYTHON ?= python3
+JOBS ?= 4
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest -n $(JOBS)
+
+.PHONY: run test check bench venv clean
+.DELETE_ON_ERROR:
+
+run: $(VENV)/.installed
+	@echo
+	@echo 'supervisor-lite runs the programs of conf.d/. Talk to it from another terminal:'
+	@echo
+	@echo '    $(CURDIR)/$(BIN)/slctl -c $(CURDIR)/conf.d status'
+	@echo '    $(CURDIR)/$(BIN)/slctl -c $(CURDIR)/conf.d logs -f'
+	@echo
+	@echo 'Ctrl-C stops everything.'
+	@echo
+	@exec $(BIN)/supervisor-lite -c conf.d
+
+test: $(VENV)/.installed-dev
+	$(PYTEST)
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(PYTEST)
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.bench
+
+venv: $(VENV)/.installed-dev
+
+clean:
+	rm -rf $(VENV) .run .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "cannot use \"$(PYTHON)\": Python 3.11 or newer is needed;" \
+	         "name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV) || { \
+	    echo "cannot make $(VENV): is the venv module missing? Debian: apt install python3-venv" >&2; \
+	    rm -rf $(VENV); exit 1; }
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/.installed

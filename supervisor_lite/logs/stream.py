@@ -1,0 +1,169 @@
+"""One stream of a process: its FIFO, where that goes, and how this can change on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from supervisor_lite.errors import SpawnError
+from supervisor_lite.logs import fifo
+from supervisor_lite.logs.capture import Capture
+from supervisor_lite.logs.devices import DeviceSink, is_special
+from supervisor_lite.logs.logfile import LogFile
+from supervisor_lite.logs.sinks import FileSink, Sink
+from supervisor_lite.logs.to_syslog import SyslogSink
+from supervisor_lite.rules.program import Output
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the streams of a process need from outside."""
+
+    loop: asyncio.AbstractEventLoop
+    report: Callable[[str], None]
+    process: str
+    """The process name, for syslog."""
+    syslog_socket: str
+
+
+class Stream:
+    """The stdout or stderr of a process.
+
+    `log` is its log file, if it has one, kept while nothing is open too, so that it can be
+    followed. `run_start` is the position there at which the last run began. `twin` is the other
+    stream of the process: with the same path both share one log file.
+    """
+
+    __slots__ = ("_around", "_inode", "capture", "log", "output", "run_start", "twin")
+
+    def __init__(self, around: Surroundings, output: Output) -> None:
+        self._around = around
+        self._inode = 0
+        self.output = output
+        self.twin: Stream | None = None
+        self.log: LogFile | None = None
+        self.capture: Capture | None = None
+        self.run_start = 0
+
+    def open(self, path: str, uid: int, gid: int, adopting: bool) -> None:
+        """See `ProcessLogs.open`; `path` is the FIFO's. What is open already stays."""
+        if self.capture is not None and not self._is_at(path):
+            self.close()
+        if not fifo.make_fifo(path, uid, gid):
+            text = f'cannot give "{path}" to uid {uid}: the program cannot reopen /dev/stdout'
+            self._around.report(text)
+        if self.capture is None:
+            fd = fifo.open_for_reading(path)
+            try:
+                sink = self._sink(adopting)
+            except BaseException:
+                os.close(fd)
+                raise
+            self._inode = os.fstat(fd).st_ino
+            self.capture = Capture(self._around.loop, fd, sink, self._around.report)
+
+    def _is_at(self, path: str) -> bool:
+        """Tell whether the FIFO that we read is still the one that a child would open."""
+        with contextlib.suppress(OSError):
+            return os.lstat(path).st_ino == self._inode
+        return False
+
+    def close(self) -> None:
+        """Take what is in the pipe and read no more."""
+        if self.capture is not None:
+            self.capture.drain()
+            self.capture.close()
+            self.capture = None
+
+    def retry(self) -> None:
+        """See `Capture.retry`."""
+        if self.capture is not None:
+            self.capture.retry()
+
+    # Where it goes
+
+    def _sink(self, adopting: bool) -> Sink:
+        """Open what the output goes to; raises SpawnError unless adopting."""
+        try:
+            return self._opened(adopting)
+        except OSError as error:
+            text = f'cannot open log "{self.output.path}": {error.strerror}'
+            if not adopting:
+                raise SpawnError(text) from error
+            self._around.report(f"{text}; output is dropped from now on")
+            return DeviceSink(os.devnull, self._around.report)
+
+    def _opened(self, adopting: bool) -> Sink:
+        output = self.output
+        if output.path is None:
+            return self._syslog() if output.syslog else DeviceSink(os.devnull, self._around.report)
+        if is_special(output.path):
+            return DeviceSink(output.path, self._around.report)
+        log = self.logfile()
+        try:
+            log.open()
+        except OSError:
+            if not adopting:
+                raise
+            # The capture tries again, and its child waits meanwhile.
+        return FileSink(log, self._syslog() if output.syslog else None)
+
+    def _syslog(self) -> SyslogSink:
+        around = self._around
+        return SyslogSink(around.loop, around.process, around.report, around.syslog_socket)
+
+    def has_log(self) -> bool:
+        """Tell whether the output goes to a log file."""
+        return self.output.path is not None and not is_special(self.output.path)
+
+    def logfile(self) -> LogFile:
+        """Return the log file, open or not. The output must have one."""
+        output = self.output
+        assert output.path is not None
+        if self.log is None:
+            other = self.twin.log if self.twin is not None else None
+            if other is not None and other.path == output.path:
+                self.log = other
+            else:
+                report = self._around.report
+                self.log = LogFile(output.path, output.maxbytes, output.backups, report)
+        return self.log
+
+    # Changing that
+
+    def redirect(self, output: Output) -> None:
+        """Go somewhere else from the next byte; raises SpawnError, then nothing has changed."""
+        old, log = self.output, self.log
+        if output == old:
+            return
+        self.output = output
+        try:
+            if log is not None and self._may_keep(log):
+                self._change(log, tap_changes=output.syslog != old.syslog)
+            else:
+                self.log = None
+                if self.capture is not None:
+                    self.capture.swap(self._sink(adopting=False))
+        except SpawnError:
+            self.output, self.log = old, log
+            raise
+        self.retry()
+
+    def _may_keep(self, log: LogFile) -> bool:
+        """Tell whether a log can just take a new path, so that its followers stay with it."""
+        shared = self.twin is not None and self.twin.log is log
+        return self.has_log() and (log.path == self.output.path or not shared)
+
+    def _change(self, log: LogFile, *, tap_changes: bool) -> None:
+        output = self.output
+        assert output.path is not None
+        try:
+            log.change(output.path, output.maxbytes, output.backups)
+        except OSError as error:
+            raise SpawnError(f'cannot open log "{output.path}": {error.strerror}') from error
+        sink = self.capture.sink if self.capture is not None else None
+        if isinstance(sink, FileSink) and tap_changes:
+            sink.replace_tap(self._syslog() if output.syslog else None)

@@ -1,0 +1,137 @@
+"""start, stop, restart, signal, clear, add, remove."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.ctl.conftest import Serve, Slctl
+from tests.ctl.fake import Params, done, error, failed, hang_up, result
+
+
+@pytest.mark.parametrize(
+    ("verb", "word"),
+    [("start", "started"), ("start", "already started"), ("stop", "stopped"),
+     ("stop", "not running"), ("restart", "restarted"), ("clear", "cleared")],
+)  # fmt: skip
+def test_one_request_for_all_names(serve: Serve, slctl: Slctl, verb: str, word: str) -> None:
+    daemon = serve(**{verb: result({"results": [done("web", word), done("b", word)]})})
+    assert slctl(verb, "web", "b") == (0, f"web: {word}\nb: {word}\n", "")
+    assert daemon.asked == [(verb, {"names": ["web", "b"]})]
+
+
+@pytest.mark.parametrize(
+    ("row", "code", "text"),
+    [
+        (failed("b", "failed", "exit 1"), 1, "exit 1"),
+        (failed("b", "failed"), 1, "failed"),
+        (failed("b", "not running"), 1, "not running"),
+        (failed("b", "aborted", "stopped by uid 0"), 1, "aborted: stopped by uid 0"),
+        (failed("b", "timeout", "still STARTING"), 7, "timeout: still STARTING"),
+        (failed("b", "timeout", "timeout after 3 s"), 7, "timeout after 3 s"),
+    ],
+)
+def test_failures_go_to_stderr(
+    serve: Serve, slctl: Slctl, row: Params, code: int, text: str
+) -> None:
+    """What worked is on stdout, what did not is on stderr with its reason."""
+    serve(start=result({"results": [done("web", "started"), row]}))
+    assert slctl("start", "web", "b") == (code, "web: started\n", f"b: ERROR ({text})\n")
+
+
+def test_a_failure_outweighs_a_timeout(serve: Serve, slctl: Slctl) -> None:
+    serve(stop=result({"results": [failed("a", "timeout"), failed("b", "failed")]}))
+    assert slctl("stop", "all")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "params"),
+    [
+        (["--no-wait", "web"], {"wait": False}),
+        (["web", "--timeout", "2.5"], {"timeout": 2.5}),
+        (["--timeout=1m30s", "web"], {"timeout": 90.0}),
+    ],
+)
+def test_options_reach_the_daemon(
+    serve: Serve, slctl: Slctl, words: list[str], params: Params
+) -> None:
+    daemon = serve(restart=result({"results": []}))
+    assert slctl("restart", *words) == (0, "", "")
+    assert daemon.asked == [("restart", {"names": ["web"], **params})]
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "text"),
+    [
+        (1, "cannot start", "slctl: cannot start\n"),
+        (4, "no such process", "web: ERROR (no such process)\n"),
+        (5, "uid 7 may not start web", "slctl: uid 7 may not start web\n"),
+        (7, "timeout after 3 s", "slctl: timeout after 3 s\n"),
+    ],
+)
+def test_a_refusal_is_the_exit_code(
+    serve: Serve, slctl: Slctl, code: int, message: str, text: str
+) -> None:
+    serve(start=error(code, message))
+    assert slctl("start", "web") == (code, "", text)
+
+
+@pytest.mark.parametrize("message", ["x, y", "no such process: x, y"])
+def test_the_unknown_ones_may_be_in_the_message(serve: Serve, slctl: Slctl, message: str) -> None:
+    serve(stop=error(4, message))
+    text = "x: ERROR (no such process)\ny: ERROR (no such process)\n"
+    assert slctl("stop", "web", "x", "y") == (4, "", text)
+    assert slctl("stop", "x", "web", "y") == (4, "", text)
+
+
+def test_only_the_unknown_ones_of_many_are_named(serve: Serve, slctl: Slctl) -> None:
+    serve(stop=error(4, "no such process", ["x", "y", "did you mean web?"]))
+    assert slctl("stop", "web", "x", "y") == (
+        4,
+        "",
+        "x: ERROR (no such process)\ny: ERROR (no such process)\n  did you mean web?\n",
+    )
+
+
+@pytest.mark.parametrize("verb", ["start", "stop", "restart", "clear", "add", "remove"])
+def test_a_name_is_needed(serve: Serve, slctl: Slctl, verb: str) -> None:
+    """`slctl stop` alone must never mean all."""
+    daemon = serve()
+    code, out, err = slctl(verb)
+    assert (code, out, daemon.asked) == (2, "", [])
+    assert err.startswith(f"slctl: {verb}: ")
+    assert f"usage: slctl {verb} " in err
+
+
+def test_signal(serve: Serve, slctl: Slctl) -> None:
+    daemon = serve(signal=result({"results": [done("web", "signalled")]}))
+    assert slctl("signal", "HUP", "web") == (0, "web: signalled\n", "")
+    assert daemon.asked == [("signal", {"signal": "HUP", "names": ["web"]})]
+    assert slctl("signal", "HUP")[0] == 2
+
+
+def test_groups_are_added_and_removed(serve: Serve, slctl: Slctl) -> None:
+    """Supervisor's words; an unknown one is called a group."""
+    serve(
+        add=result({"results": [done("web", "added")]}),
+        remove=result({"results": [done("web", "removed"), failed("b", "failed", "b is up")]}),
+        update=error(4, "no such group: ghost", ["ghost"]),
+    )
+    assert slctl("add", "web") == (0, "web: added process group\n", "")
+    assert slctl("remove", "web", "b") == (
+        1,
+        "web: removed process group\n",
+        "b: ERROR (b is up)\n",
+    )
+    assert slctl("update", "ghost") == (4, "", "ghost: ERROR (no such group)\n")
+
+
+def test_a_connection_lost_on_the_way(serve: Serve, slctl: Slctl) -> None:
+    """Nobody knows whether it happened, and the message says so."""
+    serve(restart=hang_up, status=hang_up)
+    code, out, err = slctl("restart", "web")
+    assert (code, out) == (7, "")
+    assert "hung up before it answered" in err
+    assert "whether the restart was carried out is not known" in err
+    code, _, err = slctl("status")
+    assert code == 7
+    assert "not known" not in err

@@ -1,0 +1,270 @@
+"""The daemon itself: its options, signals, files and exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.client import environment_of
+from tests.programs import SLEEPER, TERM_IGNORER, exits, program, sh
+from tests.support import Daemon, Daemons, alive, wait_until
+
+WEB = program("web", SLEEPER)
+
+
+def run(daemon: Daemon, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the daemon's program to its end."""
+    line = [sys.executable, "-m", "supervisor_lite", *arguments]
+    return subprocess.run(
+        line, cwd=daemon.dir, env=environment_of(str(daemon.dir)), capture_output=True, text=True,
+        timeout=60, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def test_check(daemons: Daemons) -> None:
+    """--check is 0 or 2, starts nothing and makes nothing."""
+    daemon = daemons.prepare(WEB)
+    before = sorted(daemon.dir.iterdir())
+    assert run(daemon, "-c", str(daemon.config), "--check").returncode == 0
+    daemon.configure(program("web", SLEEPER, startsecs="soon", colour=1) + "[program.db]\n")
+    done = run(daemon, "-c", str(daemon.config), "--check")
+    assert done.returncode == 2
+    said = done.stdout + done.stderr
+    for key in ("startsecs", "colour", "program.db"):
+        assert any(key in line and f"{daemon.config}:" in line for line in said.splitlines()), said
+    assert sorted(daemon.dir.iterdir()) == before
+
+
+def test_a_bad_configuration_is_2(daemons: Daemons) -> None:
+    """The daemon does not start, says where the mistake is, and makes nothing."""
+    daemon = daemons.prepare(program("web", SLEEPER, autostrt=True))
+    done = run(daemon, "-c", str(daemon.config))
+    assert done.returncode == 2
+    assert f"{daemon.config}:" in done.stderr
+    assert "autostart" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not daemon.socket.exists()
+    missing = run(daemon, "-c", str(daemon.dir / "nosuch.toml"))
+    assert missing.returncode == 2
+    assert "nosuch.toml" in missing.stderr
+    assert run(daemon, "--nonsense").returncode == 2
+
+
+def test_bad_toml_names_line_and_column(daemons: Daemons) -> None:
+    """The parser's place is passed on."""
+    daemon = daemons.prepare()
+    daemon.config.write_text('[program.web]\ncommand = "sleep 1\n')
+    done = run(daemon, "-c", str(daemon.config), "--check")
+    assert done.returncode == 2
+    assert f"{daemon.config}:2" in done.stdout + done.stderr
+
+
+def test_a_socket_path_that_is_too_long(daemons: Daemons) -> None:
+    """It is refused with the limit, before anything is started."""
+    daemon = daemons.prepare(WEB)
+    long = daemon.dir / ("x" * 100)
+    daemon.config.write_text(f'[daemon]\nruntime_dir = "{long}"\nstate_dir = "{daemon.dir}/s"\n')
+    done = run(daemon, "-c", str(daemon.config))
+    assert done.returncode in (1, 2)
+    assert "107" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["runtime", "state", "log"])
+def test_a_directory_that_cannot_be_made(daemons: Daemons, name: str) -> None:
+    """The daemon says which one and why, and does not start."""
+    daemon = daemons.prepare(WEB)
+    (daemon.dir / "file").touch()
+    settings = {"runtime": "run", "state": "state", "log": "log", name: "file/inside"}
+    lines = [f'{key}_dir = "{daemon.dir}/{value}"' for key, value in settings.items()]
+    daemon.config.write_text("[daemon]\n" + "\n".join(lines) + f"\n{WEB}")
+    done = run(daemon, "-c", str(daemon.config))
+    assert done.returncode in (1, 2)
+    assert f"{daemon.dir}/file/inside" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert daemon.marked() == []
+
+
+def test_a_directory_is_read_as_conf_d(daemons: Daemons) -> None:
+    """-c DIR reads all its *.toml files."""
+    daemon = daemons.prepare()
+    folder = daemon.dir / "conf.d"
+    folder.mkdir()
+    (folder / "10-daemon.toml").write_text(daemon.config.read_text())
+    (folder / "web.toml").write_text(WEB)
+    (folder / "db.toml").write_text(program("db", SLEEPER))
+    (folder / "notes.txt").write_text("not TOML")
+    daemon.config.unlink()
+    daemon.config = folder
+    daemon.start()
+    assert sorted(daemon.states()) == ["db", "web"]
+    daemon.wait_state("web", "RUNNING")
+    daemon.ctl("status", "web")
+
+
+@pytest.mark.parametrize("name", ["TERM", "INT", "QUIT"])
+def test_signals_end_it_in_order(daemons: Daemons, name: str) -> None:
+    """Everything is stopped, socket and pid file are gone, the exit code is 0."""
+    daemon = daemons(WEB + program("fatal", exits(1), startretries=0))
+    pid = daemon.wait_state("web", "RUNNING")["pid"]
+    daemon.wait_state("fatal", "FATAL")
+    assert daemon.text("run/supervisor.pid").strip() == str(daemon.pid)
+    daemon.signal(getattr(signal, f"SIG{name}"))
+    assert daemon.wait_exit() == 0
+    assert not alive(pid)
+    assert not daemon.socket.exists()
+    assert not (daemon.dir / "run/supervisor.pid").exists()
+
+
+def test_a_second_signal_hurries(daemons: Daemons) -> None:
+    """What has not ended by then is killed at once."""
+    daemon = daemons(program("deaf", TERM_IGNORER, startsecs=0, stopwaitsecs=100))
+    wait_until(lambda: "ready" in daemon.text("log/deaf.stdout.log"))
+    daemon.signal(signal.SIGTERM)
+    daemon.wait_state("deaf", "STOPPING")
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait_exit(20) == 0
+
+
+def test_shutdown_of_one_that_waits(daemons: Daemons) -> None:
+    """Processes in BACKOFF or with leftovers do not hold the shutdown up."""
+    daemon = daemons(
+        program("failing", exits(1), backoff=1000)
+        + program("leaving", sh("setsid sleep 100000 & exit 0"), startsecs=0, autorestart=True)
+    )
+    daemon.wait_state("failing", "BACKOFF")
+    began = time.monotonic()
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait_exit(20) == 0
+    assert time.monotonic() - began < 10
+
+
+def test_unhandled_signals_do_not_kill_it(daemons: Daemons) -> None:
+    """SIGUSR1, SIGPIPE and the like change nothing."""
+    daemon = daemons(WEB)
+    pid = daemon.wait_state("web", "RUNNING")["pid"]
+    for number in (signal.SIGUSR1, signal.SIGPIPE, signal.SIGCHLD, signal.SIGWINCH):
+        daemon.signal(number)
+    assert daemon.answers()
+    assert daemon.status("web")["pid"] == pid
+
+
+def test_daemonize(daemons: Daemons) -> None:
+    """The command returns when the daemon answers; it has a session of its own and a pid file."""
+    daemon = daemons.prepare(WEB)
+    done = run(daemon, "-c", str(daemon.config), "--daemonize")
+    assert done.returncode == 0, done
+    assert daemon.answers()
+    pid = int(daemon.text("run/supervisor.pid"))
+    assert daemon.call("version")["pid"] == pid
+    assert os.getsid(pid) != os.getsid(0)
+    for number in range(3):
+        assert not os.readlink(f"/proc/{pid}/fd/{number}").startswith("pipe:")
+    daemon.wait_state("web", "RUNNING")
+    daemon.ctl("shutdown")
+    wait_until(lambda: not alive(pid))
+    assert daemon.marked() == []
+
+
+def test_daemonize_reports_what_goes_wrong(daemons: Daemons) -> None:
+    """A daemon that cannot start says so to whoever called it."""
+    daemon = daemons.prepare(program("web", ""))
+    done = run(daemon, "-c", str(daemon.config), "--daemonize")
+    assert done.returncode == 2
+    assert f"{daemon.config}:" in done.stderr
+    other = daemons(WEB)
+    done = run(other, "-c", str(other.config), "--daemonize")
+    assert done.returncode != 0
+    assert str(other.pid) in done.stderr
+
+
+def test_sd_notify(daemons: Daemons) -> None:
+    """systemd hears READY when the socket is served, and STOPPING at the end."""
+    daemon = daemons.prepare(WEB)
+    address = str(daemon.dir / "notify")
+    daemon.environment["NOTIFY_SOCKET"] = address
+    said = ""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as service:
+        service.bind(address)
+        service.settimeout(20)
+        daemon.launch()
+        while "READY=1" not in said.splitlines():
+            said += service.recv(4096).decode() + "\n"
+        assert daemon.answers()
+        daemon.signal(signal.SIGTERM)
+        while "STOPPING=1" not in said.splitlines():
+            said += service.recv(4096).decode() + "\n"
+    assert "STATUS=" in said
+    assert daemon.wait_exit() == 0
+
+
+def test_the_log_is_json_on_demand_and_keeps_secrets(daemons: Daemons) -> None:
+    """Every line parses, every change of state has its line, no environment value is in it."""
+    secret = "hunter2-do-not-log"
+    daemon = daemons(
+        program("web", SLEEPER, environment={"PASSWORD": secret})
+        + program("bad", "/no/such/program", environment={"PASSWORD": secret}, startretries=0),
+        settings='log_format = "json"\nlog_level = "debug"',
+        environment={"SECRET": secret},
+    )
+    daemon.wait_state("web", "RUNNING")
+    daemon.wait_state("bad", "FATAL")
+    daemon.configure(program("web", SLEEPER, environment={"PASSWORD": secret + "2"}))
+    daemon.ctl("update")
+    daemon.ctl("shutdown")
+    daemon.wait_exit()
+    lines = [json.loads(line) for line in daemon.log().splitlines()]
+    assert len(lines) > 4
+    assert all({"event", "level", "timestamp"} <= set(line) for line in lines), lines[0]
+    assert any("STARTING -> RUNNING" in line["event"] for line in lines)
+    assert secret not in daemon.log() + daemon.text("stderr")
+
+
+def test_umask_of_the_daemon(daemons: Daemons) -> None:
+    """Logs are made with the configured umask."""
+    daemon = daemons(program("web", SLEEPER), settings='umask = "027"')
+    daemon.wait_state("web", "RUNNING")
+    for name in ("web.stdout.log", "supervisor-lite.log"):
+        mode = stat.S_IMODE((daemon.dir / "log" / name).stat().st_mode)
+        assert mode & 0o027 == 0, (name, oct(mode))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+def test_the_daemon_drops_privileges(daemons: Daemons) -> None:
+    """[daemon] user: everything runs as that user, in directories that belong to it."""
+    python = Path(sys.executable).resolve()
+    if any(not parent.stat().st_mode & stat.S_IXOTH for parent in python.parents):
+        pytest.skip("another user cannot reach this Python")
+    daemon = daemons.prepare(WEB, settings='user = "nobody"')
+    os.chown(daemon.dir, 65534, 65534)
+    daemon.start()
+    pid = daemon.wait_state("web", "RUNNING")["pid"]
+    for number in (daemon.pid, pid):
+        assert os.stat(f"/proc/{number}").st_uid == 65534
+
+
+def test_nothing_wakes_an_idle_daemon(daemons: Daemons) -> None:
+    """With everything RUNNING it sleeps: no context switch of its own for three seconds."""
+    daemon = daemons("".join(program(f"p{n}", SLEEPER) for n in range(20)))
+    for n in range(20):
+        daemon.wait_state(f"p{n}", "RUNNING")
+
+    def switches() -> str:
+        text = Path(f"/proc/{daemon.pid}/status").read_text()
+        return next(line for line in text.splitlines() if line.startswith("voluntary"))
+
+    def quiet() -> bool:
+        before = switches()
+        time.sleep(3)  # the time in which nothing may happen
+        return before == switches()
+
+    wait_until(quiet, limit=12, what="three seconds without a wake-up")

@@ -1,0 +1,96 @@
+"""Who goes first: priorities up at start, down at stop."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.programs import SLEEPER, program, sh
+from tests.support import Daemon, Daemons, wait_until
+
+
+def witness(name: str) -> list[str]:
+    """Return a program that notes in `order` when it is told to end and when it does."""
+    order = "%(here)s/order"
+    return sh(
+        f"trap 'echo term {name} >>{order}; sleep 0.8; echo gone {name} >>{order}; exit' TERM; "
+        f"echo ready {name} >>{order}; while :; do sleep 0.05; done"
+    )
+
+
+PRIORITIES = {"low": 10, "mid1": 20, "mid2": 20, "high": 30}
+
+
+def started(daemons: Daemons) -> Daemon:
+    """Return a daemon whose witnesses are all listening."""
+    daemon = daemons(
+        "".join(
+            program(name, witness(name), priority=priority, startsecs=0)
+            for name, priority in PRIORITIES.items()
+        )
+    )
+    wait_until(lambda: daemon.text("order").count("ready") == 4)
+    return daemon
+
+
+def check_waves(order: list[str]) -> None:
+    """Each wave is told to end together, and only when the one before is gone."""
+    assert order[:2] == ["term high", "gone high"]
+    assert set(order[2:4]) == {"term mid1", "term mid2"}
+    assert set(order[4:6]) == {"gone mid1", "gone mid2"}
+    assert order[6:] == ["term low", "gone low"]
+
+
+def ends(daemon: Daemon) -> list[str]:
+    return [line for line in daemon.text("order").splitlines() if not line.startswith("ready")]
+
+
+def test_start_goes_up_by_priority(daemons: Daemons) -> None:
+    """The lowest priority is spawned first, at start and by `start all`."""
+    daemon = daemons(
+        program("zulu", SLEEPER, priority=1)
+        + program("alpha", SLEEPER, priority=3)
+        + program("mike", SLEEPER, priority=2)
+        + program("none", SLEEPER)
+    )
+    for _ in range(2):
+        for name in ("zulu", "alpha", "mike", "none"):
+            daemon.wait_state(name, "RUNNING")
+        runs = {p["name"]: p["run"] for p in daemon.call("status")["processes"]}
+        assert runs["zulu"] < runs["mike"] < runs["alpha"] < runs["none"]
+        daemon.ctl("stop", "all")
+        daemon.ctl("start", "all")
+
+
+def test_stop_all_goes_down_in_waves(daemons: Daemons) -> None:
+    """`stop all` ends the highest priority first, equal ones together."""
+    daemon = started(daemons)
+    daemon.ctl("stop", "all")
+    check_waves(ends(daemon))
+
+
+@pytest.mark.parametrize("how", ["signal", "command"])
+def test_shutdown_goes_down_in_waves(daemons: Daemons, how: str) -> None:
+    """So does the daemon's own end, whoever asks for it."""
+    daemon = started(daemons)
+    if how == "signal":
+        assert daemon.process is not None
+        daemon.process.terminate()
+    else:
+        daemon.ctl("shutdown")
+    assert daemon.wait_exit() == 0
+    check_waves(ends(daemon))
+
+
+def test_group_priority_goes_before_program_priority(daemons: Daemons) -> None:
+    """Groups are ordered by their own priority, their programs by theirs within."""
+    daemon = daemons(
+        program("a1", SLEEPER, priority=2)
+        + program("a2", SLEEPER, priority=1)
+        + program("b1", SLEEPER, priority=0)
+        + '[group.a]\nprograms = ["a1", "a2"]\npriority = 1\n'
+        + '[group.b]\nprograms = ["b1"]\npriority = 2\n'
+    )
+    for name in ("a:a1", "a:a2", "b:b1"):
+        daemon.wait_state(name, "RUNNING")
+    runs = {p["fullname"]: p["run"] for p in daemon.call("status")["processes"]}
+    assert runs["a:a2"] < runs["a:a1"] < runs["b:b1"]

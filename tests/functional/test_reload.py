@@ -1,0 +1,217 @@
+"""A changed configuration: what is touched, and what is not."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.client import CallError
+from tests.programs import SLEEPER, program, stamper
+from tests.support import Daemon, Daemons, alive, wait_until
+
+NUMBERED = "%(program_name)s_%(process_num)d"
+WEB, DB, CACHE = (program(name, SLEEPER) for name in ("web", "db", "cache"))
+
+
+def running(daemon: Daemon, *names: str) -> dict[str, int]:
+    """Wait until all these are RUNNING; return their pids."""
+    return {name: daemon.wait_state(name, "RUNNING")["pid"] for name in names}
+
+
+def test_reread_only_tells(daemons: Daemons) -> None:
+    """It shows what update would do, as often as asked, and touches nothing."""
+    daemon = daemons(WEB + DB + CACHE)
+    before = running(daemon, "web", "db", "cache")
+    assert daemon.ctl("reread").stdout == "No config updates to processes\n"
+    daemon.configure(WEB + program("db", SLEEPER, priority=5) + program("new", SLEEPER))
+    for _ in range(2):
+        assert daemon.ctl("reread").stdout.splitlines() == [
+            "cache: disappeared",
+            "db: changed",
+            "new: available",
+        ]
+    assert running(daemon, "web", "db", "cache") == before
+    assert "new" not in daemon.states()
+    assert daemon.status("db")["stale"] is True
+    assert daemon.status("web")["stale"] is False
+
+
+def test_update_touches_only_what_changed(daemons: Daemons) -> None:
+    """Added programs start, removed ones stop, changed ones restart; the others keep their pid."""
+    daemon = daemons(WEB + DB + CACHE)
+    before = running(daemon, "web", "db", "cache")
+    daemon.configure(WEB + program("db", SLEEPER, environment={"A": "1"}) + program("new", SLEEPER))
+    done = daemon.ctl("update")
+    assert "new: added process group" in done.stdout
+    assert "db: updated process group" in done.stdout
+    assert "cache: removed process group" in done.stdout
+    after = running(daemon, "web", "db", "new")
+    assert after["web"] == before["web"]
+    assert after["db"] != before["db"]
+    assert not alive(before["cache"])
+    assert sorted(daemon.states()) == ["db", "new", "web"]
+    assert daemon.ctl("update").stdout == ""
+    assert running(daemon, "web", "db", "new") == after
+
+
+def test_update_of_named_groups_only(daemons: Daemons) -> None:
+    """The rest waits for its own update."""
+    daemon = daemons(WEB + DB)
+    before = running(daemon, "web", "db")
+    daemon.configure(program("web", SLEEPER, priority=1) + program("db", SLEEPER, priority=1))
+    daemon.ctl("update", "web")
+    after = running(daemon, "web", "db")
+    assert after["web"] != before["web"]
+    assert after["db"] == before["db"]
+    assert daemon.status("db")["stale"] is True
+    assert daemon.ctl("update", "nosuch", code=None).returncode in (1, 2, 4)
+
+
+def test_more_processes_leave_the_others_alone(daemons: Daemons) -> None:
+    """numprocs from 2 to 3 starts one, from 3 to 1 stops two; the others keep their pid."""
+    options = {"process_name": NUMBERED}
+    daemon = daemons(program("web", SLEEPER, numprocs=2, **options))
+    two = running(daemon, "web:web_0", "web:web_1")
+    daemon.configure(program("web", SLEEPER, numprocs=3, **options))
+    daemon.ctl("update")
+    three = running(daemon, "web:web_0", "web:web_1", "web:web_2")
+    assert three["web:web_0"] == two["web:web_0"]
+    assert three["web:web_1"] == two["web:web_1"]
+    daemon.configure(program("web", SLEEPER, numprocs=1, **options))
+    daemon.ctl("update")
+    assert list(daemon.states()) in (["web:web_0"], ["web"])
+    (left,) = daemon.call("status")["processes"]
+    assert left["pid"] == two["web:web_0"]
+    assert not alive(three["web:web_2"])
+
+
+def test_one_changed_program_of_a_group(daemons: Daemons) -> None:
+    """The other programs of the group are not touched."""
+    group = '[group.site]\nprograms = ["web", "db"]\n'
+    daemon = daemons(WEB + DB + group)
+    before = running(daemon, "site:web", "site:db")
+    daemon.configure(WEB + program("db", SLEEPER, startsecs=0) + group)
+    daemon.ctl("update")
+    after = running(daemon, "site:web", "site:db")
+    assert after["site:web"] == before["site:web"]
+    assert after["site:db"] != before["site:db"]
+
+
+def test_the_operators_wish_survives_an_update(daemons: Daemons) -> None:
+    """What was stopped stays stopped, what was started by hand runs on, changed or not."""
+    daemon = daemons(WEB + DB + program("manual", SLEEPER, autostart=False))
+    running(daemon, "web", "db")
+    daemon.ctl("stop", "web", "db")
+    daemon.ctl("start", "manual")
+    daemon.configure(
+        program("web", SLEEPER, priority=1) + DB
+        + program("manual", SLEEPER, autostart=False, priority=1)
+    )  # fmt: skip
+    daemon.ctl("update")
+    assert daemon.wait_state("manual", "RUNNING")["wanted"] is True
+    states = daemon.states()
+    assert (states["web"], states["db"]) == ("STOPPED", "STOPPED")
+    assert daemon.status("web")["priority"] == 1
+
+
+def test_a_changed_definition_is_the_one_that_runs(daemons: Daemons) -> None:
+    """The new command runs after the update, not before."""
+    daemon = daemons(program("job", stamper("old", "exec sleep 100000")))
+    running(daemon, "job")
+    daemon.configure(program("job", stamper("new", "exec sleep 100000")))
+    daemon.ctl("restart", "job")
+    assert (len(daemon.stamps("old")), len(daemon.stamps("new"))) == (2, 0)
+    daemon.ctl("update")
+    wait_until(lambda: daemon.stamps("new"))
+    assert len(daemon.stamps("old")) == 2
+
+
+BAD = {
+    "syntax": "[program.web\n",
+    "unknown key": program("web", SLEEPER, autostrt=True),
+    "value": program("web", SLEEPER, startsecs="soon"),
+    "reference": WEB + '[group.site]\nprograms = ["nosuch"]\n',
+    "empty command": program("web", ""),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_configuration_changes_nothing(daemons: Daemons, kind: str) -> None:
+    """update, reread, reload and SIGHUP refuse it as a whole and say why with file and line."""
+    daemon = daemons(WEB + DB)
+    before = running(daemon, "web", "db")
+    daemon.configure(program("good", SLEEPER) + BAD[kind])
+    for command in ("reread", "update", "reload"):
+        done = daemon.ctl(command, code=2)
+        assert f"{daemon.config}:" in done.stderr, done
+    with pytest.raises(CallError) as error:
+        daemon.call("update")
+    assert (error.value.code, bool(error.value.data)) == (2, True)
+    size = len(daemon.log())
+    daemon.signal(signal.SIGHUP)
+    wait_until(lambda: f"{daemon.config}" in daemon.log()[size:], what="the complaint is logged")
+    assert running(daemon, "web", "db") == before
+    assert sorted(daemon.states()) == ["db", "web"]
+    daemon.configure(WEB + DB + CACHE)
+    daemon.ctl("update")
+    assert running(daemon, "web", "db", "cache").items() > before.items()
+
+
+def test_sighup_is_reread_and_update(daemons: Daemons) -> None:
+    """Everything else runs on."""
+    daemon = daemons(WEB + DB)
+    before = running(daemon, "web", "db")
+    daemon.configure(WEB + CACHE)
+    daemon.signal(signal.SIGHUP)
+    wait_until(lambda: "cache" in daemon.states())
+    assert running(daemon, "web", "cache")["web"] == before["web"]
+    wait_until(lambda: "db" not in daemon.states())
+    assert not alive(before["db"])
+
+
+def test_add_and_remove(daemons: Daemons) -> None:
+    """One group at a time; a group that is up is not removed."""
+    daemon = daemons(WEB)
+    before = running(daemon, "web")
+    daemon.configure(WEB + DB)
+    daemon.ctl("add", "db")
+    assert running(daemon, "web", "db")["web"] == before["web"]
+    again = daemon.ctl("add", "db", code=None)
+    assert "already" in again.stdout + again.stderr
+    assert "running" in daemon.ctl("remove", "db", code=1).stderr
+    daemon.ctl("stop", "db")
+    daemon.ctl("remove", "db")
+    assert list(daemon.states()) == ["web"]
+    assert daemon.ctl("add", "nosuch", code=None).returncode in (1, 4)
+    assert daemon.ctl("remove", "nosuch", code=None).returncode in (1, 4)
+
+
+def test_reload_starts_everything_afresh(daemons: Daemons) -> None:
+    """All processes are stopped, the new configuration is started, the daemon stays."""
+    daemon = daemons(WEB + DB + program("manual", SLEEPER, autostart=False))
+    before = running(daemon, "web", "db")
+    daemon.configure(WEB + CACHE + program("manual", SLEEPER, autostart=False))
+    daemon.ctl("reload")
+    after = running(daemon, "web", "cache")
+    assert after["web"] != before["web"]
+    assert not any(alive(pid) for pid in before.values())
+    assert daemon.states()["manual"] == "STOPPED"
+    assert "db" not in daemon.states()
+    assert daemon.call("version")["pid"] == daemon.pid
+
+
+def test_included_files(daemons: Daemons) -> None:
+    """A file that appears in conf.d is found by the next update, one that vanishes is missed."""
+    daemon = daemons(WEB)
+    running(daemon, "web")
+    folder = daemon.dir / "conf.d"
+    folder.mkdir()
+    (folder / "db.toml").write_text(DB)
+    daemon.ctl("update")
+    running(daemon, "web", "db")
+    (folder / "db.toml").write_text(DB + "nonsense = true\n")
+    assert "db.toml:" in daemon.ctl("update", code=2).stderr
+    (folder / "db.toml").unlink()
+    daemon.ctl("update")
+    assert list(daemon.states()) == ["web"]
