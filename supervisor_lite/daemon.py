@@ -6,25 +6,29 @@ import argparse
 import asyncio
 import contextlib
 import os
+import socket
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from supervisor_lite import __version__, startup
+from supervisor_lite import __version__, handover, locate, startup
 from supervisor_lite.config.load import load
 from supervisor_lite.control.server import bind
 from supervisor_lite.daemonlog import LogTarget, open_log
 from supervisor_lite.errors import ConfigError, StartupError, SupervisorLiteError
 from supervisor_lite.host import limits
 from supervisor_lite.host.sd_notify import Notifier
-from supervisor_lite.host.spawn import Spawner
 from supervisor_lite.journal import open_journal
-from supervisor_lite.rules.program import Configuration
+from supervisor_lite.rules.program import Configuration, DaemonSettings
 from supervisor_lite.running import Given, Running
 
 
 def main(argv: list[str]) -> int:
     """Run the daemon; return the exit code: 0 after an orderly end, 1 failed, 2 configuration."""
     options = _parse(argv)
+    handed = handover.receive()
+    here = os.getcwd()
+    config = os.path.abspath(options.config) if options.config else locate.find_config()
     try:
         configuration = load(options.config)
     except ConfigError as error:
@@ -37,7 +41,7 @@ def main(argv: list[str]) -> int:
         sys.stdout.write(f"ok: {count} processes in {len(configuration.plan.groups)} groups\n")
         return 0
     try:
-        return _run(options, configuration)
+        return _Start(options, configuration, config, here, handed).run()
     except SupervisorLiteError as error:
         sys.stderr.write(f"supervisor-lite: {error}\n")
         return 1
@@ -66,28 +70,74 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     return options
 
 
-def _run(options: argparse.Namespace, configuration: Configuration) -> int:
-    settings = configuration.settings
-    limits.close_on_exec_inherited()
-    notifier = Notifier.from_environment()
-    os.umask(settings.umask)
-    config = os.path.abspath(options.config) if options.config else None
-    if settings.directory is not None:
+@dataclass(slots=True)
+class _Start:
+    """The way from a configuration that was read to a daemon that runs."""
+
+    options: argparse.Namespace
+    configuration: Configuration
+    config: str | None
+    here: str
+    handed: handover.Handed
+
+    def run(self) -> int:
+        """Start, run, clean up; return the exit code. Raises StartupError, AlreadyRunning."""
+        settings, handed = self.configuration.settings, self.handed
+        notifier = Notifier.from_environment()
+        limits.close_on_exec_inherited()
+        os.umask(settings.umask)
+        self._enter(settings.directory)
+        owner = startup.owner_of(settings)
+        startup.make_directories(settings, owner)
+        locks = startup.Locks(settings, handed.locks)
+        tell = startup.go_to_background() if self.options.daemonize else None
         try:
-            os.chdir(settings.directory)
+            locks.write_pid()
+            given = self._prepare(settings, owner, notifier, locks, tell)
         except OSError as error:
-            raise StartupError(f'cannot enter "{settings.directory}": {error.strerror}') from error
-    owner = startup.owner_of(settings)
-    startup.make_directories(settings, owner)
-    locks = startup.Locks(settings)
-    tell = startup.go_to_background() if options.daemonize else None
-    try:
-        locks.write_pid()
-        descriptors, few = limits.raise_descriptors(settings.minfds)
-        warnings = (*configuration.warnings, few, limits.raise_processes(settings.minprocs))
-        # Bound before root is given up, so that its directory may be root's.
-        sock = bind(settings, *startup.socket_owner(settings, owner))
+            trouble = f"cannot start: {error.strerror}: {error.filename or settings.socket}"
+            return _fail(tell, trouble)
+        except SupervisorLiteError as error:
+            return _fail(tell, str(error))
+
+        async def run() -> None:
+            await Running(given).run()
+
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+            runner.run(run())
+        for path in (settings.pidfile, settings.socket):
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+        given.journal.close()
+        return 0
+
+    def _enter(self, directory: str | None) -> None:
+        if directory is None:
+            return
+        try:
+            os.chdir(directory)
+        except OSError as error:
+            raise StartupError(f'cannot enter "{directory}": {error.strerror}') from error
+
+    def _prepare(
+        self,
+        settings: DaemonSettings,
+        owner: startup.Owner,
+        notifier: Notifier,
+        locks: startup.Locks,
+        tell: Callable[[str], None] | None,
+    ) -> Given:
+        """Open what the daemon works with, as root where it has to be, then drop privileges."""
+        descriptors, few = limits.raise_descriptors(settings.minfds, self.handed.children_nofile)
+        warnings = [*self.configuration.warnings, few, limits.raise_processes(settings.minprocs)]
+        if self.handed.socket is not None:
+            sock = socket.socket(fileno=self.handed.socket)
+            sock.setblocking(False)
+        else:
+            # Bound before root is given up, so that its directory may be root's.
+            sock = bind(settings, *startup.socket_owner(settings, owner))
         startup.become(owner)
+        options = self.options
         to_stderr = not (options.daemonize or options.silent or settings.silent)
         target = LogTarget(
             settings.logfile, settings.logfile_maxbytes, settings.logfile_backups,
@@ -96,36 +146,24 @@ def _run(options: argparse.Namespace, configuration: Configuration) -> int:
         log = open_log(target, options.level or settings.log_level, settings.log_format)
         startup.write_pidfile(settings.pidfile)
         journal = open_journal(os.path.join(settings.state_dir, "journal.db"), log.warning)
-    except OSError as error:
-        trouble = f"cannot start: {error.strerror}: {error.filename or settings.socket}"
-        return _fail(tell, trouble)
-    except SupervisorLiteError as error:
-        return _fail(tell, str(error))
-    for warning in filter(None, warnings):
-        log.warning(warning)
-
-    given = Given(
-        settings=settings,
-        configuration=configuration,
-        read=lambda: load(config),
-        log=log,
-        target=target,
-        journal=journal,
-        notifier=notifier,
-        spawner=Spawner(descriptors),
-        ready=lambda: tell("") if tell is not None else None,
-    )
-
-    async def run() -> None:
-        await Running(given).run(sock)
-
-    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-        runner.run(run())
-    for path in (settings.pidfile, settings.socket):
-        with contextlib.suppress(OSError):
-            os.unlink(path)
-    journal.close()
-    return 0
+        for warning in filter(None, warnings):
+            log.warning(warning)
+        config = self.config
+        return Given(
+            settings=settings,
+            configuration=self.configuration,
+            read=lambda: load(config),
+            log=log,
+            target=target,
+            journal=journal,
+            notifier=notifier,
+            descriptors=descriptors,
+            sock=sock,
+            locks=locks.fds,
+            handed=self.handed,
+            here=self.here,
+            ready=lambda: tell("") if tell is not None else None,
+        )
 
 
 def _fail(tell: Callable[[str], None] | None, text: str) -> int:

@@ -104,6 +104,18 @@ class Journal:
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return str(row[0])
 
+    def same_world(self, world: str) -> bool:
+        """Was the journal last used in this boot and pid namespace? From now on it is."""
+        row = self._db.execute("SELECT value FROM meta WHERE key = 'world'").fetchone()
+        if row is not None and row[0] == world:
+            return True
+        self._write("INSERT OR REPLACE INTO meta VALUES ('world', ?)", (world,))
+        return row is None
+
+    def skip_to(self, run: int) -> None:
+        """Never give out this run id or one below it."""
+        self._run = max(self._run, run)
+
     def _last(self, table: str) -> int:
         query = "SELECT seq FROM sqlite_sequence WHERE name = ?"
         row = self._db.execute(query, (table,)).fetchone()
@@ -157,6 +169,18 @@ class Journal:
         self._write(
             "UPDATE runs SET pid = ?, boot = ?, start = ?, inode = ?, spawned = ? WHERE run = ?",
             (pid, boot, start, inode, time.time(), run),
+        )
+
+    def found(
+        self, run: int, name: str, pid: int, boot: str, start: int, inode: int, spawned: float
+    ) -> None:
+        """A run is alive whose process, or which itself, had not been written down."""
+        self._write(
+            "INSERT INTO runs (run, name, intended, pid, boot, start, inode, spawned)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run) DO UPDATE SET pid = excluded.pid,"
+            " boot = excluded.boot, start = excluded.start, inode = excluded.inode,"
+            " spawned = excluded.spawned",
+            (run, name, spawned, pid, boot, start, inode, spawned),
         )
 
     def ended(
@@ -231,6 +255,11 @@ class Journal:
         """Return the runs that have not ended, as far as anybody wrote down."""
         return self._runs("WHERE ended IS NULL ORDER BY run", ())
 
+    def run(self, number: int) -> RunRow | None:
+        """Return one run, or None if it was never written or is forgotten."""
+        found = self._runs("WHERE run = ?", (number,))
+        return found[0] if found else None
+
     def runs(self, names: list[str] | None, limit: int) -> list[RunRow]:
         """Return the latest runs, the newest first."""
         if names is None:
@@ -272,6 +301,9 @@ class Journal:
 def open_journal(path: str, complain: Callable[[str], None]) -> Journal:
     """Open or make the journal at `path`.
 
+    The random name of the state directory is also kept in a file of its own beside it: if the
+    journal is lost, the runs that carry that name in their environment are still ours.
+
     One that is corrupt is set aside, reported through `complain`, and a new one begun. Raises
     StartupError if it was written by a newer version, or cannot be written.
     """
@@ -290,6 +322,7 @@ def open_journal(path: str, complain: Callable[[str], None]) -> Journal:
 
 
 def _open(path: str, complain: Callable[[str], None]) -> Journal:
+    beside = os.path.join(os.path.dirname(path), "instance")
     database = sqlite3.connect(path, isolation_level=None, cached_statements=64)
     try:
         database.execute("PRAGMA journal_mode = WAL")
@@ -302,14 +335,37 @@ def _open(path: str, complain: Callable[[str], None]) -> Journal:
                 f" (schema {version}, this one knows {SCHEMA})"
             )
         if version == 0:
-            database.executescript(
-                f"BEGIN; {_TABLES} INSERT INTO meta VALUES ('instance', '{uuid.uuid4().hex}');"
-                f" PRAGMA user_version = {SCHEMA}; COMMIT;"
-            )
+            _make(database, _read_instance(beside))
         check = database.execute("PRAGMA quick_check(1)").fetchone()[0]
         if check != "ok":
             raise sqlite3.DatabaseError(check)
-        return Journal(database, path, complain)
+        journal = Journal(database, path, complain)
     except BaseException:
         database.close()
         raise
+    if _read_instance(beside) != journal.instance:
+        with open(beside, "w", encoding="ascii") as file:
+            file.write(journal.instance + "\n")
+    return journal
+
+
+def _make(database: sqlite3.Connection, instance: str | None) -> None:
+    """Make the tables. In place of a lost journal: with run ids that it cannot have given out."""
+    first = "" if instance is None else (
+        f"INSERT INTO sqlite_sequence VALUES ('runs', {int(time.time())});"
+        f" INSERT INTO sqlite_sequence VALUES ('changes', {int(time.time())});"
+    )  # fmt: skip
+    name = instance or uuid.uuid4().hex
+    database.executescript(
+        f"BEGIN; {_TABLES} {first} INSERT INTO meta VALUES ('instance', '{name}');"
+        f" PRAGMA user_version = {SCHEMA}; COMMIT;"
+    )
+
+
+def _read_instance(path: str) -> str | None:
+    try:
+        with open(path, encoding="ascii") as file:
+            name = file.read(64).strip()
+    except OSError:
+        return None
+    return name if len(name) == 32 and name.isalnum() else None

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import asdict, fields
 from datetime import UTC, datetime
-from enum import Enum
 from typing import Any
 
 from supervisor_lite.logs.processlogs import ProcessLogs
-from supervisor_lite.rules.events import Exit
+from supervisor_lite.memory import program_to_text
 from supervisor_lite.rules.lifecycle import Record
 from supervisor_lite.rules.program import Program
 from supervisor_lite.rules.states import State
@@ -22,7 +20,7 @@ class Process:
 
     __slots__ = (
         "_definition", "_view", "adopted", "logs", "pending", "pidfd", "program", "record",
-        "removed", "since", "started", "timer",
+        "removed", "since", "stale", "started", "timer",
     )  # fmt: skip
 
     def __init__(self, program: Program, now: float) -> None:
@@ -39,6 +37,8 @@ class Process:
         """Wall-clock time of the last spawn."""
         self.adopted = False
         """The live run was spawned by an earlier daemon."""
+        self.stale = False
+        """Its definition on disk is another one."""
         self.removed = False
         """No longer defined; it leaves the table when it is down."""
         self._view: bytes | None = None
@@ -80,8 +80,7 @@ class Process:
     def definition(self) -> str:
         """Return the definition as JSON, for the journal."""
         if self._definition is None:
-            plain = {**asdict(self.program)}
-            self._definition = json.dumps(plain, separators=(",", ":"), default=_plain)
+            self._definition = program_to_text(self.program)
         return self._definition
 
     def _fields(self) -> dict[str, Any]:
@@ -115,7 +114,7 @@ class Process:
             "priority": program.priority,
             "stdout_logfile": program.stdout.path,
             "stderr_logfile": None if program.redirect_stderr else program.stderr.path,
-            "stale": self.pending is not None,
+            "stale": self.stale or self.pending is not None,
         }
 
 
@@ -125,30 +124,3 @@ def rfc3339(seconds: float | None) -> str | None:
         return None
     text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Enum):
-        return value.value
-    raise TypeError(type(value).__name__)
-
-
-_RECORD_FIELDS = tuple(f.name for f in fields(Record))
-
-
-def record_to_json(record: Record) -> dict[str, Any]:
-    """Return the record as a JSON object, for the journal."""
-    values = {name: getattr(record, name) for name in _RECORD_FIELDS}
-    if record.exit is not None:
-        values["exit"] = [record.exit.code, record.exit.signal, record.exit.core]
-    return values
-
-
-def record_from_json(values: dict[str, Any]) -> Record:
-    """Return the record that `record_to_json` made, without fields that are not known."""
-    known = {name: values[name] for name in _RECORD_FIELDS if name in values}
-    known["state"] = State(known["state"])
-    known["restarts"] = tuple(known.get("restarts", ()))
-    if known.get("exit") is not None:
-        known["exit"] = Exit(*known["exit"])
-    return Record(**known)

@@ -13,9 +13,12 @@ This module is on the hot path of `slctl`: it imports nothing heavy.
 
 from __future__ import annotations
 
-import base64
 import json
-from typing import Any, Final
+
+# As typing.TYPE_CHECKING, without the cost of importing typing.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
 
 PROTOCOL_VERSION: Final = 1
 
@@ -71,6 +74,8 @@ def pack_data(data: bytes) -> dict[str, str]:
     try:
         return {"data": data.decode()}
     except UnicodeDecodeError:
+        import base64
+
         return {"data": base64.b64encode(data).decode("ascii"), "encoding": "base64"}
 
 
@@ -78,5 +83,7 @@ def unpack_data(fields: dict[str, Any]) -> bytes:
     """Return the raw output that `pack_data` carried."""
     data: str = fields["data"]
     if fields.get("encoding") == "base64":
+        import base64
+
         return base64.b64decode(data)
     return data.encode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from supervisor_lite.errors import NoSuchProcess, OperationFailed
 from supervisor_lite.operations import Operations
@@ -32,11 +32,32 @@ class Rollout:
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def begin(self, plan: Plan) -> None:
-        """Put everything on the table; nothing is started."""
-        self.available = self.active = plan
-        self.supervisor.groups = dict(plan.groups)
+        """Put everything on the table that is not there; nothing is started.
+
+        Processes that were adopted under an older definition count as changed.
+        """
+        table = self.supervisor.processes
         for program in plan.processes():
-            self.supervisor.add(program)
+            if program.fullname not in table:
+                self.supervisor.add(program)
+        groups = {
+            name: replace(
+                group, processes=tuple(table[p.fullname].program for p in group.processes)
+            )
+            for name, group in plan.groups.items()
+        }
+        self.available, self.active = plan, Plan(groups=groups)
+        self.supervisor.groups = dict(plan.groups)
+        self._mark_stale()
+
+    def _mark_stale(self) -> None:
+        """Show which processes run with a definition that is no longer the one on disk."""
+        latest = {program.fullname: program for program in self.available.processes()}
+        for process in self.supervisor.processes.values():
+            stale = latest.get(process.name, process.program) != process.program
+            if stale != process.stale:
+                process.stale = stale
+                process.changed()
 
     def start_all(self, by: str = "") -> None:
         """Start what is to be started by itself, by ascending priority."""
@@ -56,6 +77,7 @@ class Rollout:
         """
         configuration = self.read()
         self.available = configuration.plan
+        self._mark_stale()
         return difference(self.active, self.available), configuration.warnings
 
     async def update(self, names: list[str], by: str) -> list[tuple[str, str]]:
@@ -101,6 +123,7 @@ class Rollout:
         added = [supervisor.add(program) for program in diff.added]
         self._start(added, by, "added by update")
         said += [(name, "added") for name in diff.groups_added]
+        self._mark_stale()
         return said
 
     async def _change(self, diff: Difference, by: str) -> None:
@@ -126,7 +149,7 @@ class Rollout:
                 raise OperationFailed("process group already active")
             group = self.available.groups.get(name)
             if group is None:
-                raise NoSuchProcess(f"no such process/group: {name}")
+                raise NoSuchProcess("no such process/group")
             self.active = with_groups(self.active, (group,))
             self.supervisor.groups = dict(self.active.groups)
             added = [self.supervisor.add(program) for program in group.processes]
@@ -137,7 +160,7 @@ class Rollout:
         async with self._lock:
             group = self.active.groups.get(name)
             if group is None:
-                raise NoSuchProcess(f"no such process/group: {name}")
+                raise NoSuchProcess("no such process/group")
             processes = [self.supervisor.processes[p.fullname] for p in group.processes]
             if not all(process.is_down() for process in processes):
                 raise OperationFailed("process/group still running")

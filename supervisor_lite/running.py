@@ -11,7 +11,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from supervisor_lite import __version__
+from supervisor_lite import __version__, handover
+from supervisor_lite.adopt import Adoption
 from supervisor_lite.bus import Bus
 from supervisor_lite.control.access import Caller
 from supervisor_lite.control.output import OutputVerbs
@@ -20,16 +21,23 @@ from supervisor_lite.control.verbs import Daemon, ProcessVerbs
 from supervisor_lite.daemonlog import Log, LogTarget, log_change
 from supervisor_lite.errors import ConfigError, OperationFailed
 from supervisor_lite.host.exits import become_subreaper
+from supervisor_lite.host.helper import run_helper
+from supervisor_lite.host.limits import Descriptors
 from supervisor_lite.host.sd_notify import Notifier
 from supervisor_lite.host.spawn import Spawner
 from supervisor_lite.journal import Journal
 from supervisor_lite.operations import Operations
 from supervisor_lite.rollout import Rollout
 from supervisor_lite.rules.program import Configuration, DaemonSettings
-from supervisor_lite.supervisor import Supervisor, Surroundings
+from supervisor_lite.runs import Surroundings
+from supervisor_lite.supervisor import Supervisor
 
 _FLUSH = 2.0
 """Seconds that clients have to read their last reply before the daemon is gone."""
+
+
+_CHECK_TIMEOUT = 60.0
+"""Seconds that the new version has to read the configuration before an upgrade."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +51,13 @@ class Given:
     target: LogTarget
     journal: Journal
     notifier: Notifier
-    spawner: Spawner
+    descriptors: Descriptors
+    sock: socket.socket
+    """The control socket, listening."""
+    locks: list[int]
+    handed: handover.Handed
+    here: str
+    """The directory in which we were started."""
     ready: Callable[[], None]
     """Tells whoever started us that we answer now."""
 
@@ -62,13 +76,15 @@ class Running:
         self._supervisor = supervisor = Supervisor(
             Surroundings(
                 loop=self._loop,
-                bus=bus,
                 journal=given.journal,
-                spawner=given.spawner,
+                spawner=Spawner(given.descriptors),
                 runtime_dir=given.settings.runtime_dir,
                 environment=self._environment(),
                 report=given.log.warning,
-            )
+                store=given.notifier.store,
+                unstore=given.notifier.unstore,
+            ),
+            bus,
         )
         self._operations = Operations(supervisor, bus)
         self._rollout = Rollout(supervisor, self._operations, given.read)
@@ -77,32 +93,43 @@ class Running:
             self._operations,
             self._rollout,
             OutputVerbs(supervisor, lambda: given.target.file),
-            Daemon(given.settings.identifier, self._reload, self._shutdown),
+            Daemon(given.settings.identifier, self._reload, self._shutdown, self._upgrade),
         )
         rules = given.settings.access
         self._server = Server(verbs, rules, self._report_bug, self._report_denied)
 
-    async def run(self, sock: socket.socket) -> None:
-        """Start what is to be started, serve, and return when it is over."""
+    async def run(self) -> None:
+        """Take over, start what is to be started, serve, and return when it is over."""
         given, log = self._given, self._log
         began = time.monotonic()
         if not become_subreaper():
             log.warning("cannot become a child subreaper: orphans of programs go to init")
-        self._supervisor.reaper.start()
-        self._rollout.begin(given.configuration.plan)
         self._handle_signals()
-        await self._server.serve(sock)
+        handover.unblock()
+        plan = given.configuration.plan
+        taken = Adoption(
+            self._supervisor, given.journal, plan, given.handed.pidfds, log.warning
+        ).run()
+        self._rollout.begin(plan)
+        given.handed.release()
+        self._supervisor.runs.reaper.start()
+        given.journal.commit()
+        await self._server.serve(given.sock)
         log.info(
-            f"supervisor-lite {__version__} started",
+            f"supervisor-lite {__version__} {'upgraded' if given.handed.upgrade else 'started'}",
             pid=os.getpid(),
             socket=given.settings.socket,
             config=given.configuration.files[0] if given.configuration.files else "",
         )
+        if taken.adopted or taken.ended:
+            log.info(
+                f"took over {taken.adopted} running processes; {taken.ended} had ended meanwhile",
+                seconds=round(time.monotonic() - began, 3),
+            )
         self._rollout.start_all()
         given.ready()
         count = len(self._supervisor.processes)
         given.notifier.send("READY=1", f"STATUS=supervising {count} processes")
-        log.debug("ready", seconds=round(time.monotonic() - began, 3))
         await self._over.wait()
         self._server.close()
         deadline = self._loop.time() + _FLUSH
@@ -177,6 +204,33 @@ class Running:
             raise OperationFailed("the daemon is shutting down")
         self._log.warning("reload: stopping everything and starting anew", by=by)
         await self._rollout.reload(by)
+
+    async def _upgrade(self, by: str) -> None:
+        """Check the new version, then become it; returns only by raising OperationFailed."""
+        if self._supervisor.stopping:
+            raise OperationFailed("the daemon is shutting down")
+        check = handover.command("--check")
+        code, output = await run_helper(self._supervisor.runs.reaper, check, _CHECK_TIMEOUT)
+        if code != 0:
+            raise OperationFailed(f"the new version does not start, nothing changed: {output}")
+        given = self._given
+        self._log.info("upgrade: executing the new version", by=by)
+        given.notifier.send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        given.journal.commit()
+        logs = [p.logs for p in self._supervisor.processes.values() if p.logs is not None]
+        parting = handover.Parting(
+            socket=given.sock.fileno(),
+            locks=given.locks,
+            held=[fd for log in logs for fd in log.fds().values()],
+            children_nofile=given.descriptors.children,
+            environment={**os.environ, **given.notifier.variables},
+            directory=given.here,
+        )
+        try:
+            handover.execute(parting)
+        except OSError as error:
+            given.notifier.send("READY=1")
+            raise OperationFailed(f"cannot execute the new version: {error.strerror}") from error
 
     async def _shutdown(self, by: str, leave_running: bool) -> None:
         """Stop everything in order, or nothing at all; then the daemon ends."""

@@ -76,8 +76,11 @@ def _make(path: str, mode: int, owner: Owner, *, private: bool) -> None:
 class Locks:
     """The locks on the runtime and state directories: one daemon at a time."""
 
-    def __init__(self, settings: DaemonSettings) -> None:
-        self.fds: list[int] = []
+    def __init__(self, settings: DaemonSettings, handed: list[int]) -> None:
+        self.fds = handed
+        """Those that an upgrade handed to us are held already."""
+        if handed:
+            return
         for directory in dict.fromkeys((settings.runtime_dir, settings.state_dir)):
             self.fds.append(self._take(os.path.join(directory, LOCK)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -85,7 +86,8 @@ class Connection:
 
     def call(self, method: str, **params: object) -> Any:
         """Send a request and return its result; raises CallError."""
-        self.send(method, params)
+        with contextlib.suppress(BrokenPipeError):  # it hung up on us; it may have said why
+            self.send(method, params)
         message = self.receive()
         assert message is not None, f"the daemon hung up on {method}"
         if "error" in message:

@@ -277,7 +277,8 @@ class Daemon:
                 left = [_describe(pid) for pid in self.marked()]
                 assert self.survivors_allowed or not left, f"survivors: {left}"
             said = self.text("stderr") + self.log()
-            assert "Traceback" not in said, said[-6000:]
+            place = said.find("Traceback")
+            assert place < 0, said[max(0, place - 500) : place + 5000]
         finally:
             wait_until(self._kill_all, what="every process is gone")
             if self.process is not None:

@@ -15,11 +15,12 @@ from supervisor_lite.control.names import in_order, resolve
 from supervisor_lite.control.output import OutputVerbs
 from supervisor_lite.control.server import Raw, Request, Result
 from supervisor_lite.errors import BadSignal, NoSuchProcess, OperationFailed
+from supervisor_lite.host.signals import signal_number
 from supervisor_lite.operations import Operations, failed, result_of
 from supervisor_lite.process import Process
 from supervisor_lite.protocol import PROTOCOL_VERSION
 from supervisor_lite.rollout import Rollout
-from supervisor_lite.supervisor import Supervisor, signal_number
+from supervisor_lite.supervisor import Supervisor
 
 _SEND_LIMIT = 1 << 16
 _NOOP = ("not running", "already started")
@@ -36,6 +37,8 @@ class Daemon:
     """Stop everything, read the configuration, start from it. Raises ConfigError."""
     shutdown: Callable[[str, bool], Awaitable[None]]
     """(who, leave running): returns when everything is as asked; the daemon exits after that."""
+    upgrade: Callable[[str], Awaitable[None]]
+    """Become the new version; raises OperationFailed if that cannot be."""
 
 
 class ProcessVerbs:
@@ -70,6 +73,7 @@ class ProcessVerbs:
             "avail": self.avail,
             "reload": self.reload,
             "shutdown": self.shutdown,
+            "upgrade": self.upgrade,
             **output.table(),
         }
 
@@ -206,7 +210,7 @@ class ProcessVerbs:
         data = text.encode(errors="surrogateescape")
         if len(data) > _SEND_LIMIT:
             raise OperationFailed(f"cannot send more than {_SEND_LIMIT} bytes at once")
-        return {"sent": self._supervisor.send(processes[0], data)}
+        return {"sent": self._supervisor.runs.send_input(processes[0], data)}
 
     # The configuration.
 
@@ -267,6 +271,13 @@ class ProcessVerbs:
         job = asyncio.ensure_future(self._daemon.shutdown(request.by(), leave))
         await asyncio.shield(job)
         return {"ok": True}
+
+    async def upgrade(self, request: Request) -> Result:
+        """Execute the new version in place; if that comes true, the connection is simply closed."""
+        request.params.done()
+        request.require()
+        await asyncio.shield(asyncio.ensure_future(self._daemon.upgrade(request.by())))
+        raise OperationFailed("the upgrade did not happen")
 
 
 async def _group_result(name: str, word: str, doing: Awaitable[None]) -> dict[str, Any]:

@@ -104,6 +104,7 @@ class Reaper:
         self._children: dict[int, int] = {}  # pid -> pidfd
         self._adopted: dict[int, int] = {}
         self._waiting: dict[int, tuple[select.epoll, asyncio.TimerHandle]] = {}
+        self._helpers: dict[int, Callable[[Exit], None]] = {}
 
     def start(self) -> None:
         """Begin to reap strangers."""
@@ -130,9 +131,13 @@ class Reaper:
         self._adopted[pid] = pidfd
         self._loop.add_reader(pidfd, self._adopted_ended, pid)
 
+    def watch_helper(self, pid: int, ended: Callable[[Exit], None]) -> None:
+        """Watch a child of our own that is no run; `ended` is called once."""
+        self._helpers[pid] = ended
+
     def is_watched(self, pid: int) -> bool:
         """Is this the main process of a run?"""
-        return pid in self._children or pid in self._adopted
+        return pid in self._children or pid in self._adopted or pid in self._helpers
 
     def children(self) -> set[int]:
         """Return the pids of the children that we watch."""
@@ -156,7 +161,11 @@ class Reaper:
             if pidfd is None:
                 pidfd = self._adopted.pop(pid, None)  # inherited after an upgrade or by luck
             if pidfd is None:
-                self._stranger(pid)
+                helper = self._helpers.pop(pid, None)
+                if helper is not None:
+                    helper(exit_from_status(status))
+                else:
+                    self._stranger(pid)
                 continue
             self._loop.remove_reader(pidfd)
             usage = Usage(used.ru_maxrss * 1024, used.ru_utime, used.ru_stime)

@@ -202,7 +202,9 @@ class Families:
 
     def _search(self, runs: dict[int, Run]) -> dict[int, list[Stat]]:
         """Search all of /proc for members of runs whose orphans do not come to us."""
-        sessions = {run.leader: run for run in runs.values()}
+        # A pid that is somebody else's by now is no session of ours: the kernel gives a pid out
+        # again only when no process has it as its session any more.
+        sessions = {run.leader: run for run in runs.values() if not _is_reused(run)}
         markers = {run.marker: run for run in runs.values()}
         oldest = min(run.start for run in runs.values())
         found: dict[int, list[Stat]] = {}
@@ -219,6 +221,11 @@ class Families:
             if run is not None and not self._reaper().is_watched(stat.pid):
                 found.setdefault(run.number, []).append(stat)
         return found
+
+
+def _is_reused(run: Run) -> bool:
+    leader = read_stat(run.leader) if run.leader else None
+    return not run.leader or (leader is not None and leader.start != run.start)
 
 
 def _read(path: str) -> bytes:

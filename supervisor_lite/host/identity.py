@@ -121,12 +121,44 @@ def open_same(identity: Identity) -> int | None:
 
 def read_marker(pid: int) -> str | None:
     """Return the run identity in a process's environment; None if absent or unreadable."""
+    return read_variable(pid, RUN_VARIABLE)
+
+
+def pid_namespace() -> int:
+    """Return the number of our pid namespace: a restarted container has another one."""
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return 0
+
+
+def find_marked(prefix: str) -> dict[str, list[Stat]]:
+    """Search all processes once for run identities that begin with `prefix`.
+
+    Returns the live processes by identity. Processes of other users may be unreadable.
+    """
+    found: dict[str, list[Stat]] = {}
+    me = os.getpid()
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or int(name) == me:
+            continue
+        marker = read_marker(int(name))
+        if marker is None or not marker.startswith(prefix):
+            continue
+        stat = read_stat(int(name))
+        if stat is not None and stat.state not in "ZX":
+            found.setdefault(marker, []).append(stat)
+    return found
+
+
+def read_variable(pid: int, variable: str) -> str | None:
+    """Return an environment variable that a process was started with; None if unreadable."""
     try:
         with open(f"/proc/{pid}/environ", "rb", buffering=0) as file:
             data = b"\0" + file.read()
     except OSError:
         return None
-    key = b"\0" + RUN_VARIABLE.encode() + b"="
+    key = b"\0" + variable.encode() + b"="
     at = data.find(key)
     if at < 0:
         return None

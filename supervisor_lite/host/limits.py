@@ -16,10 +16,11 @@ class Descriptors:
     children: int
 
 
-def raise_descriptors(minimum: int) -> tuple[Descriptors, str]:
+def raise_descriptors(minimum: int, children: int | None) -> tuple[Descriptors, str]:
     """Raise the soft limit of descriptors to the hard one; return the limits and a warning.
 
-    The warning is not empty if even the hard limit is below `minimum` and cannot be raised.
+    `children` is the soft limit for children if it is known from before an upgrade. The warning
+    is not empty if even the hard limit is below `minimum` and cannot be raised.
     """
     original, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     warning = ""
@@ -30,7 +31,7 @@ def raise_descriptors(minimum: int) -> tuple[Descriptors, str]:
         except (ValueError, OSError):
             warning = f"cannot raise the limit of descriptors to minfds = {minimum}: it is {hard}"
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return Descriptors(hard, hard, original), warning
+    return Descriptors(hard, hard, original if children is None else children), warning
 
 
 def raise_processes(minimum: int) -> str:

@@ -10,19 +10,32 @@ VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
 """Meant for the daemon; its children must not see them."""
 
 
+_FOR_LIFE = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+
+
 class Notifier:
     """Sends to the socket that the environment named when the daemon started."""
 
-    def __init__(self, address: str | None) -> None:
+    def __init__(self, address: str | None, variables: dict[str, str] | None = None) -> None:
         self._address = "\0" + address[1:] if address and address[0] == "@" else address
+        self.variables = variables or {}
+        """What was taken out of the environment; a new version of ourselves needs it again."""
 
     @classmethod
     def from_environment(cls) -> Notifier:
         """Take NOTIFY_SOCKET and its kin out of the environment, so that no child inherits it."""
         address = os.environ.get("NOTIFY_SOCKET")
-        for name in VARIABLES:
-            os.environ.pop(name, None)
-        return cls(address)
+        taken = {name: os.environ.pop(name) for name in VARIABLES if name in os.environ}
+        kept = {name: taken[name] for name in _FOR_LIFE if name in taken}
+        return cls(address, kept)
+
+    def store(self, name: str, fd: int) -> None:
+        """Have a descriptor kept for the next daemon, also when its other side hangs up."""
+        self.send("FDSTORE=1", f"FDNAME={name}", "FDPOLL=0", fds=(fd,))
+
+    def unstore(self, name: str) -> None:
+        """Have the descriptors of this name closed."""
+        self.send("FDSTOREREMOVE=1", f"FDNAME={name}")
 
     def send(self, *lines: str, fds: tuple[int, ...] = ()) -> bool:
         """Send assignments such as READY=1; False if there is nobody, or nobody listens."""

@@ -24,7 +24,8 @@ from supervisor_lite.rules.program import Program
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # All dispositions that may be reset; the C library keeps two real-time signals for itself.
-_DEFAULT_SIGNALS = sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
+DEFAULT_SIGNALS = sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
+"""What a child gets the default disposition of: all that has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ class Spawner:
                 file_actions=actions,
                 setsid=True,
                 setsigmask=(),
-                setsigdef=_DEFAULT_SIGNALS,
+                setsigdef=DEFAULT_SIGNALS,
             )
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (limits.soft, limits.hard))
@@ -126,7 +127,7 @@ class Spawner:
     ) -> int:
         report, mine = os.pipe2(os.O_CLOEXEC)
         # No signal may reach the child while it still has the daemon's handlers.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _DEFAULT_SIGNALS)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, DEFAULT_SIGNALS)
         try:
             pid = os.fork()
             if pid == 0:
@@ -176,7 +177,7 @@ class Spawner:
                 os.chdir(program.directory)
             if program.umask is not None:
                 os.umask(program.umask)
-            for number in _DEFAULT_SIGNALS:
+            for number in DEFAULT_SIGNALS:
                 signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
             step = ""

@@ -25,7 +25,7 @@ class Capture:
     it works again; meanwhile the output waits in the pipe, and the program with it.
     """
 
-    __slots__ = ("_blocked_on", "_loop", "_pause", "_report", "_timer", "fd", "sink")
+    __slots__ = ("_blocked_on", "_loop", "_report", "_timer", "fd", "pause", "sink")
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, fd: int, sink: Sink, report: Callable[[str], None]
@@ -35,7 +35,7 @@ class Capture:
         self.fd = fd
         self.sink = sink
         self._blocked_on = -1
-        self._pause = FIRST_PAUSE
+        self.pause = FIRST_PAUSE
         self._timer: asyncio.TimerHandle | None = None
         loop.add_reader(fd, self._ready)
 
@@ -118,7 +118,7 @@ class Capture:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-            self._pause = FIRST_PAUSE
+            self.pause = FIRST_PAUSE
         elif self._blocked_on >= 0:
             self._loop.remove_writer(self._blocked_on)
             self._blocked_on = -1
@@ -135,8 +135,8 @@ class Capture:
             self._unwatch()
         else:
             self._timer.cancel()
-            self._pause = min(self._pause * 2, LONGEST_PAUSE)
-        self._timer = self._loop.call_later(self._pause, self._ready)
+            self.pause = min(self.pause * 2, LONGEST_PAUSE)
+        self._timer = self._loop.call_later(self.pause, self._ready)
 
     def _resumed(self) -> None:
         self._unwatch()

@@ -45,7 +45,10 @@ class DeviceSink:
                 size = len(_discarded(fd))
             else:
                 head = peek(fd, budget - moved)
-                size = self._write(head)
+                whole = head.rfind(b"\n") + 1
+                if moved and not whole:
+                    break  # the rest of this line may have come by the next turn
+                size = self._write(head[: whole or len(head)])
                 if size:
                     os.read(fd, size)
             if not size:

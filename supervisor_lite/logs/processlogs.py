@@ -106,6 +106,14 @@ class ProcessLogs:
 
     # While it runs
 
+    def fds(self) -> dict[str, int]:
+        """Return our descriptors of the open FIFOs, by stream.
+
+        Whoever holds them keeps the output of a process that ends while no daemon is there.
+        """
+        captures = {name: self._stream(name).capture for name in STREAMS}
+        return {name: capture.fd for name, capture in captures.items() if capture is not None}
+
     def drain(self) -> int:
         """Move what is in the pipes now and return how many bytes that was.
 

@@ -99,7 +99,7 @@ def first_boundary(data: bytes) -> int:
     for place, byte in enumerate(data[:4]):
         if byte & 0xC0 != 0x80:
             return place
-    return 0  # not UTF-8 at all
+    return len(data) if len(data) < 4 else 0  # four such bytes in a row are not UTF-8 at all
 
 
 def last_boundary(data: bytes) -> int:

@@ -14,7 +14,8 @@ def pause(backoff: Backoff, failures: int, run: int) -> float:
     """Return the seconds between the `failures`-th failed start in a row and the next try.
 
     The jitter comes from the run id by the golden-ratio sequence: no randomness is needed to
-    spread processes that failed together, and what is announced is what happens.
+    spread processes that failed together, and what is announced is what happens. Jitter comes on
+    top of a pause that leaves room for it below `max`, so that it spreads the longest ones too.
     """
     match backoff.kind:
         case BackoffKind.LINEAR:
@@ -24,7 +25,7 @@ def pause(backoff: Backoff, failures: int, run: int) -> float:
         case BackoffKind.CONSTANT:
             seconds = backoff.seconds
     if backoff.max is not None:
-        seconds = min(seconds, backoff.max)
+        seconds = min(seconds, backoff.max / (1.0 + backoff.jitter))
     return seconds * (1.0 + backoff.jitter * (run * _GOLDEN % 1.0))
 
 

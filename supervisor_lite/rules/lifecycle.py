@@ -69,9 +69,11 @@ class Record:
     asked: bool = False
     """The next spawn was asked for, it is no automatic restart."""
     killed: bool = False
-    """SIGKILL was sent to the live run, because it did not end in time."""
+    """SIGKILL was sent to the main process of the last run."""
+    hurried: bool = False
+    """Whatever is left of the last run is to be killed without waiting."""
     cooling: bool = False
-    """`restart_limit` is used up: the deadline is the end of the pause, then comes one try."""
+    """`restart_limit` was used up when it ended: FATAL at the deadline, or one try after the pause."""
     exit: Exit | None = None
     """How the last run that ended did so."""
     error: str = ""
@@ -106,18 +108,16 @@ def step(program: Program, record: Record, event: Event, now: float) -> Step:
         case RestartAsked():
             return _on_restart(program, record, event, now)
         case HurryAsked():
-            if record.leftovers:
-                return replace(record, deadline=now), ()
-            if record.state is not State.STOPPING or record.killed:
-                return record, ()
-            return replace(record, deadline=now, killed=True, note="KILL at once"), ()
+            if record.leftovers or record.state is State.STOPPING:
+                return replace(record, deadline=now, hurried=True), ()
+            return record, ()
         case Spawned(run, pid):
             up_at = now + program.startsecs
             up = replace(record, pid=pid, run=run, spawned=now, deadline=up_at)
-            return replace(up, error="", killed=False, note=""), ()
+            return replace(_new(up), error=""), ()
         case SpawnFailed(run, error):
             failed = replace(record, run=run, spawned=now, error=error)
-            return _on_failed_start(program, failed, now), ()
+            return _on_failed_start(program, _new(failed), now), ()
         case Exited():
             return _on_exit(program, record, event, now)
         case LeftoversGone():
@@ -132,23 +132,20 @@ def step(program: Program, record: Record, event: Event, now: float) -> Step:
 
 def _on_start(record: Record, event: StartAsked | RestartAsked, now: float) -> Step:
     """Wish it up; the spawn itself comes with the deadline, which is usually now."""
-    wished = replace(record, wanted=True, by=event.by, cause=event.cause)
+    wished = replace(_forgiven(record), wanted=True, by=event.by, cause=event.cause)
     match record.state:
         case State.STARTING | State.RUNNING:
             return replace(record, wanted=True), ()
         case State.STOPPING:
             return wished, ()
         case State.STOPPED | State.BACKOFF | State.EXITED | State.FATAL:
-            fresh = replace(
-                wished, asked=True, failures=0, restarts=(), restart_count=0, cooling=False
-            )
-            return _schedule(fresh, _soonest(record, now)), ()
+            return _schedule(replace(wished, asked=True), _soonest(record, now)), ()
         case _:
             assert_never(record.state)
 
 
 def _on_stop(program: Program, record: Record, event: StopAsked, now: float) -> Step:
-    unwished = replace(record, wanted=False, asked=False)
+    unwished = replace(record, wanted=False, asked=False, cooling=False)
     match record.state:
         case State.STARTING | State.RUNNING:
             return _end(program, unwished, event, now)
@@ -169,10 +166,7 @@ def _on_stop(program: Program, record: Record, event: StopAsked, now: float) -> 
 
 def _on_restart(program: Program, record: Record, event: RestartAsked, now: float) -> Step:
     if record.state in (State.STARTING, State.RUNNING):
-        fresh = replace(
-            record, wanted=True, failures=0, restarts=(), restart_count=0, cooling=False
-        )
-        return _end(program, fresh, event, now)
+        return _end(program, replace(_forgiven(record), wanted=True), event, now)
     return _on_start(record, event, now)
 
 
@@ -203,7 +197,8 @@ def _on_exit(program: Program, record: Record, event: Exited, now: float) -> Ste
         after = replace(after, note=_joined(after.note, event.kept))
     if not event.leftovers:
         return after, ()
-    held = replace(after, leftovers=True, due=after.deadline, deadline=now + program.stopwaitsecs)
+    kill_at = now if record.hurried else now + program.stopwaitsecs
+    held = replace(after, leftovers=True, due=after.deadline, deadline=kill_at)
     return held, (SignalLeftovers(program.stopsignal),)
 
 
@@ -239,13 +234,17 @@ def _on_failed_start(program: Program, record: Record, now: float) -> Record:
 
 
 def _pace(program: Program, record: Record, deadline: float, now: float) -> Record:
-    """Set the deadline of the next automatic try, or what `restart_limit` says instead."""
+    """Set the deadline of the next automatic try, or what `restart_limit` says instead.
+
+    It is decided here and not at the deadline: while leftovers are being ended, the window may
+    slide on, and the limit would be forgotten together with the pause.
+    """
     limit = program.restart_limit
     if limit is None or not backoff.budget_spent(limit, record.restarts, now):
         return replace(record, deadline=deadline)
     if limit.cooldown is None:
-        return replace(record, deadline=now)  # and then FATAL
-    return replace(record, deadline=now + limit.cooldown, cooling=True)
+        return replace(record, deadline=now, cooling=True)  # and then FATAL
+    return replace(record, deadline=max(deadline, now + limit.cooldown), cooling=True)
 
 
 def _on_leftovers_gone(record: Record, event: LeftoversGone, now: float) -> Step:
@@ -276,12 +275,14 @@ def _on_deadline(program: Program, record: Record, now: float) -> Step:
             again = now + max(program.stopwaitsecs, KILL_AGAIN)
             killing = replace(record, deadline=again, killed=True)
             if not record.killed:
-                killing = replace(killing, note=f"KILL after {program.stopwaitsecs:g} s")
+                when = "at once" if record.hurried else f"after {program.stopwaitsecs:g} s"
+                killing = replace(killing, note=_joined(record.note, f"KILL {when}"))
             return killing, (Signal("KILL", program.killasgroup),)
         case State.STOPPED | State.BACKOFF | State.EXITED | State.FATAL:
-            why = _reason_to_give_up(program, record, now)
+            why = _reason_to_give_up(program, record)
             if why:
-                return replace(record, state=State.FATAL, deadline=None, cause=why, by=""), ()
+                fatal = replace(record, state=State.FATAL, deadline=None, cooling=False)
+                return replace(fatal, cause=why, by=""), ()
             return _spawn(program, record, now), (Spawn(),)
         case State.RUNNING:
             return replace(record, deadline=None), ()
@@ -289,7 +290,7 @@ def _on_deadline(program: Program, record: Record, now: float) -> Step:
             assert_never(record.state)
 
 
-def _reason_to_give_up(program: Program, record: Record, now: float) -> str:
+def _reason_to_give_up(program: Program, record: Record) -> str:
     """Return why there is no next automatic try, or an empty string."""
     if record.asked:
         return ""
@@ -297,9 +298,7 @@ def _reason_to_give_up(program: Program, record: Record, now: float) -> str:
         tries = f"{record.failures} tries" if record.failures > 1 else "1 try"
         return f"gave up after {tries}: {record.ended}"
     limit = program.restart_limit
-    if limit is None or limit.cooldown is not None:
-        return ""
-    if not backoff.budget_spent(limit, record.restarts, now):
+    if not record.cooling or limit is None or limit.cooldown is not None:
         return ""
     return f"gave up after {limit.count} restarts in {limit.window:g} s: {record.ended}"
 
@@ -326,6 +325,16 @@ def _spawn(program: Program, record: Record, now: float) -> Record:
     return replace(
         starting, restarts=restarts, restart_count=record.restart_count + 1, cause=cause, by=""
     )
+
+
+def _new(record: Record) -> Record:
+    """A run begins: what had to be done to end the one before is no longer of interest."""
+    return replace(record, killed=False, hurried=False, note="")
+
+
+def _forgiven(record: Record) -> Record:
+    """Somebody asked for it: failures and automatic restarts are counted from here."""
+    return replace(record, failures=0, restarts=(), restart_count=0, cooling=False)
 
 
 def _joined(*notes: str) -> str:

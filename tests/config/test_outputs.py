@@ -161,8 +161,8 @@ def test_a_directory_that_the_daemon_makes_need_not_exist(folder: Folder) -> Non
 
 
 def test_a_directory_without_permission_to_write_is_wrong(public: Folder) -> None:
-    for name in ("etc", "etc/log"):
-        (public.path / name).mkdir()
+    (public.path / "etc/log").mkdir(parents=True)
+    for name in ("etc/log", "etc"):
         (public.path / name).chmod(0o555)
     text = f'[daemon]\nlog_dir = "etc/new"\n{A}stdout_logfile = "etc/log/x"\n'
     public.write("supervisor.toml", text)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
+import time
 
 import pytest
 
+from supervisor_lite.errors import ConfigError
 from supervisor_lite.rules.program import (
     AutoRestart,
     Backoff,
@@ -321,3 +324,31 @@ def test_equal_values_are_one_object(folder: Folder) -> None:
     assert c.environment is d.environment
     assert c.stdout is d.stdout
     assert a.backoff is b.backoff
+
+
+def test_a_relative_path_in_two_directories_is_two_paths(folder: Folder) -> None:
+    folder.write("conf.d/b.toml", '[program.b]\ncommand = "x"\ndirectory = "app"\n')
+    a, b = folder.processes('[program.a]\ncommand = "x"\ndirectory = "app"\n')
+    assert (a.directory, b.directory) == (f"{folder.path}/app", f"{folder.path}/conf.d/app")
+
+
+def test_the_time_to_load_grows_with_the_number_of_programs(folder: Folder) -> None:
+    """Four times the programs take about four times as long, also when each is wrong."""
+
+    def seconds(count: int, more: str) -> float:
+        programs = (
+            f'[program.web{number}]\ncommand = "x {number}"\n'
+            f'stdout_logfile = "{number}.log"\n{more}'
+            for number in range(count)
+        )
+        folder.write("supervisor.toml", "".join(programs))
+        best = float("inf")
+        for _ in range(3):
+            start = time.process_time()
+            with contextlib.suppress(ConfigError):
+                folder.load()
+            best = min(best, time.process_time() - start)
+        return best
+
+    for more in ("", "autostrat = true\n"):
+        assert seconds(800, more) < 10 * seconds(200, more)

@@ -89,8 +89,39 @@ def test_a_directory_that_cannot_be_made(daemons: Daemons, name: str) -> None:
     daemon.config.write_text("[daemon]\n" + "\n".join(lines) + f"\n{WEB}")
     done = run(daemon, "-c", str(daemon.config))
     assert done.returncode in (1, 2)
-    assert f"{daemon.dir}/file/inside" in done.stderr
+    assert f"{daemon.dir}/file" in done.stderr
     assert "Traceback" not in done.stderr
+    assert daemon.marked() == []
+
+
+@pytest.mark.parametrize("name", ["runtime", "state", "log"])
+def test_a_directory_that_the_system_refuses(daemons: Daemons, name: str) -> None:
+    """What only the attempt shows is said as clearly, and nothing is started either."""
+    daemon = daemons.prepare(WEB)
+    settings = {"runtime": "run", "state": "state", "log": "log"}
+    places = {key: f"{daemon.dir}/{value}" for key, value in settings.items()}
+    places[name] = "/proc/nowhere"
+    lines = [f'{key}_dir = "{value}"' for key, value in places.items()]
+    daemon.config.write_text("[daemon]\n" + "\n".join(lines) + f"\n{WEB}")
+    done = run(daemon, "-c", str(daemon.config))
+    assert done.returncode in (1, 2)
+    assert "/proc/nowhere" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert daemon.marked() == []
+
+
+def test_logs_that_cannot_be_written(daemons: Daemons) -> None:
+    """A missing directory, or one file for two programs, is found before anything starts."""
+    daemon = daemons.prepare(
+        program("lost", SLEEPER, stdout_logfile="/nonexistent/place/x.log")
+        + program("one", SLEEPER, stdout_logfile="%(here)s/same.log")
+        + program("two", SLEEPER, stderr_logfile="%(here)s/./same.log")
+    )
+    done = run(daemon, "-c", str(daemon.config))
+    assert done.returncode == 2
+    complaints = done.stderr.splitlines()
+    assert any("lost.stdout_logfile" in c and "/nonexistent/place" in c for c in complaints)
+    assert any("same.log" in c and "one" in c and "two" in c for c in complaints)
     assert daemon.marked() == []
 
 
@@ -132,7 +163,7 @@ def test_a_second_signal_hurries(daemons: Daemons) -> None:
     daemon.signal(signal.SIGTERM)
     daemon.wait_state("deaf", "STOPPING")
     daemon.signal(signal.SIGTERM)
-    assert daemon.wait_exit(20) == 0
+    assert daemon.wait_exit(10) == 0
 
 
 def test_shutdown_of_one_that_waits(daemons: Daemons) -> None:

@@ -339,6 +339,7 @@ def test_a_full_disk_neither_kills_nor_blocks(daemons: Daemons) -> None:
         daemon.ctl("stop", "all")
     finally:
         daemon.ctl("shutdown", code=None)
+        daemon.wait_exit()
         subprocess.run(["umount", "-l", str(place)], check=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
@@ -11,7 +12,12 @@ from tests.programs import SLEEPER, program, stamper
 from tests.support import Daemon, Daemons, alive, wait_until
 
 NUMBERED = "%(program_name)s_%(process_num)d"
-WEB, DB, CACHE = (program(name, SLEEPER) for name in ("web", "db", "cache"))
+WEB, DB, CACHE = (program(name, SLEEPER, startsecs=0) for name in ("web", "db", "cache"))
+
+
+def changed(name: str, **options: object) -> str:
+    """Return a definition that needs another process than before."""
+    return program(name, SLEEPER, environment={"CHANGED": "1"}, startsecs=0, **options)
 
 
 def running(daemon: Daemon, *names: str) -> dict[str, int]:
@@ -24,7 +30,7 @@ def test_reread_only_tells(daemons: Daemons) -> None:
     daemon = daemons(WEB + DB + CACHE)
     before = running(daemon, "web", "db", "cache")
     assert daemon.ctl("reread").stdout == "No config updates to processes\n"
-    daemon.configure(WEB + program("db", SLEEPER, priority=5) + program("new", SLEEPER))
+    daemon.configure(WEB + changed("db") + program("new", SLEEPER))
     for _ in range(2):
         assert daemon.ctl("reread").stdout.splitlines() == [
             "cache: disappeared",
@@ -41,7 +47,7 @@ def test_update_touches_only_what_changed(daemons: Daemons) -> None:
     """Added programs start, removed ones stop, changed ones restart; the others keep their pid."""
     daemon = daemons(WEB + DB + CACHE)
     before = running(daemon, "web", "db", "cache")
-    daemon.configure(WEB + program("db", SLEEPER, environment={"A": "1"}) + program("new", SLEEPER))
+    daemon.configure(WEB + changed("db") + program("new", SLEEPER))
     done = daemon.ctl("update")
     assert "new: added process group" in done.stdout
     assert "db: updated process group" in done.stdout
@@ -59,7 +65,7 @@ def test_update_of_named_groups_only(daemons: Daemons) -> None:
     """The rest waits for its own update."""
     daemon = daemons(WEB + DB)
     before = running(daemon, "web", "db")
-    daemon.configure(program("web", SLEEPER, priority=1) + program("db", SLEEPER, priority=1))
+    daemon.configure(changed("web") + changed("db"))
     daemon.ctl("update", "web")
     after = running(daemon, "web", "db")
     assert after["web"] != before["web"]
@@ -91,7 +97,7 @@ def test_one_changed_program_of_a_group(daemons: Daemons) -> None:
     group = '[group.site]\nprograms = ["web", "db"]\n'
     daemon = daemons(WEB + DB + group)
     before = running(daemon, "site:web", "site:db")
-    daemon.configure(WEB + program("db", SLEEPER, startsecs=0) + group)
+    daemon.configure(WEB + changed("db") + group)
     daemon.ctl("update")
     after = running(daemon, "site:web", "site:db")
     assert after["site:web"] == before["site:web"]
@@ -104,15 +110,25 @@ def test_the_operators_wish_survives_an_update(daemons: Daemons) -> None:
     running(daemon, "web", "db")
     daemon.ctl("stop", "web", "db")
     daemon.ctl("start", "manual")
-    daemon.configure(
-        program("web", SLEEPER, priority=1) + DB
-        + program("manual", SLEEPER, autostart=False, priority=1)
-    )  # fmt: skip
+    daemon.configure(changed("web") + DB + changed("manual", autostart=False))
     daemon.ctl("update")
     assert daemon.wait_state("manual", "RUNNING")["wanted"] is True
     states = daemon.states()
     assert (states["web"], states["db"]) == ("STOPPED", "STOPPED")
+
+
+def test_what_only_concerns_the_rules_changes_without_a_restart(daemons: Daemons) -> None:
+    """priority, startsecs and the like take effect at once, and no pid changes."""
+    daemon = daemons(WEB + DB)
+    before = running(daemon, "web", "db")
+    daemon.configure(
+        program("web", SLEEPER, priority=1, autorestart=False) + program("db", SLEEPER, startsecs=5)
+    )
+    daemon.ctl("update")
+    assert running(daemon, "web", "db") == before
     assert daemon.status("web")["priority"] == 1
+    os.kill(before["web"], signal.SIGKILL)
+    assert daemon.wait_state("web", "EXITED")["wanted"] is False
 
 
 def test_a_changed_definition_is_the_one_that_runs(daemons: Daemons) -> None:
@@ -143,7 +159,8 @@ def test_a_bad_configuration_changes_nothing(daemons: Daemons, kind: str) -> Non
     before = running(daemon, "web", "db")
     daemon.configure(program("good", SLEEPER) + BAD[kind])
     for command in ("reread", "update", "reload"):
-        done = daemon.ctl(command, code=2)
+        # A client that is told the socket need not read the broken file.
+        done = daemon.ctl("-s", str(daemon.socket), command, code=2)
         assert f"{daemon.config}:" in done.stderr, done
     with pytest.raises(CallError) as error:
         daemon.call("update")
@@ -175,6 +192,7 @@ def test_add_and_remove(daemons: Daemons) -> None:
     daemon = daemons(WEB)
     before = running(daemon, "web")
     daemon.configure(WEB + DB)
+    daemon.ctl("reread")
     daemon.ctl("add", "db")
     assert running(daemon, "web", "db")["web"] == before["web"]
     again = daemon.ctl("add", "db", code=None)

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.programs import SLEEPER, program, stamper
+from tests.programs import SLEEPER, program, sh, stamper
 from tests.support import Daemon, Daemons, alive, wait_until
 
 ENDINGS = {"expected": "exit 7", "unexpected": "exit 3", "killed": "kill -9 $$"}
@@ -44,7 +44,7 @@ def test_autorestart_decides_about_every_kind_of_ending(daemons: Daemons) -> Non
                 assert (status["pid"], status["wanted"]) == (None, False)
             assert ("RUNNING", "EXITED") in daemon.changes(name)
             assert status["exitcode"] == {"expected": 7, "unexpected": 3, "killed": None}[ending]
-            assert status["signal"] == ("KILL" if ending == "killed" else None)
+            assert status["signal"] == ("SIGKILL" if ending == "killed" else None)
     for policy in policies:  # nothing that stayed down came up meanwhile
         for ending in ENDINGS:
             name = f"{policy}_{ending}"
@@ -111,6 +111,24 @@ def test_restart_brings_a_new_process(daemons: Daemons) -> None:
     assert daemon.status("other")["pid"] == other
     daemon.ctl("restart", "idle")
     assert daemon.status("idle")["state"] == "RUNNING"
+
+
+def test_restart_in_the_states_that_are_not_up(daemons: Daemons) -> None:
+    """Where there is nothing to stop, a restart is a start, at once and with fresh failures."""
+    once = "[ -e %(here)s/NAME.ok ] && exec sleep 100000; exit 1"
+    daemon = daemons(
+        program("stopped", SLEEPER, autostart=False, startsecs=0)
+        + program("backoff", sh(once.replace("NAME", "backoff")), backoff=100)
+        + program("exited", sh(once.replace("NAME", "exited")), startsecs=0, autorestart=False)
+        + program("fatal", sh(once.replace("NAME", "fatal")), startretries=0)
+    )
+    for name in ("stopped", "backoff", "exited", "fatal"):
+        daemon.wait_state(name, name.upper())
+        (daemon.dir / f"{name}.ok").touch()
+    daemon.ctl("restart", "all")
+    for name in ("stopped", "backoff", "exited", "fatal"):
+        status = daemon.status(name)
+        assert (status["state"], status["failures"]) == ("RUNNING", 0)
 
 
 def test_a_restart_survives_its_client(daemons: Daemons) -> None:

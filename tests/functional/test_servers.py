@@ -60,7 +60,7 @@ def kill_and_wait(daemon: Daemon, name: str) -> int:
     wait_until(lambda: daemon.status(name)["pid"] not in (None, old), limit=30)
     assert not any(alive(pid) for pid in helpers), "no worker of the old server is left"
     status = daemon.wait_state(name, "RUNNING", limit=30)
-    assert status["signal"] == "KILL"
+    assert status["signal"] == "SIGKILL"
     assert status["restarts"] == 1
     new: int = status["pid"]
     return new

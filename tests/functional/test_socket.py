@@ -112,7 +112,7 @@ def test_a_second_daemon_is_refused_and_told_the_pid(daemons: Daemons) -> None:
 )
 def test_bad_messages_get_an_answer(daemons: Daemons, line: bytes, code: int) -> None:
     """Each kind of nonsense has its JSON-RPC error, and changes nothing."""
-    daemon = daemons(program("web", SLEEPER))
+    daemon = daemons(program("web", SLEEPER, startsecs=0))
     answer = raw(daemon, line)
     assert answer is not None
     assert answer["error"]["code"] == code, answer
@@ -182,9 +182,10 @@ def test_unknown_names_change_nothing(daemons: Daemons) -> None:
     daemon = daemons(program("web", SLEEPER))
     pid = daemon.wait_state("web", "RUNNING")["pid"]
     for names in (["web", "nosuch"], ["nosuch:*", "web"], ["web", "x*"], ["site:web"]):
-        with pytest.raises(CallError, match=names[-1][:2] if names[0] == "web" else "") as error:
+        with pytest.raises(CallError) as error:
             daemon.call("stop", names=names)
         assert error.value.code == 4
+        assert (set(names) - {"web"}).pop() in str(error.value)
     assert daemon.status("web")["pid"] == pid
 
 
@@ -211,7 +212,7 @@ def rss(pid: int) -> int:
 
 def deafen(daemon: Daemon, stack: ExitStack) -> Connection:
     """Open a connection with a small receive buffer, from which nobody will read."""
-    connection = stack.enter_context(daemon.connect(10))
+    connection = stack.enter_context(daemon.connect(4))
     connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     return connection
 

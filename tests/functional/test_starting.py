@@ -93,7 +93,7 @@ def test_backoff_tells_how_the_last_try_ended_and_when_the_next_comes(daemons: D
     assert code["next_try"] is not None
     assert code["wanted"] is True
     killed = daemon.wait_state("killed", "BACKOFF")
-    assert (killed["exitcode"], killed["signal"]) == (None, "KILL")
+    assert (killed["exitcode"], killed["signal"]) == (None, "SIGKILL")
     assert "KILL" in killed["reason"]
 
 
@@ -130,8 +130,8 @@ def test_spawn_errors_are_failed_starts_with_their_reason(daemons: Daemons) -> N
         assert ("STARTING", "RUNNING") not in daemon.changes(name)
         reasons[name] = status["reason"].replace(culprit, "…")
     for name, word in (
-        ("missing", "no such file"),
-        ("unknown", "not found"),
+        ("missing", "cannot find"),
+        ("unknown", "cannot find"),
         ("folder", "directory"),
         ("plain", "permission|executable"),
         ("interpreter", "interpreter"),

@@ -80,7 +80,7 @@ def test_what_ignores_term_is_killed_after_stopwaitsecs(daemons: Daemons) -> Non
     assert status["wanted"] is False
     status = daemon.wait_state("deaf", "STOPPED", limit=20)
     assert 2.0 <= time.monotonic() - began < 2 + 2 * SLACK
-    assert (status["signal"], status["exitcode"]) == ("KILL", None)
+    assert (status["signal"], status["exitcode"]) == ("SIGKILL", None)
     assert daemon.pids_of("deaf") == []
 
 
@@ -101,8 +101,8 @@ def test_stopsignal_of_every_common_kind(daemons: Daemons) -> None:
     for name in SIGNALS:
         says(daemon, f"on{name}", f"got {name}")
         assert daemon.status(f"on{name}")["exitcode"] == 0
-    assert daemon.status("kill")["signal"] == "KILL"
-    assert daemon.status("number")["signal"] == "INT"
+    assert daemon.status("kill")["signal"] == "SIGKILL"
+    assert daemon.status("number")["signal"] == "SIGINT"
 
 
 CHILD = "sh -c 'trap \"echo child got TERM; exit\" TERM; echo child; while :; do sleep 0.05; done'"
@@ -133,7 +133,7 @@ def test_stopasgroup_and_killasgroup_reach_the_whole_group(daemons: Daemons) -> 
     assert daemon.pids_of("alone")
     assert "got TERM" not in daemon.text("log/alone.stdout.log")
     assert daemon.pids_of("spared")
-    assert daemon.status("spared")["signal"] == "KILL"
+    assert daemon.status("spared")["signal"] == "SIGKILL"
 
 
 def family(daemon: Daemon, name: str, size: int = 4) -> list[int]:

@@ -11,10 +11,13 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
+from supervisor_lite.logs import fifo
 from supervisor_lite.logs.processlogs import ProcessLogs
 from supervisor_lite.rules.program import Output, Program
 
 T = TypeVar("T")
+
+ROOT = Path(__file__).resolve().parents[2]
 
 LIMIT = 20.0
 """Seconds that anything may take before a test gives up."""
@@ -68,7 +71,8 @@ class Bench:
 
     def writer(self, stream: str = "stdout") -> int:
         """Open what a child would open, but not blocking."""
-        path = self.logs.child_paths()[stream == "stderr"]
+        stdout, stderr, _ = self.logs.child_paths()
+        path = stderr if stream == "stderr" else stdout
         assert path is not None
         return os.open(path, os.O_RDWR | os.O_NONBLOCK)
 
@@ -82,6 +86,14 @@ class Bench:
         """Write, and have it captured."""
         self.write(data, stream)
         self.logs.drain()
+
+    def waiting(self, stream: str = "stdout") -> int:
+        """Return how many bytes are in the pipe."""
+        fd = self.writer(stream)
+        try:
+            return fifo.waiting(fd)
+        finally:
+            os.close(fd)
 
     def child(self, script: str) -> subprocess.Popen[bytes]:
         """Start a Python program that writes to the FIFOs."""

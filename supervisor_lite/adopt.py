@@ -1,0 +1,306 @@
+"""Take over what an earlier daemon left: the same processes, their states, their output.
+
+The journal says what was; the kernel confirms what is. A process is ours if its identity (boot,
+pid, start time, pidfs inode) is the one that was written down, or if it carries the identity of one
+of our runs in its environment: that finds the runs that died between intent and record, and all of
+them if the journal is lost.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from supervisor_lite.host.exits import exit_of_stranger
+from supervisor_lite.host.family import Run
+from supervisor_lite.host.identity import (
+    Identity,
+    Stat,
+    boot_id,
+    find_marked,
+    identify,
+    open_same,
+    pid_namespace,
+    read_stat,
+    read_variable,
+)
+from supervisor_lite.journal import Journal, ProcessRow, RunRow
+from supervisor_lite.memory import program_from_json, record_from_json
+from supervisor_lite.process import Process
+from supervisor_lite.rules.events import DeadlinePassed, Exit, StopAsked
+from supervisor_lite.rules.lifecycle import Record
+from supervisor_lite.rules.program import Plan, Program
+from supervisor_lite.rules.states import State
+from supervisor_lite.supervisor import Supervisor
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(slots=True)
+class Found:
+    """A run of ours of which something is alive, or was when the journal was last written."""
+
+    number: int
+    name: str
+    row: RunRow | None = None
+    leader: Stat | None = None
+    """Its main process, if that is alive or not reaped yet."""
+    pidfd: int | None = None
+    others: list[Stat] = field(default_factory=list)
+    """Its other processes that carry its identity."""
+
+    def run(self, marker: str) -> Run:
+        """Return it as families know it."""
+        if self.leader is not None:
+            return Run(self.number, marker, self.leader.pid, self.leader.start, adopted=True)
+        row = self.row
+        start = min((s.start for s in self.others), default=0)
+        if row is not None and row.pid is not None:
+            return Run(self.number, marker, row.pid, row.start or start, adopted=True)
+        return Run(self.number, marker, 0, start, adopted=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What was taken over, in numbers."""
+
+    adopted: int = 0
+    ended: int = 0
+    removed: int = 0
+
+
+class Adoption:
+    """One take-over, at the start of a daemon."""
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        journal: Journal,
+        plan: Plan,
+        stored: Mapping[int, int],
+        report: Callable[[str], None],
+    ) -> None:
+        self._supervisor = supervisor
+        self._journal = journal
+        self._plan = {program.fullname: program for program in plan.processes()}
+        self._stored = stored
+        self._report = report
+        self._now = time.monotonic()
+
+    def run(self) -> Summary:
+        """Take everything over; the processes are on the supervisor's table afterwards."""
+        journal = self._journal
+        open_runs = journal.open_runs()
+        if not journal.same_world(f"{boot_id()} {pid_namespace()}"):
+            for row in open_runs:
+                journal.ended(row.run, code=None, signal=None, reason="the machine was restarted")
+            journal.forget_all()
+            return Summary()
+        rows = {row.name: row for row in journal.processes()}
+        found = self._find(open_runs, rows)
+        journal.skip_to(max(found, default=0))
+        live = {f.name: f for f in found.values() if f.leader is not None}
+        for name in sorted(rows.keys() | live.keys()):
+            self._restore(name, rows.get(name), live.get(name))
+        ended = self._close(found, live)
+        for process in list(self._supervisor.processes.values()):
+            self._supervisor.feed(process, DeadlinePassed())  # sets its timer
+        removed = self._stop_undefined()
+        return Summary(len(live), ended, removed)
+
+    # Finding.
+
+    def _find(
+        self, open_runs: Iterable[RunRow], rows: Mapping[str, ProcessRow]
+    ) -> dict[int, Found]:
+        """Return the runs that are alive or were not closed, by number."""
+        found = {row.run: Found(row.run, row.name, row) for row in open_runs}
+        for run in found.values():
+            self._confirm(run)
+        for marker, stats in find_marked(f"{self._journal.instance}:").items():
+            number = marker.partition(":")[2]
+            if not number.isdecimal():
+                continue
+            known = found.get(int(number)) or self._unknown(int(number), stats, rows)
+            if known is not None:
+                found[known.number] = known
+                self._sort(known, stats)
+        return found
+
+    def _confirm(self, run: Found) -> None:
+        """Open the main process that was written down, if it is still that process."""
+        row = run.row
+        if row is None or row.pid is None or row.start is None:
+            return
+        pidfd = open_same(Identity(row.pid, row.boot or "", row.start, row.inode or 0))
+        if pidfd is None:
+            return
+        run.leader = read_stat(row.pid)
+        run.pidfd = pidfd
+        if run.leader is None:
+            os.close(pidfd)
+            run.pidfd = None
+
+    def _unknown(
+        self, number: int, stats: list[Stat], rows: Mapping[str, ProcessRow]
+    ) -> Found | None:
+        """Return a run that is not open in the journal: closed, or never seen written."""
+        written = self._journal.run(number)
+        if written is not None:
+            return Found(number, written.name, written)
+        for name, row in rows.items():
+            if row.record.get("run") == number:
+                return Found(number, name)
+        for stat in stats:
+            process = read_variable(stat.pid, "SUPERVISOR_PROCESS_NAME")
+            group = read_variable(stat.pid, "SUPERVISOR_GROUP_NAME")
+            if process is not None and group is not None:
+                return Found(number, process if process == group else f"{group}:{process}")
+        return None
+
+    def _sort(self, run: Found, stats: list[Stat]) -> None:
+        """Tell the main process of a run, if it was not written down, from the others."""
+        row = run.row
+        if run.leader is None and (row is None or (row.pid is None and row.ended is None)):
+            leaders = [s for s in stats if s.pid == s.session]
+            for stat in sorted(leaders, key=lambda s: s.start)[:1]:
+                pidfd = os.pidfd_open(stat.pid)
+                same = identify(stat.pid, pidfd)
+                if same is None or same.start != stat.start:
+                    os.close(pidfd)
+                    continue
+                run.leader, run.pidfd = stat, pidfd
+                self._journal.found(
+                    run.number, run.name, stat.pid, same.boot, stat.start, same.inode,
+                    time.time() - self._age(stat),
+                )  # fmt: skip
+        leader = run.leader.pid if run.leader is not None else 0
+        run.others = [s for s in stats if s.pid != leader]
+
+    def _age(self, stat: Stat) -> float:
+        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - stat.start / _TICKS)
+
+    # Restoring.
+
+    def _restore(self, name: str, row: ProcessRow | None, live: Found | None) -> None:
+        planned = self._plan.get(name)
+        program = program_from_json(row.definition) if row is not None else planned
+        if program is None:
+            program = _stand_in(name)
+        record = record_from_json(row.record) if row is not None else Record()
+        busy = live is not None or record.pid is not None or record.leftovers
+        if planned is not None and not busy:
+            program = planned  # nothing of the old definition is alive
+        elif planned is None and not busy:
+            self._journal.forget(name)
+            return
+        if live is not None:
+            record = self._revive(program, record, live)
+        elif record.state is State.STARTING and record.pid is None:
+            # The daemon died before the fork: nothing has happened yet.
+            record = replace(record, state=State.STOPPED, asked=True, deadline=self._now)
+        values = row.record if row is not None else {}
+        started = values.get("started")
+        if live is not None and live.leader is not None and (record.run != values.get("run")):
+            started = time.time() - self._age(live.leader)
+        since = values.get("since") or time.time()
+        process = self._supervisor.restore(program, record, since, started)
+        if live is not None and live.leader is not None and live.pidfd is not None:
+            run = live.run(self._marker(live.number))
+            child = live.leader.ppid == os.getpid()
+            run.adopted = not child
+            self._supervisor.runs.attach(process, run, live.pidfd, child=child)
+
+    def _revive(self, program: Program, record: Record, live: Found) -> Record:
+        """Return the record of a run that is alive, also if its last lines were not written."""
+        assert live.leader is not None
+        if record.run == live.number and record.pid == live.leader.pid:
+            return record
+        spawned = self._now - self._age(live.leader)
+        return replace(
+            record,
+            state=State.STARTING,
+            wanted=True,
+            pid=live.leader.pid,
+            run=live.number,
+            spawned=spawned,
+            deadline=spawned + program.startsecs,
+            leftovers=False,
+            due=None,
+            asked=False,
+            killed=False,
+            error="",
+            note="",
+            cause="found alive",
+        )
+
+    def _close(self, found: Mapping[int, Found], live: Mapping[str, Found]) -> int:
+        """Close the runs that ended while no daemon was there; end what they left behind."""
+        count = 0
+        for run in found.values():
+            if run.leader is not None and live.get(run.name) is run:
+                continue
+            process = self._supervisor.processes.get(run.name)
+            record = process.record if process is not None else Record()
+            how = self._how(run.number)
+            if process is not None and record.run == run.number and record.pid is not None:
+                self._supervisor.runs.open_output(process)
+                self._supervisor.runs.ended_unseen(process, run.run(self._marker(run.number)), how)
+                count += 1
+            elif process is not None and record.run == run.number and record.leftovers:
+                self._supervisor.runs.open_output(process)
+                self._supervisor.runs.end_again(process, run.run(self._marker(run.number)))
+            else:
+                self._sweep(run, process, how)
+        for process in tuple(self._supervisor.processes.values()):
+            record = process.record
+            gone = record.pid is not None and process.pidfd is None
+            if record.run is not None and record.run not in found and (gone or record.leftovers):
+                # Nothing of it is left, and its end was written before its record was.
+                lost = Found(record.run, process.name, self._journal.run(record.run))
+                marked = lost.run(self._marker(record.run))
+                if gone:
+                    self._supervisor.runs.ended_unseen(process, marked, self._how(record.run))
+                    count += 1
+                else:
+                    self._supervisor.runs.end_again(process, marked)
+        return count
+
+    def _sweep(self, run: Found, process: Process | None, how: Exit) -> None:
+        """Close a run that no record speaks of; nobody of it may stay behind."""
+        if run.row is not None and run.row.ended is None:
+            reason = str(how) if run.row.pid is not None else "never spawned: the daemon died"
+            self._journal.ended(run.number, code=how.code, signal=how.signal, reason=reason)
+        if process is None or process.program.leftovers.value == "keep":
+            return
+        strays = [*run.others, *([run.leader] if run.leader is not None else [])]
+        if run.pidfd is not None:
+            os.close(run.pidfd)
+        if strays:
+            self._supervisor.runs.end_strays(process, run.run(self._marker(run.number)))
+
+    def _how(self, number: int) -> Exit:
+        pidfd = self._stored.get(number)
+        return (exit_of_stranger(pidfd) if pidfd is not None else None) or Exit()
+
+    def _marker(self, number: int) -> str:
+        return f"{self._journal.instance}:{number}"
+
+    def _stop_undefined(self) -> int:
+        """Stop the programs that the configuration does not know any more."""
+        gone = [p for name, p in self._supervisor.processes.items() if name not in self._plan]
+        for process in gone:
+            process.removed = True
+            self._report(f"{process.name}: no longer defined, stopping it")
+            self._supervisor.feed(process, StopAsked("", "no longer defined"))
+            if process.is_down() and process.name in self._supervisor.processes:
+                self._supervisor.drop(process)
+        return len(gone)
+
+
+def _stand_in(name: str) -> Program:
+    """Return a definition for a live process of which nothing but its name is known."""
+    group, _, process = name.rpartition(":")
+    return Program(name=process, group=group, command=("unknown",), autostart=False)

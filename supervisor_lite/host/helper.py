@@ -1,0 +1,53 @@
+"""Run a short command of our own, such as the check of a new version, and wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from supervisor_lite.host.exits import Reaper
+from supervisor_lite.host.spawn import DEFAULT_SIGNALS
+from supervisor_lite.rules.events import Exit
+
+_MOST = 16384
+"""Bytes of output that are kept."""
+
+
+async def run_helper(reaper: Reaper, command: list[str], timeout: float) -> tuple[int, str]:
+    """Run a command; return its exit code (-1 if it did not end by itself) and its output.
+
+    It is killed after `timeout` seconds. The reaper waits for it: nobody else may. Raises OSError
+    if there is no such command.
+    """
+    loop = asyncio.get_running_loop()
+    output = os.memfd_create("output", os.MFD_CLOEXEC)
+    ended: asyncio.Future[Exit] = loop.create_future()
+
+    def tell(how: Exit) -> None:
+        if not ended.done():
+            ended.set_result(how)
+
+    try:
+        pid = os.posix_spawn(
+            command[0],
+            command,
+            os.environ,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, output, 1),
+                (os.POSIX_SPAWN_DUP2, output, 2),
+            ],
+            setsid=True,
+            setsigmask=(),
+            setsigdef=DEFAULT_SIGNALS,
+        )
+        reaper.watch_helper(pid, tell)
+        try:
+            how = await asyncio.wait_for(asyncio.shield(ended), timeout)
+        except TimeoutError:
+            os.killpg(pid, 9)
+            how = await ended
+        text = os.pread(output, _MOST, 0).decode(errors="replace").strip()
+    finally:
+        os.close(output)
+    return (how.code if how.code is not None else -1), text

@@ -1,0 +1,33 @@
+"""Signals, by name, to processes that a pidfd pins: never to a pid that may be somebody else's."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+_PIDFD_SIGNAL_PROCESS_GROUP = 4
+
+
+def signal_number(name: str) -> int:
+    """Return the number of a canonical name ("TERM", "RTMIN+1"). Raises KeyError, ValueError."""
+    base, _, offset = name.partition("+")
+    return int(signal.Signals[f"SIG{base}"]) + int(offset or 0)
+
+
+def send(pidfd: int, number: int) -> None:
+    """Send a signal to one process. Raises OSError; ProcessLookupError if it has ended."""
+    signal.pidfd_send_signal(pidfd, number)
+
+
+def send_to_group(pidfd: int, leader: int | None, number: int) -> None:
+    """Send a signal to the process group that the process leads. Raises OSError.
+
+    By pidfd where the kernel can (Linux >= 6.9). Otherwise by the pid of the leader, which is its
+    own as long as nobody has reaped it.
+    """
+    try:
+        signal.pidfd_send_signal(pidfd, number, None, _PIDFD_SIGNAL_PROCESS_GROUP)
+    except OSError as error:
+        if isinstance(error, ProcessLookupError) or leader is None:
+            raise
+        os.killpg(leader, number)

@@ -1,0 +1,97 @@
+"""How records and definitions are written in the journal, and read by a later daemon.
+
+A later daemon may be a newer or an older version: fields that it does not know are dropped, those
+that are missing have their defaults.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields
+from enum import Enum
+from typing import Any
+
+from supervisor_lite.rules.events import Exit
+from supervisor_lite.rules.lifecycle import Record
+from supervisor_lite.rules.program import (
+    AutoRestart,
+    Backoff,
+    BackoffKind,
+    Leftovers,
+    Output,
+    Program,
+    RestartLimit,
+    Stdin,
+)
+from supervisor_lite.rules.states import State
+
+_RECORD_FIELDS = tuple(f.name for f in fields(Record))
+
+
+def record_to_json(record: Record) -> dict[str, Any]:
+    """Return the record as a JSON object."""
+    values = {name: getattr(record, name) for name in _RECORD_FIELDS}
+    if record.exit is not None:
+        values["exit"] = [record.exit.code, record.exit.signal, record.exit.core]
+    return values
+
+
+def record_from_json(values: dict[str, Any]) -> Record:
+    """Return the record that `record_to_json` wrote."""
+    known = {name: values[name] for name in _RECORD_FIELDS if name in values}
+    known["state"] = State(known["state"])
+    known["restarts"] = tuple(known.get("restarts", ()))
+    if known.get("exit") is not None:
+        known["exit"] = Exit(*known["exit"])
+    return Record(**known)
+
+
+def program_to_text(program: Program) -> str:
+    """Return the definition as JSON text."""
+    return json.dumps(asdict(program), separators=(",", ":"), default=_plain)
+
+
+def program_from_json(values: dict[str, Any]) -> Program:
+    """Return the definition that `program_to_text` wrote."""
+    known = _known(Program, values)
+    known["command"] = tuple(known["command"])
+    for name, kind in _KINDS.items():
+        if known.get(name) is not None:
+            known[name] = kind(known[name])
+    return Program(**known)
+
+
+def _known(kind: type[Any], values: dict[str, Any]) -> dict[str, Any]:
+    names = {f.name for f in fields(kind)}
+    return {name: value for name, value in values.items() if name in names}
+
+
+def _output(values: dict[str, Any]) -> Output:
+    return Output(**_known(Output, values))
+
+
+def _backoff(values: dict[str, Any]) -> Backoff:
+    known = _known(Backoff, values)
+    return Backoff(**{**known, "kind": BackoffKind(known["kind"])})
+
+
+def _limit(values: dict[str, Any]) -> RestartLimit:
+    return RestartLimit(**_known(RestartLimit, values))
+
+
+_KINDS: dict[str, Any] = {
+    "exitcodes": tuple,
+    "autorestart": AutoRestart,
+    "leftovers": Leftovers,
+    "stdin": Stdin,
+    "stdout": _output,
+    "stderr": _output,
+    "backoff": _backoff,
+    "restart_limit": _limit,
+}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Enum):
+        return value.value
+    raise TypeError(type(value).__name__)

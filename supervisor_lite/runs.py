@@ -1,0 +1,282 @@
+"""The runs of processes: spawned or taken over, signalled, ended, and what they leave behind.
+
+What connects the table of processes with the kernel, the journal and the logs. It decides
+nothing: it answers actions of the rules, and tells events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from supervisor_lite.errors import OperationFailed, SpawnError
+from supervisor_lite.host import users
+from supervisor_lite.host.exits import Ended, Reaper, Usage
+from supervisor_lite.host.family import Families, Run
+from supervisor_lite.host.identity import RUN_VARIABLE, Stat, identify
+from supervisor_lite.host.signals import send, send_to_group, signal_number
+from supervisor_lite.host.spawn import Channels, Spawner
+from supervisor_lite.journal import Journal
+from supervisor_lite.logs import stdin
+from supervisor_lite.logs.processlogs import ProcessLogs
+from supervisor_lite.process import Process
+from supervisor_lite.rules.events import (
+    Exit,
+    Exited,
+    LeftoversGone,
+    Spawned,
+    SpawnFailed,
+)
+from supervisor_lite.rules.program import Leftovers, Program, Stdin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What runs need from outside; made by running.py."""
+
+    loop: asyncio.AbstractEventLoop
+    journal: Journal
+    spawner: Spawner
+    runtime_dir: str
+    environment: Mapping[str, str]
+    """What every child gets, before its own variables."""
+    report: Callable[[str], None]
+    """Tells the operator about something that went wrong but stops nothing."""
+    store: Callable[[str, int], None]
+    """Has a descriptor kept for the next daemon, under a name."""
+    unstore: Callable[[str], None]
+
+
+class Runs:
+    """Every live run, and the families of those that are over but not gone."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        tell: Callable[[Process, Exited | LeftoversGone], None],
+    ) -> None:
+        self._around = around
+        self._loop = around.loop
+        self._journal = around.journal
+        self._tell = tell
+        self._by_pid: dict[int, Process] = {}
+        self.reaper = Reaper(self._loop, self._on_ended, self._on_stranger)
+        self._families = Families(self._loop, lambda: self.reaper)
+
+    # Spawning.
+
+    def spawn(self, process: Process) -> Spawned | SpawnFailed:
+        """Start a run of a process: written to the journal before and after the fork."""
+        program = process.program
+        run = self._journal.intend(process.name)
+        marker = f"{self._journal.instance}:{run}"
+        try:
+            channels = self._open_channels(process)
+            environment = self._environment(process, marker)
+            child = self._around.spawner.spawn(program, environment, channels)
+        except SpawnError as error:
+            self._journal.ended(run, code=None, signal=None, reason=str(error))
+            return SpawnFailed(run, str(error))
+        identity = identify(child.pid, child.pidfd)
+        assert identity is not None, "a child that nobody has reaped is in /proc"
+        self._journal.spawned(run, child.pid, identity.boot, identity.start, identity.inode)
+        self._around.store(f"run-{run}", child.pidfd)
+        process.pidfd = child.pidfd
+        process.started = time.time()
+        self._by_pid[child.pid] = process
+        self._families.add(Run(run, marker, child.pid, identity.start))
+        self.reaper.watch(child.pid, child.pidfd)
+        return Spawned(run, child.pid)
+
+    def logs_of(self, process: Process) -> ProcessLogs:
+        """Return the output of a process, opened or not."""
+        if process.logs is None:
+            around = self._around
+            process.logs = ProcessLogs(
+                self._loop, around.runtime_dir, process.program, around.report
+            )
+        return process.logs
+
+    def _open_channels(self, process: Process) -> Channels:
+        program = process.program
+        uid, gid = _ids(program)
+        logs = self.logs_of(process)
+        before = logs.fds()
+        logs.open(uid, gid)
+        for stream, fd in logs.fds().items():
+            if stream not in before:
+                self._around.store(_stored_name(process, stream), fd)
+        source = None
+        if program.stdin is Stdin.PIPE:
+            source = stdin.stdin_path(self._around.runtime_dir, program, uid, gid)
+        stdout, stderr, joined = logs.child_paths()
+        return Channels(source, stdout, stderr, joined)
+
+    def _environment(self, process: Process, marker: str) -> dict[str, str]:
+        program = process.program
+        environment = {
+            **self._around.environment,
+            "SUPERVISOR_PROCESS_NAME": program.name,
+            "SUPERVISOR_GROUP_NAME": process.group,
+            **program.environment,
+            RUN_VARIABLE: marker,
+        }
+        if program.serverurl is not None:
+            environment["SUPERVISOR_SERVER_URL"] = program.serverurl
+        return environment
+
+    # While it lives.
+
+    def send_signal(self, process: Process, name: str, *, group: bool) -> None:
+        """Send a signal that the rules ask for; a process that has ended is no error."""
+        if process.pidfd is None:
+            return
+        try:
+            if group:
+                send_to_group(process.pidfd, process.record.pid, signal_number(name))
+            else:
+                send(process.pidfd, signal_number(name))
+        except ProcessLookupError:
+            return
+        except OSError as error:
+            self._around.report(f"{process.name}: cannot send {name}: {error.strerror}")
+
+    def send_input(self, process: Process, data: bytes) -> int:
+        """Write to the input of a process; return how many bytes it took.
+
+        Raises OperationFailed.
+        """
+        if process.pidfd is None:
+            raise OperationFailed("not running")
+        return stdin.send(self._around.runtime_dir, process.program, data)
+
+    def end_leftovers(self, process: Process, name: str) -> None:
+        """Send a signal to all that is left of the last run; LeftoversGone is told at the end."""
+        run = process.record.run
+        assert run is not None
+        self._families.end(run, name, lambda words: self._on_gone(process, run, words))
+
+    # The end.
+
+    def _on_ended(self, batch: list[Ended]) -> None:
+        """Main processes ended: one look for all at what they left, then tell each."""
+        over = [(process, e) for e in batch if (process := self._by_pid.pop(e.pid, None))]
+        runs = [p.record.run for p, _ in over if p.record.run is not None]
+        left = self._families.survivors(runs)
+        for process, ended in over:
+            if process.pidfd is not None:
+                os.close(process.pidfd)
+                process.pidfd = None
+            process.adopted = False
+            assert process.record.run is not None
+            self._close(process, process.record.run, ended.exit, ended.usage, left)
+
+    def _close(
+        self,
+        process: Process,
+        run: int,
+        how: Exit,
+        usage: Usage | None,
+        left: Mapping[int, list[Stat]],
+    ) -> None:
+        """Close a run whose main process has ended, its last words first, and tell it."""
+        if process.logs is not None:
+            process.logs.drain()
+        self._journal.ended(
+            run,
+            code=how.code,
+            signal=how.signal,
+            reason=str(how),
+            usage=(usage.maxrss, usage.utime, usage.stime) if usage else None,
+        )
+        self._around.unstore(f"run-{run}")
+        survivors = left.get(run, [])
+        kill = process.program.leftovers is Leftovers.KILL and bool(survivors)
+        if not kill:
+            self._families.forget(run)
+        self._tell(process, Exited(run, how, kill, "" if kill else _kept(survivors)))
+
+    def _on_gone(self, process: Process, run: int, words: str) -> None:
+        self._families.forget(run)
+        if process.logs is not None:
+            process.logs.drain()
+        self._tell(process, LeftoversGone(run, words))
+
+    def _on_stranger(self, pid: int) -> None:
+        self._families.stranger_ended(pid)
+
+    def forget(self, process: Process) -> None:
+        """Take away what is kept for a process that is no longer defined."""
+        if process.logs is not None:
+            for stream in process.logs.fds():
+                self._around.unstore(_stored_name(process, stream))
+            process.logs.remove()
+            process.logs = None
+        stdin.remove(self._around.runtime_dir, process.program)
+
+    # What an earlier daemon began (adopt.py).
+
+    def attach(self, process: Process, run: Run, pidfd: int, *, child: bool) -> None:
+        """Take over the live main process of a run, and its output at the next byte."""
+        process.pidfd = pidfd
+        process.adopted = not child
+        self._by_pid[run.leader] = process
+        self._families.add(run)
+        self.open_output(process)
+        if child:
+            self.reaper.watch(run.leader, pidfd)
+        else:
+            self.reaper.watch_adopted(run.leader, pidfd)
+
+    def open_output(self, process: Process) -> None:
+        """Go on with what is in the pipes of a process that an earlier daemon spawned."""
+        try:
+            self.logs_of(process).open(*_ids(process.program), adopting=True)
+        except SpawnError as error:
+            self._around.report(f"{process.name}: {error}")
+
+    def ended_unseen(self, process: Process, run: Run, how: Exit) -> None:
+        """A run ended while no daemon was there."""
+        self._families.add(run)
+        self._close(process, run.number, how, None, self._families.survivors([run.number]))
+
+    def end_again(self, process: Process, run: Run) -> None:
+        """Go on ending leftovers that an earlier daemon had begun to end."""
+        self._families.add(run)
+        self.end_leftovers(process, process.program.stopsignal)
+
+    def end_strays(self, process: Process, run: Run) -> None:
+        """Kill what is left of a run that is over and that no record waits for."""
+        self._families.add(run)
+
+        def gone(words: str) -> None:
+            self._families.forget(run.number)
+            if words:
+                self._around.report(f"{process.name}: run {run.number}: {words}")
+
+        self._families.end(run.number, "KILL", gone)
+
+
+def _stored_name(process: Process, stream: str) -> str:
+    """Return a name that systemd takes: no colon, at most 255 characters."""
+    digest = hashlib.blake2b(process.name.encode(), digest_size=16).hexdigest()
+    return f"fifo-{digest}-{stream}"
+
+
+def _ids(program: Program) -> tuple[int, int]:
+    """Return uid and gid of the program's user. Raises SpawnError."""
+    if program.user is None:
+        return os.geteuid(), os.getegid()
+    user = users.lookup(program.user)
+    return user.uid, user.gid
+
+
+def _kept(survivors: list[Stat]) -> str:
+    if not survivors:
+        return ""
+    names = ", ".join(f"{stat.pid} {stat.name}" for stat in survivors)
+    return f"{len(survivors)} left running: {names}"

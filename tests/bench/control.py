@@ -1,0 +1,117 @@
+"""Scenarios: how fast a daemon answers, at rest and under load."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections import Counter
+
+from tests.bench.contenders import Contender, Lite, interpreter
+from tests.bench.measure import BARE, Goal
+from tests.bench.place import timed, usage
+from tests.bench.session import DAEMONS, Session, crashers, sitters
+from tests.bench.venvs import ROOT, BenchError
+
+MS = 1000.0
+
+
+def status(session: Session) -> None:
+    """The whole `status` command, beside a Python that does nothing."""
+    goals = {1: Goal(3.5, BARE, later="40 ms"), 1000: Goal(60)}
+    nothing = interpreter(session.lite_bin)
+    for count in session.either((1, 100, 1000), (1, 100)):
+        metric = session.metric(f"status command, {count} programs", "ms", goals.get(count))
+        for kind in DAEMONS:
+            with session.contender(kind, sitters(count)) as (contender, beats):
+                contender.launch()
+                beats.collect(count, 120)
+                contender.wait_answer()
+                time.sleep(1.5)  # until startsecs are over: nothing else happens meanwhile
+                command = contender.status_command()
+                for _ in range(session.either(25, 9) if kind is Lite else 5):
+                    if kind is Lite:
+                        metric.add(BARE, timed(nothing, session.environment())[0] * MS)
+                    took, code = timed(command, session.environment())
+                    if code:
+                        raise BenchError(f"{' '.join(command)} ended with {code}")
+                    metric.add(kind.name, took * MS)
+
+
+def listing(session: Session) -> None:
+    """Requests for the whole list per second, over the socket, by one client and by eight."""
+    seconds = session.either(3, 1)
+    for count in (1, 100, 1000):
+        for kind in DAEMONS:
+            with session.contender(kind, sitters(count)) as (contender, beats):
+                contender.launch()
+                beats.collect(count, 120)
+                contender.wait_answer()
+                time.sleep(1.5)  # as above
+                for clients in (1, 8):
+                    goal = Goal(600, least=True) if (count, clients) == (1000, 1) else None
+                    name = f"list, {count} programs, {clients} client" + "s" * (clients > 1)
+                    rate = _rate(session, contender, clients, seconds)
+                    session.metric(name, "/s", goal).add(kind.name, rate)
+
+
+def _rate(session: Session, contender: Contender, clients: int, seconds: int) -> float:
+    protocol, path = contender.lister()
+    script = str(ROOT / "tests/bench/lister.py")
+    command = [str(session.lite_bin / "python"), "-I", "-S", script, protocol, str(path)]
+    running = [
+        contender.place.popen([*command, str(seconds)], stdout=subprocess.PIPE)
+        for _ in range(clients)
+    ]
+    said = [process.communicate(timeout=seconds + 60)[0] for process in running]
+    if any(process.returncode for process in running):
+        raise BenchError(f"a client of {contender.name} failed: {contender.place.said()}")
+    return sum(map(float, said))
+
+
+def crash_loop(session: Session) -> None:
+    """100 programs that fail at once: what a restart costs, and that the loop is held."""
+    count, seconds = 100, session.either(10, 4)
+    rate = session.metric("crash loop, 100 programs: restarts", "/s")
+    fastest = session.metric("crash loop: restarts of the busiest program", "/s", Goal(10.5))
+    cost = session.metric("crash loop: daemon CPU a restart", "µs", Goal(500))
+    for _ in session.rounds(3):
+        for kind in DAEMONS:
+            with session.contender(kind, crashers(count)) as (contender, beats):
+                contender.launch()
+                contender.wait_answer()
+                time.sleep(1.0)  # the start is not measured
+                beats.ready()
+                before, began = usage(contender.pid), time.monotonic()
+                seen: Counter[str] = Counter()
+                while time.monotonic() < began + seconds:
+                    time.sleep(0.02)
+                    seen.update(beat.name for beat in beats.ready())
+                took = time.monotonic() - began
+                used = usage(contender.pid).since(before)
+                rate.add(kind.name, seen.total() / took)
+                fastest.add(kind.name, max(seen.values()) / took)
+                cost.add(kind.name, used.cpu / seen.total() * 1e6)
+
+
+def status_in_crash_loop(session: Session) -> None:
+    """The status command while 1000 programs fail all the time."""
+    count, limit = 1000, 20.0
+    name = f"status command while {count} programs crash-loop"
+    metric = session.metric(name, "ms", Goal(100))
+    rate = session.metric(f"{name}: restarts", "/s")
+    kinds: tuple[type[Contender], ...] = (Lite,) if session.quick else DAEMONS
+    for kind in kinds:
+        with session.contender(kind, crashers(count)) as (contender, beats):
+            contender.launch()
+            contender.wait_answer(120)
+            time.sleep(2.0)  # the loop is on its way
+            beats.ready()
+            seen, began = 0, time.monotonic()
+            for _ in range(session.either(15, 5)):
+                took, code = timed(contender.status_command(), session.environment(), limit)
+                metric.add(kind.name, took * MS)
+                seen += len(beats.ready())
+                if code == -9:
+                    metric.of(kind.name).note = f"no answer in {limit:g} s"
+                    break
+            rate.add(kind.name, seen / (time.monotonic() - began))

@@ -1,0 +1,156 @@
+"""Where a contender lives, what it started, and what the kernel says about it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.venvs import BenchError
+
+MARK = "SUPERVISOR_LITE_BENCH"
+"""Every process of a benchmark carries this variable: the directory it belongs to."""
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def wait_until(condition: Callable[[], object], limit: float, what: str) -> None:
+    """Wait for something to come true, looking every millisecond."""
+    end = time.monotonic() + limit
+    while not condition():
+        if time.monotonic() > end:
+            raise BenchError(f"not within {limit:g} s: {what}")
+        time.sleep(0.001)
+
+
+class Place:
+    """A directory, and an environment that marks every process that is started with it."""
+
+    def __init__(self, root: Path, name: str) -> None:
+        self.dir = Path(tempfile.mkdtemp(dir=root, prefix=f"{name}-"))
+        self.dir.chmod(0o755)
+        self.environment = {
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": str(self.dir),
+            "LANG": "C.UTF-8",
+            MARK: str(self.dir),
+        }
+
+    def popen(
+        self, command: Sequence[str], *, stdin: int | None = None, stdout: int | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a process that is cleaned up with the place; what it says goes to a file."""
+        with (self.dir / "said").open("ab") as said:
+            return subprocess.Popen(
+                command, cwd=self.dir, env=self.environment, start_new_session=True,
+                stdin=subprocess.DEVNULL if stdin is None else stdin,
+                stdout=said if stdout is None else stdout, stderr=said,
+            )  # fmt: skip
+
+    def said(self) -> str:
+        """Return the last of what processes wrote on their standard descriptors."""
+        path = self.dir / "said"
+        return path.read_text(errors="replace")[-2000:] if path.exists() else ""
+
+    def remove(self) -> None:
+        """Kill what was started here, and delete the directory."""
+        kill_marked(str(self.dir))
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def kill_marked(prefix: str) -> None:
+    """Kill every process whose mark begins with `prefix`, and what it starts meanwhile."""
+    wanted = f"{MARK}={prefix}".encode()
+    end = time.monotonic() + 20
+    while pids := [pid for pid, mark in _marks() if mark.startswith(wanted)]:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if time.monotonic() > end:
+            raise BenchError(f"cannot get rid of {pids}")
+        time.sleep(0.02)
+
+
+def _marks() -> list[tuple[int, bytes]]:
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError):
+                data = Path(f"/proc/{name}/environ").read_bytes()
+                for entry in data.split(b"\0"):
+                    if entry.startswith(MARK.encode() + b"="):
+                        found.append((int(name), entry))
+    return found
+
+
+def timed(
+    command: Sequence[str], environment: Mapping[str, str], limit: float = 30.0
+) -> tuple[float, int]:
+    """Run a command to its end; return the seconds it took and its exit code.
+
+    One that is not done after `limit` seconds is killed and counts as (limit, -9).
+    """
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    pidfd = os.pidfd_open(process.pid)
+    try:
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        done = poll.poll(limit * 1000)
+        took = time.perf_counter() - began
+    finally:
+        os.close(pidfd)
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+    return (took if done else limit), process.returncode
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a process has used and how often it has slept, since it began."""
+
+    cpu: float
+    """Seconds."""
+    switches: int
+    """Times it was switched away from or went to sleep: a wake-up each."""
+
+    def since(self, before: Usage) -> Usage:
+        """Return the difference to an earlier look."""
+        return Usage(self.cpu - before.cpu, self.switches - before.switches)
+
+
+def usage(pid: int) -> Usage:
+    """Look at a process; its children are not counted."""
+    switches = 0
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if "voluntary_ctxt_switches" in line:  # and nonvoluntary_
+            switches += int(line.split()[1])
+    try:
+        # Nanoseconds on a processor; utime and stime only count whole ticks.
+        cpu = int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+    except OSError:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        cpu = (int(fields[11]) + int(fields[12])) / TICKS
+    return Usage(cpu, switches)
+
+
+def memory(pid: int) -> tuple[float, float]:
+    """Return RSS and PSS in MB (10⁶ bytes)."""
+    sizes = {"Rss": 0.0, "Pss": 0.0}
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        key = line.split(":")[0]
+        if key in sizes:
+            sizes[key] = int(line.split()[1]) * 1024 / 1e6
+    return sizes["Rss"], sizes["Pss"]

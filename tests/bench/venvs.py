@@ -1,0 +1,80 @@
+"""Virtual environments as a user has them: the package installed, its bytecode compiled."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PEER_PACKAGES = ("supervisor==4.3.0", "setuptools<81")
+"""Supervisor imports pkg_resources, which later setuptools do not have any more."""
+
+_INSTALL_LIMIT = 300.0
+
+
+class BenchError(Exception):
+    """The benchmark cannot go on; the text says why."""
+
+
+class Cache:
+    """The directory in which the environments stay from run to run; one benchmark at a time."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        self._lock = (directory / "lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BenchError(f'another benchmark runs: it holds "{directory}/lock"') from None
+
+    def lite(self) -> Path:
+        """Return the bin directory of an environment with this checkout, installed."""
+        return self._environment("lite", _fingerprint(), [str(ROOT)])
+
+    def peer(self) -> Path:
+        """Return the bin directory of an environment with Supervisor."""
+        return self._environment("supervisor", " ".join(PEER_PACKAGES), list(PEER_PACKAGES))
+
+    def _environment(self, name: str, version: str, packages: list[str]) -> Path:
+        place = self.directory / name
+        stamp = place / "installed"
+        wanted = f"{sys.version}\n{version}\n"
+        if stamp.exists() and stamp.read_text() == wanted:
+            return place / "bin"
+        print(f"installing {name} in {place} …", file=sys.stderr)
+        # Python's own options would keep bytecode from being compiled.
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+        shutil.rmtree(place, ignore_errors=True)
+        quiet = ("--quiet", "--disable-pip-version-check")
+        for command in (
+            [_base_python(), "-m", "venv", str(place)],
+            [str(place / "bin/python"), "-m", "pip", "install", *quiet, *packages],
+        ):
+            done = subprocess.run(
+                command, env=clean, check=False, timeout=_INSTALL_LIMIT,
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            )  # fmt: skip
+            if done.returncode:
+                raise BenchError(f"cannot install {name}: {' '.join(command)}\n{done.stderr}")
+        stamp.write_text(wanted)
+        return place / "bin"
+
+
+def _base_python() -> str:
+    """Return the interpreter that our own virtual environment was made from."""
+    return str(getattr(sys, "_base_executable", sys.executable))
+
+
+def _fingerprint() -> str:
+    """Return a digest of what would be installed."""
+    digest = hashlib.sha256()
+    for path in sorted([*(ROOT / "supervisor_lite").rglob("*.py"), ROOT / "pyproject.toml"]):
+        digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()

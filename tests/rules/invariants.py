@@ -1,0 +1,485 @@
+"""What must be true of every step of every program: the promises of the rules, one function each.
+
+A rule looks at one Moment, a step together with what was really so before and after it, and says
+whether it holds. Its docstring is the promise; docs/lifecycle.md lists them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from supervisor_lite.rules.events import (
+    Action,
+    DeadlinePassed,
+    Event,
+    Exited,
+    HurryAsked,
+    LeftoversGone,
+    RestartAsked,
+    Signal,
+    SignalLeftovers,
+    Spawn,
+    Spawned,
+    SpawnFailed,
+    StartAsked,
+    StopAsked,
+)
+from supervisor_lite.rules.lifecycle import Record
+from supervisor_lite.rules.program import BackoffKind, Program
+from supervisor_lite.rules.states import QUIET, State
+from tests.rules.truth import TICK, Truth, again, gives_up, is_failed_start, used_up
+
+MIN_INTERVAL = 0.1
+STOPPED, STARTING, RUNNING, BACKOFF, STOPPING, EXITED, FATAL = (
+    State.STOPPED, State.STARTING, State.RUNNING, State.BACKOFF, State.STOPPING, State.EXITED,
+    State.FATAL,
+)  # fmt: skip
+
+WAYS = {
+    STOPPED: {STARTING},
+    STARTING: {RUNNING, BACKOFF, EXITED, STOPPING},
+    RUNNING: {EXITED, STOPPING},
+    BACKOFF: {STARTING, FATAL, STOPPED, STOPPING},
+    STOPPING: {STOPPED},
+    EXITED: {STARTING, FATAL, STOPPED, STOPPING},
+    FATAL: {STARTING, STOPPED},
+}
+"""Where each state may lead to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One step of the machine, and what was really so around it."""
+
+    program: Program
+    truth: Truth
+    before: Record
+    event: Event
+    now: float
+    after: Record
+    actions: tuple[Action, ...]
+    later: Truth
+    """What is so after the step."""
+
+    @property
+    def ended_now(self) -> bool:
+        """The live main process ended with this event."""
+        return self.truth.alive and not self.later.alive
+
+    @property
+    def answered(self) -> bool:
+        """The event is the answer to Spawn."""
+        return isinstance(self.event, Spawned | SpawnFailed)
+
+    @property
+    def spawns(self) -> bool:
+        """A run is to be started."""
+        return Spawn() in self.actions
+
+    @property
+    def moved(self) -> bool:
+        """The state is another one."""
+        return self.after.state is not self.before.state
+
+
+Rule = Callable[[Moment], bool]
+
+
+def waiting(record: Record) -> float | None:
+    """Return when the next spawn is due; leftovers that are being ended do not change it."""
+    return record.due if record.leftovers else record.deadline
+
+
+# What holds for every record.
+
+
+def waiting_states_have_a_deadline(m: Moment) -> bool:
+    """STARTING, BACKOFF and STOPPING always have a deadline, and so have leftovers."""
+    if m.after.state in (STARTING, BACKOFF, STOPPING) or m.after.leftovers:
+        return m.after.deadline is not None
+    return True
+
+
+def running_waits_for_nothing(m: Moment) -> bool:
+    """RUNNING has no deadline: an idle daemon sleeps."""
+    return m.after.state is not RUNNING or m.after.deadline is None
+
+
+def deadlines_lie_ahead(m: Moment) -> bool:
+    """A deadline is never set to a time that is over, unless leftovers were waited for."""
+    deadline = m.after.deadline
+    if deadline is None or deadline == m.before.deadline or isinstance(m.event, LeftoversGone):
+        return True
+    return deadline >= m.now
+
+
+def the_record_knows_what_lives(m: Moment) -> bool:
+    """The record has a pid if and only if the main process lives, and that one's run id."""
+    pid, run = m.after.pid, m.after.run
+    return (pid is not None) == m.later.alive and run == m.later.run
+
+
+def the_record_knows_what_is_left(m: Moment) -> bool:
+    """The record waits for leftovers if and only if there are any, and never beside a process."""
+    leftovers = m.after.leftovers
+    if leftovers and (m.after.pid is not None or m.after.state not in (EXITED, BACKOFF, STOPPING)):
+        return False
+    return leftovers == m.later.leftovers and (leftovers or m.after.due is None)
+
+
+def quiet_states_own_no_pid(m: Moment) -> bool:
+    """STOPPED, EXITED, FATAL and BACKOFF have no process."""
+    return m.after.state in (STARTING, RUNNING, STOPPING) or not m.later.alive
+
+
+def a_live_process_is_shown(m: Moment) -> bool:
+    """A process told to end is STOPPING; another live one is STARTING or RUNNING."""
+    if not m.later.alive:
+        return m.after.state is not RUNNING and (m.after.state is not STOPPING or m.later.leftovers)
+    return (m.after.state is STOPPING) == m.later.ending
+
+
+def stopped_is_clean(m: Moment) -> bool:
+    """STOPPED and FATAL mean that nothing is left."""
+    return m.after.state not in (STOPPED, FATAL) or not (m.later.alive or m.later.leftovers)
+
+
+def the_wish_is_kept(m: Moment) -> bool:
+    """`wanted` is what was asked for last; only an end after which nothing follows clears it."""
+    if m.later.wish:
+        return m.after.wanted or (m.after.state is EXITED and m.later.over)
+    return not m.after.wanted
+
+
+def a_coming_spawn_is_wanted(m: Moment) -> bool:
+    """A quiet state with a deadline is wanted: the deadline is that of a spawn."""
+    if m.after.state in (*QUIET, BACKOFF) and waiting(m.after) is not None:
+        return m.after.wanted
+    return True
+
+
+def what_is_asked_is_due(m: Moment) -> bool:
+    """A start that was asked for is either carried out, or waits with a deadline."""
+    if m.after.state in (STARTING, RUNNING):
+        return not m.after.asked
+    if m.later.asked and m.after.state is not STOPPING:
+        return m.after.asked and waiting(m.after) is not None
+    return not m.after.asked or m.later.asked
+
+
+def failures_are_counted(m: Moment) -> bool:
+    """`failures` is the number of failed starts in a row since the last request."""
+    return m.after.failures == m.later.failures
+
+
+def failures_have_an_end(m: Moment) -> bool:
+    """There are never more failed starts in a row than startretries + 1."""
+    return m.after.failures <= m.program.startretries + 1
+
+
+def cooling_has_a_limit(m: Moment) -> bool:
+    """`cooling` is set only between an end and the next spawn, when the limit is used up."""
+    if not m.after.cooling:
+        return True
+    between = m.after.state in (BACKOFF, EXITED) and waiting(m.after) is not None
+    return between and m.program.restart_limit is not None and not m.after.asked
+
+
+def killed_is_true(m: Moment) -> bool:
+    """`killed` and `hurried` say what happened to the run that is live or was last."""
+    return m.after.killed == m.later.killed and m.after.hurried == m.later.hurried
+
+
+# What holds for every step.
+
+
+def only_known_ways(m: Moment) -> bool:
+    """The state changes only along the arrows of the diagram."""
+    return not m.moved or m.after.state in WAYS[m.before.state]
+
+
+def old_news_changes_nothing(m: Moment) -> bool:
+    """The end of an older run, or of one that ended already, changes nothing."""
+    match m.event:
+        case Exited(run):
+            known = m.truth.alive and run == m.truth.run
+        case LeftoversGone(run):
+            known = m.truth.leftovers and run == m.truth.run
+        case _:
+            return True
+    return known or (m.after == m.before and not m.actions)
+
+
+def waking_up_early_is_harmless(m: Moment) -> bool:
+    """DeadlinePassed before the deadline, or without one, changes nothing."""
+    due = m.before.deadline is not None and m.now >= m.before.deadline
+    if due or not isinstance(m.event, DeadlinePassed):
+        return True
+    return m.after == m.before and not m.actions
+
+
+def a_deadline_does_something(m: Moment) -> bool:
+    """A deadline that has passed is replaced: nobody is woken up twice for one thing."""
+    due = m.before.deadline is not None and m.now >= m.before.deadline
+    if not due or not isinstance(m.event, DeadlinePassed):
+        return True
+    return m.after.deadline is None or m.after.deadline > m.now or m.spawns
+
+
+def exactly_these_actions(m: Moment) -> bool:
+    """Each event has its actions: signals only to what lives, a stop signal only once."""
+    program, truth = m.program, m.truth
+    match m.event:
+        case StopAsked() | RestartAsked() if truth.alive and not truth.ending:
+            return m.actions == (Signal(program.stopsignal, program.stopasgroup),)
+        case Exited(leftovers=True) if m.ended_now:
+            return m.actions == (SignalLeftovers(program.stopsignal),)
+        case DeadlinePassed() if m.before.deadline is not None and m.now >= m.before.deadline:
+            if truth.leftovers:
+                return m.actions == (SignalLeftovers("KILL"),)
+            if truth.ending:
+                return m.actions == (Signal("KILL", program.killasgroup),)
+            return m.actions == ((Spawn(),) if m.after.state is STARTING and m.moved else ())
+        case _:
+            return m.actions == ()
+
+
+def never_two_processes(m: Moment) -> bool:
+    """Nothing is spawned while the main process lives or its leftovers are being ended."""
+    return not m.spawns or not (m.truth.alive or m.truth.leftovers)
+
+
+def a_spawn_is_wanted_and_starting(m: Moment) -> bool:
+    """A spawn means wanted and now STARTING, and there is no other way into STARTING."""
+    entered = m.moved and m.after.state is STARTING
+    return entered == m.spawns and (not m.spawns or m.after.wanted)
+
+
+def after_a_stop_nothing_starts(m: Moment) -> bool:
+    """When the last request was a stop, nothing is spawned."""
+    return not m.spawns or m.truth.wish
+
+
+def over_is_over(m: Moment) -> bool:
+    """Nothing is spawned after the last try, or after an end that the policy accepts."""
+    return not m.spawns or m.truth.asked or not m.truth.over
+
+
+def giving_up_has_a_reason(m: Moment) -> bool:
+    """FATAL comes only after the last try, never to a start that was asked for."""
+    entered = m.moved and m.after.state is FATAL
+    return not entered or (m.truth.over and not m.truth.asked and m.truth.wish)
+
+
+def spawns_keep_their_distance(m: Moment) -> bool:
+    """Two spawns of one process are at least 0.1 s apart."""
+    return not m.spawns or m.now - m.truth.spawned >= MIN_INTERVAL - TICK
+
+
+def the_limit_is_kept(m: Moment) -> bool:
+    """No more automatic spawns in a window than `restart_limit` says, but one per cool-down."""
+    limit = m.program.restart_limit
+    if not m.spawns or m.truth.asked or limit is None:
+        return True
+    return limit.cooldown is not None or not used_up(m.program, m.truth, m.now)
+
+
+def running_was_earned(m: Moment) -> bool:
+    """RUNNING only after `startsecs` up, only from STARTING, only when the time has come."""
+    if not m.moved or m.after.state is not RUNNING:
+        return True
+    return isinstance(m.event, DeadlinePassed) and not is_failed_start(m.program, m.truth, m.now)
+
+
+def starting_ends_in_time(m: Moment) -> bool:
+    """A spawned process is looked at again when it has been up for `startsecs`."""
+    if not isinstance(m.event, Spawned):
+        return True
+    due = m.now + m.program.startsecs
+    return m.after.state is STARTING and m.after.deadline == due and m.after.spawned == m.now
+
+
+def an_early_end_is_a_failed_start(m: Moment) -> bool:
+    """An end before `startsecs`, with any code, is BACKOFF; later it is EXITED."""
+    if not m.ended_now or m.truth.ending:
+        return True
+    early = is_failed_start(m.program, m.truth, m.now)
+    return m.after.state is (BACKOFF if early else EXITED)
+
+
+def an_end_that_was_asked_for_is_a_stop(m: Moment) -> bool:
+    """A process that was told to end is STOPPED, after its leftovers."""
+    if not m.ended_now or not m.truth.ending:
+        return True
+    return m.after.state is (STOPPING if m.later.leftovers else STOPPED)
+
+
+def a_failed_start_waits_its_turn(m: Moment) -> bool:
+    """The pause after a failed start is that of `backoff`; the last one ends at once."""
+    failed = m.later.failures > m.truth.failures
+    if not failed:
+        return True
+    due = waiting(m.after)
+    if due is None:
+        return False
+    if gives_up(m.program, m.truth, m.later.failures, m.now):
+        return due == m.now
+    limit = m.program.restart_limit
+    low, high = _pauses(m.program, m.later.failures)
+    if limit is not None and limit.cooldown is not None and used_up(m.program, m.truth, m.now):
+        low, high = max(low, limit.cooldown), max(high, limit.cooldown)
+    low, high = max(low, MIN_INTERVAL - (m.now - m.later.spawned)), max(high, MIN_INTERVAL)
+    return low - TICK <= due - m.now <= high + TICK
+
+
+def _pauses(program: Program, failures: int) -> tuple[float, float]:
+    """Return the shortest and the longest pause that `backoff` may give."""
+    rule = program.backoff
+    factors = {
+        BackoffKind.LINEAR: float(failures),
+        BackoffKind.EXPONENTIAL: 2.0 ** (failures - 1),
+        BackoffKind.CONSTANT: 1.0,
+    }
+    low = rule.seconds * factors[rule.kind]
+    high = low * (1 + rule.jitter)
+    if rule.max is not None:
+        low, high = min(low, rule.max / (1 + rule.jitter)), min(high, rule.max)
+    return low, high
+
+
+def an_end_follows_the_policy(m: Moment) -> bool:
+    """After an end while up: again at once, after the cool-down, or never, as the policy says."""
+    if not isinstance(m.event, Exited) or not m.ended_now or m.after.state is not EXITED:
+        return True
+    due, limit = waiting(m.after), m.program.restart_limit
+    if not again(m.program, m.event):
+        return due is None and not m.after.wanted
+    if due is None or not m.after.wanted:
+        return False
+    soonest = max(m.now, m.truth.spawned + MIN_INTERVAL)
+    if not used_up(m.program, m.truth, m.now) or limit is None:
+        return abs(due - soonest) <= TICK
+    if limit.cooldown is None:
+        return due == m.now
+    return abs(due - max(soonest, m.now + limit.cooldown)) <= TICK
+
+
+def a_stop_is_bounded(m: Moment) -> bool:
+    """What is told to end is killed after `stopwaitsecs`, at once in a hurry, and then again."""
+    deadline, patience = m.after.deadline, m.program.stopwaitsecs
+    begins = m.later.ending and not m.truth.ending
+    if begins or (m.ended_now and m.later.leftovers):
+        hurry = not begins and m.truth.hurried
+        return deadline == (m.now if hurry else m.now + patience)
+    if Signal("KILL", m.program.killasgroup) in m.actions or SignalLeftovers("KILL") in m.actions:
+        return deadline is not None and abs(deadline - m.now - max(patience, 1.0)) <= TICK
+    if isinstance(m.event, HurryAsked) and (m.truth.ending or m.truth.leftovers):
+        return deadline is not None and deadline <= m.now
+    return True
+
+
+def a_request_does_not_delay_a_kill(m: Moment) -> bool:
+    """While something is being ended, requests do not move the deadline of its SIGKILL."""
+    asked = isinstance(m.event, StartAsked | StopAsked | RestartAsked)
+    if asked and (m.truth.ending or m.truth.leftovers):
+        return m.after.deadline == m.before.deadline
+    return True
+
+
+def a_stop_takes_effect(m: Moment) -> bool:
+    """After a stop the process is STOPPING, or quiet without a deadline."""
+    if not isinstance(m.event, StopAsked):
+        return True
+    if m.truth.alive or m.truth.leftovers:
+        return m.after.state is STOPPING
+    return m.after.state in QUIET and m.after.deadline is None
+
+
+def a_start_is_due_at_once(m: Moment) -> bool:
+    """A start of what is down is due now, or 0.1 s after the last spawn; failures are forgotten."""
+    if not isinstance(m.event, StartAsked | RestartAsked) or m.truth.alive:
+        return True
+    if m.before.state is STOPPING:
+        return m.after.state is STOPPING
+    soonest = max(m.now, m.truth.spawned + MIN_INTERVAL)
+    due = waiting(m.after)
+    return due is not None and abs(due - soonest) <= TICK and m.after.restart_count == 0
+
+
+def a_start_of_what_is_up_changes_nothing(m: Moment) -> bool:
+    """A start of a process that is STARTING or RUNNING leaves it as it is."""
+    up = m.truth.alive and not m.truth.ending
+    return not (isinstance(m.event, StartAsked) and up) or m.after == m.before
+
+
+def restarts_are_counted(m: Moment) -> bool:
+    """`restart_count` counts the spawns that nobody asked for."""
+    if not m.spawns:
+        return m.after.restart_count in (m.before.restart_count, 0)
+    if m.truth.asked:
+        return m.after.restart_count == 0
+    return m.after.restart_count == m.before.restart_count + 1
+
+
+def everything_has_a_cause(m: Moment) -> bool:
+    """Each change has a cause in words, and names who asked if and only if somebody did."""
+    if not m.moved:
+        return True
+    asked = isinstance(m.event, StartAsked | StopAsked | RestartAsked) or (
+        m.before.state is STOPPING or (m.spawns and m.truth.asked)
+    )
+    return bool(m.after.cause) and bool(m.after.by) == asked
+
+
+def how_it_ended_is_kept(m: Moment) -> bool:
+    """The exit or the error of the last try stays known until a run ends differently."""
+    if isinstance(m.event, Exited) and m.ended_now:
+        return m.after.exit == m.event.exit and not m.after.error
+    if isinstance(m.event, SpawnFailed):
+        return m.after.error == m.event.error and m.after.ended == m.event.error
+    if isinstance(m.event, Spawned):
+        return m.after.error == "" and m.after.exit == m.before.exit
+    return m.after.exit == m.before.exit and m.after.error == m.before.error
+
+
+def notes_are_of_this_run(m: Moment) -> bool:
+    """A note (KILL, leftovers) never outlives the run that it is about."""
+    return not m.answered or m.after.note == ""
+
+
+def what_was_done_is_noted(m: Moment) -> bool:
+    """A SIGKILL, leftovers that had to be ended and those that are kept are noted."""
+    match m.event:
+        case DeadlinePassed() if m.later.killed and not m.truth.killed:
+            return "KILL" in m.after.note
+        case LeftoversGone(run, ended) if run == m.truth.run and m.truth.leftovers:
+            return ended in m.after.note and m.before.note in m.after.note
+        case Exited(kept=kept) if m.ended_now:
+            return kept in m.after.note and m.before.note in m.after.note
+        case _:
+            return True
+
+
+RULES: tuple[Rule, ...] = (
+    waiting_states_have_a_deadline, running_waits_for_nothing, deadlines_lie_ahead,
+    the_record_knows_what_lives, the_record_knows_what_is_left, quiet_states_own_no_pid,
+    a_live_process_is_shown, stopped_is_clean, the_wish_is_kept, a_coming_spawn_is_wanted,
+    what_is_asked_is_due, failures_are_counted, failures_have_an_end, cooling_has_a_limit,
+    killed_is_true, only_known_ways, old_news_changes_nothing, waking_up_early_is_harmless,
+    a_deadline_does_something, exactly_these_actions, never_two_processes,
+    a_spawn_is_wanted_and_starting, after_a_stop_nothing_starts, over_is_over,
+    giving_up_has_a_reason, spawns_keep_their_distance, the_limit_is_kept, running_was_earned,
+    starting_ends_in_time, an_early_end_is_a_failed_start, an_end_that_was_asked_for_is_a_stop,
+    a_failed_start_waits_its_turn, an_end_follows_the_policy, a_stop_is_bounded,
+    a_request_does_not_delay_a_kill, a_stop_takes_effect, a_start_is_due_at_once,
+    a_start_of_what_is_up_changes_nothing, restarts_are_counted, everything_has_a_cause,
+    how_it_ended_is_kept, notes_are_of_this_run, what_was_done_is_noted,
+)  # fmt: skip
+
+
+def broken(moment: Moment) -> Iterator[str]:
+    """Yield the names of the rules that this step breaks."""
+    for rule in RULES:
+        if not rule(moment):
+            yield rule.__name__

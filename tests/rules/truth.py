@@ -1,0 +1,156 @@
+"""What is really so, kept apart from what the record believes.
+
+The walk and the random histories keep a Truth beside the record: is there a live process, was it
+told to end, what did the operator ask for last, how often did a start fail. It is computed from
+the events and the actions only, never from the record, so a record that lies is found out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from supervisor_lite.rules.events import (
+    Action,
+    DeadlinePassed,
+    Event,
+    Exited,
+    HurryAsked,
+    LeftoversGone,
+    RestartAsked,
+    Signal,
+    Spawn,
+    Spawned,
+    SpawnFailed,
+    StartAsked,
+    StopAsked,
+)
+from supervisor_lite.rules.program import AutoRestart, Program
+
+TICK = 1e-6
+"""Seconds within which two times are the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truth:
+    """The world of one process."""
+
+    run: int | None = None
+    alive: bool = False
+    """The main process of `run` lives."""
+    leftovers: bool = False
+    """The main process is gone, some of its descendants are not."""
+    ending: bool = False
+    """The live process was asked to end."""
+    killed: bool = False
+    """The live process got SIGKILL."""
+    hurried: bool = False
+    """Whatever is being ended is to be killed at once."""
+    wish: bool = False
+    """Was the last request a start (or a restart) rather than a stop?"""
+    asked: bool = False
+    """A start was asked for and has not been carried out yet."""
+    spawned: float = -1000.0
+    failures: int = 0
+    """Failed starts in a row."""
+    automatic: tuple[float, ...] = ()
+    """When spawns happened that nobody asked for."""
+    over: bool = False
+    """The last end was the last of them: no automatic start may follow."""
+
+
+def again(program: Program, event: Exited) -> bool:
+    """Is a process that ended like this, after it was up, to be respawned?"""
+    if program.autorestart is AutoRestart.UNEXPECTED:
+        return event.exit.code not in program.exitcodes
+    return program.autorestart is AutoRestart.ALWAYS
+
+
+def used_up(program: Program, truth: Truth, now: float) -> bool:
+    """Have all automatic restarts of the window been used?"""
+    limit = program.restart_limit
+    if limit is None:
+        return False
+    return sum(now - time < limit.window for time in truth.automatic) >= limit.count
+
+
+def is_failed_start(program: Program, truth: Truth, now: float) -> bool:
+    """Did the live process end before it was up for `startsecs`?"""
+    return now - truth.spawned < program.startsecs - TICK
+
+
+def gives_up(program: Program, truth: Truth, failures: int, now: float) -> bool:
+    """Is a start that failed for the `failures`-th time in a row the last one?"""
+    limit = program.restart_limit
+    if failures > program.startretries:
+        return True
+    return used_up(program, truth, now) and limit is not None and limit.cooldown is None
+
+
+def after(
+    program: Program, truth: Truth, event: Event, actions: tuple[Action, ...], now: float
+) -> Truth:
+    """Return what is so when the event has happened and the actions are carried out."""
+    truth = _after_event(program, truth, event, now)
+    for action in actions:
+        match action:
+            case Spawn():
+                truth = _after_spawn(program, truth, now)
+            case Signal("KILL"):
+                truth = replace(truth, killed=True)
+    return truth
+
+
+def _after_event(program: Program, truth: Truth, event: Event, now: float) -> Truth:
+    match event:
+        case StartAsked():
+            if truth.alive and not truth.ending:
+                return replace(truth, wish=True)
+            return _wished(truth)
+        case RestartAsked():
+            return replace(_wished(truth), ending=truth.alive)
+        case StopAsked():
+            return replace(truth, wish=False, asked=False, ending=truth.alive)
+        case HurryAsked():
+            return replace(truth, hurried=True) if truth.ending or truth.leftovers else truth
+        case Spawned(run):
+            return replace(
+                truth, run=run, alive=True, spawned=now, killed=False, hurried=False, ending=False
+            )
+        case SpawnFailed(run):
+            failures = truth.failures + 1
+            over = gives_up(program, truth, failures, now)
+            failed = replace(truth, run=run, spawned=now, failures=failures, over=over)
+            return replace(failed, killed=False, hurried=False)
+        case Exited() if truth.alive and event.run == truth.run:
+            return _after_exit(program, truth, event, now)
+        case LeftoversGone(run) if run == truth.run:
+            return replace(truth, leftovers=False)
+        case DeadlinePassed():
+            up = truth.alive and not truth.ending and not is_failed_start(program, truth, now)
+            return replace(truth, failures=0) if up and truth.failures else truth
+        case _:
+            return truth
+
+
+def _wished(truth: Truth) -> Truth:
+    return replace(truth, wish=True, asked=True, failures=0, automatic=(), over=False)
+
+
+def _after_exit(program: Program, truth: Truth, event: Exited, now: float) -> Truth:
+    ended = replace(truth, alive=False, ending=False, leftovers=event.leftovers)
+    if truth.ending:
+        return ended
+    if is_failed_start(program, truth, now):
+        failures = truth.failures + 1
+        over = gives_up(program, truth, failures, now)
+        return replace(ended, failures=failures, over=over)
+    over = gives_up(program, truth, 0, now) or not again(program, event)
+    return replace(ended, failures=0, over=over)
+
+
+def _after_spawn(program: Program, truth: Truth, now: float) -> Truth:
+    if truth.asked or program.restart_limit is None:
+        return replace(truth, asked=False)
+    limit = program.restart_limit
+    kept = tuple(time for time in truth.automatic if now - time < limit.window)
+    return replace(truth, automatic=(*kept, now))

@@ -1,0 +1,321 @@
+"""Every record that a program can get into, with every event in each of them.
+
+A breadth-first search from the empty record. Records that differ only in what the rules cannot
+see (the value of a pid, where the clock stands, wording) are one. Time passes in the jumps that
+matter: not at all, to the end of the 0.1 s between two spawns, to the deadline, a little beyond it
+(a late timer), to the moment at which `restart_limit` forgets a restart.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, fields
+
+from supervisor_lite.rules.events import (
+    DeadlinePassed,
+    Event,
+    Exit,
+    Exited,
+    LeftoversGone,
+    Spawn,
+    Spawned,
+    SpawnFailed,
+)
+from supervisor_lite.rules.lifecycle import Record
+from supervisor_lite.rules.program import BackoffKind, Leftovers, Program
+from supervisor_lite.rules.states import QUIET, State
+from tests.rules import truth as truths
+from tests.rules.invariants import MIN_INTERVAL, Moment, broken
+from tests.rules.machine import (
+    ALWAYS,
+    DONE,
+    FAILED,
+    HURRY,
+    NEVER,
+    REAL,
+    RESTART,
+    SEGFAULT,
+    START,
+    STOP,
+    UNEXPECTED,
+    UNKNOWN,
+    Machine,
+    at_most,
+    constant,
+    exponential,
+    program,
+)
+from tests.rules.truth import TICK, Truth
+
+OLD_RUN, RUN = 6, 7
+"""An older run, and whichever run is the last one."""
+PID = 100
+LATE = 2 * TICK
+FOREVER = 1e6
+PATIENCE = 60
+"""Steps after which a process that gets no help should have settled."""
+
+PROGRAMS: dict[str, Program] = {
+    "defaults": program(),
+    "startsecs=0": program(startsecs=0),
+    "startretries=0": program(startretries=0),
+    "startretries=1": program(startretries=1, startsecs=0.05),
+    "autorestart=true": program(autorestart=ALWAYS, startretries=1),
+    "autorestart=true, startsecs=0": program(autorestart=ALWAYS, startsecs=0, startretries=0),
+    "autorestart=false": program(autorestart=NEVER, startretries=1),
+    "exitcodes": program(exitcodes=(0, 3), startretries=1, stopsignal="QUIT"),
+    "stopwaitsecs=0": program(stopwaitsecs=0, startretries=1),
+    "stopasgroup": program(stopasgroup=True, killasgroup=True, stopwaitsecs=5, startretries=1),
+    "killasgroup": program(killasgroup=True, startretries=1, leftovers=Leftovers.KEEP),
+    "exponential": program(backoff=exponential(limit=3.0)),
+    "constant": program(backoff=constant(0.05), startretries=2),
+    "jitter": program(backoff=exponential(limit=3.0, jitter=0.5)),
+    "limit, fatal": program(restart_limit=at_most(2, 30), startretries=1, autorestart=ALWAYS),
+    "limit, fatal, startsecs=0": program(restart_limit=at_most(1, 1.04), startsecs=0),
+    "limit, cool-down": program(restart_limit=at_most(2, 20, 40), startretries=1),
+    "limit, no cool-down": program(
+        restart_limit=at_most(1, 5, 0.02), startsecs=0, startretries=1, autorestart=ALWAYS
+    ),
+}
+"""Definitions that cover the options, alone and where they meet."""
+
+EXITS: tuple[Exit, ...] = (DONE, Exit(code=3), SEGFAULT, UNKNOWN)
+REQUESTS: tuple[Event, ...] = (START, STOP, RESTART, HURRY)
+OLD_NEWS: tuple[Event, ...] = (Exited(OLD_RUN, FAILED), LeftoversGone(OLD_RUN))
+ENDS: tuple[Event, ...] = (
+    *(Exited(RUN, exit) for exit in EXITS),
+    Exited(RUN, DONE, leftovers=True),
+    Exited(RUN, SEGFAULT, leftovers=True, kept="left alone: nohup (pid 9)"),
+)
+"""How a run may end; of one that has ended already, the same is old news."""
+GONE = LeftoversGone(RUN, "ended sleep (pid 8)")
+ANSWERS: tuple[Event, ...] = (Spawned(RUN, PID), SpawnFailed(RUN, "no such command"))
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A record that can be reached, at some time, with the truth beside it."""
+
+    record: Record
+    truth: Truth
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A promise that is broken, and the shortest history that breaks it."""
+
+    rule: str
+    history: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "\n  ".join((f"{self.rule}:", *self.history))
+
+
+_WORDS = frozenset({"cause", "by", "note", "restart_count"})
+_PRESENCE = frozenset({"pid", "run", "exit"})
+_TIMES = frozenset({"deadline", "due"})
+_PLAIN = tuple(
+    f.name
+    for f in fields(Record)
+    if f.name not in _WORDS | _PRESENCE | _TIMES | {"spawned", "restarts", "error"}
+)
+
+
+class Walk:
+    """The search; `moments` yields each step once, `faults` what is wrong with them."""
+
+    def __init__(self, program: Program, machine: Machine = REAL) -> None:
+        self.program = program
+        self.machine = machine
+        self.parents: dict[Hashable, tuple[Hashable, str]] = {}
+        self.nodes: dict[Hashable, Node] = {}
+        self._settled: dict[Hashable, State] = {}
+        self._memory = max(program.startsecs, MIN_INTERVAL)
+        limit = program.restart_limit
+        self._window = limit.window if limit else 0.0
+
+    def key(self, node: Node) -> Hashable:
+        """Return what is the same for two nodes that the rules cannot tell apart."""
+        record, truth, now = node.record, node.truth, node.now
+        return (
+            *[getattr(record, name) for name in _PLAIN],
+            record.pid is None,
+            record.run is None,
+            record.exit is None,
+            record.error == "",
+            self._age(record.spawned, now),
+            None if record.deadline is None else round(record.deadline - now, 4),
+            None if record.due is None else round(record.due - now, 4),
+            self._ages(record.restarts, now),
+            truth.alive,
+            truth.leftovers,
+            truth.ending,
+            truth.killed,
+            truth.hurried,
+            truth.wish,
+            truth.asked,
+            truth.failures,
+            truth.over,
+            self._age(truth.spawned, now),
+            self._ages(truth.automatic, now),
+        )
+
+    def _age(self, time: float | None, now: float) -> float | None:
+        return None if time is None else round(min(now - time, self._memory), 4)
+
+    def _ages(self, times: tuple[float, ...], now: float) -> tuple[float, ...]:
+        return tuple([round(now - t, 4) for t in times if now - t < self._window])
+
+    def moments(self) -> Iterator[Moment]:
+        """Yield every step from every record that can be reached."""
+        first = Node(self.machine.start, Truth(), 1000.0)
+        todo = deque((first,))
+        self.nodes[self.key(first)] = first
+        while todo:
+            node = todo.popleft()
+            here = self.key(node)
+            for now in self._times(node):
+                for event in self._events(node, now):
+                    moment = self._moment(node.record, node.truth, event, now)
+                    yield moment
+                    for last in self._answered(moment):
+                        if last is not moment:
+                            yield last
+                        reached = Node(last.after, last.later, now)
+                        there = self.key(reached)
+                        if there not in self.nodes:
+                            self.nodes[there] = reached
+                            self.parents[there] = (here, _told(last, now - node.now))
+                            todo.append(reached)
+
+    def faults(self) -> Iterator[Fault]:
+        """Yield each broken promise, with how it was reached."""
+        for moment in self.moments():
+            for rule in broken(moment):
+                yield Fault(rule, (*self._history(moment), _told(moment, 0.0)))
+        for key, node in self.nodes.items():
+            stuck = self._stuck(node)
+            if stuck:
+                yield Fault(stuck, self._path(key))
+
+    def _history(self, moment: Moment) -> tuple[str, ...]:
+        # The step began at a node, or after a jump from it: look for the node by its record.
+        for key, node in self.nodes.items():
+            if node.record is moment.before:
+                return self._path(key)
+        return ()
+
+    def _path(self, key: Hashable) -> tuple[str, ...]:
+        path: list[str] = []
+        while key in self.parents:
+            key, told = self.parents[key]
+            path.append(told)
+        return tuple(reversed(path))
+
+    def _times(self, node: Node) -> list[float]:
+        """Return the moments at which something may happen next."""
+        record, truth, now = node.record, node.truth, node.now
+        moments = [now, truth.spawned + MIN_INTERVAL]
+        if truth.automatic:
+            moments.append(min(truth.automatic) + self._window + LATE)
+        last = now + FOREVER
+        if record.deadline is not None:
+            last = max(now, record.deadline + LATE)
+            moments += [record.deadline, last]
+        return sorted({time for time in moments if now <= time <= last})
+
+    def _events(self, node: Node, now: float) -> Iterator[Event]:
+        yield DeadlinePassed()
+        if now == node.record.deadline != node.now:
+            return  # what else may come at that time comes `LATE`
+        yield from REQUESTS
+        if node.truth.alive:
+            yield from ENDS
+        if node.truth.leftovers:
+            yield GONE
+        if now == node.now:
+            yield from OLD_NEWS
+            if not node.truth.alive:
+                yield ENDS[0]
+            if not node.truth.leftovers:
+                yield GONE
+
+    def _moment(self, record: Record, truth: Truth, event: Event, now: float) -> Moment:
+        after, actions = self.machine.step(self.program, record, event, now)
+        later = truths.after(self.program, truth, event, actions, now)
+        return Moment(self.program, truth, record, event, now, after, actions, later)
+
+    def _answered(self, moment: Moment) -> Iterator[Moment]:
+        """Yield the moment, or what comes of it when it spawns: both answers."""
+        if not any(isinstance(action, Spawn) for action in moment.actions):
+            yield moment
+            return
+        for answer in ANSWERS:
+            yield self._moment(moment.after, moment.later, answer, moment.now)
+
+    # Without help from outside.
+
+    def _stuck(self, node: Node) -> str:
+        """Return which promise is broken when nobody helps, or an empty string.
+
+        The world answers as unwillingly as it can: processes and leftovers end of SIGKILL only.
+        Once every spawn succeeds and lives, once every spawn fails.
+        """
+        end = self._settle(node, ANSWERS[0])
+        if end is None:
+            return "every_state_leads_out"
+        if not node.truth.wish and end not in QUIET:
+            return "a_stop_ends_in_a_quiet_state"
+        if node.truth.asked and end is not State.RUNNING:
+            return "a_start_ends_in_running"
+        if self._settle(node, ANSWERS[1]) is None:
+            return "every_state_leads_out"
+        return ""
+
+    def _settle(self, node: Node, answer: Event) -> State | None:
+        """Return the state in which it comes to rest; None if it does not."""
+        passed: list[Hashable] = []
+        end: State | None = None
+        for _ in range(PATIENCE):
+            key = (answer, self.key(node))
+            if key in self._settled:
+                end = self._settled[key]
+                break
+            passed.append(key)
+            deadline = node.record.deadline
+            if deadline is None:
+                at_rest = node.record.state is State.RUNNING or node.record.state in QUIET
+                end = node.record.state if at_rest and not node.truth.leftovers else None
+                break
+            node = self._wake(node, answer, max(deadline, node.now))
+        if end is not None:
+            self._settled.update(dict.fromkeys(passed, end))
+        return end
+
+    def _wake(self, node: Node, answer: Event, now: float) -> Node:
+        """Let the deadline pass, and answer every action that this leads to."""
+        moment = self._moment(node.record, node.truth, DeadlinePassed(), now)
+        if any(isinstance(action, Spawn) for action in moment.actions):
+            moment = self._moment(moment.after, moment.later, answer, now)
+        elif moment.actions and moment.later.ending:
+            moment = self._moment(moment.after, moment.later, ENDS[-1], now)
+        elif moment.actions and moment.later.leftovers:
+            moment = self._moment(moment.after, moment.later, GONE, now)
+        return Node(moment.after, moment.later, now)
+
+
+def _told(moment: Moment, passed: float) -> str:
+    wait = f"after {passed:g} s " if passed else ""
+    before, after = moment.before.state.name, moment.after.state.name
+    actions = "".join(f" / {action}" for action in moment.actions)
+    return f"{wait}{before} + {moment.event} -> {after}{actions}"
+
+
+def kinds_of_backoff() -> set[BackoffKind]:
+    """Return the kinds that PROGRAMS covers."""
+    return {p.backoff.kind for p in PROGRAMS.values()}
+
+
+_ = UNEXPECTED
