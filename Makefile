@@ -7,7 +7,7 @@
 #   make clean    remove what the others made
 
 PYTHON ?= python3
-JOBS ?= 4
+JOBS ?= 6
 
 VENV := .venv
 BIN := $(VENV)/bin

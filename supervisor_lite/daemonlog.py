@@ -120,7 +120,7 @@ def log_change(log: Log, change: Change) -> None:
     fields: dict[str, Any] = {}
     if change.pid is not None:
         fields["pid"] = change.pid
-    if change.run is not None:
+    if change.run is not None and change.to_state != "STARTING":  # it has no run yet
         fields["run"] = change.run
     if change.cause:
         fields["cause"] = change.cause

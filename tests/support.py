@@ -7,6 +7,7 @@ and every process it starts carries a mark in its environment by which it is fou
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import shutil
@@ -105,6 +106,7 @@ class Daemon:
         self.stdout = self.dir / "stdout"
         self.stderr = self.dir / "stderr"
         self.process: subprocess.Popen[bytes] | None = None
+        self._pipes: dict[str, io.FileIO] = {}
         self.configure(programs)
 
     def configure(self, programs: str) -> None:
@@ -222,9 +224,10 @@ class Daemon:
     def say(self, name: str, data: str | bytes) -> None:
         """Make the `echoer` called `name` print `data`."""
         pipe = self.dir / f"{name}.pipe"
-        wait_until(pipe.exists, what=f"{pipe} exists")
-        with pipe.open("r+b", buffering=0) as stream:
-            stream.write(data.encode() if isinstance(data, str) else data)
+        if name not in self._pipes:  # kept open: what is in a pipe that nobody holds is lost
+            wait_until(pipe.exists, what=f"{pipe} exists")
+            self._pipes[name] = pipe.open("r+b", buffering=0)
+        self._pipes[name].write(data.encode() if isinstance(data, str) else data)
 
     # looking at what it did
 
@@ -283,6 +286,8 @@ class Daemon:
             wait_until(self._kill_all, what="every process is gone")
             if self.process is not None:
                 self.process.wait()
+            for pipe in self._pipes.values():
+                pipe.close()
             shutil.rmtree(self.dir, ignore_errors=True)
 
     def _kill_all(self) -> bool:

@@ -298,7 +298,7 @@ def test_a_vanished_directory_neither_kills_nor_blocks(daemons: Daemons) -> None
     daemon.signal(signal.SIGUSR2)
     wait_until(lambda: str(place) in daemon.log(), what="the loss is reported")
     assert daemon.status("tick")["pid"] == pid
-    place.mkdir()
+    place.mkdir(exist_ok=True)
     daemon.signal(signal.SIGUSR2)
     wait_until(lambda: log.exists() and "line" in log.read_text(), what="capture resumes")
     assert daemon.status("tick")["pid"] == pid

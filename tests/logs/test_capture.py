@@ -199,7 +199,10 @@ def test_no_line_is_lost_when_the_daemon_is_killed_again_and_again(tmp_path: Pat
             last = Bench(tmp_path, output(log, 50_000, 100_000)).open(adopting=True)
             await until(lambda: writer.poll() is not None)
         last.logs.drain()
+        assert last.waiting() == 0
         last.logs.close()
+        assert writer.returncode == 0
+        assert last.reports == []
         lines = whole(log).splitlines()
         assert len(lines) > 10_000
         wrong = [n for n, line in enumerate(lines) if line != b"%09d %s" % (n, b"x" * 89)]
