@@ -15,7 +15,7 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from supervisor_lite.bus import Change
@@ -51,6 +51,12 @@ _RUN_COLUMNS = (
     "run, name, intended, pid, boot, start, inode, spawned, ended, code, signal, reason,"
     " maxrss, utime, stime, last_words"
 )
+
+
+_CHANGE_FIELDS = tuple(f.name for f in fields(Change))
+
+
+_dump = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,14 +129,16 @@ class Journal:
 
     # Writing. A disk that fails does not stop the daemon: it is said once, and tried again.
 
-    def _write(self, sql: str, values: tuple[object, ...]) -> None:
+    def _write(self, sql: str, values: tuple[object, ...]) -> int:
+        """Return the number of rows that were written."""
         try:
             if not self._open:
                 self._db.execute("BEGIN IMMEDIATE")
                 self._open = True
-            self._db.execute(sql, values)
+            return self._db.execute(sql, values).rowcount
         except sqlite3.Error as error:
             self._failed(error)
+            return 0
 
     def commit(self) -> None:
         """Make everything written so far survive our death."""
@@ -200,13 +208,16 @@ class Journal:
             (time.time(), code, signal, reason, *(usage or (None,) * 3), last_words or None, run),
         )
 
-    def remember(self, name: str, record: dict[str, Any], definition: str) -> None:
+    def define(self, name: str, record: dict[str, Any], definition: str) -> None:
         """Keep what is known of a process; `definition` is JSON, ready-made by the caller."""
         self._write(
-            "INSERT INTO processes VALUES (?, ?, ?) ON CONFLICT (name)"
-            " DO UPDATE SET record = excluded.record, definition = excluded.definition",
-            (name, json.dumps(record, separators=(",", ":")), definition),
+            "INSERT OR REPLACE INTO processes VALUES (?, ?, ?)", (name, _dump(record), definition)
         )
+
+    def remember(self, name: str, record: dict[str, Any]) -> bool:
+        """Keep the record of a process whose definition is kept; False if it is not after all."""
+        sql = "UPDATE processes SET record = ? WHERE name = ?"
+        return self._write(sql, (_dump(record), name)) > 0
 
     def forget(self, name: str) -> None:
         """The process is not defined any more."""
@@ -223,10 +234,10 @@ class Journal:
 
     def change(self, change: Change) -> None:
         """Keep a published change."""
-        fields = asdict(change)
+        values = {name: getattr(change, name) for name in _CHANGE_FIELDS}
         self._write(
             "INSERT INTO changes VALUES (?, ?, ?, ?)",
-            (change.serial, change.time, change.name, json.dumps(fields, separators=(",", ":"))),
+            (change.serial, change.time, change.name, _dump(values)),
         )
 
     def trim(self, *, age: float, count: int) -> None:

@@ -7,7 +7,7 @@ that are missing have their defaults.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields
+from dataclasses import fields
 from enum import Enum
 from typing import Any
 
@@ -48,7 +48,7 @@ def record_from_json(values: dict[str, Any]) -> Record:
 
 def program_to_text(program: Program) -> str:
     """Return the definition as JSON text."""
-    return json.dumps(asdict(program), separators=(",", ":"), default=_plain)
+    return json.dumps(_shallow(program), separators=(",", ":"), default=_plain)
 
 
 def program_from_json(values: dict[str, Any]) -> Program:
@@ -91,7 +91,17 @@ _KINDS: dict[str, Any] = {
 }
 
 
+_PARTS = (Output, Backoff, RestartLimit)
+
+
+def _shallow(value: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass; unlike `asdict` it copies nothing."""
+    return {field.name: getattr(value, field.name) for field in fields(value)}
+
+
 def _plain(value: object) -> object:
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, _PARTS):
+        return _shallow(value)
     raise TypeError(type(value).__name__)

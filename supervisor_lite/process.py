@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from supervisor_lite.logs.processlogs import ProcessLogs
-from supervisor_lite.memory import program_to_text
 from supervisor_lite.rules.lifecycle import Record
 from supervisor_lite.rules.program import Program
 from supervisor_lite.rules.states import State
@@ -19,7 +18,7 @@ class Process:
     """An entry in the supervisor's table. Only the supervisor changes it."""
 
     __slots__ = (
-        "_definition", "_view", "adopted", "logs", "pending", "pidfd", "program", "record",
+        "_view", "adopted", "defined", "logs", "pending", "pidfd", "program", "record",
         "removed", "since", "stale", "started", "timer",
     )  # fmt: skip
 
@@ -37,12 +36,13 @@ class Process:
         """Wall-clock time of the last spawn."""
         self.adopted = False
         """The live run was spawned by an earlier daemon."""
+        self.defined = False
+        """The journal knows its definition."""
         self.stale = False
         """Its definition on disk is another one."""
         self.removed = False
         """No longer defined; it leaves the table when it is down."""
         self._view: bytes | None = None
-        self._definition: str | None = None
 
     @property
     def name(self) -> str:
@@ -68,7 +68,7 @@ class Process:
         """Take a newer definition from now on."""
         self.program = program
         self.pending = None
-        self._definition = None
+        self.defined = False
         self._view = None
 
     def view(self) -> bytes:
@@ -76,12 +76,6 @@ class Process:
         if self._view is None:
             self._view = json.dumps(self._fields(), separators=(",", ":")).encode()
         return self._view
-
-    def definition(self) -> str:
-        """Return the definition as JSON, for the journal."""
-        if self._definition is None:
-            self._definition = program_to_text(self.program)
-        return self._definition
 
     def _fields(self) -> dict[str, Any]:
         program, record = self.program, self.record

@@ -113,7 +113,7 @@ class Running:
         self._rollout.begin(plan)
         given.handed.release()
         self._supervisor.runs.reaper.start()
-        given.journal.commit()
+        self._supervisor.flush()
         await self._server.serve(given.sock)
         log.info(
             f"supervisor-lite {__version__} {'upgraded' if given.handed.upgrade else 'started'}",
@@ -216,7 +216,7 @@ class Running:
         given = self._given
         self._log.info("upgrade: executing the new version", by=by)
         given.notifier.send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
-        given.journal.commit()
+        self._supervisor.flush()
         logs = [p.logs for p in self._supervisor.processes.values() if p.logs is not None]
         parting = handover.Parting(
             socket=given.sock.fileno(),
@@ -246,6 +246,7 @@ class Running:
             everything = list(supervisor.processes.values())
             await self._operations.stop(everything, by, wait=True, timeout=None)
             await self._operations.all_down()
+            supervisor.flush()
             self._given.journal.forget_all()
         self._loop.call_soon(self._over.set)
 

@@ -16,7 +16,7 @@ from supervisor_lite.errors import OperationFailed
 from supervisor_lite.host.signals import send
 from supervisor_lite.journal import Journal
 from supervisor_lite.logs.processlogs import ProcessLogs
-from supervisor_lite.memory import record_to_json
+from supervisor_lite.memory import program_to_text, record_to_json
 from supervisor_lite.process import Process
 from supervisor_lite.rules import lifecycle
 from supervisor_lite.rules.events import (
@@ -56,6 +56,7 @@ class Supervisor:
         self.stopping = False
         """The daemon is on its way out: nothing is to be started any more."""
         self._flush_planned = False
+        self._dirty: set[Process] = set()
 
     # The table.
 
@@ -234,21 +235,32 @@ class Supervisor:
     # The journal.
 
     def _remember(self, process: Process) -> None:
-        if process.name in self.processes:
-            record = record_to_json(process.record)
-            times = {"since": process.since, "started": process.started}
-            self._journal.remember(process.name, {**record, **times}, process.definition())
+        """Have the journal know the record; written once, at the end of this turn."""
+        self._dirty.add(process)
         self._plan_flush()
 
     def _plan_flush(self) -> None:
         """Commit at the end of this turn of the loop."""
         if not self._flush_planned:
             self._flush_planned = True
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self.flush)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write and commit what is not in the journal yet."""
         self._flush_planned = False
+        dirty, self._dirty = self._dirty, set()
+        for process in dirty:
+            if self.processes.get(process.name) is process:
+                self._write(process)
         self._journal.commit()
+
+    def _write(self, process: Process) -> None:
+        times = {"since": process.since, "started": process.started}
+        record = {**record_to_json(process.record), **times}
+        if process.defined and self._journal.remember(process.name, record):
+            return
+        process.defined = True
+        self._journal.define(process.name, record, program_to_text(process.program))
 
     def close(self) -> None:
         """Let go of everything; no process is touched."""
