@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from supervisor_lite.errors import OperationFailed, SpawnError
+from supervisor_lite.logs.devices import DeviceSink
 from tests.logs.tools import LIMIT, NUMBERED, ROOT, Bench, numbered, output, rounds, run, until
 
 
@@ -116,6 +117,24 @@ def test_two_programs_share_a_pipe_without_cutting_each_others_lines(tmp_path: P
         os.close(reader)
 
     run(main())
+
+
+def test_a_turn_ends_at_the_end_of_a_line(tmp_path: Path) -> None:
+    """Else another program's turn would come in the middle of it."""
+    source, child = os.pipe2(os.O_NONBLOCK)
+    reader, writer = os.pipe2(os.O_NONBLOCK)
+    with inherited(writer) as path:
+        sink = DeviceSink(path, print)
+        os.write(child, b"x" * 99 + b"\n" + b"y" * 99 + b"\nunfinished")
+        assert sink.take(source, 150) == 100
+        assert drained(reader) == b"x" * 99 + b"\n"
+        assert sink.take(source, 1 << 20) == 100
+        # There is no knowing when the rest comes, so it is not waited for longer than that.
+        assert sink.take(source, 1 << 20) == 10
+        assert drained(reader) == b"y" * 99 + b"\nunfinished"
+        sink.close()
+    for fd in (source, child, reader):
+        os.close(fd)
 
 
 def test_a_fifo_on_disk_waits_for_its_reader(tmp_path: Path) -> None:

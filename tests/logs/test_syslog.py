@@ -108,7 +108,7 @@ def test_a_slow_syslog_makes_the_program_wait(tmp_path: Path, syslog: Syslog) ->
             lines.extend(syslog.lines())
             return len(lines) >= count
 
-        await until(all_there)
+        await until(all_there, pause=0)
         assert lines == [b"web %d" % n for n in range(count)]
         assert bench.reports == []
         child.wait()
@@ -133,7 +133,7 @@ def test_a_slow_syslog_does_not_hold_up_the_file(tmp_path: Path, syslog: Syslog)
             seen.extend(syslog.lines())
             return seen[-1:] == [b"web line 29999"]
 
-        await until(last_line_comes)
+        await until(last_line_comes, pause=0)
         bench.logs.close()
 
     run(main())

@@ -23,17 +23,17 @@ LIMIT = 20.0
 """Seconds that anything may take before a test gives up."""
 
 
-def run(main: Coroutine[Any, Any, T]) -> T:
+def run(main: Coroutine[Any, Any, T], limit: float = 2 * LIMIT) -> T:
     """Run a test's coroutine, for a limited time."""
-    return asyncio.run(asyncio.wait_for(main, LIMIT * 2))
+    return asyncio.run(asyncio.wait_for(main, limit))
 
 
-async def until(condition: Callable[[], object], what: str = "") -> None:
+async def until(condition: Callable[[], object], what: str = "", pause: float = 0.002) -> None:
     """Let the loop run until a condition holds."""
     end = asyncio.get_running_loop().time() + LIMIT
     while not condition():
         assert asyncio.get_running_loop().time() < end, f"not within {LIMIT} s: {what}"
-        await asyncio.sleep(0.002)
+        await asyncio.sleep(pause)
 
 
 async def rounds(count: int = 5) -> None:
