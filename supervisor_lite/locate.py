@@ -64,6 +64,24 @@ def _expand(value: str, here: str) -> str:
         raise ValueError(f"{error} in {value}") from None
 
 
+def _daemon_table(text: str) -> object:
+    """Return the `[daemon]` table. From a file with a mistake: the lines that set a path.
+
+    A mistake in the file must not keep an operator from a daemon that runs.
+    """
+    import tomli
+
+    try:
+        return tomli.loads(text).get("daemon")
+    except tomli.TOMLDecodeError:
+        import re
+
+        found = re.findall(r"""^\s*(socket|runtime_dir)\s*=\s*["']([^"'\n]*)["']""", text, re.M)
+        if not found:
+            raise
+        return dict(found)
+
+
 def find_socket(config: str | None) -> str:
     """Return the control socket of the daemon that runs with `config` (a file, a directory, None).
 
@@ -75,9 +93,7 @@ def find_socket(config: str | None) -> str:
         with open(file, "rb") as stream:
             data = stream.read()
         if b"runtime_dir" in data or b"socket" in data:
-            import tomli
-
-            table = tomli.loads(data.decode("utf-8-sig")).get("daemon")
+            table = _daemon_table(data.decode("utf-8-sig", errors="replace"))
             here = os.path.dirname(os.path.abspath(file))
             for key, name in (("socket", ""), ("runtime_dir", "supervisor.sock")):
                 value = table.get(key) if isinstance(table, dict) else None

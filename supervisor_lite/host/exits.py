@@ -89,6 +89,23 @@ def exit_of_stranger(pidfd: int) -> Exit | None:
     return exit_from_status(values[-1])
 
 
+def _child_signals() -> int:
+    """Return a descriptor that is readable when children have ended (signalfd(2)).
+
+    A handler would be called once per child and wake the loop by a byte each time: when a thousand
+    end at once those bytes overflow, and with them the byte of a SIGTERM. Blocked signals of one
+    kind are one signal. Children are spawned with an empty mask.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGCHLD,))
+    mask = (ctypes.c_uint64 * 16)()  # sigset_t: 128 bytes
+    mask[0] = 1 << (signal.SIGCHLD - 1)
+    libc = ctypes.CDLL(None, use_errno=True)
+    fd = int(libc.signalfd(-1, mask, os.O_NONBLOCK | os.O_CLOEXEC))
+    if fd < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return fd
+
+
 class Reaper:
     """Watches processes; tells about those that ended, all of one wake-up in one call."""
 
@@ -105,15 +122,20 @@ class Reaper:
         self._adopted: dict[int, int] = {}
         self._waiting: dict[int, tuple[select.epoll, asyncio.TimerHandle]] = {}
         self._helpers: dict[int, Callable[[Exit], None]] = {}
+        self._signals = -1
 
     def start(self) -> None:
         """Begin to reap strangers."""
-        self._loop.add_signal_handler(signal.SIGCHLD, self._sweep)
+        self._signals = _child_signals()
+        self._loop.add_reader(self._signals, self._on_child_signal)
         self._loop.call_soon(self._sweep)
 
     def stop(self) -> None:
         """Watch nothing any more; no process is touched."""
-        self._loop.remove_signal_handler(signal.SIGCHLD)
+        if self._signals >= 0:
+            self._loop.remove_reader(self._signals)
+            os.close(self._signals)
+            self._signals = -1
         for pidfd in (*self._children.values(), *self._adopted.values()):
             self._loop.remove_reader(pidfd)
         for pid in tuple(self._waiting):
@@ -142,6 +164,10 @@ class Reaper:
     def children(self) -> set[int]:
         """Return the pids of the children that we watch."""
         return set(self._children)
+
+    def _on_child_signal(self) -> None:
+        os.read(self._signals, 128)  # one struct signalfd_siginfo, however many have ended
+        self._sweep()
 
     def _sweep(self) -> None:
         """Reap everything that is dead, then tell about it."""

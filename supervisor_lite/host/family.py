@@ -33,6 +33,9 @@ class Run:
     start: int
     """Start time of the main process in clock ticks after boot."""
     adopted: bool = False
+    watched: bool = True
+    """Was its main process ours to watch until it ended? If not, its pid may have been given to
+    somebody else since, and a session of that number proves nothing."""
     alive: bool = True
     """Has its main process not ended yet?"""
 
@@ -202,12 +205,14 @@ class Families:
 
     def _search(self, runs: dict[int, Run]) -> dict[int, list[Stat]]:
         """Search all of /proc for members of runs whose orphans do not come to us."""
-        # A pid that is somebody else's by now is no session of ours: the kernel gives a pid out
-        # again only when no process has it as its session any more.
         sessions = {run.leader: run for run in runs.values() if not _is_reused(run)}
         markers = {run.marker: run for run in runs.values()}
         oldest = min(run.start for run in runs.values())
         found: dict[int, list[Stat]] = {}
+        unproved: dict[int, list[Stat]] = {}
+        # The kernel gives a pid out again only when no process has it as its session any more:
+        # a member that carries the identity proves that the session is still that of the run.
+        proved = {run.number for run in runs.values() if run.watched}
         me = os.getpid()
         for name in os.listdir("/proc"):
             if not name.isdigit() or int(name) == me:
@@ -215,11 +220,18 @@ class Families:
             stat = read_stat(int(name))
             if stat is None or stat.start < oldest or stat.state in "ZX":
                 continue
-            run = sessions.get(stat.session)
-            if run is None or stat.start < run.start:
-                run = markers.get(read_marker(stat.pid) or "")
-            if run is not None and not self._reaper().is_watched(stat.pid):
+            if self._reaper().is_watched(stat.pid):
+                continue
+            run = markers.get(read_marker(stat.pid) or "")
+            by_session = sessions.get(stat.session)
+            if run is not None:
                 found.setdefault(run.number, []).append(stat)
+                if by_session is run:
+                    proved.add(run.number)
+            elif by_session is not None and stat.start >= by_session.start:
+                unproved.setdefault(by_session.number, []).append(stat)
+        for number in proved & unproved.keys():
+            found.setdefault(number, []).extend(unproved[number])
         return found
 
 

@@ -13,11 +13,13 @@ _MOST = 16384
 """Bytes of output that are kept."""
 
 
-async def run_helper(reaper: Reaper, command: list[str], timeout: float) -> tuple[int, str]:
-    """Run a command; return its exit code (-1 if it did not end by itself) and its output.
+async def run_helper(
+    reaper: Reaper, command: list[str], directory: str, timeout: float
+) -> tuple[int, str]:
+    """Run a command there; return its exit code (-1 if it did not end by itself) and its output.
 
     It is killed after `timeout` seconds. The reaper waits for it: nobody else may. Raises OSError
-    if there is no such command.
+    if there is no such command or directory.
     """
     loop = asyncio.get_running_loop()
     output = os.memfd_create("output", os.MFD_CLOEXEC)
@@ -28,7 +30,25 @@ async def run_helper(reaper: Reaper, command: list[str], timeout: float) -> tupl
             ended.set_result(how)
 
     try:
-        pid = os.posix_spawn(
+        pid = _spawn(command, directory, output)
+        reaper.watch_helper(pid, tell)
+        try:
+            how = await asyncio.wait_for(asyncio.shield(ended), timeout)
+        except TimeoutError:
+            os.killpg(pid, 9)
+            how = await ended
+        text = os.pread(output, _MOST, 0).decode(errors="replace").strip()
+    finally:
+        os.close(output)
+    return (how.code if how.code is not None else -1), text
+
+
+def _spawn(command: list[str], directory: str, output: int) -> int:
+    """Start the command in a session of its own, its output to a descriptor; return its pid."""
+    home = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.chdir(directory)  # posix_spawn cannot; nothing of the daemon runs in between
+        return os.posix_spawn(
             command[0],
             command,
             os.environ,
@@ -41,13 +61,6 @@ async def run_helper(reaper: Reaper, command: list[str], timeout: float) -> tupl
             setsigmask=(),
             setsigdef=DEFAULT_SIGNALS,
         )
-        reaper.watch_helper(pid, tell)
-        try:
-            how = await asyncio.wait_for(asyncio.shield(ended), timeout)
-        except TimeoutError:
-            os.killpg(pid, 9)
-            how = await ended
-        text = os.pread(output, _MOST, 0).decode(errors="replace").strip()
     finally:
-        os.close(output)
-    return (how.code if how.code is not None else -1), text
+        os.fchdir(home)
+        os.close(home)

@@ -6,6 +6,9 @@ import os
 import resource
 from dataclasses import dataclass
 
+RESERVE = 32
+"""Descriptors that no program gets: an operator must always be able to connect and stop one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Descriptors:
@@ -58,3 +61,13 @@ def close_on_exec_inherited() -> None:
                 os.set_inheritable(number, False)
             except OSError:
                 continue  # the descriptor of the listing itself
+
+
+def is_nearly_out(limits: Descriptors) -> bool:
+    """Are only the descriptors left that the daemon needs to stay reachable?"""
+    try:
+        lowest_free = os.dup(0)
+    except OSError:
+        return True
+    os.close(lowest_free)
+    return lowest_free >= limits.soft - RESERVE

@@ -21,6 +21,15 @@ class Notifier:
         self.variables = variables or {}
         """What was taken out of the environment; a new version of ourselves needs it again."""
 
+    @property
+    def watchdog(self) -> float:
+        """Seconds within which the manager wants to hear from us; 0 if it does not care."""
+        pid = self.variables.get("WATCHDOG_PID")
+        usec = self.variables.get("WATCHDOG_USEC", "")
+        if not usec.isdigit() or (pid is not None and pid != str(os.getpid())):
+            return 0.0
+        return int(usec) / 1e6
+
     @classmethod
     def from_environment(cls) -> Notifier:
         """Take NOTIFY_SOCKET and its kin out of the environment, so that no child inherits it."""

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from supervisor_lite.errors import SpawnError
-from supervisor_lite.host.limits import Descriptors
+from supervisor_lite.host.limits import Descriptors, is_nearly_out
 from supervisor_lite.host.users import User, lookup
 from supervisor_lite.rules.program import Program
 
@@ -63,6 +63,8 @@ class Spawner:
 
         Raises SpawnError with a reason that an operator understands.
         """
+        if is_nearly_out(self._descriptors):
+            raise SpawnError("too many open files: raise the limit of descriptors (minfds)")
         user = lookup(program.user) if program.user is not None else None
         if user is not None:
             if user.uid != os.geteuid() or (os.geteuid() == 0 and user.uid == 0):

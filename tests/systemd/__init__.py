@@ -1,0 +1,1 @@
+"""A real systemd, booted in namespaces from a root made by debootstrap."""
