@@ -7,7 +7,6 @@ nothing: it answers actions of the rules, and tells events.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -32,6 +31,10 @@ from supervisor_lite.rules.events import (
     SpawnFailed,
 )
 from supervisor_lite.rules.program import Leftovers, Program, Stdin
+from supervisor_lite.rules.states import State
+
+_LAST_WORDS = 10
+"""Lines of output that are shown with a failed start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +91,16 @@ class Runs:
         process.pidfd = child.pidfd
         process.started = time.time()
         self._by_pid[child.pid] = process
-        self._families.add(Run(run, marker, child.pid, identity.start))
+        self._join(process, Run(run, marker, child.pid, identity.start))
         self.reaper.watch(child.pid, child.pidfd)
         return Spawned(run, child.pid)
+
+    def _join(self, process: Process, run: Run) -> None:
+        """Let a run be known by everything that its descendants inherit."""
+        fds = process.logs.fds().values() if process.logs is not None else ()
+        stats = [os.fstat(fd) for fd in fds]
+        run.outputs = frozenset((status.st_dev, status.st_ino) for status in stats)
+        self._families.add(run)
 
     def logs_of(self, process: Process) -> ProcessLogs:
         """Return the output of a process, opened or not."""
@@ -109,7 +119,7 @@ class Runs:
         logs.open(uid, gid)
         for stream, fd in logs.fds().items():
             if stream not in before:
-                self._around.store(_stored_name(process, stream), fd)
+                self._around.store(_stored_name(fd), fd)
         source = None
         if program.stdin is Stdin.PIPE:
             source = stdin.stdin_path(self._around.runtime_dir, program, uid, gid)
@@ -192,6 +202,7 @@ class Runs:
             signal=how.signal,
             reason=str(how),
             usage=(usage.maxrss, usage.utime, usage.stime) if usage else None,
+            last_words=last_words(process) if process.record.state is State.STARTING else "",
         )
         self._around.unstore(f"run-{run}")
         survivors = left.get(run, [])
@@ -212,8 +223,8 @@ class Runs:
     def forget(self, process: Process) -> None:
         """Take away what is kept for a process that is no longer defined."""
         if process.logs is not None:
-            for stream in process.logs.fds():
-                self._around.unstore(_stored_name(process, stream))
+            for fd in process.logs.fds().values():
+                self._around.unstore(_stored_name(fd))
             process.logs.remove()
             process.logs = None
         stdin.remove(self._around.runtime_dir, process.program)
@@ -225,8 +236,8 @@ class Runs:
         process.pidfd = pidfd
         process.adopted = not child
         self._by_pid[run.leader] = process
-        self._families.add(run)
         self.open_output(process)
+        self._join(process, run)
         if child:
             self.reaper.watch(run.leader, pidfd)
         else:
@@ -241,30 +252,34 @@ class Runs:
 
     def ended_unseen(self, process: Process, run: Run, how: Exit) -> None:
         """A run ended while no daemon was there."""
-        self._families.add(run)
+        self._join(process, run)
         self._close(process, run.number, how, None, self._families.survivors([run.number]))
 
     def end_again(self, process: Process, run: Run) -> None:
         """Go on ending leftovers that an earlier daemon had begun to end."""
-        self._families.add(run)
+        self._join(process, run)
         self.end_leftovers(process, process.program.stopsignal)
 
-    def end_strays(self, process: Process, run: Run) -> None:
+    def end_strays(self, name: str, run: Run) -> None:
         """Kill what is left of a run that is over and that no record waits for."""
         self._families.add(run)
 
         def gone(words: str) -> None:
             self._families.forget(run.number)
             if words:
-                self._around.report(f"{process.name}: run {run.number}: {words}")
+                self._around.report(f"{name}: run {run.number}: {words}")
 
         self._families.end(run.number, "KILL", gone)
 
 
-def _stored_name(process: Process, stream: str) -> str:
-    """Return a name that systemd takes: no colon, at most 255 characters."""
-    digest = hashlib.blake2b(process.name.encode(), digest_size=16).hexdigest()
-    return f"fifo-{digest}-{stream}"
+def last_words(process: Process) -> str:
+    """Return the last lines that the last run of a process has written."""
+    return process.logs.last_lines(_LAST_WORDS) if process.logs is not None else ""
+
+
+def _stored_name(fd: int) -> str:
+    """Return a name for a FIFO that systemd takes: short and without a colon."""
+    return f"fifo-{os.fstat(fd).st_ino}"
 
 
 def _ids(program: Program) -> tuple[int, int]:

@@ -8,7 +8,6 @@ in the pipe as long as either of them lives.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import stat
 import sys
@@ -27,6 +26,8 @@ def fifo_path(runtime_dir: str, program: Program, stream: str) -> str:
     name = f"{program.group or program.name}:{program.name}"
     name = name.replace("%", "%25").replace("/", "%2F")
     if len(name.encode()) > LONGEST_NAME:
+        import hashlib  # it loads OpenSSL: 4 MB, for a name that hardly anybody has
+
         digest = hashlib.sha256(name.encode()).hexdigest()
         name = f"{name.encode()[:128].decode(errors='ignore')}-{digest}"
     return f"{runtime_dir}/{DIRECTORY}/{name}.{stream}"
