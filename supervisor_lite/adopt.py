@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from supervisor_lite import __version__
+from supervisor_lite.bus import Change
 from supervisor_lite.host.exits import exit_of_stranger
 from supervisor_lite.host.family import Run
 from supervisor_lite.host.identity import (
@@ -26,12 +28,12 @@ from supervisor_lite.host.identity import (
     read_stat,
     read_variable,
 )
-from supervisor_lite.journal import Journal, ProcessRow, RunRow
+from supervisor_lite.journal import FOUND_ENDED, TAKEN_OVER, Journal, ProcessRow, RunRow
 from supervisor_lite.memory import program_from_json, record_from_json
 from supervisor_lite.process import Process
 from supervisor_lite.rules.events import DeadlinePassed, Exit, StopAsked
 from supervisor_lite.rules.lifecycle import Record
-from supervisor_lite.rules.program import Plan, Program
+from supervisor_lite.rules.program import Leftovers, Plan, Program
 from supervisor_lite.rules.states import State
 from supervisor_lite.supervisor import Supervisor
 
@@ -58,8 +60,9 @@ class Found:
         row = self.row
         start = min((s.start for s in self.others), default=0)
         if row is not None and row.pid is not None:
-            return Run(self.number, marker, row.pid, row.start or start, adopted=True)
-        return Run(self.number, marker, 0, start, adopted=True)
+            start = row.start or start
+            return Run(self.number, marker, row.pid, start, adopted=True, watched=False)
+        return Run(self.number, marker, 0, start, adopted=True, watched=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +84,15 @@ class Adoption:
         plan: Plan,
         stored: Mapping[int, int],
         report: Callable[[str], None],
+        *,
+        upgraded: bool,
     ) -> None:
         self._supervisor = supervisor
         self._journal = journal
         self._plan = {program.fullname: program for program in plan.processes()}
         self._stored = stored
         self._report = report
+        self._upgraded = upgraded
         self._now = time.monotonic()
 
     def run(self) -> Summary:
@@ -101,13 +107,15 @@ class Adoption:
         rows = {row.name: row for row in journal.processes()}
         found = self._find(open_runs, rows)
         journal.skip_to(max(found, default=0))
-        live = {f.name: f for f in found.values() if f.leader is not None}
+        # Of two runs of one process, which only a journal that was lost can lead to, the later.
+        live = {f.name: f for _, f in sorted(found.items()) if f.leader is not None}
         for name in sorted(rows.keys() | live.keys()):
             self._restore(name, rows.get(name), live.get(name))
+        # Before the ends that nobody saw are answered: what is not defined is not respawned.
+        removed = self._stop_undefined()
         ended = self._close(found, live)
         for process in list(self._supervisor.processes.values()):
             self._supervisor.feed(process, DeadlinePassed())  # sets its timer
-        removed = self._stop_undefined()
         return Summary(len(live), ended, removed)
 
     # Finding.
@@ -212,6 +220,12 @@ class Adoption:
             child = live.leader.ppid == os.getpid()
             run.adopted = not child
             self._supervisor.runs.attach(process, run, live.pidfd, child=child)
+            self._note(process, f"{TAKEN_OVER} {self._newcomer()}")
+            return
+        if record.run is not None:
+            self._supervisor.runs.open_output(process)  # what it left may be writing
+        if planned is not None and planned != program:
+            process.pending = planned  # its end is answered as it was begun, its next run is new
 
     def _revive(self, program: Program, record: Record, live: Found) -> Record:
         """Return the record of a run that is alive, also if its last lines were not written."""
@@ -246,11 +260,10 @@ class Adoption:
             record = process.record if process is not None else Record()
             how = self._how(run.number)
             if process is not None and record.run == run.number and record.pid is not None:
-                self._supervisor.runs.open_output(process)
+                self._note_end(process)
                 self._supervisor.runs.ended_unseen(process, run.run(self._marker(run.number)), how)
                 count += 1
             elif process is not None and record.run == run.number and record.leftovers:
-                self._supervisor.runs.open_output(process)
                 self._supervisor.runs.end_again(process, run.run(self._marker(run.number)))
             else:
                 self._sweep(run, process, how)
@@ -262,6 +275,7 @@ class Adoption:
                 lost = Found(record.run, process.name, self._journal.run(record.run))
                 marked = lost.run(self._marker(record.run))
                 if gone:
+                    self._note_end(process)
                     self._supervisor.runs.ended_unseen(process, marked, self._how(record.run))
                     count += 1
                 else:
@@ -269,17 +283,48 @@ class Adoption:
         return count
 
     def _sweep(self, run: Found, process: Process | None, how: Exit) -> None:
-        """Close a run that no record speaks of; nobody of it may stay behind."""
+        """Close a run that no record speaks of; nobody of it stays unless the program says so."""
         if run.row is not None and run.row.ended is None:
             reason = str(how) if run.row.pid is not None else "never spawned: the daemon died"
             self._journal.ended(run.number, code=how.code, signal=how.signal, reason=reason)
-        if process is None or process.program.leftovers.value == "keep":
-            return
-        strays = [*run.others, *([run.leader] if run.leader is not None else [])]
         if run.pidfd is not None:
             os.close(run.pidfd)
-        if strays:
-            self._supervisor.runs.end_strays(process, run.run(self._marker(run.number)))
+        strays = [*run.others, *([run.leader] if run.leader is not None else [])]
+        program = process.program if process is not None else self._plan.get(run.name)
+        if not strays or (program is not None and program.leftovers is Leftovers.KEEP):
+            return
+        if program is None:
+            names = ", ".join(f"{stat.pid} {stat.name}" for stat in strays)
+            self._report(f"{run.name}: not defined, left alone what an old run left: {names}")
+        else:
+            self._supervisor.runs.end_strays(run.name, run.run(self._marker(run.number)))
+
+    # What the journal is told of it, besides changes of state.
+
+    def _newcomer(self) -> str:
+        if self._upgraded:
+            return f"by its new version (pid {os.getpid()}, {__version__})"
+        return f"by a new daemon (pid {os.getpid()}): the one before had ended"
+
+    def _note_end(self, process: Process) -> None:
+        self._note(process, f"{FOUND_ENDED} {self._newcomer()}")
+
+    def _note(self, process: Process, cause: str) -> None:
+        """Have the journal tell of something that happened without a change of state."""
+        record = process.record
+        change = Change(
+            serial=self._journal.next_serial(),
+            time=time.time(),
+            name=process.name,
+            process=process.program.name,
+            group=process.group,
+            from_state=record.state.name,
+            to_state=record.state.name,
+            cause=cause,
+            run=record.run,
+            pid=record.pid,
+        )
+        self._journal.change(change)
 
     def _how(self, number: int) -> Exit:
         pidfd = self._stored.get(number)

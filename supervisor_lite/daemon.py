@@ -24,7 +24,12 @@ from supervisor_lite.running import Given, Running
 
 
 def main(argv: list[str]) -> int:
-    """Run the daemon; return the exit code: 0 after an orderly end, 1 failed, 2 configuration."""
+    """Run the daemon; return the exit code: 0 after an orderly end, 1 failed, 2 configuration.
+
+    With `exit_when`, that of the program that ended.
+    """
+    if os.getpid() == 1:
+        handover.block()  # what pid 1 of a container has no handler for yet would just be lost
     options = _parse(argv)
     handed = handover.receive()
     here = os.getcwd()
@@ -100,16 +105,18 @@ class _Start:
         except SupervisorLiteError as error:
             return _fail(tell, str(error))
 
-        async def run() -> None:
-            await Running(given).run()
+        async def run() -> int:
+            running = Running(given)
+            await running.run()
+            return running.exit_code
 
         with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-            runner.run(run())
+            code = runner.run(run())
         for path in (settings.pidfile, settings.socket):
             with contextlib.suppress(OSError):
                 os.unlink(path)
         given.journal.close()
-        return 0
+        return code
 
     def _enter(self, directory: str | None) -> None:
         if directory is None:
@@ -141,7 +148,7 @@ class _Start:
         to_stderr = not (options.daemonize or options.silent or settings.silent)
         target = LogTarget(
             settings.logfile, settings.logfile_maxbytes, settings.logfile_backups,
-            to_stderr=to_stderr,
+            to_stderr=to_stderr, to_journal=notifier.journal,
         )  # fmt: skip
         log = open_log(target, options.level or settings.log_level, settings.log_format)
         startup.write_pidfile(settings.pidfile)

@@ -24,11 +24,19 @@ LEVELS: Final = {"critical": 50, "error": 40, "warn": 30, "warning": 30, "info":
                  "trace": 5, "blather": 3}  # fmt: skip
 
 
+_PRIORITIES: Final = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
+"""What systemd's journal calls the levels."""
+
+
 class LogTarget:
     """Where lines of the daemon's log go. Never raises: trouble is told on stderr, once."""
 
-    def __init__(self, path: str | None, maxbytes: int, backups: int, *, to_stderr: bool) -> None:
+    def __init__(
+        self, path: str | None, maxbytes: int, backups: int, *, to_stderr: bool,
+        to_journal: bool = False,
+    ) -> None:  # fmt: skip
         self.to_stderr = to_stderr
+        self._to_journal = to_journal
         self._failing = False
         self.file = LogFile(path, maxbytes, backups, self._complain) if path is not None else None
 
@@ -43,10 +51,14 @@ class LogTarget:
         except OSError:
             self.to_stderr = False  # nobody is there any more
 
-    def write_line(self, line: str) -> None:
-        """Write one line everywhere."""
+    def write_line(self, line: str, level: str, bare: str) -> None:
+        """Write one line everywhere; `bare` is the line for a journal, which has its own times."""
         data = line.encode(errors="backslashreplace") + b"\n"
-        if self.to_stderr:
+        if self.to_stderr and self._to_journal:
+            mark = f"<{_PRIORITIES[level]}>"  # sd-daemon(3)
+            lines = "".join(f"{mark}{part}\n" for part in bare.splitlines())
+            self._stderr(lines.encode(errors="backslashreplace"))
+        elif self.to_stderr:
             self._stderr(data)
         if self.file is None:
             return
@@ -72,9 +84,9 @@ class _Logger:
     def __init__(self, target: LogTarget) -> None:
         self._target = target
 
-    def msg(self, message: str) -> None:
+    def msg(self, line: str, level: str, bare: str) -> None:
         """Write one line."""
-        self._target.write_line(message)
+        self._target.write_line(line, level, bare)
 
     log = debug = info = warn = warning = error = critical = exception = fatal = msg
 
@@ -89,7 +101,7 @@ def open_log(target: LogTarget, level: str, form: str) -> Log:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=form == "json"),
             structlog.processors.format_exc_info,
-            _render_console if form == "console" else structlog.processors.JSONRenderer(),
+            _render_console if form == "console" else _render_json,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         logger_factory=lambda *_: _Logger(target),
@@ -98,16 +110,29 @@ def open_log(target: LogTarget, level: str, form: str) -> Log:
     return structlog.get_logger()
 
 
-def _render_console(_: object, __: str, event: MutableMapping[str, Any]) -> str:
+_Rendered = tuple[tuple[str, str, str], dict[str, Any]]
+"""What a _Logger is called with: the line, its level, and the line without time and level."""
+
+_json = structlog.processors.JSONRenderer()
+
+
+def _render_json(log: object, method: str, event: MutableMapping[str, Any]) -> _Rendered:
+    level = str(event["level"])
+    line = str(_json(log, method, event))
+    return (line, level, line), {}
+
+
+def _render_console(_: object, __: str, event: MutableMapping[str, Any]) -> _Rendered:
     """Render `time level text key=value …` on one line."""
     stamp = str(event.pop("timestamp")).replace("T", " ")[:23]
     level = str(event.pop("level"))
     text = str(event.pop("event"))
     trace = event.pop("exception", None)
     pairs = " ".join(f"{key}={_value(value)}" for key, value in event.items())
-    line = f"{stamp} {level:<8} {text}" + (f"  {pairs}" if pairs else "")
-    line = line.replace("\n", "\\n")
-    return f"{line}\n{trace}" if trace else line
+    bare = (text + (f"  {pairs}" if pairs else "")).replace("\n", "\\n")
+    if trace:
+        bare = f"{bare}\n{trace}"
+    return (f"{stamp} {level:<8} {bare}", level, bare), {}
 
 
 def _value(value: object) -> str:

@@ -105,7 +105,7 @@ def execute(parting: Parting) -> None:
     }
     os.write(state, json.dumps(values).encode())
     kept = [state, parting.socket, *parting.locks, *parting.held]
-    signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
+    block()
     try:
         for fd in kept:
             os.set_inheritable(fd, True)
@@ -119,11 +119,16 @@ def execute(parting: Parting) -> None:
         for fd in kept:
             os.set_inheritable(fd, False)
         os.close(state)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _BLOCKED)
+        unblock()
+
+
+def block() -> None:
+    """Let signals wait until `unblock`."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
 
 
 def unblock() -> None:
-    """Let the signals in that waited during an upgrade; called when the handlers are there."""
+    """Let the signals in that waited; called when their handlers are there."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _BLOCKED)
 
 

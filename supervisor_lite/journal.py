@@ -10,41 +10,24 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sqlite3
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
 from supervisor_lite.bus import Change
-from supervisor_lite.errors import StartupError
+from supervisor_lite.database import open_database
+from supervisor_lite.errors import OperationFailed
 
-SCHEMA = 1
+_TRIM_EVERY = 256
+"""Changes after which what is too old is forgotten: no timer is needed for that."""
 
-_TABLES = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE runs (
-  run INTEGER PRIMARY KEY AUTOINCREMENT,
-  name TEXT NOT NULL,
-  intended REAL NOT NULL,
-  pid INTEGER, boot TEXT, start INTEGER, inode INTEGER,
-  spawned REAL, ended REAL,
-  code INTEGER, signal TEXT, reason TEXT,
-  maxrss INTEGER, utime REAL, stime REAL,
-  last_words TEXT
-);
-CREATE INDEX runs_by_name ON runs (name, run);
-CREATE INDEX runs_open ON runs (run) WHERE ended IS NULL;
-CREATE TABLE processes (
-  name TEXT PRIMARY KEY, record TEXT NOT NULL, definition TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE changes (
-  serial INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, name TEXT NOT NULL,
-  change TEXT NOT NULL
-);
-CREATE INDEX changes_by_name ON changes (name, serial);
+TAKEN_OVER = "taken over"
+FOUND_ENDED = "found ended"
+"""How the cause begins of a change from a state to the same one: nothing changed, it is a note.
+
+Such changes are kept and shown like all others, but not published on the bus.
 """
 
 _RUN_COLUMNS = (
@@ -53,7 +36,7 @@ _RUN_COLUMNS = (
 )
 
 
-_CHANGE_FIELDS = tuple(f.name for f in fields(Change))
+_CHANGE_FIELDS = tuple((f.name, f.default) for f in fields(Change))
 
 
 _dump = json.JSONEncoder(separators=(",", ":")).encode
@@ -105,6 +88,12 @@ class Journal:
         self._run = self._last("runs")
         self._open = False
         self._failing = False
+        self._lost = False
+        self._age: float | None = None
+        self._count = 0
+        self._until_trim = _TRIM_EVERY
+        self._pending: list[Change] = []
+        """Changes that are written with the next commit: no spawn has to wait for them."""
 
     def _get(self, key: str) -> str:
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
@@ -140,22 +129,32 @@ class Journal:
             self._failed(error)
             return 0
 
-    def commit(self) -> None:
-        """Make everything written so far survive our death."""
+    def commit(self) -> bool:
+        """Make everything written so far survive our death; False if some of it is lost."""
+        self._write_pending()
+        if self._until_trim <= 0 and self._age is not None:
+            self._trim(self._age, self._count)
+        return self._commit()
+
+    def _commit(self) -> bool:
+        lost, self._lost = self._lost, False
         if not self._open:
-            return
+            return not lost
         self._open = False
         try:
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             self._failed(error)
-        else:
-            if self._failing:
-                self._failing = False
-                self._complain(f'the journal "{self.path}" can be written again')
+            self._lost = False
+            return False
+        if self._failing and not lost:
+            self._failing = False
+            self._complain(f'the journal "{self.path}" can be written again')
+        return not lost
 
     def _failed(self, error: sqlite3.Error) -> None:
         self._open = False
+        self._lost = True
         with contextlib.suppress(sqlite3.Error):
             self._db.execute("ROLLBACK")
         if not self._failing:
@@ -169,7 +168,7 @@ class Journal:
             "INSERT INTO runs (run, name, intended) VALUES (?, ?, ?)",
             (self._run, name, time.time()),
         )
-        self.commit()
+        self._commit()
         return self._run
 
     def spawned(self, run: int, pid: int, boot: str, start: int, inode: int) -> None:
@@ -227,40 +226,74 @@ class Journal:
         """An orderly end: the next daemon starts from the configuration alone."""
         self._write("DELETE FROM processes", ())
 
+    @property
+    def serial(self) -> int:
+        """The serial of the latest change."""
+        return self._serial
+
     def next_serial(self) -> int:
         """Return the serial of the next change."""
         self._serial += 1
         return self._serial
 
     def change(self, change: Change) -> None:
-        """Keep a published change."""
-        values = {name: getattr(change, name) for name in _CHANGE_FIELDS}
-        self._write(
-            "INSERT INTO changes VALUES (?, ?, ?, ?)",
-            (change.serial, change.time, change.name, _dump(values)),
-        )
+        """Keep a published change, from the next commit on."""
+        self._pending.append(change)
 
-    def trim(self, *, age: float, count: int) -> None:
-        """Forget runs that ended, and changes, beyond `count` rows or older than `age` seconds."""
+    def _write_pending(self) -> None:
+        pending, self._pending = self._pending, []
+        self._until_trim -= len(pending)
+        for change in pending:
+            # What has its default is left out: half the bytes.
+            values = {
+                name: value
+                for name, default in _CHANGE_FIELDS
+                if (value := getattr(change, name)) != default
+            }
+            self._write(
+                "INSERT INTO changes VALUES (?, ?, ?, ?)",
+                (change.serial, change.time, change.name, _dump(values)),
+            )
+
+    def keep(self, *, age: float, count: int) -> None:
+        """Forget changes and ended runs older than `age` seconds or before the last `count`.
+
+        At once, and from now on every so many changes.
+        """
+        self._age, self._count = age, count
+        self._write_pending()
+        self._trim(age, count)
+        self._commit()
+
+    def _trim(self, age: float, count: int) -> None:
+        """Delete from the old end: what it costs depends on what goes, not on what stays."""
+        self._until_trim = _TRIM_EVERY
         before = time.time() - age
         self._write(
-            "DELETE FROM runs WHERE ended IS NOT NULL AND (ended < ? OR run <="
-            " (SELECT run FROM runs ORDER BY run DESC LIMIT 1 OFFSET ?))",
-            (before, count),
+            "DELETE FROM changes WHERE serial < max(?1, coalesce("
+            "(SELECT serial FROM changes WHERE time >= ?2 ORDER BY serial LIMIT 1), ?3))",
+            (self._serial - count + 1, before, self._serial + 1),
         )
+        # A run that is alive stays, and one that ended lately, however long ago it began.
         self._write(
-            "DELETE FROM changes WHERE time < ? OR serial <="
-            " (SELECT serial FROM changes ORDER BY serial DESC LIMIT 1 OFFSET ?)",
-            (before, count),
+            "DELETE FROM runs WHERE run < max(?1, coalesce("
+            "(SELECT run FROM runs WHERE intended >= ?2 ORDER BY run LIMIT 1), ?3))"
+            " AND ended IS NOT NULL AND (ended < ?2 OR run < ?1)",
+            (self._run - count + 1, before, self._run + 1),
         )
-        self.commit()
 
     def close(self) -> None:
         """Commit and let go of the file."""
         self.commit()
         self._db.close()
 
-    # Reading.
+    # Reading. Raises OperationFailed if the file cannot be read.
+
+    def _select(self, sql: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        try:
+            return self._db.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise OperationFailed(f'cannot read the journal "{self.path}": {error}') from error
 
     def open_runs(self) -> list[RunRow]:
         """Return the runs that have not ended, as far as anybody wrote down."""
@@ -280,18 +313,22 @@ class Journal:
 
     def _runs(self, where: str, values: tuple[object, ...]) -> list[RunRow]:
         columns = _RUN_COLUMNS.replace(" ", "").split(",")
-        rows = self._db.execute(f"SELECT {_RUN_COLUMNS} FROM runs {where}", values)
+        rows = self._select(f"SELECT {_RUN_COLUMNS} FROM runs {where}", values)
         return [RunRow(**dict(zip(columns, row, strict=True))) for row in rows]
 
     def processes(self) -> Iterator[ProcessRow]:
         """Yield what is known of every process."""
-        for name, record, definition in self._db.execute("SELECT * FROM processes"):
-            yield ProcessRow(name, json.loads(record), json.loads(definition))
+        for name, record, definition in self._select("SELECT * FROM processes", ()):
+            try:
+                yield ProcessRow(name, json.loads(record), json.loads(definition))
+            except ValueError as error:
+                self._complain(f"{name}: what the journal knows of it is unusable: {error}")
 
     def changes(
         self, *, names: list[str] | None = None, after: int | None = None, limit: int = 100
     ) -> list[Change]:
         """Return changes, the oldest first: those after a serial, or else the latest ones."""
+        self._write_pending()
         where, values = [], list[object]()
         if names is not None:
             where.append(f"name IN ({','.join('?' * len(names))})")
@@ -301,82 +338,34 @@ class Journal:
             values.append(after)
         clause = f"WHERE {' AND '.join(where)}" if where else ""
         order = "ASC" if after is not None else "DESC"
-        rows = self._db.execute(
-            f"SELECT change FROM changes {clause} ORDER BY serial {order} LIMIT ?",
-            (*values, limit),
-        ).fetchall()
-        found = [Change(**json.loads(row[0])) for row in rows]
+        sql = f"SELECT change FROM changes {clause} ORDER BY serial {order} LIMIT ?"
+        rows = self._select(sql, (*values, limit))
+        found = [change for row in rows if (change := _change(row[0])) is not None]
         return found if after is not None else found[::-1]
+
+    def knows(self, name: str) -> bool:
+        """Is there anything about a process of this name, defined or not?"""
+        self._write_pending()
+        sql = (
+            "SELECT EXISTS (SELECT 1 FROM changes WHERE name = ?1)"
+            " OR EXISTS (SELECT 1 FROM runs WHERE name = ?1)"
+        )
+        return bool(self._select(sql, (name,))[0][0])
+
+
+def _change(text: str) -> Change | None:
+    """Return a change that was kept, maybe by another version; None if it is unusable."""
+    try:
+        values = json.loads(text)
+        return Change(**{name: values[name] for name, _ in _CHANGE_FIELDS if name in values})
+    except (ValueError, TypeError):
+        return None
 
 
 def open_journal(path: str, complain: Callable[[str], None]) -> Journal:
     """Open or make the journal at `path`.
 
-    The random name of the state directory is also kept in a file of its own beside it: if the
-    journal is lost, the runs that carry that name in their environment are still ours.
-
     One that is corrupt is set aside, reported through `complain`, and a new one begun. Raises
     StartupError if it was written by a newer version, or cannot be written.
     """
-    try:
-        return _open(path, complain)
-    except sqlite3.OperationalError as error:
-        raise StartupError(f'cannot open the journal "{path}": {error}') from error
-    except (sqlite3.DatabaseError, ValueError, TypeError) as error:
-        aside = f"{path}.corrupt-{int(time.time())}"
-        os.replace(path, aside)
-        for suffix in ("-wal", "-shm"):
-            if os.path.exists(path + suffix):
-                os.replace(path + suffix, aside + suffix)
-        complain(f'the journal "{path}" is unusable ({error}); it was set aside as "{aside}"')
-        return _open(path, complain)
-
-
-def _open(path: str, complain: Callable[[str], None]) -> Journal:
-    beside = os.path.join(os.path.dirname(path), "instance")
-    database = sqlite3.connect(path, isolation_level=None, cached_statements=64)
-    try:
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = NORMAL")
-        database.execute("PRAGMA cache_size = -512")
-        version = database.execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA:
-            raise StartupError(
-                f'cannot use the journal "{path}": it was written by a newer version'
-                f" (schema {version}, this one knows {SCHEMA})"
-            )
-        if version == 0:
-            _make(database, _read_instance(beside))
-        check = database.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if check != "ok":
-            raise sqlite3.DatabaseError(check)
-        journal = Journal(database, path, complain)
-    except BaseException:
-        database.close()
-        raise
-    if _read_instance(beside) != journal.instance:
-        with open(beside, "w", encoding="ascii") as file:
-            file.write(journal.instance + "\n")
-    return journal
-
-
-def _make(database: sqlite3.Connection, instance: str | None) -> None:
-    """Make the tables. In place of a lost journal: with run ids that it cannot have given out."""
-    first = "" if instance is None else (
-        f"INSERT INTO sqlite_sequence VALUES ('runs', {int(time.time())});"
-        f" INSERT INTO sqlite_sequence VALUES ('changes', {int(time.time())});"
-    )  # fmt: skip
-    name = instance or uuid.uuid4().hex
-    database.executescript(
-        f"BEGIN; {_TABLES} {first} INSERT INTO meta VALUES ('instance', '{name}');"
-        f" PRAGMA user_version = {SCHEMA}; COMMIT;"
-    )
-
-
-def _read_instance(path: str) -> str | None:
-    try:
-        with open(path, encoding="ascii") as file:
-            name = file.read(64).strip()
-    except OSError:
-        return None
-    return name if len(name) == 32 and name.isalnum() else None
+    return Journal(open_database(path, complain), path, complain)

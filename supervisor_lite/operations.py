@@ -17,6 +17,7 @@ from supervisor_lite.process import Process
 from supervisor_lite.rules import order
 from supervisor_lite.rules.states import UP, State
 from supervisor_lite.rules.words import reason
+from supervisor_lite.runs import last_words
 from supervisor_lite.supervisor import Supervisor
 
 
@@ -30,15 +31,19 @@ class Result:
     ok: bool
     result: str
     reason: str = ""
+    last_words: str = ""
+    """For a start that failed: the last lines of its output."""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as docs/protocol.md describes."""
         return asdict(self)
 
 
-def result_of(process: Process, ok: bool, result: str, why: str = "") -> Result:
+def result_of(
+    process: Process, ok: bool, result: str, why: str = "", last_words: str = ""
+) -> Result:
     """Return a result for this process."""
-    return Result(process.program.name, process.group, process.name, ok, result, why)
+    return Result(process.program.name, process.group, process.name, ok, result, why, last_words)
 
 
 Verdict = Callable[[Process], Result | None]
@@ -210,7 +215,8 @@ def _started(process: Process) -> Result | None:
         case State.BACKOFF | State.FATAL:
             if record.asked:
                 return None
-            return result_of(process, False, "failed", reason(process.program, record))
+            words = "" if record.error else last_words(process)
+            return result_of(process, False, "failed", reason(process.program, record), words)
         case State.STOPPING | State.STOPPED:
             if record.wanted:
                 return None

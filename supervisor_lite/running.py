@@ -15,10 +15,12 @@ from supervisor_lite import __version__, handover
 from supervisor_lite.adopt import Adoption
 from supervisor_lite.bus import Bus
 from supervisor_lite.control.access import Caller
+from supervisor_lite.control.history import HistoryVerbs
 from supervisor_lite.control.output import OutputVerbs
 from supervisor_lite.control.server import Server
 from supervisor_lite.control.verbs import Daemon, ProcessVerbs
 from supervisor_lite.daemonlog import Log, LogTarget, log_change
+from supervisor_lite.ending import Ending
 from supervisor_lite.errors import ConfigError, OperationFailed
 from supervisor_lite.host.exits import become_subreaper
 from supervisor_lite.host.helper import run_helper
@@ -35,6 +37,9 @@ from supervisor_lite.supervisor import Supervisor
 _FLUSH = 2.0
 """Seconds that clients have to read their last reply before the daemon is gone."""
 
+
+_FOR_LIFE = ("runtime_dir", "state_dir", "socket", "user")
+"""Settings that bind the processes to their daemon."""
 
 _CHECK_TIMEOUT = 60.0
 """Seconds that the new version has to read the configuration before an upgrade."""
@@ -88,11 +93,15 @@ class Running:
         )
         self._operations = Operations(supervisor, bus)
         self._rollout = Rollout(supervisor, self._operations, given.read)
+        self._ending = Ending(given.settings.exit_when, supervisor, bus, self._on_ending)
+        self.exit_code = 0
+        """What the daemon is to exit with."""
         verbs = ProcessVerbs(
             supervisor,
             self._operations,
             self._rollout,
             OutputVerbs(supervisor, lambda: given.target.file),
+            HistoryVerbs(supervisor, given.journal, bus),
             Daemon(given.settings.identifier, self._reload, self._shutdown, self._upgrade),
         )
         rules = given.settings.access
@@ -104,16 +113,23 @@ class Running:
         began = time.monotonic()
         if not become_subreaper():
             log.warning("cannot become a child subreaper: orphans of programs go to init")
+        self._loop.set_exception_handler(self._on_loop_trouble)
         self._handle_signals()
         handover.unblock()
         plan = given.configuration.plan
         taken = Adoption(
-            self._supervisor, given.journal, plan, given.handed.pidfds, log.warning
+            self._supervisor,
+            given.journal,
+            plan,
+            given.handed.pidfds,
+            log.warning,
+            upgraded=given.handed.upgrade,
         ).run()
         self._rollout.begin(plan)
         given.handed.release()
         self._supervisor.runs.reaper.start()
         self._supervisor.flush()
+        given.journal.keep(age=given.settings.journal_age, count=given.settings.journal_count)
         await self._server.serve(given.sock)
         log.info(
             f"supervisor-lite {__version__} {'upgraded' if given.handed.upgrade else 'started'}",
@@ -127,15 +143,19 @@ class Running:
                 seconds=round(time.monotonic() - began, 3),
             )
         self._rollout.start_all()
+        self._ending.begin()
         given.ready()
         count = len(self._supervisor.processes)
         given.notifier.send("READY=1", f"STATUS=supervising {count} processes")
+        if given.notifier.watchdog:
+            self._serve_watchdog(given.notifier.watchdog / 2)
         await self._over.wait()
         self._server.close()
         deadline = self._loop.time() + _FLUSH
         while self._server.connections and self._loop.time() < deadline:
             await asyncio.sleep(0.005)  # asyncio does not tell when a transport is flushed
         self._supervisor.close()
+        self._ignore_signals()
         log.info("supervisor-lite ended", pid=os.getpid())
 
     def _environment(self) -> dict[str, str]:
@@ -144,6 +164,11 @@ class Running:
             "SUPERVISOR_ENABLED": "1",
             "SUPERVISOR_SERVER_URL": f"unix://{self._given.settings.socket}",
         }
+
+    def _serve_watchdog(self, interval: float) -> None:
+        """Tell systemd that the loop turns (sd_watchdog_enabled(3)); no timer without it."""
+        self._given.notifier.send("WATCHDOG=1")
+        self._loop.call_later(interval, self._serve_watchdog, interval)
 
     # Signals.
 
@@ -155,6 +180,12 @@ class Running:
         handle(signal.SIGUSR2, self._on_reopen)
         handle(signal.SIGUSR1, lambda: self._log.info("SIGUSR1 has no meaning here: ignored"))
 
+    def _ignore_signals(self) -> None:
+        """Let no late signal turn an orderly end into another one."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+            self._loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
+
     def _on_end(self, number: signal.Signals) -> None:
         if self._supervisor.stopping:
             self._log.warning(f"{number.name} again: killing what is left")
@@ -162,6 +193,15 @@ class Running:
             return
         self._log.info(f"{number.name}: shutting down")
         self._do(self._shutdown(f"signal {number.name}", False))
+
+    def _on_ending(self, why: str, code: int) -> None:
+        """`exit_when` has come true."""
+        if self._supervisor.stopping or self.exit_code:
+            return
+        condition = self._given.settings.exit_when
+        self._log.warning(f"exit_when {condition}: {why}, ending with exit code {code}")
+        self.exit_code = code
+        self._do(self._shutdown(f"exit_when {condition}: {why}", False))
 
     def _on_hangup(self) -> None:
         self._log.info("SIGHUP: reading the configuration")
@@ -207,13 +247,18 @@ class Running:
 
     async def _upgrade(self, by: str) -> None:
         """Check the new version, then become it; returns only by raising OperationFailed."""
-        if self._supervisor.stopping:
-            raise OperationFailed("the daemon is shutting down")
+        given = self._given
+        self._refuse_while_stopping()
         check = handover.command("--check")
-        code, output = await run_helper(self._supervisor.runs.reaper, check, _CHECK_TIMEOUT)
+        reaper = self._supervisor.runs.reaper
+        try:
+            code, output = await run_helper(reaper, check, given.here, _CHECK_TIMEOUT)
+        except OSError as error:
+            raise OperationFailed(f"cannot check the new version: {error.strerror}") from error
         if code != 0:
             raise OperationFailed(f"the new version does not start, nothing changed: {output}")
-        given = self._given
+        self._refuse_to_move()
+        self._refuse_while_stopping()  # somebody may have asked for that during the check
         self._log.info("upgrade: executing the new version", by=by)
         given.notifier.send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         self._supervisor.flush()
@@ -231,6 +276,24 @@ class Running:
         except OSError as error:
             given.notifier.send("READY=1")
             raise OperationFailed(f"cannot execute the new version: {error.strerror}") from error
+
+    def _refuse_while_stopping(self) -> None:
+        if self._supervisor.stopping:
+            raise OperationFailed("the daemon is shutting down")
+
+    def _refuse_to_move(self) -> None:
+        """Refuse what only a daemon that starts afresh can do: the processes belong to the old."""
+        try:
+            fresh = self._given.read().settings
+        except ConfigError:
+            return  # only the new version can read it, and has found no fault
+        for name in _FOR_LIFE:
+            old, new = (getattr(settings, name) for settings in (self._given.settings, fresh))
+            if old != new:
+                raise OperationFailed(
+                    f"an upgrade cannot change {name} from {old} to {new}, nothing changed:"
+                    " shut the daemon down and start it"
+                )
 
     async def _shutdown(self, by: str, leave_running: bool) -> None:
         """Stop everything in order, or nothing at all; then the daemon ends."""
@@ -260,6 +323,16 @@ class Running:
 
     def _report_bug(self, error: Exception) -> None:
         self._log.error(f"internal error: {error!r}", exc_info=error)
+
+    def _on_loop_trouble(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Say on one line what asyncio could not do, such as accept without a descriptor left."""
+        error = context.get("exception")
+        if isinstance(error, OSError):
+            self._log.error(f"{context['message']}: {error.strerror or error}")
+        elif isinstance(error, Exception):
+            self._report_bug(error)
+        else:
+            self._log.error(str(context["message"]))
 
     def _report_denied(self, caller: Caller, method: str, name: str | None) -> None:
         self._log.warning(

@@ -34,10 +34,7 @@ from supervisor_lite.rules.events import (
 from supervisor_lite.rules.lifecycle import Record
 from supervisor_lite.rules.program import Group, Program
 from supervisor_lite.rules.states import QUIET, State
-from supervisor_lite.runs import Runs, Surroundings
-
-_LAST_WORDS = 10
-"""Lines of output that are shown with a failed start."""
+from supervisor_lite.runs import Runs, Surroundings, last_words
 
 _NOTEWORTHY = QUIET | {State.BACKOFF}
 """States whose change says how the run before ended."""
@@ -187,7 +184,7 @@ class Supervisor:
             from_state=before.state.name,
             to_state=record.state.name,
             cause=record.cause,
-            note=record.note if record.state in _NOTEWORTHY else "",
+            note=record.note if record.state in _NOTEWORTHY | {State.STARTING} else "",
             by=record.by,
             run=record.run,
             pid=record.pid or before.pid,
@@ -195,11 +192,8 @@ class Supervisor:
             signal=how.signal if how else None,
             expected=expected,
             tries=record.failures,
-            last_words=self._last_words(process) if failed else "",
+            last_words=last_words(process) if failed else "",
         )
-
-    def _last_words(self, process: Process) -> str:
-        return process.logs.last_lines(_LAST_WORDS) if process.logs is not None else ""
 
     def _carry_out(self, process: Process, action: Action) -> Event | None:
         match action:
@@ -252,7 +246,8 @@ class Supervisor:
         for process in dirty:
             if self.processes.get(process.name) is process:
                 self._write(process)
-        self._journal.commit()
+        if not self._journal.commit():
+            self._dirty |= dirty  # tried again with the next change
 
     def _write(self, process: Process) -> None:
         times = {"since": process.since, "started": process.started}

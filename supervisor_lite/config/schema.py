@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from enum import Enum
 
-from supervisor_lite.config import kinds
+from supervisor_lite.config import container, gateway, kinds
 from supervisor_lite.config.kinds import Json, Kind
 from supervisor_lite.rules.program import (
     AccessRule,
     Backoff,
     DaemonSettings,
+    GatewaySettings,
     Group,
     Output,
     Program,
@@ -82,7 +83,7 @@ def field_default(cls: type, name: str) -> object:
     raise KeyError(name)
 
 
-D, P, O, B = DaemonSettings, Program, Output, Backoff  # noqa: E741
+D, P, O, B, G = DaemonSettings, Program, Output, Backoff, GatewaySettings  # noqa: E741
 
 DAEMON = Table(
     "daemon",
@@ -109,6 +110,10 @@ DAEMON = Table(
         Key("user", kinds.USER, "Started by root, the daemon becomes this user.", D, shown="who started it"),
         Key("minfds", kinds.COUNT, "File descriptors that the daemon must be able to open.", D),
         Key("minprocs", kinds.COUNT, "Processes that the daemon's user must be able to have.", D),
+        Key("journal_age", kinds.DURATION, "How long changes of state and ended runs are remembered, for slctl why, runs and events.", D),
+        Key("journal_count", kinds.COUNT, "How many changes, and how many runs, are remembered at most; 100000 of each take about 60 MB.", D),
+        Key("exit_when", container.EXIT_WHEN, "Stop everything in order and end with the exit code of the program concerned: when one is FATAL, when nothing runs any more, or when this program has ended for good. For containers; see docs/containers.md.", D, shown="never"),
+        Key("output_prefix", kinds.BOOLEAN, "Lines that go to no regular file, such as /dev/stdout, begin with the name of the process: `web | …` for stdout, `web ! …` for stderr.", D),
         Key("identifier", kinds.TEXT, "A name for this daemon, for those who run several.", D),
         Key("environment", kinds.ENVIRONMENT, "Variables for every program; a program's own environment goes before.", default={}),
         Key("nodaemon", kinds.BOOLEAN, "Accepted for Supervisor's sake and without effect: the daemon stays in the foreground unless it is started with --daemonize."),
@@ -180,12 +185,31 @@ ACCESS = Table(
     ),
 )  # fmt: skip
 
-TABLES: Mapping[str, Table] = {table.name: table for table in (DAEMON, PROGRAM, GROUP, ACCESS)}
+GATEWAY = Table(
+    "gateway",
+    Shape.ONE,
+    "What `supervisor-lite-gateway` serves over HTTP; without this table it does not start. In the main file only. See docs/gateway.md.",
+    (
+        Key("listen", gateway.ADDRESSES, "Unix sockets and addresses of this machine; without a host the loopback, `*` is every interface.", required=True),
+        Key("socket_mode", kinds.OCTAL, "Permissions of its Unix sockets.", G),
+        Key("socket_owner", kinds.USER, "Owner of its Unix sockets.", G, shown="who the gateway is"),
+        Key("socket_group", kinds.USER_GROUP, "Group of its Unix sockets.", G, shown="that of the gateway"),
+        Key("socket_role", kinds.ROLE, "What those may do who come over a Unix socket: the permissions of the file say who can.", G),
+        Key("socket_password", kinds.BOOLEAN, "Ask for a password on Unix sockets, too.", G),
+        Key("user", kinds.USER, "Started by root, the gateway becomes this user after it has bound its sockets.", G, shown="who started it"),
+        Key("hosts", gateway.HOSTS, "Names under which browsers reach it, besides addresses and localhost.", default=[]),
+        Key("users", gateway.HTTP_USERS, "Who may come with a password: name, password_hash (by `slctl passwd`), role (view, operate, admin). TCP needs at least one.", default=[]),
+    ),
+)  # fmt: skip
+
+TABLES: Mapping[str, Table] = {
+    table.name: table for table in (DAEMON, PROGRAM, GROUP, ACCESS, GATEWAY)
+}
 
 ELSEWHERE: Mapping[str, str] = {
     "supervisord": "that is [daemon] here",
     "unix_http_server": "the control socket is set in [daemon]: socket, socket_mode, socket_owner",
-    "inet_http_server": "there is no HTTP in the daemon",
+    "inet_http_server": "that is [gateway] here: listen, users",
     "supervisorctl": "slctl finds the daemon through this file",
     "include": "that is the key include of [daemon] here",
     "eventlistener": "event listeners are not supported",

@@ -1,4 +1,4 @@
-"""The [daemon] and [[access]] tables, resolved."""
+"""The [daemon], [[access]] and [gateway] tables, resolved."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from supervisor_lite import locate
 from supervisor_lite.config.expand import Names
 from supervisor_lite.config.places import is_special, no_log, not_makeable
 from supervisor_lite.config.read import Entry, Reader, Values
-from supervisor_lite.config.schema import ACCESS, DAEMON
+from supervisor_lite.config.schema import ACCESS, DAEMON, GATEWAY
 from supervisor_lite.config.source import Report
-from supervisor_lite.rules.program import AccessRule, DaemonSettings
+from supervisor_lite.rules.program import AccessRule, DaemonSettings, GatewaySettings
 
 SOCKET_LIMIT = 107
 """The longest path that a Unix socket can be bound to, in bytes."""
@@ -108,3 +108,25 @@ def _access_rule(entry: Entry, reader: Reader, report: Report, names: Names) -> 
         return None
     fields: dict[str, Any] = values
     return AccessRule(**fields)
+
+
+def resolve_gateway(
+    entry: Entry | None, reader: Reader, report: Report, names: Names
+) -> GatewaySettings | None:
+    """Return what the gateway serves; `entry` is None without a [gateway] table."""
+    if entry is None:
+        return None
+    here = names.plus({"here": entry.spot.source.here})
+    values: dict[str, Any] = reader.read(entry, GATEWAY.keys, here)
+    if "listen" not in values:
+        return None
+    settings = GatewaySettings(**values)
+    users = [user.name for user in settings.users]
+    for name in sorted({name for name in users if users.count(name) > 1}):
+        report.complain(entry.at("users"), f'has "{name}" twice')
+    open_tcp = any(url.startswith("http:") for url in settings.listen)
+    if not users and "users" not in entry.raw and (open_tcp or settings.socket_password):
+        text = "needs users with passwords; `slctl passwd NAME` makes one"
+        key = "listen" if open_tcp else "socket_password"
+        report.complain(entry.at(key), text)
+    return settings

@@ -24,6 +24,8 @@ ROLE_OF_METHOD = {
     "clear": "operate", "send": "operate",
     "maintail": "admin", "reread": "admin", "update": "admin", "add": "admin", "remove": "admin",
     "reload": "admin", "shutdown": "admin", "upgrade": "admin",
+    "introduce": "view", "definitions": "view", "trouble": "view", "read_log": "view",
+    "read_main_log": "admin", "clear_main_log": "admin", "remote_event": "operate",
 }  # fmt: skip
 
 _SO_PEERGROUPS = 59

@@ -32,7 +32,7 @@ class OutputVerbs:
         main_log: Callable[[], LogFile | None],
     ) -> None:
         self._supervisor = supervisor
-        self._main_log = main_log
+        self.main_log = main_log
 
     def table(self) -> dict[str, Callable[[Request], Result | Awaitable[Result]]]:
         """Return the methods."""
@@ -68,7 +68,7 @@ class OutputVerbs:
         follow = request.params.flag("follow", False)
         request.params.done()
         request.require()
-        log = self._main_log()
+        log = self.main_log()
         if log is None:
             raise OperationFailed("no log file")
         result: dict[str, Any] = {

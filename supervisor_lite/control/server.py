@@ -38,6 +38,9 @@ _AT_ONCE = 64
 
 _BACKLOG = 1024
 
+_TYPED = 200
+"""Characters of what a caller typed that are kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class Raw:
@@ -60,7 +63,10 @@ class Request:
 
     def by(self, *words: str) -> str:
         """Name the caller and what it typed, for the record of who did what."""
-        return f"{self.caller.words}: {' '.join(('slctl', self.method, *words))}"
+        typed = " ".join(("slctl", self.method, *words))
+        if len(typed) > _TYPED:
+            typed = f"{typed[:_TYPED]}…"  # it is kept with every change that it causes
+        return f"{self.caller.words}: {typed}"
 
     def require(self, name: str | None = None) -> None:
         """Raise NotPermitted if the caller may not do this to the process, or to the daemon."""

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from supervisor_lite import __version__
+from supervisor_lite.control.compat import CompatVerbs
+from supervisor_lite.control.history import HistoryVerbs
 from supervisor_lite.control.names import in_order, resolve
 from supervisor_lite.control.output import OutputVerbs
 from supervisor_lite.control.server import Raw, Request, Result
@@ -50,6 +52,7 @@ class ProcessVerbs:
         operations: Operations,
         rollout: Rollout,
         output: OutputVerbs,
+        history: HistoryVerbs,
         daemon: Daemon,
     ) -> None:
         self._supervisor = supervisor
@@ -75,6 +78,8 @@ class ProcessVerbs:
             "shutdown": self.shutdown,
             "upgrade": self.upgrade,
             **output.table(),
+            **CompatVerbs(supervisor, rollout, output.main_log).table(),
+            **history.table(),
         }
 
     def handler(self, method: str) -> Callable[[Request], Result | Awaitable[Result]] | None:

@@ -36,8 +36,11 @@ def follow(client: Client) -> Iterator[tuple[str, Message]]:
 
     for method, note in client.notifications(idle):
         if method == protocol.NOTE_MISSED:
-            name, count = show.harmless(note.get("fullname")), show.harmless(note.get("bytes"))
             yield method, note
+            if "changes" in note:
+                show.err(f"[{show.harmless(note['changes'])} changes missed]")
+                continue
+            name, count = show.harmless(note.get("fullname")), show.harmless(note.get("bytes"))
             show.err(f"[{name}: {count} bytes skipped: this reader was too slow]")
         elif method == protocol.NOTE_END:
             yield method, note

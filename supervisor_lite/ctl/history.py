@@ -92,6 +92,8 @@ def _change(style: show.Style, change: Message) -> list[str]:
     )
     if text.get("cause"):
         line += f": {text['cause']}"
+    if text.get("note"):
+        line += f"; {text['note']}"
     if "pid" in text:
         line += f" (pid {text['pid']})"
     if text.get("by"):
@@ -127,6 +129,8 @@ def _end(row: Message) -> str:
     elif row.get("exitcode") is not None:
         words = f"exit {row['exitcode']}"
     reason = row.get("reason")
+    if row.get("pid") is None and reason:
+        return show.harmless(str(reason))
     return show.harmless(f"{words}: {reason}" if reason and reason != words else words)
 
 

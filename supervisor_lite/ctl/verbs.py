@@ -73,6 +73,8 @@ def report(result: Message, suffix: str = "") -> int:
             continue
         failures.append(word)
         show.err(f"{name}: ERROR ({_cause(word, show.harmless(row.get('reason') or ''))})")
+        for line in str(row.get("last_words") or "").splitlines():
+            show.err(f"    | {show.harmless(line)}")
     if not failures:
         return protocol.DONE
     return protocol.TIMED_OUT if set(failures) == {"timeout"} else protocol.FAILED

@@ -38,6 +38,8 @@ class Run:
     somebody else since, and a session of that number proves nothing."""
     alive: bool = True
     """Has its main process not ended yet?"""
+    outputs: frozenset[tuple[int, int]] = frozenset()
+    """Device and inode of the FIFOs that its processes inherit as stdout and stderr."""
 
 
 @dataclass(slots=True)
@@ -62,6 +64,7 @@ class Families:
         self._runs: dict[int, Run] = {}
         self._markers: dict[str, Run] = {}
         self._leaders: dict[int, Run] = {}
+        self._outputs: dict[tuple[int, int], Run] = {}
         self._owner: dict[int, Run | None] = {}
         self._endings: dict[int, _Ending] = {}
         self._children_file = f"/proc/self/task/{os.getpid()}/children"
@@ -71,6 +74,7 @@ class Families:
         self._runs[run.number] = run
         self._markers[run.marker] = run
         self._leaders[run.leader] = run
+        self._outputs.update(dict.fromkeys(run.outputs, run))
 
     def forget(self, number: int) -> None:
         """The run is over and nothing of it matters any more."""
@@ -80,6 +84,9 @@ class Families:
         self._markers.pop(run.marker, None)
         if self._leaders.get(run.leader) is run:
             del self._leaders[run.leader]
+        for output in run.outputs:
+            if self._outputs.get(output) is run:
+                del self._outputs[output]
         ending = self._endings.pop(number, None)
         if ending is not None:
             self._release(ending)
@@ -175,7 +182,7 @@ class Families:
         owner = self._markers.get(marker) if marker is not None else None
         owner = owner or self._leaders.get(stat.session) or self._leaders.get(stat.pgrp)
         if owner is None and marker is None:
-            owner = self._by_elimination(stat)
+            owner = _by_output(stat, self._outputs) or self._by_elimination(stat)
         self._owner[stat.pid] = owner
         return owner
 
@@ -207,11 +214,12 @@ class Families:
         """Search all of /proc for members of runs whose orphans do not come to us."""
         sessions = {run.leader: run for run in runs.values() if not _is_reused(run)}
         markers = {run.marker: run for run in runs.values()}
+        outputs = {output: run for run in runs.values() for output in run.outputs}
         oldest = min(run.start for run in runs.values())
         found: dict[int, list[Stat]] = {}
         unproved: dict[int, list[Stat]] = {}
         # The kernel gives a pid out again only when no process has it as its session any more:
-        # a member that carries the identity proves that the session is still that of the run.
+        # a member that is surely of the run proves that the session still is, too.
         proved = {run.number for run in runs.values() if run.watched}
         me = os.getpid()
         for name in os.listdir("/proc"):
@@ -222,7 +230,8 @@ class Families:
                 continue
             if self._reaper().is_watched(stat.pid):
                 continue
-            run = markers.get(read_marker(stat.pid) or "")
+            marker = read_marker(stat.pid)
+            run = markers.get(marker) if marker is not None else _by_output(stat, outputs)
             by_session = sessions.get(stat.session)
             if run is not None:
                 found.setdefault(run.number, []).append(stat)
@@ -233,6 +242,19 @@ class Families:
         for number in proved & unproved.keys():
             found.setdefault(number, []).extend(unproved[number])
         return found
+
+
+def _by_output(stat: Stat, outputs: dict[tuple[int, int], Run]) -> Run | None:
+    """Return the run whose FIFO a process without identity writes to: it has inherited that."""
+    for number in (1, 2):
+        try:
+            status = os.stat(f"/proc/{stat.pid}/fd/{number}")
+        except OSError:
+            continue  # closed, or another user's
+        run = outputs.get((status.st_dev, status.st_ino))
+        if run is not None and run.start <= stat.start:
+            return run
+    return None
 
 
 def _is_reused(run: Run) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import socket
 
-VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
+VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "JOURNAL_STREAM",
              "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")  # fmt: skip
 """Meant for the daemon; its children must not see them."""
 
 
-_FOR_LIFE = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+_FOR_LIFE = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "JOURNAL_STREAM")
 
 
 class Notifier:
@@ -29,6 +29,18 @@ class Notifier:
         if not usec.isdigit() or (pid is not None and pid != str(os.getpid())):
             return 0.0
         return int(usec) / 1e6
+
+    @property
+    def journal(self) -> bool:
+        """Is our stderr systemd's journal (systemd.exec(5))?"""
+        stream = self.variables.get("JOURNAL_STREAM")
+        if stream is None:
+            return False
+        try:
+            status = os.fstat(2)
+        except OSError:
+            return False  # closed
+        return stream == f"{status.st_dev}:{status.st_ino}"
 
     @classmethod
     def from_environment(cls) -> Notifier:

@@ -86,6 +86,8 @@ class Output:
     """How many rotated files are kept (`.1` is the newest); 0 keeps none."""
     syslog: bool = False
     """Also send each line to syslog."""
+    prefix: str = ""
+    """Put before each line, where several programs share what is no regular file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +199,50 @@ class DaemonSettings:
     identifier: str = "supervisor"
     environment: Mapping[str, str] = field(default_factory=dict)
     access: tuple[AccessRule, ...] = ()
+    journal_age: float = 30 * 86400.0
+    """Seconds that changes and ended runs are kept."""
+    exit_when: str | None = None
+    """"any-fatal", "all-exited" or "program:NAME": then all is stopped and the daemon ends."""
+    output_prefix: bool = False
+    """Lines that go to no regular file (the daemon's stdout) begin with the name of the process."""
+    journal_count: int = 100_000
+    """How many changes, and how many runs, are kept at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayUser:
+    """One `[[gateway.users]]` table: who may come over HTTP with a password."""
+
+    name: str
+    password_hash: str
+    """As `slctl passwd` makes it; see passwords.py."""
+    role: str = "view"
+    """"view", "operate" or "admin"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySettings:
+    """The `[gateway]` table, resolved: what `supervisor-lite-gateway` serves, and to whom."""
+
+    listen: tuple[str, ...]
+    """`unix:///path` or `http://host:port`, in the order of the file."""
+    socket_mode: int = 0o600
+    socket_owner: str | None = None
+    socket_group: str | None = None
+    socket_role: str = "admin"
+    """What those may do who come over a Unix socket without a password."""
+    socket_password: bool = False
+    """Ask for a password on Unix sockets, too."""
+    user: str | None = None
+    """Started by root, the gateway becomes this user."""
+    hosts: tuple[str, ...] = ()
+    """Names under which browsers reach it, besides addresses and localhost."""
+    users: tuple[GatewayUser, ...] = ()
+
+    @property
+    def server_url(self) -> str:
+        """SUPERVISOR_SERVER_URL for programs: a Unix socket if there is one."""
+        return next((url for url in self.listen if url.startswith("unix:")), self.listen[-1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +251,8 @@ class Configuration:
 
     settings: DaemonSettings
     plan: Plan
+    gateway: GatewaySettings | None = None
+    """None: no HTTP at all."""
     files: tuple[str, ...] = ()
     """Every file that was read, the main one first."""
     warnings: tuple[str, ...] = ()

@@ -49,6 +49,8 @@ def reason(program: Program, record: Record) -> str:
         case State.STOPPING:
             if record.pid is None:
                 return "waiting for what is left of it to end"
+            if record.killed:
+                return "KILL sent"
             return f"{program.stopsignal} sent, KILL after {duration(program.stopwaitsecs)}"
         case State.STOPPED:
             if record.run is None:

@@ -121,11 +121,13 @@ def the_record_knows_what_lives(m: Moment) -> bool:
 
 
 def the_record_knows_what_is_left(m: Moment) -> bool:
-    """The record waits for leftovers if and only if there are any, and never beside a process."""
+    """The record waits for leftovers if and only if there are any, never beside a process."""
     leftovers = m.after.leftovers
     if leftovers and (m.after.pid is not None or m.after.state not in (EXITED, BACKOFF, STOPPING)):
         return False
-    return leftovers == m.later.leftovers and (leftovers or m.after.due is None)
+    if m.after.due is not None and (not leftovers or m.after.state is STOPPING):
+        return False
+    return leftovers == m.later.leftovers
 
 
 def quiet_states_own_no_pid(m: Moment) -> bool:
@@ -247,7 +249,7 @@ def exactly_these_actions(m: Moment) -> bool:
 
 def never_two_processes(m: Moment) -> bool:
     """Nothing is spawned while the main process lives or its leftovers are being ended."""
-    return not m.spawns or not (m.truth.alive or m.truth.leftovers)
+    return not (m.truth.alive or m.truth.leftovers)
 
 
 def a_spawn_is_wanted_and_starting(m: Moment) -> bool:
@@ -258,12 +260,12 @@ def a_spawn_is_wanted_and_starting(m: Moment) -> bool:
 
 def after_a_stop_nothing_starts(m: Moment) -> bool:
     """When the last request was a stop, nothing is spawned."""
-    return not m.spawns or m.truth.wish
+    return m.truth.wish
 
 
 def over_is_over(m: Moment) -> bool:
     """Nothing is spawned after the last try, or after an end that the policy accepts."""
-    return not m.spawns or m.truth.asked or not m.truth.over
+    return m.truth.asked or not m.truth.over
 
 
 def giving_up_has_a_reason(m: Moment) -> bool:
@@ -274,13 +276,13 @@ def giving_up_has_a_reason(m: Moment) -> bool:
 
 def spawns_keep_their_distance(m: Moment) -> bool:
     """Two spawns of one process are at least 0.1 s apart."""
-    return not m.spawns or m.now - m.truth.spawned >= MIN_INTERVAL - TICK
+    return m.now - m.truth.spawned >= MIN_INTERVAL - TICK
 
 
 def the_limit_is_kept(m: Moment) -> bool:
     """No more automatic spawns in a window than `restart_limit` says, but one per cool-down."""
     limit = m.program.restart_limit
-    if not m.spawns or m.truth.asked or limit is None:
+    if m.truth.asked or limit is None:
         return True
     return limit.cooldown is not None or not used_up(m.program, m.truth, m.now)
 
@@ -423,13 +425,13 @@ def restarts_are_counted(m: Moment) -> bool:
 
 
 def everything_has_a_cause(m: Moment) -> bool:
-    """Each change has a cause in words, and names who asked if and only if somebody did."""
+    """Each change has a cause in words, and names who asked for it; nobody, if nobody did."""
     if not m.moved:
         return True
     asked = isinstance(m.event, StartAsked | StopAsked | RestartAsked) or (
         m.before.state is STOPPING or (m.spawns and m.truth.asked)
     )
-    return bool(m.after.cause) and bool(m.after.by) == asked
+    return bool(m.after.cause) and m.after.by == (m.later.by if asked else "")
 
 
 def how_it_ended_is_kept(m: Moment) -> bool:
@@ -449,10 +451,10 @@ def notes_are_of_this_run(m: Moment) -> bool:
 
 
 def what_was_done_is_noted(m: Moment) -> bool:
-    """A SIGKILL, leftovers that had to be ended and those that are kept are noted."""
+    """A first SIGKILL, leftovers that had to be ended and those that are kept are noted."""
     match m.event:
-        case DeadlinePassed() if m.later.killed and not m.truth.killed:
-            return "KILL" in m.after.note
+        case DeadlinePassed() if m.truth.ending and m.later.killed:
+            return m.after.note == m.before.note if m.truth.killed else "KILL" in m.after.note
         case LeftoversGone(run, ended) if run == m.truth.run and m.truth.leftovers:
             return ended in m.after.note and m.before.note in m.after.note
         case Exited(kept=kept) if m.ended_now:
@@ -461,25 +463,40 @@ def what_was_done_is_noted(m: Moment) -> bool:
             return True
 
 
-RULES: tuple[Rule, ...] = (
-    waiting_states_have_a_deadline, running_waits_for_nothing, deadlines_lie_ahead,
-    the_record_knows_what_lives, the_record_knows_what_is_left, quiet_states_own_no_pid,
-    a_live_process_is_shown, stopped_is_clean, the_wish_is_kept, a_coming_spawn_is_wanted,
-    what_is_asked_is_due, failures_are_counted, failures_have_an_end, cooling_has_a_limit,
-    killed_is_true, only_known_ways, old_news_changes_nothing, waking_up_early_is_harmless,
-    a_deadline_does_something, exactly_these_actions, never_two_processes,
-    a_spawn_is_wanted_and_starting, after_a_stop_nothing_starts, over_is_over,
-    giving_up_has_a_reason, spawns_keep_their_distance, the_limit_is_kept, running_was_earned,
-    starting_ends_in_time, an_early_end_is_a_failed_start, an_end_that_was_asked_for_is_a_stop,
-    a_failed_start_waits_its_turn, an_end_follows_the_policy, a_stop_is_bounded,
-    a_request_does_not_delay_a_kill, a_stop_takes_effect, a_start_is_due_at_once,
-    a_start_of_what_is_up_changes_nothing, restarts_are_counted, everything_has_a_cause,
-    how_it_ended_is_kept, notes_are_of_this_run, what_was_done_is_noted,
+OF_RECORDS: tuple[Rule, ...] = (
+    waiting_states_have_a_deadline, running_waits_for_nothing, the_record_knows_what_lives,
+    the_record_knows_what_is_left, quiet_states_own_no_pid, a_live_process_is_shown,
+    stopped_is_clean, the_wish_is_kept, a_coming_spawn_is_wanted, what_is_asked_is_due,
+    failures_are_counted, failures_have_an_end, cooling_has_a_limit, killed_is_true,
 )  # fmt: skip
+"""Promises about each record, whatever led to it."""
+
+OF_STEPS: tuple[Rule, ...] = (
+    deadlines_lie_ahead, only_known_ways, old_news_changes_nothing, waking_up_early_is_harmless,
+    a_deadline_does_something, exactly_these_actions, running_was_earned, starting_ends_in_time,
+    an_early_end_is_a_failed_start, an_end_that_was_asked_for_is_a_stop,
+    a_failed_start_waits_its_turn, an_end_follows_the_policy, giving_up_has_a_reason,
+    a_stop_takes_effect, a_stop_is_bounded, a_request_does_not_delay_a_kill,
+    a_start_is_due_at_once, a_start_of_what_is_up_changes_nothing, restarts_are_counted,
+    everything_has_a_cause, how_it_ended_is_kept, notes_are_of_this_run, what_was_done_is_noted,
+    a_spawn_is_wanted_and_starting,
+)  # fmt: skip
+"""Promises about what an event leads to."""
+
+OF_SPAWNS: tuple[Rule, ...] = (
+    never_two_processes, after_a_stop_nothing_starts, over_is_over, spawns_keep_their_distance,
+    the_limit_is_kept,
+)  # fmt: skip
+"""Promises about each spawn."""
 
 
 def broken(moment: Moment) -> Iterator[str]:
     """Yield the names of the rules that this step breaks."""
-    for rule in RULES:
+    rules = OF_STEPS
+    if moment.after is not moment.before or moment.later is not moment.truth:
+        rules += OF_RECORDS
+    if moment.spawns:
+        rules += OF_SPAWNS
+    for rule in rules:
         if not rule(moment):
             yield rule.__name__

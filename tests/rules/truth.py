@@ -49,11 +49,15 @@ class Truth:
     """Was the last request a start (or a restart) rather than a stop?"""
     asked: bool = False
     """A start was asked for and has not been carried out yet."""
+    by: str = ""
+    """Who asked last for something that had an effect."""
     spawned: float = -1000.0
     failures: int = 0
     """Failed starts in a row."""
     automatic: tuple[float, ...] = ()
-    """When spawns happened that nobody asked for."""
+    """When spawns happened that nobody asked for; the one after a cool-down uses up the limit."""
+    cooling: bool = False
+    """The limit of automatic restarts was used up at the last end; one try may follow."""
     over: bool = False
     """The last end was the last of them: no automatic start may follow."""
 
@@ -105,11 +109,12 @@ def _after_event(program: Program, truth: Truth, event: Event, now: float) -> Tr
         case StartAsked():
             if truth.alive and not truth.ending:
                 return replace(truth, wish=True)
-            return _wished(truth)
+            return _wished(truth, event.by)
         case RestartAsked():
-            return replace(_wished(truth), ending=truth.alive)
-        case StopAsked():
-            return replace(truth, wish=False, asked=False, ending=truth.alive)
+            return replace(_wished(truth, event.by), ending=truth.alive)
+        case StopAsked(by):
+            stopped = replace(truth, wish=False, asked=False, cooling=False, by=by)
+            return replace(stopped, ending=truth.alive)
         case HurryAsked():
             return replace(truth, hurried=True) if truth.ending or truth.leftovers else truth
         case Spawned(run):
@@ -118,9 +123,8 @@ def _after_event(program: Program, truth: Truth, event: Event, now: float) -> Tr
             )
         case SpawnFailed(run):
             failures = truth.failures + 1
-            over = gives_up(program, truth, failures, now)
-            failed = replace(truth, run=run, spawned=now, failures=failures, over=over)
-            return replace(failed, killed=False, hurried=False)
+            failed = replace(truth, run=run, spawned=now, killed=False, hurried=False)
+            return _judged(program, failed, failures, now)
         case Exited() if truth.alive and event.run == truth.run:
             return _after_exit(program, truth, event, now)
         case LeftoversGone(run) if run == truth.run:
@@ -132,8 +136,10 @@ def _after_event(program: Program, truth: Truth, event: Event, now: float) -> Tr
             return truth
 
 
-def _wished(truth: Truth) -> Truth:
-    return replace(truth, wish=True, asked=True, failures=0, automatic=(), over=False)
+def _wished(truth: Truth, by: str) -> Truth:
+    return replace(
+        truth, wish=True, asked=True, by=by, failures=0, automatic=(), over=False, cooling=False
+    )
 
 
 def _after_exit(program: Program, truth: Truth, event: Exited, now: float) -> Truth:
@@ -141,16 +147,23 @@ def _after_exit(program: Program, truth: Truth, event: Exited, now: float) -> Tr
     if truth.ending:
         return ended
     if is_failed_start(program, truth, now):
-        failures = truth.failures + 1
-        over = gives_up(program, truth, failures, now)
-        return replace(ended, failures=failures, over=over)
-    over = gives_up(program, truth, 0, now) or not again(program, event)
-    return replace(ended, failures=0, over=over)
+        return _judged(program, ended, truth.failures + 1, now)
+    after = _judged(program, ended, 0, now)
+    return after if again(program, event) else replace(after, over=True, cooling=False)
+
+
+def _judged(program: Program, truth: Truth, failures: int, now: float) -> Truth:
+    over = gives_up(program, truth, failures, now)
+    cooling = not over and used_up(program, truth, now)
+    return replace(truth, failures=failures, over=over, cooling=cooling)
 
 
 def _after_spawn(program: Program, truth: Truth, now: float) -> Truth:
-    if truth.asked or program.restart_limit is None:
-        return replace(truth, asked=False)
     limit = program.restart_limit
+    spawned = replace(truth, asked=False, cooling=False)
+    if truth.asked or limit is None:
+        return spawned
+    if truth.cooling:
+        return replace(spawned, automatic=(now,) * limit.count)
     kept = tuple(time for time in truth.automatic if now - time < limit.window)
-    return replace(truth, automatic=(*kept, now))
+    return replace(spawned, automatic=(*kept, now))

@@ -8,9 +8,11 @@ matter: not at all, to the end of the 0.1 s between two spawns, to the deadline,
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, fields
+from itertools import islice
 
 from supervisor_lite.rules.events import (
     DeadlinePassed,
@@ -23,7 +25,7 @@ from supervisor_lite.rules.events import (
     SpawnFailed,
 )
 from supervisor_lite.rules.lifecycle import Record
-from supervisor_lite.rules.program import BackoffKind, Leftovers, Program
+from supervisor_lite.rules.program import Program
 from supervisor_lite.rules.states import QUIET, State
 from tests.rules import truth as truths
 from tests.rules.invariants import MIN_INTERVAL, Moment, broken
@@ -38,7 +40,6 @@ from tests.rules.machine import (
     SEGFAULT,
     START,
     STOP,
-    UNEXPECTED,
     UNKNOWN,
     Machine,
     at_most,
@@ -52,30 +53,31 @@ OLD_RUN, RUN = 6, 7
 """An older run, and whichever run is the last one."""
 PID = 100
 LATE = 2 * TICK
+SPAWNING = 0.004
+"""Seconds until a spawn is answered."""
 FOREVER = 1e6
 PATIENCE = 60
 """Steps after which a process that gets no help should have settled."""
 
 PROGRAMS: dict[str, Program] = {
     "defaults": program(),
-    "startsecs=0": program(startsecs=0),
-    "startretries=0": program(startretries=0),
-    "startretries=1": program(startretries=1, startsecs=0.05),
-    "autorestart=true": program(autorestart=ALWAYS, startretries=1),
-    "autorestart=true, startsecs=0": program(autorestart=ALWAYS, startsecs=0, startretries=0),
-    "autorestart=false": program(autorestart=NEVER, startretries=1),
-    "exitcodes": program(exitcodes=(0, 3), startretries=1, stopsignal="QUIT"),
-    "stopwaitsecs=0": program(stopwaitsecs=0, startretries=1),
-    "stopasgroup": program(stopasgroup=True, killasgroup=True, stopwaitsecs=5, startretries=1),
-    "killasgroup": program(killasgroup=True, startretries=1, leftovers=Leftovers.KEEP),
-    "exponential": program(backoff=exponential(limit=3.0)),
-    "constant": program(backoff=constant(0.05), startretries=2),
-    "jitter": program(backoff=exponential(limit=3.0, jitter=0.5)),
-    "limit, fatal": program(restart_limit=at_most(2, 30), startretries=1, autorestart=ALWAYS),
-    "limit, fatal, startsecs=0": program(restart_limit=at_most(1, 1.04), startsecs=0),
-    "limit, cool-down": program(restart_limit=at_most(2, 20, 40), startretries=1),
-    "limit, no cool-down": program(
-        restart_limit=at_most(1, 5, 0.02), startsecs=0, startretries=1, autorestart=ALWAYS
+    "up at once": program(startsecs=0, startretries=1, exitcodes=(0, 3), stopsignal="QUIT"),
+    "up at once, for ever": program(
+        startsecs=0, startretries=0, autorestart=ALWAYS, stopwaitsecs=5, stopasgroup=True
+    ),
+    "one try, no patience": program(startretries=0, autorestart=NEVER, stopwaitsecs=0),
+    "quick": program(startsecs=0.05, startretries=1, killasgroup=True, backoff=constant(0.05)),
+    "exponential": program(
+        backoff=exponential(limit=3), startretries=2, stopasgroup=True, killasgroup=True
+    ),
+    "jitter": program(
+        backoff=exponential(limit=1.5, jitter=0.5), startretries=2, autorestart=NEVER
+    ),
+    "limited": program(restart_limit=at_most(2, 1.5), startretries=1, autorestart=ALWAYS),
+    "limited, sliding": program(restart_limit=at_most(1, 1.04), startsecs=0),
+    "cooling": program(restart_limit=at_most(2, 1.5, 2), startretries=1),
+    "hardly cooling": program(
+        restart_limit=at_most(1, 0.25, 0.02), startsecs=0, startretries=1, autorestart=ALWAYS
     ),
 }
 """Definitions that cover the options, alone and where they meet."""
@@ -103,6 +105,27 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class Edge:
+    """A kind of step: what the diagram shows."""
+
+    start: State
+    event: str
+    end: State
+    actions: tuple[str, ...]
+    changed: bool
+    """The record is another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a walk over the real rules found."""
+
+    faults: tuple[Fault, ...]
+    edges: frozenset[Edge]
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """A promise that is broken, and the shortest history that breaks it."""
 
@@ -124,13 +147,14 @@ _PLAIN = tuple(
 
 
 class Walk:
-    """The search; `moments` yields each step once, `faults` what is wrong with them."""
+    """The search. `faults` does it; then `nodes` are the records and `edges` the kinds of steps."""
 
     def __init__(self, program: Program, machine: Machine = REAL) -> None:
         self.program = program
         self.machine = machine
         self.parents: dict[Hashable, tuple[Hashable, str]] = {}
         self.nodes: dict[Hashable, Node] = {}
+        self.edges: set[Edge] = set()
         self._settled: dict[Hashable, State] = {}
         self._memory = max(program.startsecs, MIN_INTERVAL)
         limit = program.restart_limit
@@ -146,8 +170,8 @@ class Walk:
             record.exit is None,
             record.error == "",
             self._age(record.spawned, now),
-            None if record.deadline is None else round(record.deadline - now, 4),
-            None if record.due is None else round(record.due - now, 4),
+            None if record.deadline is None else round(max(record.deadline - now, 0.0), 4),
+            None if record.due is None else round(max(record.due - now, 0.0), 4),
             self._ages(record.restarts, now),
             truth.alive,
             truth.leftovers,
@@ -158,6 +182,7 @@ class Walk:
             truth.asked,
             truth.failures,
             truth.over,
+            truth.cooling,
             self._age(truth.spawned, now),
             self._ages(truth.automatic, now),
         )
@@ -168,8 +193,8 @@ class Walk:
     def _ages(self, times: tuple[float, ...], now: float) -> tuple[float, ...]:
         return tuple([round(now - t, 4) for t in times if now - t < self._window])
 
-    def moments(self) -> Iterator[Moment]:
-        """Yield every step from every record that can be reached."""
+    def _steps(self) -> Iterator[tuple[Moment, Hashable, str]]:
+        """Yield every step with the node that it started from, and what happened there."""
         first = Node(self.machine.start, Truth(), 1000.0)
         todo = deque((first,))
         self.nodes[self.key(first)] = first
@@ -179,33 +204,32 @@ class Walk:
             for now in self._times(node):
                 for event in self._events(node, now):
                     moment = self._moment(node.record, node.truth, event, now)
-                    yield moment
+                    told = _told(moment, now - node.now)
+                    yield moment, here, told
                     for last in self._answered(moment):
                         if last is not moment:
-                            yield last
-                        reached = Node(last.after, last.later, now)
+                            told = f"{_told(moment, now - node.now)}; {_told(last)}"
+                            yield last, here, told
+                        reached = Node(last.after, last.later, last.now)
                         there = self.key(reached)
                         if there not in self.nodes:
                             self.nodes[there] = reached
-                            self.parents[there] = (here, _told(last, now - node.now))
+                            self.parents[there] = (here, told)
                             todo.append(reached)
 
     def faults(self) -> Iterator[Fault]:
         """Yield each broken promise, with how it was reached."""
-        for moment in self.moments():
+        for moment, origin, told in self._steps():
+            before, after = moment.before, moment.after
+            actions = tuple(map(_name, moment.actions))
+            changed = after is not before and after != before
+            self.edges.add(Edge(before.state, _name(moment.event), after.state, actions, changed))
             for rule in broken(moment):
-                yield Fault(rule, (*self._history(moment), _told(moment, 0.0)))
+                yield Fault(rule, (*self._path(origin), told))
         for key, node in self.nodes.items():
             stuck = self._stuck(node)
             if stuck:
                 yield Fault(stuck, self._path(key))
-
-    def _history(self, moment: Moment) -> tuple[str, ...]:
-        # The step began at a node, or after a jump from it: look for the node by its record.
-        for key, node in self.nodes.items():
-            if node.record is moment.before:
-                return self._path(key)
-        return ()
 
     def _path(self, key: Hashable) -> tuple[str, ...]:
         path: list[str] = []
@@ -217,24 +241,29 @@ class Walk:
     def _times(self, node: Node) -> list[float]:
         """Return the moments at which something may happen next."""
         record, truth, now = node.record, node.truth, node.now
-        moments = [now, truth.spawned + MIN_INTERVAL]
+        moments = [now]
+        if not truth.alive:
+            moments.append(truth.spawned + MIN_INTERVAL)
         if truth.automatic:
             moments.append(min(truth.automatic) + self._window + LATE)
         last = now + FOREVER
         if record.deadline is not None:
-            last = max(now, record.deadline + LATE)
+            last = record.deadline + LATE if record.deadline > now else now
             moments += [record.deadline, last]
         return sorted({time for time in moments if now <= time <= last})
 
     def _events(self, node: Node, now: float) -> Iterator[Event]:
-        yield DeadlinePassed()
-        if now == node.record.deadline != node.now:
+        deadline = node.record.deadline
+        if deadline is None or now <= deadline:
+            yield DeadlinePassed()
+        if now == deadline != node.now:
             return  # what else may come at that time comes `LATE`
-        yield from REQUESTS
         if node.truth.alive:
             yield from ENDS
         if node.truth.leftovers:
             yield GONE
+        if now == node.now or not node.truth.alive:
+            yield from REQUESTS
         if now == node.now:
             yield from OLD_NEWS
             if not node.truth.alive:
@@ -253,7 +282,7 @@ class Walk:
             yield moment
             return
         for answer in ANSWERS:
-            yield self._moment(moment.after, moment.later, answer, moment.now)
+            yield self._moment(moment.after, moment.later, answer, moment.now + SPAWNING)
 
     # Without help from outside.
 
@@ -298,24 +327,28 @@ class Walk:
         """Let the deadline pass, and answer every action that this leads to."""
         moment = self._moment(node.record, node.truth, DeadlinePassed(), now)
         if any(isinstance(action, Spawn) for action in moment.actions):
-            moment = self._moment(moment.after, moment.later, answer, now)
+            moment = self._moment(moment.after, moment.later, answer, now + SPAWNING)
         elif moment.actions and moment.later.ending:
             moment = self._moment(moment.after, moment.later, ENDS[-1], now)
         elif moment.actions and moment.later.leftovers:
             moment = self._moment(moment.after, moment.later, GONE, now)
-        return Node(moment.after, moment.later, now)
+        return Node(moment.after, moment.later, moment.now)
 
 
-def _told(moment: Moment, passed: float) -> str:
+@functools.cache
+def walked(name: str) -> Result:
+    """Walk one of PROGRAMS to the end, once per test session; at most three faults are kept."""
+    walk = Walk(PROGRAMS[name])
+    faults = tuple(islice(walk.faults(), 3))
+    return Result(faults, frozenset(walk.edges), len(walk.nodes))
+
+
+def _name(word: object) -> str:
+    return type(word).__name__
+
+
+def _told(moment: Moment, passed: float = 0.0) -> str:
     wait = f"after {passed:g} s " if passed else ""
     before, after = moment.before.state.name, moment.after.state.name
     actions = "".join(f" / {action}" for action in moment.actions)
     return f"{wait}{before} + {moment.event} -> {after}{actions}"
-
-
-def kinds_of_backoff() -> set[BackoffKind]:
-    """Return the kinds that PROGRAMS covers."""
-    return {p.backoff.kind for p in PROGRAMS.values()}
-
-
-_ = UNEXPECTED

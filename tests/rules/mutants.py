@@ -1,0 +1,342 @@
+"""Planted bugs: copies of the rules with one mistake each, and who catches them.
+
+An invariant is trusted only when it has caught a bug. Each mutant changes one place of the real
+source; a place that is no longer there is an error, so that the list keeps up with the code.
+`python -m tests.rules.mutants` prints who catches what.
+"""
+
+from __future__ import annotations
+
+import types
+from dataclasses import dataclass
+from pathlib import Path
+
+from supervisor_lite.rules import backoff, lifecycle
+from tests.rules.histories import HISTORIES
+from tests.rules.machine import Machine
+from tests.rules.stage import Broken
+from tests.rules.test_histories import played
+from tests.rules.walk import PROGRAMS, Walk
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One mistake: `old` in the source becomes `new`."""
+
+    name: str
+    old: str
+    new: str
+    of: types.ModuleType = lifecycle
+    on: str = "defaults"
+    """The program of the walk that shows it soonest."""
+
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "stuck backoff: no deadline after a failed start",
+        "return _pace(program, failed, max(now + wait, _soonest(record, now)), now)",
+        "return failed",
+    ),
+    Mutant(
+        "a stop that does not stick: it forgets to clear the wish",
+        "unwished = replace(record, wanted=False, asked=False, cooling=False)",
+        "unwished = replace(record, asked=False, cooling=False)",
+    ),
+    Mutant(
+        "a stop in BACKOFF that leaves the deadline",
+        "return _schedule(stopped, None), ()",
+        "return stopped, ()",
+    ),
+    Mutant(
+        "the end of an older run is believed",
+        "if event.run != record.run or record.pid is None:",
+        "if record.pid is None:",
+    ),
+    Mutant(
+        "an end that was seen already is believed again",
+        "if event.run != record.run or record.pid is None:",
+        "if event.run != record.run:",
+    ),
+    Mutant(
+        "double start: a start of what is up spawns again",
+        "            return replace(record, wanted=True), ()\n",
+        "            return _schedule(replace(wished, state=State.STOPPED, asked=True), now), ()\n",
+    ),
+    Mutant(
+        "double start: the pid is forgotten when a stop is asked",
+        "        state=State.STOPPING,\n        deadline",
+        "        state=State.STOPPING,\n        pid=None,\n        deadline",
+    ),
+    Mutant(
+        "no deadline in STOPPING",
+        "deadline=now + program.stopwaitsecs,",
+        "deadline=None,",
+    ),
+    Mutant(
+        "SIGKILL is not repeated",
+        "killing = replace(record, deadline=again, killed=True)",
+        "killing = replace(record, deadline=None, killed=True)",
+    ),
+    Mutant(
+        "SIGKILL is repeated without a pause when stopwaitsecs = 0",
+        "        case State.STOPPING:\n            again = now + max(program.stopwaitsecs, KILL_AGAIN)",
+        "        case State.STOPPING:\n            again = now + program.stopwaitsecs",
+        on="one try, no patience",
+    ),
+    Mutant(
+        "SIGKILL for the process alone in spite of killasgroup",
+        'Signal("KILL", program.killasgroup)',
+        'Signal("KILL", False)',
+        on="quick",
+    ),
+    Mutant(
+        "failures are not forgotten when RUNNING is reached",
+        "record, state=State.RUNNING, deadline=None, failures=0,",
+        "record, state=State.RUNNING, deadline=None,",
+    ),
+    Mutant(
+        "failures are not forgotten by a start",
+        "return replace(record, failures=0, restarts=(), restart_count=0, cooling=False)",
+        "return replace(record, restarts=(), restart_count=0, cooling=False)",
+    ),
+    Mutant(
+        "failures are not forgotten by a start in STOPPING",
+        "        case State.STOPPING:\n            return wished, ()",
+        "        case State.STOPPING:\n            return replace(wished, failures=record.failures), ()",
+    ),
+    Mutant(
+        "failures are not counted",
+        "failures = record.failures + 1",
+        "failures = max(record.failures, 1)",
+    ),
+    Mutant(
+        "failures are not counted for spawn errors",
+        "return _on_failed_start(program, _new(failed), now), ()",
+        "return replace(_on_failed_start(program, _new(failed), now), failures=0), ()",
+    ),
+    Mutant(
+        "one try too many",
+        "return failures > program.startretries",
+        "return failures > program.startretries + 1",
+        backoff,
+    ),
+    Mutant(
+        "one try too few",
+        "return failures > program.startretries",
+        "return failures >= program.startretries",
+        backoff,
+    ),
+    Mutant(
+        "leftovers are ignored: the next spawn does not wait for them",
+        "held = replace(after, leftovers=True, due=after.deadline, deadline=kill_at)",
+        "held = after",
+    ),
+    Mutant(
+        "a start does not wait for leftovers",
+        "    if record.leftovers:\n        return replace(record, due=deadline)\n",
+        "",
+    ),
+    Mutant(
+        "the deadline is lost while leftovers are being ended",
+        "due=after.deadline, deadline=kill_at",
+        "due=None, deadline=kill_at",
+    ),
+    Mutant(
+        "leftovers of an older run are believed to be gone",
+        "if event.run != record.run or not record.leftovers:",
+        "if not record.leftovers:",
+    ),
+    Mutant(
+        "stopped before the leftovers are gone",
+        "return (_stopped(clean, now) if record.state is State.STOPPING else clean), ()",
+        "return clean, ()",
+    ),
+    Mutant(
+        "a restart that forgets the wish",
+        "return _end(program, replace(_forgiven(record), wanted=True), event, now)",
+        "return _end(program, replace(_forgiven(record), wanted=False), event, now)",
+    ),
+    Mutant(
+        "a restart that counts as automatic",
+        "deadline=again, asked=record.wanted)",
+        "deadline=again, asked=False)",
+    ),
+    Mutant(
+        "the restart limit is not enforced",
+        "if limit is None or not backoff.budget_spent(limit, record.restarts, now):",
+        "if True:",
+        on="limited",
+    ),
+    Mutant(
+        "leftovers make the restart limit forgotten",
+        "clean = replace(record, leftovers=False,",
+        "clean = replace(record, cooling=False, leftovers=False,",
+        on="limited",
+    ),
+    Mutant(
+        "automatic restarts are not counted",
+        "restarts = (*backoff.recent(limit, record.restarts, now), now)",
+        "restarts = ()",
+        on="limited",
+    ),
+    Mutant(
+        "restarts that were asked for count",
+        "    if record.asked:\n        return starting\n",
+        "",
+    ),
+    Mutant(
+        "the window of the restart limit does not slide",
+        "if now - time < limit.window",
+        "if True",
+        backoff,
+        on="limited",
+    ),
+    Mutant(
+        "a cool-down of nothing makes the loop tight",
+        "deadline=max(deadline, now + limit.cooldown)",
+        "deadline=now + limit.cooldown",
+        on="hardly cooling",
+    ),
+    Mutant(
+        "after a cool-down the limit is open again",
+        "            restarts = (now,) * limit.count",
+        "            restarts = (now,)",
+        on="cooling",
+    ),
+    Mutant(
+        "RUNNING is shown for an early exit",
+        "elif record.state is State.STARTING and lasted < program.startsecs:",
+        "elif record.state is State.STARTING and lasted < 0:",
+    ),
+    Mutant(
+        "RUNNING at once, whatever startsecs says",
+        "up_at = now + program.startsecs",
+        "up_at = now",
+    ),
+    Mutant(
+        "an early exit with an expected code counts as success",
+        "elif record.state is State.STARTING and lasted < program.startsecs:",
+        "elif record.state is State.STARTING and lasted < program.startsecs "
+        "and not is_expected(program, event.exit):",
+    ),
+    Mutant(
+        "death by a signal is expected when no code is",
+        "return exit is not None and exit.code is not None and exit.code in program.exitcodes",
+        "return exit is not None and (exit.code or 0) in program.exitcodes",
+    ),
+    Mutant(
+        "autorestart = false is ignored",
+        "        case AutoRestart.NEVER:\n            again = False",
+        "        case AutoRestart.NEVER:\n            again = True",
+        on="one try, no patience",
+    ),
+    Mutant(
+        "a tight respawn loop",
+        "return max(now, record.spawned + backoff.MIN_INTERVAL)",
+        "return now",
+    ),
+    Mutant(
+        "waking up early counts as the deadline",
+        "if record.deadline is None or now < record.deadline:",
+        "if record.deadline is None:",
+    ),
+    Mutant(
+        "a busy deadline: RUNNING is looked at again and again",
+        "record, state=State.RUNNING, deadline=None, failures=0,",
+        "record, state=State.RUNNING, failures=0,",
+    ),
+    Mutant(
+        "a hurry does not reach the leftovers",
+        "kill_at = now if record.hurried else now + program.stopwaitsecs",
+        "kill_at = now + program.stopwaitsecs",
+    ),
+    Mutant(
+        "the note of an older run stays",
+        'return replace(record, killed=False, hurried=False, note="")',
+        "return replace(record, killed=False, hurried=False)",
+    ),
+    Mutant(
+        "the exit code is lost",
+        'ended = replace(record, pid=None, exit=event.exit, error="")',
+        'ended = replace(record, pid=None, error="")',
+    ),
+    Mutant(
+        "the pause does not grow",
+        "seconds = backoff.seconds * failures",
+        "seconds = backoff.seconds",
+        backoff,
+    ),
+    Mutant(
+        "jitter goes beyond backoff_max",
+        "seconds = min(seconds, backoff.max / (1.0 + backoff.jitter))",
+        "seconds = min(seconds, backoff.max)",
+        backoff,
+        on="jitter",
+    ),
+)
+
+
+class NotPlanted(LookupError):
+    """The place of a mutant is not in the source, or not only once."""
+
+
+def source(module: types.ModuleType) -> str:
+    """Return the text of a module."""
+    assert module.__file__ is not None
+    return Path(module.__file__).read_text()
+
+
+def planted(mutant: Mutant) -> Machine:
+    """Return a machine with this mistake. Raises NotPlanted."""
+    text = source(mutant.of)
+    if text.count(mutant.old) != 1:
+        raise NotPlanted(f"{mutant.name}: {text.count(mutant.old)} times: {mutant.old}")
+    changed = _module(text.replace(mutant.old, mutant.new), mutant.of.__name__)
+    if mutant.of is lifecycle:
+        return Machine(changed.step, changed.Record())
+    rules = _module(source(lifecycle), lifecycle.__name__)
+    rules.__dict__["backoff"] = changed
+    return Machine(rules.step, rules.Record())
+
+
+def _module(text: str, name: str) -> types.ModuleType:
+    copy = types.ModuleType(name)
+    exec(compile(text, name, "exec"), copy.__dict__)
+    return copy
+
+
+def caught_by_walk(mutant: Mutant) -> str:
+    """Return the promise that the walk finds broken first, or an empty string."""
+    machine = planted(mutant)
+    for name in (mutant.on, *PROGRAMS):
+        for fault in Walk(PROGRAMS[name], machine).faults():
+            return fault.rule
+    return ""
+
+
+def caught_by_history(mutant: Mutant) -> str:
+    """Return the history that comes out differently first, or an empty string."""
+    machine = planted(mutant)
+    for history in HISTORIES:
+        try:
+            seen = played(history, machine, check=False)
+        except Broken:
+            return history.name
+        if seen != history.lines():
+            return history.name
+    return ""
+
+
+def main() -> None:
+    """Print a table: mutant, broken promise, history."""
+    print(
+        "| planted bug | promise that the walk finds broken | history that comes out differently |"
+    )
+    print("|---|---|---|")
+    for mutant in MUTANTS:
+        promise = caught_by_walk(mutant).replace("_", " ")
+        print(f"| {mutant.name} | {promise} | {caught_by_history(mutant)} |")
+
+
+if __name__ == "__main__":
+    main()
