@@ -208,7 +208,7 @@ NAME = Kind(
         "type": "string",
         "minLength": 1,
         "maxLength": values.NAME_LIMIT,
-        "pattern": r"^[^\s:/]+$",
+        "pattern": r"^(?!-)[^\s:/*?\[\]]+$",
     },
 )
 NAMES = _strings("a list of names", NAME)

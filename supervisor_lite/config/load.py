@@ -13,11 +13,11 @@ from supervisor_lite.config.places import others_may_write
 from supervisor_lite.config.programs import resolve_plan
 from supervisor_lite.config.read import BAD, Entry, Reader
 from supervisor_lite.config.schema import DAEMON, ELSEWHERE, TABLES, Shape
-from supervisor_lite.config.settings import resolve_settings
+from supervisor_lite.config.settings import resolve_gateway, resolve_settings
 from supervisor_lite.config.source import Report, Source, Spot, parse
 from supervisor_lite.config.wording import describe, suggest
 from supervisor_lite.errors import Complaint, ConfigError
-from supervisor_lite.rules.program import Configuration
+from supervisor_lite.rules.program import Configuration, GatewaySettings
 
 _INCLUDE = next(key for key in DAEMON.keys if key.name == "include")
 
@@ -39,6 +39,18 @@ def load(path: str | None = None, environ: Mapping[str, str] | None = None) -> C
     return loading.resolve()
 
 
+def load_gateway(path: str | None = None) -> GatewaySettings | None:
+    """Read the [gateway] table alone; None if there is none.
+
+    The gateway's user may not be allowed to read, or to use, what the programs need: only a
+    mistake in this table, or a main file that is no TOML, is a ConfigError.
+    """
+    path = path or locate.find_config()
+    if path is None:
+        raise ConfigError([_nothing_found()])
+    return _Loading(os.environ).gateway(path)
+
+
 def _nothing_found() -> Complaint:
     first, *others = locate.candidates()
     text = (
@@ -52,7 +64,8 @@ def _nothing_found() -> Complaint:
 class _Tables:
     """All tables of all files; of two with one name, the first."""
 
-    daemon: Entry | None = None
+    single: dict[str, Entry] = field(default_factory=dict)
+    """"daemon" and "gateway"."""
     named: dict[str, dict[str, Entry]] = field(default_factory=dict)
     """"program" and "group" -> name -> table."""
     listed: dict[str, list[Entry]] = field(default_factory=dict)
@@ -92,14 +105,14 @@ class _Loading:
         sources = [source for label in labels if (source := self._read(label))]
         for source in sources:
             self._collect(source, main=None)
-        if self._tables.daemon is not None and "include" in self._tables.daemon.raw:
+        if (entry := self._tables.single.get("daemon")) is not None and "include" in entry.raw:
             self._include(directory, directory)
 
     def resolve(self) -> Configuration:
         """Turn everything that was read into a Configuration, or raise ConfigError."""
         tables = self._tables
         settings = resolve_settings(
-            tables.daemon,
+            tables.single.get("daemon"),
             tables.listed.get("access", []),
             self._reader,
             self._report,
@@ -114,17 +127,48 @@ class _Loading:
             self._names.plus({}, settings.environment),
             complete=self._complete,
         )
+        gateway = resolve_gateway(
+            tables.single.get("gateway"), self._reader, self._report, self._names
+        )
+        daemon = tables.single.get("daemon")
+        self._check_exit_when(daemon, settings.exit_when)
         if complaints := self._report.complaints():
             raise ConfigError(complaints)
-        main = tables.daemon.spot.source.path if tables.daemon is not None else ""
+        main = daemon.spot.source.path if daemon is not None else ""
         # The main file first; without [daemon] that is the first that was read.
         files = sorted(self._files, key=lambda path: path != main)
         return Configuration(
             settings=settings,
             plan=plan,
+            gateway=gateway,
             files=tuple(files),
             warnings=self._report.warnings(),
         )
+
+    def _check_exit_when(self, daemon: Entry | None, condition: str | None) -> None:
+        """Complain of an end that waits for a program that does not exist."""
+        kind, _, name = (condition or "").partition(":")
+        programs = self._tables.named.get("program", {})
+        if daemon is not None and kind == "program" and name not in programs and self._complete:
+            text = f'there is no program "{name}"{suggest(name, programs)}'
+            self._report.complain(daemon.at("exit_when"), text)
+
+    def gateway(self, path: str) -> GatewaySettings | None:
+        """Read [gateway] and nothing else, from a file or the files of a directory."""
+        report = Report()  # of the whole, only what keeps us from finding the table counts
+        labels = locate.toml_files(path) if os.path.isdir(path) else [path]
+        for number, label in enumerate(labels):
+            source = parse(label, os.path.abspath(label), number, report)
+            if source is not None and "gateway" in source.data:
+                raw, spot = source.data["gateway"], Spot(source, ("gateway",))
+                entry = self._reader.entry(TABLES["gateway"], self._keys["gateway"], raw, spot)
+                settings = resolve_gateway(entry, self._reader, self._report, self._names)
+                if complaints := self._report.complaints():
+                    raise ConfigError(complaints)
+                return settings
+        if complaints := report.complaints():
+            raise ConfigError(complaints)
+        return None
 
     def _read(self, label: str) -> Source | None:
         """Read one file unless it was read before; complain and return None if that fails."""
@@ -146,7 +190,7 @@ class _Loading:
 
     def _include(self, directory: str, main: str) -> None:
         """Read the files that the main one includes; `directory` as the operator wrote it."""
-        entry = self._tables.daemon
+        entry = self._tables.single.get("daemon")
         patterns: object = _INCLUDE.default
         if entry is not None and "include" in entry.raw:
             names = self._names.plus({"here": entry.spot.source.here})
@@ -233,11 +277,9 @@ class _Loading:
                 self._report.complain(spot, f"is defined twice, first at {first.spot}")
         elif main is not None:
             self._report.complain(spot, f"belongs into the main file, {main}")
-        elif tables.daemon is not None:
-            text = f"is defined twice, first at {tables.daemon.spot}; one file may have it"
+        elif (first := tables.single.setdefault(table, entry)) is not entry:
+            text = f"is defined twice, first at {first.spot}; one file may have it"
             self._report.complain(spot, text)
-        else:
-            tables.daemon = entry
 
 
 def _may_list(directory: str) -> bool:

@@ -29,6 +29,7 @@ class Outputs:
     def __init__(self, settings: DaemonSettings, report: Report) -> None:
         self._log_dir = settings.log_dir
         self._made = (settings.runtime_dir, settings.state_dir, settings.log_dir)
+        self._prefix = settings.output_prefix
         self._report = report
         self._shared: dict[Output, Output] = {}
         self._claims: dict[str, _Claim] = {}
@@ -66,6 +67,8 @@ class Outputs:
                 text = f"has no effect: {target} is no regular file and is never rotated"
                 self._report.warn(entry.at(f"{key}_maxbytes"), text)
             fields["maxbytes"] = 0
+            if self._prefix:
+                fields["prefix"] = f"{fullname} {'|' if stream == 'stdout' else '!'} "
         elif trouble := self._why_not(str(target)):
             self._report.complain(entry.at(key), trouble)
         output = Output(**fields)

@@ -287,6 +287,8 @@ def name(value: object) -> str:
         raise BadValueError
     if any(char.isspace() or not char.isprintable() for char in value):
         raise BadValueError
+    if value[0] == "-" or any(char in "*?[]" for char in value):
+        raise BadValueError('a name that slctl can take: without * ? [ ], not beginning with "-"')
     if len(value.encode()) > NAME_LIMIT:
         raise BadValueError(f"a name of at most {NAME_LIMIT} bytes")
     return value

@@ -30,11 +30,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "remove": ("GROUP…", "take stopped groups out of use"),
     "avail": ("", "every process of the configuration"),
     "check": ("[FILE|DIR]", "validate a configuration, without a daemon"),
+    "import": ("[-o DIR] [--strict] SUPERVISORD.CONF", "convert a configuration of Supervisor"),
     "schema": ("", "JSON Schema of the configuration, for editors"),
     "reload": ("", "stop everything, start the new configuration"),
     "shutdown": ("[--leave-running]", "end the daemon (and, unless told, all processes)"),
     "upgrade": ("", "re-execute the daemon in place; processes go on"),
     "version": ("", "version of the daemon"),
+    "passwd": ("NAME [--role ROLE]", "a user of the web gateway, with a hashed password"),
     "help": ("[COMMAND]", "this text, or more about one command"),
 }
 """Synopsis and summary of each command, in the order of the help text."""
@@ -49,6 +51,10 @@ DETAILS = {
     "logs": "`web | …` is a line of stdout, `web ! …` one of stderr.",
     "events": "--since shows the changes after the one with that number (the first column).\n"
     "--json prints one object a line.",
+    "import": "Prints one TOML file; with -o writes DIR/supervisor.toml and DIR/conf.d/*.toml; it\n"
+    "overwrites nothing. What will be different goes to stderr; with --strict that is exit code 1.",
+    "passwd": "Asks for the password (without a terminal: the first line of stdin) and prints what\n"
+    "to put into the configuration. ROLE is view (the default), operate or admin.",
     "shutdown": "--leave-running ends only the daemon; the next one takes the processes over.",
     "reload": "This restarts every process. `slctl update` touches only what has changed.",
 }

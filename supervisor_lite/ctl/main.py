@@ -41,10 +41,10 @@ MODULES = {
     "add": "verbs", "remove": "verbs",
     "tail": "output", "maintail": "output", "logs": "output",
     "reread": "configuration", "update": "configuration", "avail": "configuration",
-    "check": "configuration", "schema": "configuration",
+    "check": "configuration", "schema": "configuration", "import": "importing",
     "reload": "lifetime", "shutdown": "lifetime", "upgrade": "lifetime",
     "events": "history", "why": "history", "runs": "history", "explain": "history",
-    "help": "help",
+    "passwd": "passwd", "help": "help",
 }  # fmt: skip
 """Which module has the function of which command."""
 

@@ -1,0 +1,35 @@
+"""What the key exit_when takes: the condition on which the daemon ends by itself."""
+
+from __future__ import annotations
+
+from supervisor_lite.config.kinds import Kind
+from supervisor_lite.config.wording import BadValueError, suggest
+
+ANY_FATAL = "any-fatal"
+ALL_EXITED = "all-exited"
+PROGRAM = "program:"
+
+
+def exit_condition(value: object) -> str:
+    """Accept one of the words, or `program:NAME`; whether there is such a program is asked later."""
+    if not isinstance(value, str):
+        raise BadValueError
+    if value in (ANY_FATAL, ALL_EXITED):
+        return value
+    if not value.startswith(PROGRAM):
+        raise BadValueError(hint=suggest(value, (ANY_FATAL, ALL_EXITED)))
+    if value == PROGRAM:
+        raise BadValueError(hint="; name a program, as in program:web")
+    return value
+
+
+EXIT_WHEN = Kind(
+    words='"any-fatal", "all-exited" or "program:NAME"',
+    parse=exit_condition,
+    schema={
+        "anyOf": [
+            {"enum": [ANY_FATAL, ALL_EXITED]},
+            {"type": "string", "pattern": "^program:.+$"},
+        ]
+    },
+)

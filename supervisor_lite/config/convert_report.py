@@ -1,0 +1,63 @@
+"""What the conversion of a supervisord.conf has to say about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One remark about one place."""
+
+    file: str
+    line: int
+    section: str
+    key: str
+    text: str
+    lost: bool
+    """Will the result behave differently? If not, it is good to know, no more."""
+
+    def __str__(self) -> str:
+        where = f"[{self.section}]" if self.section else ""
+        where = f"{where} {self.key}".strip()
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {where}: {self.text}" if where else f"{place}: {self.text}"
+
+
+class Findings:
+    """Collects findings; the same about the same place is said once."""
+
+    def __init__(self) -> None:
+        self._all: dict[Finding, None] = {}
+
+    def lose(self, file: str, line: int, section: str, key: str, text: str) -> None:
+        """Say that something will be different."""
+        self._all[Finding(file, line, section, key, text, lost=True)] = None
+
+    def note(self, file: str, line: int, section: str, key: str, text: str) -> None:
+        """Say something that is good to know."""
+        self._all[Finding(file, line, section, key, text, lost=False)] = None
+
+    def listed(self, files: list[str]) -> tuple[Finding, ...]:
+        """Return everything, in the order of the files and of the lines in them."""
+        order = {label: number for number, label in enumerate(files)}
+        return tuple(sorted(self._all, key=lambda f: (order.get(f.file, len(order)), f.line)))
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Speaks about one key of one section."""
+
+    findings: Findings
+    file: str
+    line: int
+    section: str
+    key: str = ""
+
+    def lose(self, text: str) -> None:
+        """Say that it will be different."""
+        self.findings.lose(self.file, self.line, self.section, self.key, text)
+
+    def note(self, text: str) -> None:
+        """Say what is good to know about it."""
+        self.findings.note(self.file, self.line, self.section, self.key, text)

@@ -1,0 +1,53 @@
+"""Supervisor itself, to compare with: installed once into an environment of its own."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGES = ("supervisor==4.3.0", "setuptools<81")
+"""Supervisor imports pkg_resources, which later setuptools do not have any more."""
+
+LIMIT = 300.0
+"""Seconds that the installation may take."""
+
+
+def supervisor_bin() -> Path:
+    """Return the directory with supervisord, supervisorctl and python; skip if there is none."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    version = "{}.{}.{}".format(*sys.version_info)
+    place = cache / "supervisor-lite-tests" / f"supervisor-4.3.0-python-{version}"
+    stamp = place / "installed"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with (place.parent / f"{place.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # tests run side by side
+            if not stamp.exists():
+                _install(place)
+                stamp.touch()
+    except (OSError, subprocess.SubprocessError) as error:
+        said = getattr(error, "stderr", "") or ""
+        pytest.skip(f"Supervisor 4.3.0 cannot be installed to compare with: {error} {said[-500:]}")
+    return place / "bin"
+
+
+def _install(place: Path) -> None:
+    shutil.rmtree(place)
+    base = str(getattr(sys, "_base_executable", sys.executable))
+    # What is set for our own Python is not meant for another one.
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    pip = [str(place / "bin/python"), "-m", "pip", "install", "--quiet"]
+    for command in (
+        [base, "-m", "venv", str(place)],
+        [*pip, "--disable-pip-version-check", *PACKAGES],
+    ):
+        subprocess.run(
+            command, env=clean, check=True, timeout=LIMIT, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        )  # fmt: skip
