@@ -2,18 +2,21 @@
 #
 #   make run      a living system: the programs of conf.d/, in the foreground
 #   make test     the tests
+#   make chaos    kill -9 the daemon for minutes, under load: CHAOS_ROUNDS=60 CHAOS_SEED=…
+#   make demo-crash  see in a minute what happens when the daemon is killed
 #   make check    everything that has to be green: format, lint, types, layers, tests
 #   make bench    the measurements of docs/performance.md
 #   make clean    remove what the others made
 
 PYTHON ?= python3
 JOBS ?= 6
+CHAOS_ROUNDS ?= 60
 
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 
-.PHONY: run test check bench venv clean
+.PHONY: run test chaos demo-crash check bench venv clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.installed
@@ -29,6 +32,12 @@ run: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(PYTEST)
+
+chaos: $(VENV)/.installed-dev
+	CHAOS_ROUNDS=$(CHAOS_ROUNDS) $(BIN)/python -m pytest -s tests/chaos
+
+demo-crash: $(VENV)/.installed
+	@$(BIN)/python -m tests.chaos.demo
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check

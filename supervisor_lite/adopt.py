@@ -109,6 +109,12 @@ class Adoption:
         journal.skip_to(max(found, default=0))
         # Of two runs of one process, which only a journal that was lost can lead to, the later.
         live = {f.name: f for _, f in sorted(found.items()) if f.leader is not None}
+        unwritten = [name for name, run in live.items() if run.row is None and name not in rows]
+        if unwritten:
+            self._report(
+                f"{len(unwritten)} running processes are not in the journal: known by the identity"
+                " in their environment"
+            )
         for name in sorted(rows.keys() | live.keys()):
             self._restore(name, rows.get(name), live.get(name))
         # Before the ends that nobody saw are answered: what is not defined is not respawned.

@@ -52,7 +52,8 @@ def main(argv: list[str]) -> int:
         return 1
 
 
-def _parse(argv: list[str]) -> argparse.Namespace:
+def parser() -> argparse.ArgumentParser:
+    """Return what reads the command line; the manual page is made of it, too."""
     parser = argparse.ArgumentParser(
         prog="supervisor-lite",
         description="A process supervisor: runs what the configuration says and keeps it running.",
@@ -69,9 +70,13 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     add("-e", "--log-level", dest="level", metavar="LEVEL", help="overrides log_level",
         choices=("critical", "error", "warn", "info", "debug"))  # fmt: skip
     add("-v", "--version", action="version", version=__version__)
-    options = parser.parse_args(argv)
+    return parser
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    options = parser().parse_args(argv)
     if options.daemonize and options.nodaemon:
-        parser.error("--daemonize and --nodaemon exclude each other")
+        parser().error("--daemonize and --nodaemon exclude each other")
     return options
 
 

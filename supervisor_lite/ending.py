@@ -87,7 +87,7 @@ def exit_code(process: Process) -> int:
     if record.error or how is None:
         return NOT_STARTED
     if how.signal is not None:
-        return SIGNALLED + signal_number(how.signal)
+        return SIGNALLED + signal_number(how.signal.removeprefix("SIG"))
     if how.code is None:
         return UNKNOWN
     # Code 0 too early, time and again, is a failure all the same.

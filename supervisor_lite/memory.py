@@ -18,6 +18,7 @@ from supervisor_lite.rules.program import (
     Backoff,
     BackoffKind,
     Leftovers,
+    ListenSocket,
     Output,
     Program,
     RestartLimit,
@@ -79,6 +80,10 @@ def _limit(values: dict[str, Any]) -> RestartLimit:
     return RestartLimit(**_known(RestartLimit, values))
 
 
+def _sockets(values: list[dict[str, Any]]) -> tuple[ListenSocket, ...]:
+    return tuple(ListenSocket(**_known(ListenSocket, each)) for each in values)
+
+
 _KINDS: dict[str, Any] = {
     "exitcodes": tuple,
     "autorestart": AutoRestart,
@@ -88,10 +93,11 @@ _KINDS: dict[str, Any] = {
     "stderr": _output,
     "backoff": _backoff,
     "restart_limit": _limit,
+    "sockets": _sockets,
 }
 
 
-_PARTS = (Output, Backoff, RestartLimit)
+_PARTS = (Output, Backoff, RestartLimit, ListenSocket)
 
 
 def _shallow(value: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 from collections.abc import Callable
 from typing import Final
 
@@ -15,6 +16,9 @@ TURN: Final = 256 * 1024
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 10.0
 """Seconds between two tries to write to a disk that failed."""
+_READING: Final = -1
+_FOR_MORE: Final = -2
+"""What a capture waits for, if it is no descriptor that has to become writable."""
 
 
 class Capture:
@@ -25,7 +29,7 @@ class Capture:
     it works again; meanwhile the output waits in the pipe, and the program with it.
     """
 
-    __slots__ = ("_blocked_on", "_loop", "_report", "_timer", "fd", "pause", "sink")
+    __slots__ = ("_edge", "_loop", "_report", "_timer", "_waits_on", "fd", "pause", "sink")
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, fd: int, sink: Sink, report: Callable[[str], None]
@@ -34,7 +38,8 @@ class Capture:
         self._report = report
         self.fd = fd
         self.sink = sink
-        self._blocked_on = -1
+        self._waits_on = _READING
+        self._edge: select.epoll | None = None
         self.pause = FIRST_PAUSE
         self._timer: asyncio.TimerHandle | None = None
         loop.add_reader(fd, self._ready)
@@ -101,29 +106,46 @@ class Capture:
 
     def _wait(self) -> None:
         """Wait for the FIFO, or for whatever keeps the sink from taking more."""
-        blocked_on = self.sink.blocked_on
-        if blocked_on == self._blocked_on or self._timer is not None:
+        waits_on = self.sink.blocked_on
+        if waits_on < 0:
+            waits_on = _FOR_MORE if self.sink.waits_for else _READING
+        if waits_on == self._waits_on or self._timer is not None:
             return
-        if self._blocked_on >= 0:
-            self._loop.remove_writer(self._blocked_on)
-        else:
-            self._loop.remove_reader(self.fd)
-        if blocked_on >= 0:
-            self._loop.add_writer(blocked_on, self._ready)
+        self._stop_waiting()
+        if waits_on >= 0:
+            self._loop.add_writer(waits_on, self._ready)
+        elif waits_on == _FOR_MORE:
+            # The FIFO is readable all the time; what counts is that something is added to it.
+            self._edge = select.epoll()
+            self._edge.register(self.fd, select.EPOLLIN | select.EPOLLET)
+            self._loop.add_reader(self._edge.fileno(), self._more)
         else:
             self._loop.add_reader(self.fd, self._ready)
-        self._blocked_on = blocked_on
+        self._waits_on = waits_on
+
+    def _more(self) -> None:
+        assert self._edge is not None
+        self._edge.poll(0)
+        self._turn(TURN)
+
+    def _stop_waiting(self) -> None:
+        if self._edge is not None:
+            self._loop.remove_reader(self._edge.fileno())
+            self._edge.close()
+            self._edge = None
+        elif self._waits_on >= 0:
+            self._loop.remove_writer(self._waits_on)
+        else:
+            self._loop.remove_reader(self.fd)
+        self._waits_on = _READING
 
     def _unwatch(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
             self.pause = FIRST_PAUSE
-        elif self._blocked_on >= 0:
-            self._loop.remove_writer(self._blocked_on)
-            self._blocked_on = -1
         else:
-            self._loop.remove_reader(self.fd)
+            self._stop_waiting()
 
     # A sink that fails
 

@@ -12,10 +12,9 @@ from collections.abc import Callable
 from typing import Final
 
 from supervisor_lite.logs.peek import MOST, peek
+from supervisor_lite.logs.prefix import ATOMIC, Prefixer
 
 STANDARD: Final = re.compile(r"/dev/(stdout|stderr)|(?:/dev|/proc/self)/fd/(\d+)")
-ATOMIC: Final = 4096
-"""A write of so many bytes into a pipe is never mixed with another program's (PIPE_BUF)."""
 DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG})
 
 
@@ -23,18 +22,22 @@ class DeviceSink:
     """Writes to something that is not a regular file: the daemon's stdout, a terminal, a pipe.
 
     Whole lines in small pieces, so that programs that share it do not cut each other's lines. A
-    reader that is slow makes the program wait; one that is gone makes its output disappear.
+    reader that is slow makes the program wait; one that is gone makes its output disappear. With a
+    `prefix`, every line begins with it.
     """
 
-    __slots__ = ("_fd", "_gone", "_report", "_shared", "blocked_on", "name")
+    __slots__ = ("_fd", "_gone", "_prefix", "_report", "_shared", "blocked_on", "name")
 
-    def __init__(self, path: str, report: Callable[[str], None]) -> None:
+    waits_for = 0
+
+    def __init__(self, path: str, report: Callable[[str], None], prefix: str = "") -> None:
         """Open it; raises OSError."""
         self.name = path
         self._report = report
         self._gone = False
         self.blocked_on = -1
         self._fd, self._shared = _open_device(path)
+        self._prefix = Prefixer(prefix, self._fd) if prefix else None
 
     def take(self, fd: int, budget: int) -> int:
         """See `Sink.take`."""
@@ -65,6 +68,9 @@ class DeviceSink:
             fcntl.fcntl(self._fd, fcntl.F_SETFL, self._shared | os.O_NONBLOCK)
         try:
             while done < len(data):
+                if self._prefix is not None:
+                    done += self._prefix.write(self._fd, data, done)
+                    continue
                 cut = data.rfind(b"\n", done, done + ATOMIC) + 1 or done + ATOMIC
                 done += os.write(self._fd, data[done:cut])
         except BlockingIOError:
@@ -86,7 +92,9 @@ class DeviceSink:
         self._report(text)
 
     def finish(self) -> None:
-        """Nothing is held back here."""
+        """Nothing is held back here, but the line is over."""
+        if self._prefix is not None:
+            self._prefix.finish()
 
     def close(self) -> None:
         """See `Sink.close`."""

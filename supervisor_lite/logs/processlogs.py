@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from supervisor_lite.errors import OperationFailed, SpawnError
 from supervisor_lite.logs import fifo
+from supervisor_lite.logs.edited import Heard
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.read import tail_lines
 from supervisor_lite.logs.stream import Stream, Surroundings
@@ -28,7 +30,8 @@ class ProcessLogs:
     """Captures what one process writes.
 
     Nothing is opened before `open`, which is called before each spawn. `report` gets texts for the
-    daemon's log, one per trouble and one at its end.
+    daemon's log, one per trouble and one at its end. `hear` gets what listeners may want to know:
+    stream, what it is, and the text or the bytes.
     """
 
     __slots__ = ("_program", "_report", "_runtime_dir", "_stderr", "_stdout")
@@ -41,13 +44,18 @@ class ProcessLogs:
         report: Callable[[str], None],
         *,
         syslog_socket: str = DEVLOG,
+        hear: Callable[[str, Heard, str | bytes], None] = lambda stream, kind, data: None,
     ) -> None:
         self._runtime_dir = runtime_dir
         self._program = program
         self._report = report
-        around = Surroundings(loop, report, program.name, syslog_socket)
-        self._stdout = Stream(around, self._output(STDOUT))
-        self._stderr = Stream(around, self._output(STDERR))
+        self._stdout, self._stderr = (
+            Stream(
+                Surroundings(loop, report, program.name, syslog_socket, partial(hear, name)),
+                self._output(name),
+            )
+            for name in STREAMS
+        )
         self._stdout.twin = self._stderr
         self._stderr.twin = self._stdout
 
@@ -85,8 +93,7 @@ class ProcessLogs:
         """Tell whether the definition wants this stream captured by itself."""
         if name == STDERR and self._program.redirect_stderr:
             return False
-        output = self._output(name)
-        return output.path is not None or output.syslog
+        return self._output(name).captured
 
     def _output(self, name: str) -> Output:
         """Return where the definition wants a stream to go.

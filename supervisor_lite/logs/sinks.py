@@ -21,6 +21,10 @@ class Sink(Protocol):
     def blocked_on(self) -> int:
         """The descriptor that must become writable before `take` can go on; -1 for none."""
 
+    @property
+    def waits_for(self) -> int:
+        """How many bytes stay in the FIFO until those that follow tell what they mean."""
+
     def take(self, fd: int, budget: int) -> int:
         """Move what is in the FIFO, up to about `budget` bytes; return how many.
 
@@ -56,6 +60,8 @@ class FileSink:
     """
 
     __slots__ = ("log", "tap")
+
+    waits_for = 0
 
     def __init__(self, log: LogFile, tap: Tap | None = None) -> None:
         self.log = log

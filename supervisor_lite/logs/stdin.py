@@ -21,19 +21,32 @@ def stdin_path(runtime_dir: str, program: Program, uid: int, gid: int) -> str:
     return path
 
 
+def fresh_path(runtime_dir: str, program: Program, uid: int, gid: int) -> str:
+    """Return the path of a new FIFO: what an earlier run has not read is gone with the old one.
+
+    Raises SpawnError.
+    """
+    remove(runtime_dir, program)
+    return stdin_path(runtime_dir, program, uid, gid)
+
+
+def open_to_write(runtime_dir: str, program: Program) -> int:
+    """Open the FIFO to write without waiting; raises OSError if nobody reads it."""
+    flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.open(fifo.fifo_path(runtime_dir, program, "stdin"), flags)
+
+
 def send(runtime_dir: str, program: Program, data: bytes) -> int:
     """Write to the FIFO without waiting; return how many bytes were taken.
 
     Raises OperationFailed if there is no FIFO, or it is full because the child does not read.
     """
-    path = fifo.fifo_path(runtime_dir, program, "stdin")
-    flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        fd = os.open(path, flags)
+        fd = open_to_write(runtime_dir, program)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENXIO):
             raise OperationFailed('it reads no input: set stdin = "pipe"') from error
-        raise OperationFailed(f'cannot open "{path}": {error.strerror}') from error
+        raise OperationFailed(f"cannot open its input: {error.strerror}") from error
     try:
         return os.write(fd, data)
     except BlockingIOError:

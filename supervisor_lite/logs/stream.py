@@ -12,6 +12,7 @@ from supervisor_lite.errors import SpawnError
 from supervisor_lite.logs import fifo
 from supervisor_lite.logs.capture import Capture
 from supervisor_lite.logs.devices import DeviceSink, is_special
+from supervisor_lite.logs.edited import AnswerSink, EditedSink, Hear
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.sinks import FileSink, Sink
 from supervisor_lite.logs.to_syslog import SyslogSink
@@ -27,6 +28,8 @@ class Surroundings:
     process: str
     """The process name, for syslog."""
     syslog_socket: str
+    hear: Hear
+    """Gets what listeners may want to know of this stream."""
 
 
 class Stream:
@@ -97,11 +100,23 @@ class Stream:
             return DeviceSink(os.devnull, self._around.report)
 
     def _opened(self, adopting: bool) -> Sink:
+        output, around = self.output, self._around
+        if output.answers and not (output.path and is_special(output.path)):
+            log = self._file(adopting) if output.path is not None else None
+            return AnswerSink(log, around.hear, around.report)
+        plain = self._plain(adopting)
+        return EditedSink(plain, output, around.hear) if _edits(output) else plain
+
+    def _plain(self, adopting: bool) -> Sink:
+        """Open what takes the text as it is."""
         output = self.output
         if output.path is None:
             return self._syslog() if output.syslog else DeviceSink(os.devnull, self._around.report)
         if is_special(output.path):
-            return DeviceSink(output.path, self._around.report)
+            return DeviceSink(output.path, self._around.report, output.prefix)
+        return self._file(adopting)
+
+    def _file(self, adopting: bool) -> FileSink:
         log = self.logfile()
         try:
             log.open()
@@ -109,7 +124,7 @@ class Stream:
             if not adopting:
                 raise
             # The capture tries again, and its child waits meanwhile.
-        return FileSink(log, self._syslog() if output.syslog else None)
+        return FileSink(log, self._syslog() if self.output.syslog else None)
 
     def _syslog(self) -> SyslogSink:
         around = self._around
@@ -145,8 +160,8 @@ class Stream:
                 self._change(log, tap_changes=output.syslog != old.syslog)
             else:
                 self.log = None
-                if self.capture is not None:
-                    self.capture.swap(self._sink(adopting=False))
+            if self.capture is not None and (self.log is None or _edits(output) != _edits(old)):
+                self.capture.swap(self._sink(adopting=False))
         except SpawnError:
             self.output, self.log = old, log
             raise
@@ -167,3 +182,9 @@ class Stream:
         sink = self.capture.sink if self.capture is not None else None
         if isinstance(sink, FileSink) and tap_changes:
             sink.replace_tap(self._syslog() if output.syslog else None)
+
+
+def _edits(output: Output) -> tuple[object, ...]:
+    """Return what a stream that has to be looked at is looked at for; nothing if it has not."""
+    why = output.events_enabled, output.capture_maxbytes, output.strip_ansi, output.answers
+    return (*why, output.syslog) if any(why) else ()

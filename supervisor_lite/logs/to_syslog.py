@@ -35,6 +35,8 @@ class SyslogSink:
         "_tapping", "_writing",
     )  # fmt: skip
 
+    waits_for = 0
+
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,

@@ -35,6 +35,8 @@ class Stdin(Enum):
 
     NULL = "null"
     PIPE = "pipe"
+    SOCKET = "socket"
+    """Its only socket, on which it accepts connections itself (FastCGI)."""
 
 
 class BackoffKind(Enum):
@@ -88,6 +90,44 @@ class Output:
     """Also send each line to syslog."""
     prefix: str = ""
     """Put before each line, where several programs share what is no regular file."""
+    events_enabled: bool = False
+    """Tell event listeners what is written (PROCESS_LOG)."""
+    capture_maxbytes: int = 0
+    """Tell them what is written between two tokens (PROCESS_COMMUNICATION), at most so much; 0:
+    tokens are ordinary text."""
+    strip_ansi: bool = False
+    """Leave out escape sequences."""
+    answers: bool = False
+    """It is what an event listener says to us."""
+
+    @property
+    def captured(self) -> bool:
+        """Does it go anywhere at all?"""
+        return (
+            self.path is not None
+            or self.syslog
+            or self.events_enabled
+            or self.capture_maxbytes > 0
+            or self.answers
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenSocket:
+    """A socket on which the daemon listens for a program."""
+
+    listen: str
+    """`tcp://127.0.0.1:8000`, `tcp://[::1]:8000`, `tcp://*:8000` or `unix:///path`."""
+    name: str = ""
+    """Its name in LISTEN_FDNAMES; empty: that of the program."""
+    mode: int = 0o660
+    """Permissions of a Unix socket."""
+    owner: str | None = None
+    """Owner of a Unix socket; None: the program's user."""
+    group: str | None = None
+    """Group of a Unix socket; None: the first group of the program's user."""
+    backlog: int = 4096
+    """Connections that may wait to be accepted; the kernel has a limit of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +167,10 @@ class Program:
     restart_limit: RestartLimit | None = None
     serverurl: str | None = None
     """Overrides SUPERVISOR_SERVER_URL in the child."""
+    sockets: tuple[ListenSocket, ...] = ()
+    """Bound by the daemon, and open from the first start until nothing needs them any more."""
+    listener: bool = False
+    """It is an event listener: its stdin and stdout are the protocol of docs/listeners.md."""
 
     @property
     def fullname(self) -> str:
@@ -143,6 +187,10 @@ class Group:
     name: str
     priority: int = 999
     processes: tuple[Program, ...] = ()
+    events: tuple[str, ...] = ()
+    """What its listeners want to hear of; empty: this is no pool of event listeners."""
+    buffer_size: int = 10
+    """How many events may wait for its listeners."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +244,8 @@ class DaemonSettings:
     user: str | None = None
     minfds: int = 1024
     minprocs: int = 200
+    strip_ansi: bool = False
+    """Leave escape sequences out of the logs of programs."""
     identifier: str = "supervisor"
     environment: Mapping[str, str] = field(default_factory=dict)
     access: tuple[AccessRule, ...] = ()

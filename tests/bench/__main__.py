@@ -16,13 +16,13 @@ from tests.bench.venvs import ROOT, BenchError, Cache
 
 SCENARIOS: dict[str, tuple[Scenario, int]] = {
     "cold": (spawning.cold_start, 180),
-    "start": (spawning.start, 420),
+    "start": (spawning.start, 600),
     "restart": (spawning.restart, 240),
-    "stop": (spawning.stop, 300),
+    "stop": (spawning.stop, 420),
     "idle": (resting.idle, 240),
-    "memory": (resting.footprint, 240),
+    "memory": (resting.footprint, 300),
     "status": (control.status, 180),
-    "list": (control.listing, 180),
+    "list": (control.listing, 240),
     "flood": (output.flood, 240),
     "flood-control": (output.control_in_flood, 240),
     "crash-loop": (control.crash_loop, 240),

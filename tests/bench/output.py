@@ -44,11 +44,12 @@ def flood(session: Session) -> None:
                 contender.launch()
                 logs = contender.place.dir / "flood"
                 (first, *_rest) = beats.wait(30)
+                before = usage(contender.pid)
                 wait_until(lambda d=logs: _size(d) >= total, 60, "all is written")  # type: ignore[misc]
                 took = time.monotonic() - first.at
                 rate.add(kind.name, total / MB / took)
                 if kind is not Cat:
-                    cost.add(kind.name, usage(contender.pid).cpu / (total / 1e9))
+                    cost.add(kind.name, usage(contender.pid).since(before).cpu / (total / 1e9))
 
 
 def _flooder(
@@ -105,6 +106,9 @@ def control_in_flood(session: Session) -> None:
                 for _ in range(session.either(20, 7)):
                     took, _code = timed(contender.status_command(), session.environment())
                     (status if flooding else quiet_status).add(kind.name, took * 1000)
+    slower = session.metric("death → replacement beside a flood ÷ without", "×", Goal(2))
+    for kind in kinds:
+        slower.add(kind.name, restart.of(kind.name).median / quiet_restart.of(kind.name).median)
     for name in (LITE, PEER):
         values = status.of(name).values
         worst.series[name] = Series([max(values)] if values else [])

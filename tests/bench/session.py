@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
@@ -85,8 +86,10 @@ class Session:
         signal.alarm(limit)
         try:
             scenario(self)
-        except BenchError as error:
-            self.failed.append(f"{name}: {error}")
+        except Exception as error:  # noqa: BLE001 the other scenarios are worth measuring still
+            if not isinstance(error, BenchError):
+                traceback.print_exc()
+            self.failed.append(f"{name}: {error or type(error).__name__}")
             print(f"{name}: FAILED: {error}", file=sys.stderr)
         finally:
             signal.alarm(0)

@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.bench.beats import Beats
 from tests.bench.contenders import Bare, Contender, Lite, Supervisor
 from tests.bench.measure import BARE, LITE, PEER, Goal
+from tests.bench.place import usage
 from tests.bench.session import ALL, DAEMONS, Session, sitters
 from tests.bench.venvs import BenchError
 
@@ -28,6 +29,7 @@ def cold_start(session: Session) -> None:
     """Exec of the daemon → its first answer, with one program."""
     answer = session.metric("cold start → first answer", "ms", Goal(1, PEER))
     alive = session.metric("cold start → its program alive", "ms", Goal(1, PEER))
+    burnt = session.metric("cold start: CPU until then", "ms", Goal(1, PEER))
     for _ in session.rounds(11, 3):
         for kind in DAEMONS:
             with session.contender(kind, sitters(1)) as (contender, beats):
@@ -37,6 +39,7 @@ def cold_start(session: Session) -> None:
                 answer.add(kind.name, (time.monotonic() - began) * MS)
                 (beat, *_rest) = beats.wait(20)
                 alive.add(kind.name, (beat.at - began) * MS)
+                burnt.add(kind.name, usage(contender.pid).cpu * MS)
 
 
 def start(session: Session) -> None:
@@ -46,12 +49,14 @@ def start(session: Session) -> None:
             f"start {count}: exec → last alive", "ms", Goal(1.5, BARE, later="1.6 ×, ≤ 700 ms")
         )
         asked = session.metric(f"start {count}: asked → last alive", "ms")
+        burnt = session.metric(f"start {count}: daemon CPU a child, its own start included", "µs")
         for _ in rounds:
             for kind in ALL:
                 with session.contender(kind, sitters(count)) as (contender, beats):
                     began = time.monotonic()
                     contender.launch()
                     cold.add(kind.name, _last(beats, count, began))
+                    burnt.add(kind.name, usage(contender.pid).cpu / count * 1e6)
             for kind in ALL:
                 programs = sitters(count, autostart=False)
                 with session.contender(kind, programs) as (contender, beats):

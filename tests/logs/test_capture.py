@@ -66,6 +66,7 @@ def test_a_drain_ends_although_somebody_goes_on_writing(tmp_path: Path) -> None:
         class Refilled:
             name = "refilled"
             blocked_on = -1
+            waits_for = 0
 
             def take(self, fd: int, budget: int) -> int:
                 data = os.read(fd, 5_000)

@@ -216,6 +216,7 @@ def test_the_pause_between_tries_grows(tmp_path: Path) -> None:
     class Broken:
         name = "broken"
         blocked_on = -1
+        waits_for = 0
         tries = 0
 
         def take(self, fd: int, budget: int) -> int:

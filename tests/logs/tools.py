@@ -42,7 +42,7 @@ async def rounds(count: int = 5) -> None:
         await asyncio.sleep(0)
 
 
-def output(path: Path | str | None, maxbytes: int = 0, backups: int = 3, **more: bool) -> Output:
+def output(path: Path | str | None, maxbytes: int = 0, backups: int = 3, **more: Any) -> Output:
     where = None if path is None else str(path)
     return Output(path=where, maxbytes=maxbytes, backups=backups, **more)
 

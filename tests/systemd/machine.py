@@ -1,23 +1,30 @@
 """Boot a real systemd as PID 1 of private namespaces, and run commands in it.
 
 Needs root, debootstrap, unshare and nsenter. The root file system is made once and kept in a cache;
-each machine works on a copy of its own (overlayfs), with our package installed in /opt.
+each machine works on a copy of its own (overlayfs in memory) and has no network.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
+import tempfile
 from pathlib import Path
+from typing import Any
+
+from tests.support import wait_until
 
 REPO = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "supervisor-lite"
-PACKAGES = "systemd,systemd-sysv,dbus,python3,python3-venv,procps"
+SUITE = os.environ.get("SUPERVISOR_LITE_SUITE", "bookworm")
+PACKAGES = "systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,python3,python3-venv,procps"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _BOOT = """
 mount --make-rprivate /
@@ -58,51 +65,80 @@ def missing() -> str:
             return f"{tool} is not installed"
     if _cgroup2() is None:
         return "there is no writable cgroup2 hierarchy"
+    trial = ["unshare", "--mount", "--pid", "--fork", "--cgroup", "mount", "-t", "tmpfs", "t", "/tmp"]
+    if subprocess.run(trial, capture_output=True, timeout=30).returncode:
+        return "this root may not make namespaces and mounts"
     return ""
 
 
 def _cgroup2() -> Path | None:
-    for place in ("/sys/fs/cgroup/unified", "/sys/fs/cgroup"):
-        if os.access(f"{place}/cgroup.procs", os.W_OK):
-            return Path(place)
+    """Return where the machines' control groups can be made."""
+    for place in (Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup")):
+        trial = place / f"sl-trial-{os.getpid()}"
+        if (place / "cgroup.procs").exists():
+            with contextlib.suppress(OSError):
+                trial.mkdir()
+                trial.rmdir()
+                return place
     return None
 
 
-def base_root(suite: str = "bookworm") -> Path:
-    """Return a root file system with systemd and Python, made by debootstrap if there is none."""
-    root = CACHE / f"root-{suite}"
-    if (root / ".made").exists():
-        return root
-    shutil.rmtree(root, ignore_errors=True)
-    root.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run(
-        ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", suite, str(root)],
-        check=True, stdout=subprocess.DEVNULL, timeout=540,
-    )  # fmt: skip
-    (root / ".made").touch()
+def base_root() -> Path:
+    """Return a root file system with systemd and Python, made by debootstrap if there is none.
+
+    Raises subprocess.CalledProcessError where that fails, for example without a network.
+    """
+    CACHE.mkdir(parents=True, exist_ok=True)
+    root, made = CACHE / f"root-{SUITE}", CACHE / f"root-{SUITE}.made"
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (made.exists() and made.read_text() == PACKAGES):
+            made.unlink(missing_ok=True)
+            shutil.rmtree(root, ignore_errors=True)
+            subprocess.run(
+                ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE, str(root)],
+                check=True, stdout=subprocess.DEVNULL, timeout=540,
+            )  # fmt: skip
+            made.write_text(PACKAGES)
     return root
+
+
+def wheels(target: Path) -> None:
+    """Put our wheel and those it needs there, for the machine's Python and not for ours."""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
+    subprocess.run(
+        [*pip, "wheel", "--no-deps", "-w", str(target), str(REPO)], check=True, timeout=300
+    )
+    (ours,) = target.glob("supervisor_lite-*.whl")
+    fits = ["--only-binary=:all:", "--python-version=3.11", "--implementation=cp", "--abi=abi3"]
+    fits += ["--abi=none", "--platform=manylinux2014_x86_64", "--platform=manylinux2014_aarch64"]
+    subprocess.run([*pip, "download", *fits, "-d", str(target), str(ours)], check=True, timeout=300)
 
 
 class Machine:
     """A booted system. Commands run inside by nsenter."""
 
-    def __init__(self, place: Path, suite: str = "bookworm") -> None:
-        self.root = place / "root"
-        self._place = place
-        lower = base_root(suite)
-        for name in ("upper", "work", "root"):
-            (place / name).mkdir()
+    def __init__(self) -> None:
+        lower = base_root()
+        self._place = Path(tempfile.mkdtemp(prefix="sl-machine-"))
+        self.root = self._place / "root"
+        memory = self._place / "memory"
+        memory.mkdir()
+        self.root.mkdir()
         # /tmp may itself be an overlay, on which none can be stacked: a tmpfs can always carry one.
-        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(place / "upper")], check=True)
-        (place / "upper" / "u").mkdir()
-        (place / "upper" / "w").mkdir()
-        options = f"lowerdir={lower},upperdir={place}/upper/u,workdir={place}/upper/w"
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(memory)], check=True)
+        (memory / "upper").mkdir()
+        (memory / "work").mkdir()
+        options = f"lowerdir={lower},upperdir={memory}/upper,workdir={memory}/work"
         subprocess.run(
             ["mount", "-t", "overlay", "overlay", "-o", options, str(self.root)], check=True
         )
+        self._mounts = (self.root, memory)
         self._boot: subprocess.Popen[bytes] | None = None
-        self._pid = 0
-        self._group = _cgroup2()
+        self._init = 0
+        group = _cgroup2()
+        assert group is not None
+        self._group = group / f"sl-{os.getpid()}-{os.urandom(3).hex()}"
 
     def chroot(self, *command: str) -> str:
         """Run a command in the root before it is booted."""
@@ -112,47 +148,28 @@ class Machine:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def install(self) -> None:
-        """Install our package into /opt/supervisor-lite, without a network inside."""
-        wheels = self.root / "wheels"
-        wheels.mkdir()
-        subprocess.run(
-            [sys.executable, "-m", "pip", "wheel", "--quiet", "-w", str(wheels), str(REPO)],
-            check=True, timeout=300,
-        )  # fmt: skip
-        self.chroot("python3", "-m", "venv", "/opt/supervisor-lite")
-        self.chroot(
-            "/opt/supervisor-lite/bin/pip", "install", "--quiet", "--no-index",
-            "--find-links=/wheels", "supervisor-lite",
-        )  # fmt: skip
-
     def boot(self) -> None:
         """Boot and wait until systemd has started everything."""
-        group = self._group
-        assert group is not None
-        self._slice = group / f"sl-{os.getpid()}-{os.urandom(3).hex()}"
-        self._slice.mkdir()
+        self._group.mkdir()
         namespaces = ("--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup")
-        script = f'echo $$ > {self._slice}/cgroup.procs; exec "$@"'
+        script = f'echo $$ > {self._group}/cgroup.procs; exec "$@"'
         self._boot = subprocess.Popen(
             ["bash", "-c", script, "boot", "unshare", *namespaces, "--fork",
              "--kill-child=SIGKILL", "bash", "-euc", _BOOT],
             env={**os.environ, "ROOT": str(self.root)},
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        self.wait(self._find_init, "the machine's first process")
-        self.wait(self._is_up, "systemd to be up", limit=60)
+        wait_until(self._find_init, 30, "the machine's first process")
+        wait_until(self._is_up, 60, "systemd is up")
 
     def _find_init(self) -> bool:
         assert self._boot is not None
-        path = f"/proc/{self._boot.pid}/task/{self._boot.pid}/children"
+        assert self._boot.poll() is None, "the machine does not boot"
         with contextlib.suppress(OSError):
+            path = f"/proc/{self._boot.pid}/task/{self._boot.pid}/children"
             words = Path(path).read_text().split()
-            self._pid = int(words[0]) if words else 0
-        if not self._pid:
-            return False
-        with contextlib.suppress(OSError):
-            return Path(f"/proc/{self._pid}/comm").read_text().strip() == "systemd"
+            self._init = int(words[0]) if words else 0
+            return Path(f"/proc/{self._init}/comm").read_text().strip() == "systemd"
         return False
 
     def _is_up(self) -> bool:
@@ -160,41 +177,153 @@ class Machine:
         return done.stdout.strip() in ("running", "degraded")
 
     def run(
-        self, *command: str, check: bool = True, timeout: float = 60
+        self,
+        *command: str,
+        check: bool = True,
+        timeout: float = 60,
+        stdin: str | None = None,
+        **environment: str,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command inside; with `check`, its failure is the test's."""
+        variables = [f"{key}={value}" for key, value in environment.items()]
         done = subprocess.run(
-            ["nsenter", "-t", str(self._pid), "-a", "env", "-i",
-             "PATH=/usr/sbin:/usr/bin:/sbin:/bin", *command],
+            ["nsenter", "-t", str(self._init), "-a", "env", "-i", f"PATH={PATH}", "HOME=/root",
+             "LC_ALL=C.UTF-8", *variables, *command],
             capture_output=True, text=True, timeout=timeout,
+            **({"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}),
         )  # fmt: skip
         assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done
+
+    def shell(self, script: str, **options: Any) -> str:
+        """Run a script inside and return what it prints."""
+        return self.run("sh", "-euc", script, **options).stdout
+
+    def put(self, path: str, text: str) -> None:
+        """Write a file inside, before or after the boot."""
+        place = self.root / path.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
 
     def read(self, path: str) -> str:
         """Return what a file inside holds."""
         return self.run("cat", path).stdout
 
-    def wait(self, condition: object, what: str, limit: float = 30) -> None:
-        """Wait until a condition holds, or fail naming it."""
-        assert callable(condition)
-        end = time.monotonic() + limit
-        while not condition():
-            assert time.monotonic() < end, f"waited {limit} s in vain for {what}"
-            time.sleep(0.05)
+    def exists(self, path: str) -> bool:
+        """Tell whether there is such a file inside."""
+        return self.run("test", "-e", path, check=False).returncode == 0
 
     def close(self) -> None:
         """Switch it off and leave nothing behind."""
-        if self._boot is not None:
-            self._boot.send_signal(signal.SIGKILL)
-            self._boot.wait(30)
-            for _ in range(100):
-                groups = sorted(self._slice.rglob("*"), key=lambda p: -len(p.parts))
-                for group in [g for g in groups if g.is_dir()] + [self._slice]:
-                    with contextlib.suppress(OSError):
-                        group.rmdir()
-                if not self._slice.exists():
-                    break
-                time.sleep(0.05)  # the kernel empties the groups of what was killed
-        for mount in (self.root, self._place / "upper"):
-            subprocess.run(["umount", "-l", str(mount)], check=False)
+        try:
+            if self._boot is not None:
+                self._boot.send_signal(signal.SIGKILL)
+                self._boot.wait(30)
+                wait_until(self._no_group, 30, "the machine's control groups are gone")
+        finally:
+            for mount in self._mounts:
+                subprocess.run(["umount", "-l", str(mount)], check=False)
+            shutil.rmtree(self._place, ignore_errors=True)
+
+    def _no_group(self) -> bool:
+        """Remove the control groups; the kernel empties them in its own time."""
+        groups = [p for p in self._group.rglob("*") if p.is_dir()]
+        for group in [*sorted(groups, key=lambda p: -len(p.parts)), self._group]:
+            with contextlib.suppress(OSError):
+                group.rmdir()
+        return not self._group.exists()
+
+
+class Service:
+    """supervisor-lite as a service of a machine."""
+
+    NAME = "supervisor-lite.service"
+    CONFIG = "/etc/supervisor-lite"
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+
+    def begin(self, programs: str, *dropins: str) -> None:
+        """Start with these programs and drop-ins, and nothing that was there before."""
+        machine = self.machine
+        machine.run("systemctl", "kill", "--kill-who=all", "--signal=KILL", self.NAME, check=False)
+        machine.run("systemctl", "stop", self.NAME, check=False)
+        machine.shell(
+            "rm -rf /run/supervisor-lite/* /var/lib/supervisor-lite/* /var/log/supervisor-lite/* "
+            "/etc/systemd/system/supervisor-lite.service.d /srv/*; journalctl --rotate -q; "
+            "journalctl --vacuum-time=1s -q"
+        )
+        self.configure(programs)
+        self.drop_in(*dropins)
+        machine.run("systemctl", "reset-failed", self.NAME, check=False)
+
+    def configure(self, programs: str) -> None:
+        """Write the programs, without telling the daemon."""
+        self.machine.put(f"{self.CONFIG}/conf.d/test.toml", programs)
+
+    def drop_in(self, *texts: str) -> None:
+        """Put drop-ins beside the unit and let systemd read them."""
+        for number, text in enumerate(texts):
+            path = f"/etc/systemd/system/{self.NAME}.d/{number}.conf"
+            self.machine.put(path, text)
+        self.machine.run("systemctl", "daemon-reload")
+
+    def systemctl(self, verb: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run `systemctl VERB` for it."""
+        return self.machine.run("systemctl", verb, self.NAME, **options)
+
+    def show(self, name: str) -> str:
+        """Return a property of the unit."""
+        done = self.machine.run("systemctl", "show", "--value", "-p", name, self.NAME)
+        return done.stdout.strip()
+
+    @property
+    def pid(self) -> int:
+        """The pid of the daemon, inside; 0 if there is none."""
+        return int(self.show("MainPID"))
+
+    def ctl(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run slctl."""
+        return self.machine.run("slctl", "-c", f"{self.CONFIG}/supervisor.toml", *words, check=check)
+
+    def processes(self) -> dict[str, dict[str, Any]]:
+        """Return what the daemon says about each process."""
+        done = self.ctl("status", "--json", check=False)
+        assert done.returncode in (0, 3), done.stderr
+        return {p["fullname"]: p for p in json.loads(done.stdout)["processes"]}
+
+    def pids(self) -> dict[str, int]:
+        """Return the pid of each process that has one."""
+        return {name: p["pid"] for name, p in self.processes().items() if p["pid"]}
+
+    def wait_state(self, name: str, *states: str) -> dict[str, Any]:
+        """Wait until a process is in one of these states."""
+        found: dict[str, Any] = {}
+
+        def there() -> bool:
+            found.update(self.processes()[name])
+            return found["state"] in states
+
+        wait_until(there, 20, f"{name} is {states}")
+        return found
+
+    def run_of(self, name: str, pid: int) -> dict[str, Any]:
+        """Return the run of a process that had this pid."""
+        rows = json.loads(self.ctl("runs", name, "--json").stdout)["runs"]
+        (row,) = [row for row in rows if row["pid"] == pid]
+        found: dict[str, Any] = row
+        return found
+
+    def kill(self, number: signal.Signals, pid: int) -> None:
+        """Send a signal to a process inside."""
+        self.machine.run("kill", f"-{number.name[3:]}", str(pid))
+
+    def is_alive(self, pid: int) -> bool:
+        """Tell whether this process exists inside and is more than a zombie."""
+        done = self.machine.run("cat", f"/proc/{pid}/stat", check=False)
+        return done.returncode == 0 and done.stdout.rpartition(")")[2].split()[0] != "Z"
+
+    def journal(self, *options: str) -> str:
+        """Return what systemd's journal has of it."""
+        self.machine.run("journalctl", "--sync")
+        return self.machine.run("journalctl", "--no-pager", "-u", self.NAME, *options).stdout
