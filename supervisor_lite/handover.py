@@ -14,6 +14,7 @@ import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 VARIABLE = "SUPERVISOR_LITE_HANDOVER"
 _BLOCKED = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1,
@@ -30,9 +31,13 @@ class Handed:
     """Descriptors that only have to stay open until their FIFOs have been opened again."""
     pidfds: dict[int, int] = field(default_factory=dict)
     """Main processes by run id, also of those that have ended meanwhile."""
+    stored: set[str] = field(default_factory=set)
+    """Names under which systemd keeps descriptors for us."""
     children_nofile: int | None = None
     """The soft limit of descriptors that children get."""
     upgrade: bool = False
+    listeners: dict[str, Any] | None = None
+    """What event listeners are doing, and the events that wait for them."""
 
     def release(self) -> None:
         """Close what was only held; called when everything is adopted."""
@@ -55,6 +60,7 @@ def receive() -> Handed:
             held=values["held"],
             children_nofile=values["children_nofile"],
             upgrade=True,
+            listeners=values.get("listeners"),
         )
     return _from_store(os.environ)
 
@@ -68,6 +74,7 @@ def _from_store(environment: Mapping[str, str]) -> Handed:
     for index in range(int(environment.get("LISTEN_FDS", "0"))):
         fd = 3 + index
         name = names[index] if index < len(names) else ""
+        handed.stored.add(name)
         if name.startswith("run-") and name[4:].isdecimal():
             if int(name[4:]) in handed.pidfds:
                 os.close(fd)
@@ -88,6 +95,7 @@ class Parting:
     children_nofile: int
     environment: dict[str, str]
     directory: str
+    listeners: dict[str, Any] | None = None
     """Where we were started: relative paths on the command line are meant from there."""
 
 
@@ -102,6 +110,7 @@ def execute(parting: Parting) -> None:
         "locks": parting.locks,
         "held": parting.held,
         "children_nofile": parting.children_nofile,
+        "listeners": parting.listeners,
     }
     os.write(state, json.dumps(values).encode())
     kept = [state, parting.socket, *parting.locks, *parting.held]

@@ -47,7 +47,7 @@ class Rollout:
             for name, group in plan.groups.items()
         }
         self.available, self.active = plan, Plan(groups=groups)
-        self.supervisor.groups = dict(plan.groups)
+        self.supervisor.regroup(plan.groups)
         self._mark_stale()
 
     def _mark_stale(self) -> None:
@@ -117,7 +117,7 @@ class Rollout:
                 said.append((name, "stopped"))
             said.append((name, "removed"))
         self.active = plan
-        supervisor.groups = dict(plan.groups)
+        supervisor.regroup(plan.groups)
         await self._change(diff, by)
         said += [(name, "changed") for name in diff.groups_changed]
         added = [supervisor.add(program) for program in diff.added]
@@ -151,7 +151,7 @@ class Rollout:
             if group is None:
                 raise NoSuchProcess("no such process/group")
             self.active = with_groups(self.active, (group,))
-            self.supervisor.groups = dict(self.active.groups)
+            self.supervisor.regroup(self.active.groups)
             added = [self.supervisor.add(program) for program in group.processes]
             self._start(added, by, "added")
 
@@ -167,7 +167,7 @@ class Rollout:
             for process in processes:
                 self.supervisor.drop(process)
             self.active = without_groups(self.active, (name,))
-            self.supervisor.groups = dict(self.active.groups)
+            self.supervisor.regroup(self.active.groups)
 
     async def reload(self, by: str) -> None:
         """Stop everything, read the configuration anew and start from it.

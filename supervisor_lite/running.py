@@ -28,10 +28,11 @@ from supervisor_lite.host.limits import Descriptors
 from supervisor_lite.host.sd_notify import Notifier
 from supervisor_lite.host.spawn import Spawner
 from supervisor_lite.journal import Journal
+from supervisor_lite.listeners import EventListeners
 from supervisor_lite.operations import Operations
 from supervisor_lite.rollout import Rollout
 from supervisor_lite.rules.program import Configuration, DaemonSettings
-from supervisor_lite.runs import Surroundings
+from supervisor_lite.runs import Surroundings, stored_names
 from supervisor_lite.supervisor import Supervisor
 
 _FLUSH = 2.0
@@ -91,6 +92,10 @@ class Running:
             ),
             bus,
         )
+        self._listeners = EventListeners(
+            supervisor, bus, identifier=given.settings.identifier,
+            warn=given.log.warning, error=given.log.error,
+        )  # fmt: skip
         self._operations = Operations(supervisor, bus)
         self._rollout = Rollout(supervisor, self._operations, given.read)
         self._ending = Ending(given.settings.exit_when, supervisor, bus, self._on_ending)
@@ -104,6 +109,7 @@ class Running:
             HistoryVerbs(supervisor, given.journal, bus),
             Daemon(given.settings.identifier, self._reload, self._shutdown, self._upgrade),
         )
+        verbs.on_remote_event.append(self._listeners.tell_remote)
         rules = given.settings.access
         self._server = Server(verbs, rules, self._report_bug, self._report_denied)
 
@@ -116,7 +122,9 @@ class Running:
         self._loop.set_exception_handler(self._on_loop_trouble)
         self._handle_signals()
         handover.unblock()
-        plan = given.configuration.plan
+        plan, runs = given.configuration.plan, self._supervisor.runs
+        self._listeners.begin(plan.groups, given.handed.listeners)
+        runs.sockets.offer(given.handed.held)
         taken = Adoption(
             self._supervisor,
             given.journal,
@@ -125,9 +133,14 @@ class Running:
             log.warning,
             upgraded=given.handed.upgrade,
         ).run()
+        for process in self._supervisor.processes.values():
+            runs.adopt_sockets(process)
+        runs.sockets.settle()
         self._rollout.begin(plan)
+        self._tidy_store()
         given.handed.release()
-        self._supervisor.runs.reaper.start()
+        runs.reaper.start()
+        self._listeners.resume(upgraded=given.handed.upgrade)
         self._supervisor.flush()
         given.journal.keep(age=given.settings.journal_age, count=given.settings.journal_count)
         await self._server.serve(given.sock)
@@ -158,12 +171,16 @@ class Running:
         self._ignore_signals()
         log.info("supervisor-lite ended", pid=os.getpid())
 
+    def _tidy_store(self) -> None:
+        """Have systemd close what an earlier daemon had it keep and nobody needs any more."""
+        used = {n for p in self._supervisor.processes.values() for n in stored_names(p)}
+        for name in self._given.handed.stored - used:
+            self._given.notifier.unstore(name)
+
     def _environment(self) -> dict[str, str]:
-        return {
-            **os.environ,
-            "SUPERVISOR_ENABLED": "1",
-            "SUPERVISOR_SERVER_URL": f"unix://{self._given.settings.socket}",
-        }
+        gateway = self._given.configuration.gateway
+        url = f"unix://{self._given.settings.socket}" if gateway is None else gateway.server_url
+        return {**os.environ, "SUPERVISOR_ENABLED": "1", "SUPERVISOR_SERVER_URL": url}
 
     def _serve_watchdog(self, interval: float) -> None:
         """Tell systemd that the loop turns (sd_watchdog_enabled(3)); no timer without it."""
@@ -243,7 +260,9 @@ class Running:
         if self._supervisor.stopping:
             raise OperationFailed("the daemon is shutting down")
         self._log.warning("reload: stopping everything and starting anew", by=by)
+        self._listeners.tell_stopping()
         await self._rollout.reload(by)
+        self._listeners.tell_running()
 
     async def _upgrade(self, by: str) -> None:
         """Check the new version, then become it; returns only by raising OperationFailed."""
@@ -266,10 +285,14 @@ class Running:
         parting = handover.Parting(
             socket=given.sock.fileno(),
             locks=given.locks,
-            held=[fd for log in logs for fd in log.fds().values()],
+            held=[
+                *(fd for log in logs for fd in log.fds().values()),
+                *self._supervisor.runs.sockets.fds(),
+            ],
             children_nofile=given.descriptors.children,
             environment={**os.environ, **given.notifier.variables},
             directory=given.here,
+            listeners=self._listeners.to_json(),
         )
         try:
             handover.execute(parting)
@@ -304,6 +327,7 @@ class Running:
             await self._over.wait()
             return
         supervisor.stopping = True
+        self._listeners.tell_stopping()
         self._given.notifier.send("STOPPING=1", "STATUS=stopping")
         if not leave_running:
             everything = list(supervisor.processes.values())

@@ -10,7 +10,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from supervisor_lite.errors import OperationFailed, SpawnError
 from supervisor_lite.host import users
@@ -18,9 +18,11 @@ from supervisor_lite.host.exits import Ended, Reaper, Usage
 from supervisor_lite.host.family import Families, Run
 from supervisor_lite.host.identity import RUN_VARIABLE, Stat, identify
 from supervisor_lite.host.signals import send, send_to_group, signal_number
+from supervisor_lite.host.sockets import Sockets
 from supervisor_lite.host.spawn import Channels, Spawner
 from supervisor_lite.journal import Journal
 from supervisor_lite.logs import stdin
+from supervisor_lite.logs.edited import Heard
 from supervisor_lite.logs.processlogs import ProcessLogs
 from supervisor_lite.process import Process
 from supervisor_lite.rules.events import (
@@ -69,6 +71,10 @@ class Runs:
         self._by_pid: dict[int, Process] = {}
         self.reaper = Reaper(self._loop, self._on_ended, self._on_stranger)
         self._families = Families(self._loop, lambda: self.reaper)
+        self.sockets = Sockets(around.store, around.unstore)
+        self.hear: Callable[[Process, str, Heard, str | bytes], None] | None = None
+        """Gets what event listeners say, and what they may want to know of the output of others:
+        process, stream, what it is, text or bytes."""
 
     # Spawning.
 
@@ -106,8 +112,13 @@ class Runs:
         """Return the output of a process, opened or not."""
         if process.logs is None:
             around = self._around
+
+            def hear(stream: str, kind: Heard, data: str | bytes) -> None:
+                if self.hear is not None:
+                    self.hear(process, stream, kind, data)
+
             process.logs = ProcessLogs(
-                self._loop, around.runtime_dir, process.program, around.report
+                self._loop, around.runtime_dir, process.program, around.report, hear=hear
             )
         return process.logs
 
@@ -121,10 +132,19 @@ class Runs:
             if stream not in before:
                 self._around.store(_stored_name(fd), fd)
         source = None
-        if program.stdin is Stdin.PIPE:
+        if program.listener:
+            source = stdin.fresh_path(self._around.runtime_dir, program, uid, gid)
+        elif program.stdin is Stdin.PIPE:
             source = stdin.stdin_path(self._around.runtime_dir, program, uid, gid)
         stdout, stderr, joined = logs.child_paths()
-        return Channels(source, stdout, stderr, joined)
+        channels = Channels(source, stdout, stderr, joined)
+        sockets = self.sockets.take(process.name, program.sockets, uid, gid)
+        if not sockets:
+            return channels
+        if program.stdin is Stdin.SOCKET:
+            return replace(channels, stdin_socket=sockets[0])
+        names = tuple(each.name or program.program or program.name for each in program.sockets)
+        return replace(channels, sockets=tuple(sockets), socket_names=names)
 
     def _environment(self, process: Process, marker: str) -> dict[str, str]:
         program = process.program
@@ -162,6 +182,8 @@ class Runs:
         """
         if process.pidfd is None:
             raise OperationFailed("not running")
+        if process.program.listener:
+            raise OperationFailed("it is an event listener: it reads events and nothing else")
         return stdin.send(self._around.runtime_dir, process.program, data)
 
     def end_leftovers(self, process: Process, name: str) -> None:
@@ -250,6 +272,16 @@ class Runs:
         except SpawnError as error:
             self._around.report(f"{process.name}: {error}")
 
+    def open_input(self, process: Process) -> int:
+        """Open the input of a listener to write without waiting. Raises OSError."""
+        return stdin.open_to_write(self._around.runtime_dir, process.program)
+
+    def adopt_sockets(self, process: Process) -> None:
+        """Keep the sockets that an earlier daemon has opened for a process, if it needs them."""
+        wanted = process.program.sockets
+        if wanted and not process.is_down():
+            self.sockets.adopt(process.name, wanted, process.record.pid, process.pidfd)
+
     def ended_unseen(self, process: Process, run: Run, how: Exit) -> None:
         """A run ended while no daemon was there."""
         self._join(process, run)
@@ -275,6 +307,12 @@ class Runs:
 def last_words(process: Process) -> str:
     """Return the last lines that the last run of a process has written."""
     return process.logs.last_lines(_LAST_WORDS) if process.logs is not None else ""
+
+
+def stored_names(process: Process) -> set[str]:
+    """Return the names under which descriptors of a process are kept for the next daemon."""
+    names = {_stored_name(fd) for fd in process.logs.fds().values()} if process.logs else set()
+    return names | {f"run-{process.record.run}"} if process.pidfd is not None else names
 
 
 def _stored_name(fd: int) -> str:

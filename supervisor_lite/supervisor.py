@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from supervisor_lite.bus import Bus, Change
@@ -32,7 +32,7 @@ from supervisor_lite.rules.events import (
     StopAsked,
 )
 from supervisor_lite.rules.lifecycle import Record
-from supervisor_lite.rules.program import Group, Program
+from supervisor_lite.rules.program import Group, Output, Program
 from supervisor_lite.rules.states import QUIET, State
 from supervisor_lite.runs import Runs, Surroundings, last_words
 
@@ -50,6 +50,8 @@ class Supervisor:
         self.runs = Runs(around, self.feed)
         self.processes: dict[str, Process] = {}
         self.groups: dict[str, Group] = {}
+        self.regrouped: Callable[[Mapping[str, Group], Mapping[str, Group]], None] | None = None
+        """Is told the old groups and the new ones."""
         self.stopping = False
         """The daemon is on its way out: nothing is to be started any more."""
         self._flush_planned = False
@@ -72,6 +74,12 @@ class Supervisor:
         process.since = since
         process.started = started
         return process
+
+    def regroup(self, groups: Mapping[str, Group]) -> None:
+        """Take the groups of a new plan."""
+        before, self.groups = self.groups, dict(groups)
+        if self.regrouped is not None:
+            self.regrouped(before, self.groups)
 
     def drop(self, process: Process) -> None:
         """Take a process that is down off the table, and what is kept for it away."""
@@ -153,6 +161,8 @@ class Supervisor:
             if not queue and due is not None and due <= now:
                 queue.append(DeadlinePassed())
         self._set_timer(process)
+        if process.is_down():
+            self.runs.sockets.leave(process.name)
         if process.removed and process.is_down() and process.name in self.processes:
             self.drop(process)
 
@@ -278,6 +288,13 @@ _RULES_ONLY = (
 def _same_child(old: Program, new: Program) -> bool:
     """Would both definitions start the same child?"""
     same = replace(old, **{name: getattr(new, name) for name in _RULES_ONLY})
-    if (old.stdout.path, old.stderr.path) == (new.stdout.path, new.stderr.path):
+    if [_goes(output) for output in (old.stdout, old.stderr)] == [
+        _goes(output) for output in (new.stdout, new.stderr)
+    ]:
         same = replace(same, stdout=new.stdout, stderr=new.stderr)
     return same == new
+
+
+def _goes(output: Output) -> tuple[object, ...]:
+    """Return what of an output is settled when a child is started."""
+    return output.path, output.captured

@@ -59,6 +59,9 @@ class ProcessVerbs:
         self._operations = operations
         self._rollout = rollout
         self._daemon = daemon
+        compat = CompatVerbs(supervisor, rollout, output.main_log)
+        self.on_remote_event = compat.on_remote_event
+        """Who hears of events that came over the socket: (type, data)."""
         self._table: dict[str, Callable[[Request], Result | Awaitable[Result]]] = {
             "version": self.version,
             "status": self.status,
@@ -78,7 +81,7 @@ class ProcessVerbs:
             "shutdown": self.shutdown,
             "upgrade": self.upgrade,
             **output.table(),
-            **CompatVerbs(supervisor, rollout, output.main_log).table(),
+            **compat.table(),
             **history.table(),
         }
 

@@ -9,6 +9,7 @@ becomes another user takes a real fork, with every step's failure reported throu
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import resource
 import signal
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 
 from supervisor_lite.errors import SpawnError
 from supervisor_lite.host.limits import Descriptors, is_nearly_out
+from supervisor_lite.host.sockets import LOWEST
 from supervisor_lite.host.users import User, lookup
 from supervisor_lite.rules.program import Program
 
@@ -40,6 +42,11 @@ class Channels:
     stdout: str | None = None
     stderr: str | None = None
     stderr_is_stdout: bool = False
+    stdin_socket: int | None = None
+    """A descriptor that becomes stdin, instead of a path."""
+    sockets: tuple[int, ...] = ()
+    """Descriptors that the child finds from 3 on (sd_listen_fds(3)); all are above `LOWEST`."""
+    socket_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,8 @@ class Spawner:
         key = (program.command[0], environment.get("PATH"), program.directory)
         path = self._found.get(key) or find_command(program, environment)
         try:
-            if user is not None:
+            # LISTEN_PID is the child's own pid, which nobody knows before there is a child.
+            if user is not None or channels.sockets:
                 pid = self._fork(path, program, environment, channels, user)
             else:
                 pid = self._posix_spawn(path, program, environment, channels)
@@ -88,9 +96,12 @@ class Spawner:
         self, path: str, program: Program, environment: Mapping[str, str], channels: Channels
     ) -> int:
         actions: list[tuple[int, int, str, int, int] | tuple[int, int, int]] = [
-            (os.POSIX_SPAWN_OPEN, 0, *_opening(channels.stdin, os.O_RDONLY), 0),
             (os.POSIX_SPAWN_OPEN, 1, *_opening(channels.stdout, os.O_WRONLY), 0),
         ]
+        if channels.stdin_socket is not None:
+            actions.append((os.POSIX_SPAWN_DUP2, channels.stdin_socket, 0))
+        else:
+            actions.append((os.POSIX_SPAWN_OPEN, 0, *_opening(channels.stdin, os.O_RDONLY), 0))
         if channels.stderr_is_stdout:
             actions.append((os.POSIX_SPAWN_DUP2, 1, 2))
         else:
@@ -125,7 +136,7 @@ class Spawner:
         program: Program,
         environment: Mapping[str, str],
         channels: Channels,
-        user: User,
+        user: User | None,
     ) -> int:
         report, mine = os.pipe2(os.O_CLOEXEC)
         # No signal may reach the child while it still has the daemon's handlers.
@@ -153,15 +164,22 @@ class Spawner:
         program: Program,
         environment: Mapping[str, str],
         channels: Channels,
-        user: User,
+        user: User | None,
         report: int,
     ) -> None:
         """Turn the forked child into the program; never returns."""
         step = "start a session"
         try:
             os.setsid()
+            if channels.sockets:
+                step = "pass its sockets"
+                report = fcntl.fcntl(report, fcntl.F_DUPFD_CLOEXEC, LOWEST)
+                environment = {**environment, **_pass_sockets(channels)}
             step = "open its standard descriptors"
-            _open_as(0, *_opening(channels.stdin, os.O_RDONLY))
+            if channels.stdin_socket is not None:
+                os.dup2(channels.stdin_socket, 0)
+            else:
+                _open_as(0, *_opening(channels.stdin, os.O_RDONLY))
             _open_as(1, *_opening(channels.stdout, os.O_WRONLY))
             if channels.stderr_is_stdout:
                 os.dup2(1, 2)
@@ -170,10 +188,11 @@ class Spawner:
             step = "set the limit of descriptors"
             limits = self._descriptors
             resource.setrlimit(resource.RLIMIT_NOFILE, (limits.children, limits.hard))
-            step = f'become the user "{user.name}"'
-            os.setgroups(user.groups)
-            os.setgid(user.gid)
-            os.setuid(user.uid)
+            if user is not None:
+                step = f'become the user "{user.name}"'
+                os.setgroups(user.groups)
+                os.setgid(user.gid)
+                os.setuid(user.uid)
             if program.directory is not None:
                 step = f'enter the directory "{program.directory}"'
                 os.chdir(program.directory)
@@ -188,6 +207,17 @@ class Spawner:
             os.write(report, f"{error.errno} {step}".encode())
         finally:
             os._exit(127)
+
+
+def _pass_sockets(channels: Channels) -> dict[str, str]:
+    """Put the sockets where the child looks for them; return what tells it of them."""
+    for number, fd in enumerate(channels.sockets, 3):
+        os.dup2(fd, number)
+    return {
+        "LISTEN_PID": str(os.getpid()),
+        "LISTEN_FDS": str(len(channels.sockets)),
+        "LISTEN_FDNAMES": ":".join(channels.socket_names),
+    }
 
 
 class _StepError(OSError):

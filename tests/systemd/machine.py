@@ -65,7 +65,18 @@ def missing() -> str:
             return f"{tool} is not installed"
     if _cgroup2() is None:
         return "there is no writable cgroup2 hierarchy"
-    trial = ["unshare", "--mount", "--pid", "--fork", "--cgroup", "mount", "-t", "tmpfs", "t", "/tmp"]
+    trial = [
+        "unshare",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--cgroup",
+        "mount",
+        "-t",
+        "tmpfs",
+        "t",
+        "/tmp",
+    ]
     if subprocess.run(trial, capture_output=True, timeout=30).returncode:
         return "this root may not make namespaces and mounts"
     return ""
@@ -284,7 +295,9 @@ class Service:
 
     def ctl(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run slctl."""
-        return self.machine.run("slctl", "-c", f"{self.CONFIG}/supervisor.toml", *words, check=check)
+        return self.machine.run(
+            "slctl", "-c", f"{self.CONFIG}/supervisor.toml", *words, check=check
+        )
 
     def processes(self) -> dict[str, dict[str, Any]]:
         """Return what the daemon says about each process."""

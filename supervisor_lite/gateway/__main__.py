@@ -1,0 +1,107 @@
+"""supervisor-lite-gateway: argv, settings, sockets, serve."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+
+from supervisor_lite import __version__, locate
+from supervisor_lite.errors import ConfigError, StartupError
+
+_log = logging.getLogger("supervisor_lite.gateway")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the gateway; return the exit code: 0 ended in order, 1 failed, 2 configuration."""
+    options = _parse(argv)
+    try:
+        from supervisor_lite.gateway import app, serve
+    except ModuleNotFoundError as error:
+        text = f"{error.name} is not installed: pip install 'supervisor-lite[gateway]'"
+        sys.stderr.write(f"supervisor-lite-gateway: {text}\n")
+        return 1
+    # Loaded late: a TOML parser and the whole schema.
+    from supervisor_lite.config.load import load_gateway
+    from supervisor_lite.gateway import listen
+    from supervisor_lite.gateway.daemon import Daemon
+    from supervisor_lite.gateway.hub import Hub
+
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
+    try:
+        settings = load_gateway(options.config)
+        path = options.socket or locate.find_socket(options.config)
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"supervisor-lite-gateway: cannot find the control socket: {error}\n")
+        return 2
+    if settings is None:
+        sys.stderr.write(_OFF)
+        return 2
+    daemon = Daemon(path)
+    hub = Hub(daemon)
+    server = serve.Server(app.make_app(settings, daemon, hub), daemon.ending)
+    try:
+        listening = listen.bind(settings)
+        if settings.user is not None and os.geteuid() == 0:
+            # Everything is loaded by now: that user may not be able to read where Python lives.
+            listen.become(settings.user)
+    except StartupError as error:
+        sys.stderr.write(f"supervisor-lite-gateway: {error}\n")
+        return 1
+    for warning in _doubts(settings.listen):
+        _log.warning(warning)
+    _log.info("supervisor-lite-gateway %s serves %s", __version__, ", ".join(settings.listen))
+
+    async def run() -> None:
+        following = asyncio.create_task(hub.run())
+        await server.serve(listening.sockets)
+        following.cancel()
+
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        runner.run(run())
+    listening.remove_files()
+    return 0
+
+
+_OFF = """\
+supervisor-lite-gateway: the configuration has no [gateway] table, so nothing is served. Write
+
+  [gateway]
+  listen = ["unix:///run/supervisor-lite/http.sock"]
+"""
+
+
+def _doubts(urls: tuple[str, ...]) -> list[str]:
+    """Return what an operator should know about the way this is run."""
+    found = []
+    if os.geteuid() == 0:
+        found.append("running as root; set [gateway] user, and give that user [[access]]")
+    local = ("unix://", "http://127.", "http://localhost:", "http://[::1]")
+    if far := [url for url in urls if not url.startswith(local)]:
+        text = "other machines can reach %s: passwords travel in clear, put TLS before it"
+        found.append(text % ", ".join(far))
+    return found
+
+
+def _parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="supervisor-lite-gateway",
+        description="HTTP for supervisor-lite: web page, REST, metrics, Supervisor's XML-RPC.",
+        epilog="What it serves stands in the [gateway] table of the configuration.",
+    )
+    add = parser.add_argument
+    add("-c", "--configuration", dest="config", metavar="FILE|DIR", help="as for supervisor-lite")
+    add("-s", "--socket", help="the control socket, instead of the configuration's")
+    add("-v", "--version", action="version", version=__version__)
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

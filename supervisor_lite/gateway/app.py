@@ -1,0 +1,49 @@
+"""The ASGI application: every route, and what errors look like."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp
+
+from supervisor_lite.ctl.client import ClientError
+from supervisor_lite.gateway.api import Api, error_response, refusal
+from supervisor_lite.gateway.compat import SupervisorCompat
+from supervisor_lite.gateway.credentials import Credentials
+from supervisor_lite.gateway.daemon import Daemon
+from supervisor_lite.gateway.endpoints import PREFIX
+from supervisor_lite.gateway.events import Events
+from supervisor_lite.gateway.guard import Guard
+from supervisor_lite.gateway.hub import Hub
+from supervisor_lite.gateway.metrics import Metrics
+from supervisor_lite.gateway.page import Page
+from supervisor_lite.rules.program import GatewaySettings
+
+
+def make_app(settings: GatewaySettings, daemon: Daemon, hub: Hub) -> ASGIApp:
+    """Return the application."""
+    app = Starlette(
+        routes=[
+            *SupervisorCompat(daemon).routes(),
+            *Api(daemon).routes(),
+            *Events(daemon, hub).routes(),
+            *Metrics(daemon, hub).routes(),
+            *Page().routes(),
+        ],
+        exception_handlers={HTTPException: _refused, ClientError: _no_daemon},
+    )
+    return Guard(app, settings, Credentials(settings.users))
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if request.url.path.startswith(PREFIX):
+        return error_response(error)
+    return PlainTextResponse(f"{error.detail}\n", error.status_code, error.headers)
+
+
+async def _no_daemon(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ClientError)
+    return await _refused(request, refusal(error))

@@ -1,0 +1,112 @@
+"""What Supervisor's clients ask over HTTP: /RPC2, /logtail/NAME[/stdout|/stderr], /mainlogtail."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from urllib.parse import unquote
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from supervisor_lite import protocol
+from supervisor_lite.ctl.client import ClientError, RemoteError, Unreachable
+from supervisor_lite.gateway.daemon import Daemon
+from supervisor_lite.gateway.http import Stream, read_body, require, while_connected, who
+from supervisor_lite.gateway.link import Link, Message
+from supervisor_lite.gateway.rpc import Background, Dispatcher, Session
+from supervisor_lite.gateway.xmlrpc import Fault, NotXmlRpc, dump_fault, dump_result, parse_request
+
+_TAIL_BYTES = 1024
+"""Bytes of old output with which Supervisor's tail begins."""
+
+_TYPES = ("text/xml", "application/xml", "")
+
+
+class SupervisorCompat:
+    """The handlers."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._background = Background()
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        return [
+            Route("/RPC2{rest:path}", self.rpc, methods=["POST"]),
+            Route("/logtail/{name}", self.logtail),
+            Route("/logtail/{name}/{stream}", self.logtail),
+            Route("/mainlogtail", self.mainlogtail),
+        ]
+
+    async def rpc(self, request: Request) -> Response:
+        """Answer one XML-RPC request."""
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind not in _TYPES:
+            raise HTTPException(415, "XML-RPC is text/xml")
+        try:
+            name, params = parse_request(await read_body(request))
+        except NotXmlRpc as error:
+            raise HTTPException(400, str(error)) from error
+        try:
+            async with self._daemon.link(who(request)) as link:
+                session = Session(link, self._background, self._daemon.path)
+                dispatcher = Dispatcher(session, who(request).may)
+                result = await while_connected(request, dispatcher.call(name, params))
+            body = dump_result(result)
+        except Fault as fault:
+            body = dump_fault(fault)
+        except ClientError as error:
+            if isinstance(error, Unreachable):
+                return PlainTextResponse(f"{error}\n", 503)
+            raise
+        return Response(body, media_type="text/xml")
+
+    async def logtail(self, request: Request) -> Response:
+        """Stream the log of a process as it grows."""
+        # A name may stand there percent-encoded once more than the path itself.
+        name = unquote(request.path_params["name"])
+        stream = request.path_params.get("stream", "stdout")
+        group, colon, process = name.partition(":")
+        full = process if not colon or group == process else name
+        full = full or name
+        if stream not in ("stdout", "stderr") or any(char in name for char in "*?["):
+            raise HTTPException(404, "no such log")
+        params = {"name": full, "stream": stream}
+        return await self._tail(request, "read_log", "tail", params)
+
+    async def mainlogtail(self, request: Request) -> Response:
+        """Stream the daemon's own log as it grows."""
+        require(request, "admin")
+        return await self._tail(request, "read_main_log", "maintail", {})
+
+    async def _tail(self, request: Request, probe: str, verb: str, params: Message) -> Response:
+        link = self._daemon.link(who(request))
+        await link.open()
+        try:
+            await link.call(probe, {**params, "length": 0})
+            first = await link.call(verb, {**params, "bytes": _TAIL_BYTES, "follow": True})
+        except RemoteError as error:
+            link.close()
+            status = 403 if error.code == protocol.NOT_PERMITTED else 404
+            raise HTTPException(status, error.message) from error
+        except BaseException:
+            link.close()
+            raise
+        return Stream(output(link, first), self._daemon.ending, "text/plain")
+
+
+async def output(link: Link, first: Message) -> AsyncIterator[bytes]:
+    """Yield what is in the log, and then what comes, until the daemon hangs up; closes the link."""
+    try:
+        yield protocol.unpack_data(first)
+        async for method, note in link.notifications():
+            if method == protocol.NOTE_OUTPUT:
+                yield protocol.unpack_data(note)
+            elif method == protocol.NOTE_END:
+                return
+    except ClientError:
+        return
+    finally:
+        link.close()

@@ -1,0 +1,95 @@
+"""Who comes over HTTP: Basic authentication against salted hashes, in constant time."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from supervisor_lite.passwords import make_hash, matches
+from supervisor_lite.rules.program import GatewayUser
+
+ROLES = ("view", "operate", "admin")
+"""Each may do what those before it may."""
+
+_KNOWN_MOST = 64
+_WAITING_MOST = 16
+
+
+class TooBusy(Exception):
+    """Too many passwords are waiting to be checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Somebody, and what they may do."""
+
+    name: str
+    role: str
+
+    def may(self, role: str) -> bool:
+        """Tell whether they have this role, or a greater one."""
+        return ROLES.index(role) <= ROLES.index(self.role)
+
+
+class Credentials:
+    """Checks names and passwords.
+
+    A check costs 50 ms on purpose, so what was right is remembered (as a keyed digest, for the
+    life of this process), and wrong ones are checked one at a time.
+    """
+
+    def __init__(self, users: Sequence[GatewayUser]) -> None:
+        self._users = {user.name: user for user in users}
+        self._key = os.urandom(32)
+        self._known: dict[bytes, Who] = {}
+        self._turn = asyncio.Semaphore(1)
+        self._waiting = 0
+        # For names that nobody has: the answer must not come sooner than for the others.
+        self._nobody = make_hash(os.urandom(8).hex()) if users else ""
+
+    async def check(self, header: str | None) -> Who | None:
+        """Return who sent this Authorization header; None if nobody that we know. TooBusy."""
+        pair = _basic(header)
+        if pair is None or not self._users:
+            return None
+        digest = hmac.digest(self._key, "\0".join(pair).encode("utf-8", "replace"), hashlib.sha256)
+        known = self._known.get(digest)
+        if known is not None:
+            return known
+        if self._waiting >= _WAITING_MOST:
+            raise TooBusy
+        self._waiting += 1
+        try:
+            async with self._turn:
+                name, password = pair
+                user = self._users.get(name)
+                hashed = user.password_hash if user is not None else self._nobody
+                right = await asyncio.to_thread(matches, password, hashed)
+        finally:
+            self._waiting -= 1
+        if user is None or not right:
+            return None
+        who = Who(user.name, user.role)
+        if len(self._known) >= _KNOWN_MOST:
+            self._known.clear()
+        self._known[digest] = who
+        return who
+
+
+def _basic(header: str | None) -> tuple[str, str] | None:
+    """Return name and password."""
+    scheme, _, value = (header or "").partition(" ")
+    if scheme.lower() != "basic" or len(value) > 1024:
+        return None
+    try:
+        text = base64.b64decode(value.strip(), validate=True).decode()
+    except (binascii.Error, ValueError):
+        return None
+    name, colon, password = text.partition(":")
+    return (name, password) if colon else None

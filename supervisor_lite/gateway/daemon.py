@@ -1,0 +1,51 @@
+"""Where the daemon is, and what belongs to the life of the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from supervisor_lite.ctl.client import listed
+from supervisor_lite.gateway.credentials import Who
+from supervisor_lite.gateway.link import Link, Message
+
+
+@dataclass(slots=True)
+class Daemon:
+    """What every handler needs."""
+
+    path: str
+    """Of the control socket."""
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the gateway ends: streams end then."""
+
+    def link(self, who: Who | None = None) -> Link:
+        """Return a connection to the daemon, for somebody."""
+        return Link(self.path, f"{who.name} over HTTP" if who is not None else "")
+
+    async def ask(
+        self,
+        method: str,
+        params: dict[str, Any] | None = None,
+        *,
+        who: Who | None = None,
+        timeout: float | None = 15.0,
+    ) -> Message:
+        """Ask one thing. Raises ClientError."""
+        async with self.link(who) as link:
+            return await link.call(method, params, timeout)
+
+
+def shown(result: Message) -> list[Message]:
+    """Return rows of a status with `uptime` instead of a time on the daemon's clock."""
+    now = float(result.get("now", 0.0))
+    rows = listed(result, "processes", "fullname", "state")
+    return [row_shown(row, now) for row in rows]
+
+
+def row_shown(row: Message, now: float) -> Message:
+    """Return one row in that way."""
+    since = row.get("up_since")
+    uptime = round(max(0.0, now - since), 3) if since is not None else None
+    return {**{k: v for k, v in row.items() if k != "up_since"}, "uptime": uptime}

@@ -1,0 +1,103 @@
+"""/events: changes as they happen, as server-sent events.
+
+    event: change    id: SERIAL     one change of state (docs/protocol.md)
+    event: process                  the row of a process that has changed
+    event: snapshot                 all rows, at the beginning and when some were missed
+    event: gone                     {fullname}: it is not defined any more
+    event: daemon                   {connected}
+
+Who comes back with Last-Event-ID (a browser does so by itself) is told what it has missed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from supervisor_lite.ctl.client import ClientError, listed
+from supervisor_lite.gateway.api import refusal
+from supervisor_lite.gateway.daemon import Daemon, shown
+from supervisor_lite.gateway.http import Stream, who
+from supervisor_lite.gateway.hub import Hub, Watcher
+from supervisor_lite.gateway.link import Message
+
+HEARTBEAT = 25.0
+"""Seconds after which something is sent, so that proxies keep the connection."""
+
+_MISSED_MOST = 1000
+
+
+class Events:
+    """The handler."""
+
+    def __init__(self, daemon: Daemon, hub: Hub) -> None:
+        self._daemon = daemon
+        self._hub = hub
+
+    def routes(self) -> list[Route]:
+        """Return the route."""
+        return [Route("/events", self.stream)]
+
+    async def stream(self, request: Request) -> Response:
+        """Stream events until the client has enough."""
+        last = request.headers.get("last-event-id") or request.query_params.get("since")
+        if last is not None and not (last.isascii() and last.isdigit() and len(last) < 16):
+            raise HTTPException(400, "Last-Event-ID must be a number that was sent as id")
+        try:
+            await self._daemon.ask("version", who=who(request))
+        except ClientError as error:
+            raise refusal(error) from error
+        source = self._events(None if last is None else int(last))
+        return Stream(source, self._daemon.ending, "text/event-stream")
+
+    async def _events(self, last: int | None) -> AsyncIterator[bytes]:
+        yield b"retry: 2000\n\n"
+        with self._hub.watch() as watcher:
+            if last is not None:
+                for change in await self._missed(last):
+                    last = int(change["serial"])
+                    yield _event("change", change, last)
+            yield await self._snapshot()
+            while True:
+                async for piece in self._next(watcher, last or 0):
+                    yield piece
+
+    async def _next(self, watcher: Watcher, last: int) -> AsyncIterator[bytes]:
+        notes = await watcher.take(HEARTBEAT)
+        if not notes:
+            yield b": still here\n\n"
+        for kind, about in notes:
+            if kind == "change":
+                serial = int(about.get("serial", 0))
+                if serial > last:
+                    yield _event("change", about, serial)
+            elif kind == "reset" or (kind == "daemon" and about.get("connected")):
+                if kind == "daemon":
+                    yield _event("daemon", about)
+                yield await self._snapshot()
+            else:
+                yield _event(kind, about)
+
+    async def _missed(self, last: int) -> list[Message]:
+        try:
+            found = await self._daemon.ask("events", {"since": last, "limit": _MISSED_MOST})
+        except ClientError:
+            return []
+        return listed(found, "changes", "serial")
+
+    async def _snapshot(self) -> bytes:
+        try:
+            return _event("snapshot", {"processes": shown(await self._daemon.ask("status"))})
+        except ClientError:
+            return _event("daemon", {"connected": False})
+
+
+def _event(kind: str, about: Message, serial: int | None = None) -> bytes:
+    mark = f"id: {serial}\n" if serial is not None else ""
+    text = json.dumps(about, separators=(",", ":"), ensure_ascii=False)
+    return f"event: {kind}\n{mark}data: {text}\n\n".encode("utf-8", "replace")

@@ -1,0 +1,155 @@
+"""What stands before every request: hosts, origins, passwords, and headers that protect a browser.
+
+- A page of another site cannot reach us by a name that it lets point here (DNS rebinding): over
+  TCP the Host must be an address, localhost or a name of the configuration.
+- A page of another site cannot make a browser do something here (CSRF): what changes anything is
+  a POST, whose Origin must be ours where there is one, and which carries a header or a type that
+  no form can send.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from supervisor_lite.gateway.credentials import Credentials, TooBusy, Who
+from supervisor_lite.gateway.http import MAX_BODY
+from supervisor_lite.rules.program import GatewaySettings
+
+CSRF_HEADER = "x-supervisor-lite"
+"""Any value will do: that a page of another site cannot send it is what counts."""
+
+_TYPES = ("application/json", "text/xml", "application/xml")
+"""Types that a form cannot send, so a browser asks before it sends them elsewhere."""
+
+_SAFE = ("GET", "HEAD")
+
+_OPEN = ("/healthz",)
+"""Paths for everybody: they tell nothing but whether we live."""
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    " connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none';"
+    " frame-ancestors 'none'"
+)
+
+_PROTECTION = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+_log = logging.getLogger("supervisor_lite.gateway")
+
+
+class Guard:
+    """Lets a request through to the application, with `who` in its state, or refuses it."""
+
+    def __init__(self, app: ASGIApp, settings: GatewaySettings, credentials: Credentials) -> None:
+        self._app = app
+        self._settings = settings
+        self._credentials = credentials
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            return
+
+        async def protected(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _PROTECTION.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        refusal = await self._refusal(scope)
+        await (refusal or self._app)(scope, receive, protected)
+
+    async def _refusal(self, scope: Scope) -> Response | None:
+        headers = Headers(scope=scope)
+        if scope["path"] in _OPEN:
+            return None
+        unix = bool(scope["state"].get("unix"))
+        if not unix and not self._is_ours(headers.get("host", "")):
+            return _refuse(421, "this host is not served here; see [gateway] hosts")
+        length = headers.get("content-length", "0")
+        if not length.isdigit() or int(length[:9]) > MAX_BODY or len(length) > 9:
+            return _refuse(413, f"a body has at most {MAX_BODY} bytes")
+        if scope["method"] not in _SAFE and (trouble := _forgery(headers)):
+            return _refuse(403, trouble)
+        return await self._stranger(scope, headers, unix)
+
+    def _is_ours(self, host: str) -> bool:
+        """Tell whether no other site can have made a browser believe that this is its own."""
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        if name == "localhost" or name.endswith(".localhost") or name in self._settings.hosts:
+            return True
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return True
+
+    async def _stranger(self, scope: Scope, headers: Headers, unix: bool) -> Response | None:
+        """Find out who it is; return a refusal for whom we do not know."""
+        header = headers.get("authorization")
+        who: Who | None
+        if unix and not self._settings.socket_password and header is None:
+            who = Who(f"uid {scope['state'].get('uid', '?')}", self._settings.socket_role)
+        else:
+            try:
+                who = await self._credentials.check(header)
+            except TooBusy:
+                return _refuse(429, "too many passwords at once; try again")
+            if who is None and unix and not self._settings.users:
+                # A client that sends what it always sends; the file's mode has let it in.
+                who = Who(f"uid {scope['state'].get('uid', '?')}", self._settings.socket_role)
+        if who is None:
+            if header is not None:
+                client = scope["client"][0] if scope.get("client") else "a Unix socket"
+                _log.warning("wrong name or password from %s", client)
+            return _refuse(
+                401,
+                "a name and a password are needed",
+                {"WWW-Authenticate": 'Basic realm="supervisor-lite", charset="UTF-8"'},
+            )
+        scope["state"]["who"] = who
+        return None
+
+
+def _forgery(headers: Headers) -> str:
+    """Return why a request that changes something may be another site's; empty if it is not."""
+    origin = headers.get("origin")
+    if origin is not None and not _same(origin, headers.get("host", "")):
+        return "this comes from a page of another site"
+    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        return "this comes from a page of another site"
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if CSRF_HEADER not in headers and kind not in _TYPES:
+        return f"needs the header X-Supervisor-Lite, or one of the types {', '.join(_TYPES)}"
+    return ""
+
+
+def _same(origin: str, host: str) -> bool:
+    # The scheme is not compared: before us there may be a proxy that speaks TLS.
+    try:
+        netloc = urlsplit(origin).netloc
+    except ValueError:
+        return False
+    return bool(netloc) and netloc.lower() == host.lower()
+
+
+def _refuse(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
+    more = {"Connection": "close", **(headers or {})} if status != 401 else headers
+    return PlainTextResponse(f"{text}\n", status, more)

@@ -1,0 +1,130 @@
+"""readProcess*Log, tailProcess*Log, readLog, clearLog."""
+
+from __future__ import annotations
+
+from supervisor_lite import protocol
+from supervisor_lite.ctl.client import RemoteError
+from supervisor_lite.gateway.link import Message
+from supervisor_lite.gateway.rpc.session import Session
+from supervisor_lite.gateway.rpc.table import TABLE
+from supervisor_lite.gateway.xmlrpc import Code, Fault
+
+_AT_ONCE = 1 << 20
+_MOST = 16 << 20
+"""Bytes of a log in one reply; whoever wants more asks again with another offset."""
+
+_READ = "string name, int offset, int length"
+
+
+class _Log:
+    """One log file at the daemon."""
+
+    def __init__(self, session: Session, method: str, params: Message, path: str | None) -> None:
+        self._session = session
+        self._method = method
+        self._params = params
+        self._path = path
+
+    async def piece(self, **where: int) -> Message:
+        """Return a piece, and the size of the file. Raises NO_FILE, FAILED."""
+        try:
+            return await self._session.call(self._method, **self._params, **where)
+        except RemoteError as error:
+            if error.message.endswith("no log file"):
+                raise Fault(Code.NO_FILE, self._path) from error
+            if error.code == protocol.FAILED:
+                raise Fault(Code.FAILED) from error
+            raise
+
+    async def read(self, offset: int, length: int) -> str:
+        """Return what Supervisor calls reading: from an offset, or the last bytes of it all."""
+        await self.piece(length=0)
+        if offset < 0:
+            if length:
+                raise Fault(Code.BAD_ARGUMENTS)
+            return _text(await self.piece(last=min(-offset, 4 * _AT_ONCE)))
+        if length < 0:
+            raise Fault(Code.BAD_ARGUMENTS)
+        left = min(length or _MOST, _MOST)
+        data = b""
+        while left > 0:
+            part = await self.piece(offset=offset + len(data), length=min(left, _AT_ONCE))
+            found = protocol.unpack_data(part)
+            data += found
+            left -= len(found)
+            if not found:
+                break
+        return data.decode("utf-8", "replace")
+
+    async def tail(self, offset: int, length: int) -> list[object]:
+        """Return [text, size, overflow], for a reader that asks again with the size as offset."""
+        try:
+            size = int((await self.piece(length=0))["size"])
+        except Fault as fault:
+            if fault.code is Code.NO_FILE:
+                return ["", 0, False]
+            return ["", offset, False]
+        overflow = size > offset + length
+        length = min(max(length, 0), 4 * _AT_ONCE)
+        if not overflow and offset >= size:
+            return ["", size, False]
+        start = max(0, size - length)
+        part = await self.piece(offset=start, length=length) if length else {"data": ""}
+        return [_text(part), size, overflow]
+
+
+def _text(part: Message) -> str:
+    return protocol.unpack_data(part).decode("utf-8", "replace")
+
+
+async def _of(session: Session, name: str, stream: str) -> _Log:
+    await session.check()
+    row, _ = await session.one(name)
+    where = {"name": row["fullname"], "stream": stream}
+    return _Log(session, "read_log", where, row.get(f"{stream}_logfile"))
+
+
+@TABLE.method("readProcessStdoutLog readProcessLog", "view", "string", _READ)
+async def read_stdout(session: Session, name: str, offset: int, length: int) -> object:
+    """Read bytes of the stdout log: from an offset (length 0: to its end), or with a negative
+    offset and length 0 the last ones."""
+    return await (await _of(session, name, "stdout")).read(offset, length)
+
+
+@TABLE.method("readProcessStderrLog", "view", "string", _READ)
+async def read_stderr(session: Session, name: str, offset: int, length: int) -> object:
+    """Read bytes of the stderr log; see readProcessStdoutLog."""
+    return await (await _of(session, name, "stderr")).read(offset, length)
+
+
+@TABLE.method("tailProcessStdoutLog tailProcessLog", "view", "array", _READ)
+async def tail_stdout(session: Session, name: str, offset: int, length: int) -> object:
+    """Read what came into the stdout log after an offset, at most so many bytes: the text, the
+    offset for the next time, and whether something was skipped."""
+    return await (await _of(session, name, "stdout")).tail(offset, length)
+
+
+@TABLE.method("tailProcessStderrLog", "view", "array", _READ)
+async def tail_stderr(session: Session, name: str, offset: int, length: int) -> object:
+    """Read what came into the stderr log; see tailProcessStdoutLog."""
+    return await (await _of(session, name, "stderr")).tail(offset, length)
+
+
+@TABLE.method("readLog readMainLog", "admin", "string", "int offset, int length")
+async def read_main_log(session: Session, offset: int, length: int) -> object:
+    """Read bytes of the daemon's own log; offset and length as for readProcessStdoutLog."""
+    await session.check()
+    return await _Log(session, "read_main_log", {}, None).read(offset, length)
+
+
+@TABLE.method("clearLog", "admin", "boolean")
+async def clear_main_log(session: Session) -> object:
+    """Empty the daemon's own log."""
+    await session.check()
+    try:
+        await session.call("clear_main_log")
+    except RemoteError as error:
+        if error.message.endswith("no log file"):
+            raise Fault(Code.NO_FILE) from error
+        raise
+    return True

@@ -1,0 +1,168 @@
+"""Serve an ASGI application on sockets: uvicorn's HTTP/1.1 protocol, without its server.
+
+uvicorn's server wakes up ten times a second to look whether it should end; this one sleeps. The
+protocol is made to take what supervisorctl sends (an empty line after the head of a request), and
+not to wait for ever for clients that do not send or do not read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import struct
+from functools import partial
+from typing import Any
+
+import h11
+from starlette.types import ASGIApp
+from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+REQUEST_PATIENCE = 20.0
+"""Seconds in which a request must have come whole."""
+
+READER_PATIENCE = 60.0
+"""Seconds that a client may leave what we sent unread."""
+
+KEEP_ALIVE = 15
+MAX_CONNECTIONS = 256
+MAX_HEAD = 16 << 10
+"""Bytes before the body of a request."""
+
+_LAST_WORDS = 3.0
+"""Seconds that requests have to be answered when the gateway ends."""
+
+
+class Protocol(H11Protocol):
+    """One connection."""
+
+    _request_timer: asyncio.TimerHandle | None = None
+    _reader_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Learn who it is; called by asyncio."""
+        super().connection_made(transport)
+        peer: socket.socket = transport.get_extra_info("socket")
+        if peer.family == socket.AF_UNIX:
+            self.app_state = {**self.app_state, "unix": True, "uid": _uid(peer)}
+        self._expect_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the timers; called by asyncio."""
+        for timer in (self._request_timer, self._reader_timer):
+            if timer is not None:
+                timer.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came, without stray empty lines; called by asyncio."""
+        data = self._without_stray_lines(data)
+        if data:
+            super().data_received(data)
+        if self.conn.their_state in (h11.IDLE, h11.SEND_BODY):
+            self._expect_request()
+        elif self._request_timer is not None:
+            self._request_timer.cancel()
+            self._request_timer = None
+
+    def _without_stray_lines(self, data: bytes) -> bytes:
+        """Drop empty lines between requests (RFC 9112, 2.2).
+
+        supervisorctl ends the head of a GET with two of them. The second would be taken for the
+        beginning of another request, and reading would pause: then nobody would notice that the
+        client has hung up.
+        """
+        state = self.conn.their_state
+        if state not in (h11.IDLE, h11.DONE):
+            return data
+        waiting = self.conn.trailing_data[0]
+        if not waiting:
+            data = data.lstrip(b"\r\n")
+        head = waiting + data
+        stray = state is h11.IDLE and head.endswith(b"\r\n\r\n\r\n") and head.startswith(b"GET ")
+        return data[:-2] if stray else data
+
+    def _expect_request(self) -> None:
+        if self._request_timer is None and not self.transport.is_closing():
+            self._request_timer = self.loop.call_later(REQUEST_PATIENCE, self._give_up)
+
+    def _give_up(self) -> None:
+        # While nothing of a next request has come, the keep-alive timer is the one that counts.
+        idle = self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]
+        self._request_timer = None
+        if not (idle and self.cycle is not None):
+            self.transport.abort()
+
+    def pause_writing(self) -> None:
+        """The client does not read fast enough; called by asyncio."""
+        super().pause_writing()
+        self._reader_timer = self.loop.call_later(READER_PATIENCE, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The client has read; called by asyncio."""
+        super().resume_writing()
+        if self._reader_timer is not None:
+            self._reader_timer.cancel()
+            self._reader_timer = None
+
+
+def _uid(peer: socket.socket) -> int:
+    credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("iII"))
+    uid: int = struct.unpack("iII", credentials)[1]
+    return uid
+
+
+class Server:
+    """An application that is ready to be served; everything that it needs is loaded."""
+
+    def __init__(self, app: ASGIApp, ending: asyncio.Event) -> None:
+        self._ending = ending
+        self._config = Config(
+            app,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            limit_concurrency=MAX_CONNECTIONS,
+            timeout_keep_alive=KEEP_ALIVE,
+            h11_max_incomplete_event_size=MAX_HEAD,
+        )
+        self._config.load()
+        self._state = ServerState()
+
+    async def serve(self, sockets: list[socket.socket]) -> None:
+        """Serve until SIGTERM or SIGINT; `ending` is set then, so that streams end."""
+        loop = asyncio.get_running_loop()
+        nothing: dict[str, Any] = {}
+        make = partial(Protocol, config=self._config, server_state=self._state, app_state=nothing)
+        servers = [await loop.create_server(make, sock=sock, backlog=256) for sock in sockets]
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._ending.set)
+        await self._ending.wait()
+        for server in servers:
+            server.close()
+        await self._finish()
+
+    async def _finish(self) -> None:
+        """Let requests be answered, then hang up on everyone."""
+        loop = asyncio.get_running_loop()
+        connections, tasks = self._state.connections, self._state.tasks
+        for connection in list(connections):
+            with contextlib.suppress(h11.LocalProtocolError):
+                connection.shutdown()
+        if tasks:
+            await asyncio.wait(set(tasks), timeout=_LAST_WORDS)
+        for connection in list(connections):
+            transport = getattr(connection, "transport", None)
+            if transport is not None:
+                transport.close()  # sends what is written
+        deadline = loop.time() + 1.0
+        while connections and loop.time() < deadline:
+            await asyncio.sleep(0.01)  # asyncio does not tell when a transport is flushed

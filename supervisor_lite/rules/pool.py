@@ -1,0 +1,126 @@
+"""The events that wait for a pool of listeners: what is kept, what is dropped, who gets which."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from supervisor_lite.rules.event_types import Notice
+
+STARTUP_EVENTS = 10_000
+STARTUP_CHARACTERS = 4 << 20
+"""What is kept at most until the first listener of a pool has caught up."""
+
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 5.0
+"""Seconds before an event that was rejected again and again is sent once more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """An event on its way to a pool."""
+
+    serial: int
+    """Counted for all pools together, from 0 in the life of a daemon."""
+    poolserial: int
+    name: str
+    payload: str
+    early: bool = False
+    """It came before the first listener had caught up with what had waited for it."""
+
+    def message(self, identifier: str, pool: str) -> bytes:
+        """Return what a listener reads. `len` counts characters, as in Supervisor, not bytes."""
+        head = (
+            f"ver:3.0 server:{identifier} serial:{self.serial} pool:{pool}"
+            f" poolserial:{self.poolserial} eventname:{self.name} len:{len(self.payload)}\n"
+        )
+        return (head + self.payload).encode(errors="backslashreplace")
+
+
+class Buffer:
+    """The events of one pool that nobody has dealt with yet, in their order.
+
+    At most `size` wait; one more drops the oldest. What comes before the first listener has caught
+    up is not counted: nothing is lost only because listeners take a while to start.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.serial = 0
+        """The poolserial of the next event."""
+        self.caught_up = False
+        """Everything that waited for the first listener has been sent."""
+        self._early: deque[Queued] = deque()
+        self._late: deque[Queued] = deque()
+        self._characters = 0
+
+    def __len__(self) -> int:
+        return len(self._early) + len(self._late)
+
+    def __bool__(self) -> bool:
+        return bool(self._early or self._late)
+
+    def add(self, serial: int, notice: Notice) -> Queued | None:
+        """Take a new event; return the one that had to be dropped for it."""
+        event = Queued(serial, self.serial, notice.name, notice.payload, not self.caught_up)
+        self.serial += 1
+        return self._put(event, self._early if event.early else self._late)
+
+    def put_back(self, event: Queued) -> Queued | None:
+        """Take an event that was not dealt with, before all others; return the one dropped."""
+        queue = self._early if event.early else self._late
+        dropped = self._shrink(queue, event)
+        queue.appendleft(event)
+        return dropped
+
+    def _put(self, event: Queued, queue: deque[Queued]) -> Queued | None:
+        dropped = self._shrink(queue, event)
+        queue.append(event)
+        return dropped
+
+    def _shrink(self, queue: deque[Queued], event: Queued) -> Queued | None:
+        """Make room for an event; return what was dropped."""
+        if queue is self._late:
+            return queue.popleft() if len(queue) >= self.size else None
+        self._characters += len(event.payload)
+        if len(queue) < STARTUP_EVENTS and self._characters <= STARTUP_CHARACTERS:
+            return None
+        if not queue:
+            return None
+        dropped = queue.popleft()
+        self._characters -= len(dropped.payload)
+        return dropped
+
+    def take(self) -> Queued:
+        """Return the event that is next; there must be one."""
+        event = self._early.popleft() if self._early else self._late.popleft()
+        if event.early:
+            self._characters -= len(event.payload)
+        self.caught_up = self.caught_up or not self
+        return event
+
+    # For the next version of the daemon.
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what waits, for `restore`."""
+        waiting = [asdict(event) for event in (*self._early, *self._late)]
+        return {"serial": self.serial, "caught_up": self.caught_up, "waiting": waiting}
+
+    def restore(self, values: dict[str, Any]) -> None:
+        """Take over what `to_json` was told of. Raises KeyError or TypeError."""
+        waiting = [Queued(**event) for event in values["waiting"]]
+        self.serial, self.caught_up = int(values["serial"]), bool(values["caught_up"])
+        for event in waiting:
+            self._put(event, self._early if event.early else self._late)
+
+
+def pause(rejections: int) -> float:
+    """Return the seconds before the next try, after so many rejections in a row.
+
+    The first is sent again at once, as Supervisor does; who rejects everything must not keep the
+    daemon busy.
+    """
+    if rejections < 2:
+        return 0.0
+    return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(rejections - 2, 10))

@@ -1,0 +1,30 @@
+"""The daemon is ended again and again, at random moments, under load: nothing is lost.
+
+`make chaos` does more of it: CHAOS_ROUNDS is the number of blows, CHAOS_SEED replays a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+
+import pytest
+
+from tests.chaos.havoc import Havoc
+from tests.support import Daemons
+
+ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "8"))
+SEED = int(os.environ.get("CHAOS_SEED", random.randrange(1 << 32)))
+
+
+@pytest.mark.timeout(90 + ROUNDS * 15)
+@pytest.mark.parametrize("how", ["kill", "upgrade"])
+def test_nothing_is_lost(daemons: Daemons, how: str) -> None:
+    """Every line once and in order, every pid as it was, nobody twice, the stopped stopped."""
+    print(f"CHAOS_SEED={SEED} CHAOS_ROUNDS={ROUNDS}")
+    havoc = Havoc.begin(daemons, SEED, rough=how == "kill")
+    havoc.rounds(ROUNDS)
+    lines = havoc.finish()
+    print(f"{havoc.strikes} blows; lines checked: {lines}")
+    assert havoc.strikes >= ROUNDS
+    assert min(lines.values()) > 0
