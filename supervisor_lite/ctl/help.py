@@ -20,6 +20,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "tail": ("[-f] [-BYTES] NAME [stdout|stderr]", "the end of one output (1600 bytes)"),
     "maintail": ("[-f] [-BYTES]", "the end of the daemon's own log"),
     "logs": ("[-f] [-n LINES] [NAME…]", "many outputs, merged, with names"),
+    "fg": ("NAME", "its output here, what you type to its input"),
+    "send": ("NAME TEXT", "write a line to its input"),
     "events": ("[-f] [--json] [--since ID] [-n COUNT]", "changes of state"),
     "why": ("NAME…", "the chain of causes"),
     "runs": ("[NAME…] [--json] [-n COUNT]", "the history of runs"),
@@ -37,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "upgrade": ("", "re-execute the daemon in place; processes go on"),
     "version": ("", "version of the daemon"),
     "passwd": ("NAME [--role ROLE]", "a user of the web gateway, with a hashed password"),
+    "completion": ("bash|zsh|fish", "a completion script with live names"),
     "help": ("[COMMAND]", "this text, or more about one command"),
 }
 """Synopsis and summary of each command, in the order of the help text."""
@@ -48,11 +51,14 @@ DETAILS = {
     "exits 7 if it has not come true by then; the daemon goes on all the same.",
     "pid": "Exits 1 if a process named is not running.",
     "tail": "Without -f the last BYTES (1600); with -f also what comes, until Ctrl-C.",
+    "fg": 'The program needs stdin = "pipe". Ctrl-C leaves it running.',
+    "send": 'The program needs stdin = "pipe".',
+    "completion": "For bash: slctl completion bash >/etc/bash_completion.d/slctl",
     "logs": "`web | …` is a line of stdout, `web ! …` one of stderr.",
     "events": "--since shows the changes after the one with that number (the first column).\n"
     "--json prints one object a line.",
     "import": "Prints one TOML file; with -o writes DIR/supervisor.toml and DIR/conf.d/*.toml; it\n"
-    "overwrites nothing. What will be different goes to stderr; with --strict that is exit code 1.",
+    "overwrites nothing. What will be different goes to stderr; --strict makes it exit code 1.",
     "passwd": "Asks for the password (without a terminal: the first line of stdin) and prints what\n"
     "to put into the configuration. ROLE is view (the default), operate or admin.",
     "shutdown": "--leave-running ends only the daemon; the next one takes the processes over.",

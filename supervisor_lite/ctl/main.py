@@ -44,13 +44,14 @@ MODULES = {
     "check": "configuration", "schema": "configuration", "import": "importing",
     "reload": "lifetime", "shutdown": "lifetime", "upgrade": "lifetime",
     "events": "history", "why": "history", "runs": "history", "explain": "history",
+    "fg": "attached", "send": "attached", "completion": "completion",
     "passwd": "passwd", "help": "help",
 }  # fmt: skip
 """Which module has the function of which command."""
 
 _CHANGING = frozenset(
     ("start", "stop", "restart", "signal", "clear", "add", "remove", "update", "reload",
-     "shutdown", "upgrade")
+     "shutdown", "upgrade", "send")
 )  # fmt: skip
 """Commands of which it matters whether they were carried out when the connection breaks."""
 
@@ -83,7 +84,6 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(argv: list[str]) -> int:
     ctl = Context()
-    command = ""
     try:
         given = parse(argv, _GLOBAL, leading=True)
         if given.has("version"):
@@ -91,14 +91,22 @@ def _run(argv: list[str]) -> int:
             return protocol.DONE
         ctl = Context(given.text("config") or None, given.text("socket") or None)
         ctl.use_color(given.text("color", "auto"))
-        if not given.words:
-            return _no_command(ctl)
-        command, *arguments = given.words
+    except HelpAsked:
+        return execute(ctl, ["help"])
+    except UsageError as error:
+        return _usage("", str(error))
+    return execute(ctl, given.words) if given.words else _no_command(ctl)
+
+
+def execute(ctl: Context, words: list[str]) -> int:
+    """Run one command; report what goes wrong, and return the exit code."""
+    command, *arguments = words
+    try:
         return _command(command)(ctl, arguments)
     except HelpAsked:
         from supervisor_lite.ctl.help import help as show_help
 
-        return show_help(ctl, [command] if command else [])
+        return show_help(ctl, [command])
     except UsageError as error:
         return _usage(command, str(error))
     except RemoteError as error:
@@ -123,8 +131,12 @@ def _command(name: str) -> Command:
 
 
 def _no_command(ctl: Context) -> int:
-    """Do what `slctl` alone means: show the status."""
-    return _command("status")(ctl, [])
+    """Do what `slctl` alone means: the shell on a terminal, else the status."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return execute(ctl, ["status"])
+    from supervisor_lite.ctl.shell import interact
+
+    return interact(ctl, execute, [*MODULES])
 
 
 def _usage(command: str, text: str) -> int:

@@ -1,0 +1,153 @@
+"""The interactive shell: `slctl` without a command on a terminal."""
+
+from __future__ import annotations
+
+import cmd
+import contextlib
+import os
+import shlex
+import time
+
+from supervisor_lite.ctl import show
+from supervisor_lite.ctl.client import ClientError
+from supervisor_lite.ctl.context import Context
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HISTORY = 1000
+"""Lines of history that are kept."""
+
+_FRESH = 2.0
+"""Seconds that names got for one completion serve the next."""
+
+_GROUPS = ("add", "remove", "update")
+_NO_NAMES = ("reread", "avail", "check", "schema", "import", "reload", "shutdown", "upgrade",
+             "version", "passwd", "maintail", "help", "quit", "exit", "completion")  # fmt: skip
+_ASK = {
+    "shutdown": "Really shut the daemon and all programs down?",
+    "reload": "Really restart every program?",
+}
+
+
+class Names:
+    """The live names of processes and groups, for completion."""
+
+    def __init__(self, ctl: Context) -> None:
+        self._ctl = ctl
+        self._known: dict[str, tuple[float, list[str]]] = {}
+
+    def of(self, command: str) -> list[str]:
+        """Return what may follow a command; nothing if no daemon answers."""
+        if command in _NO_NAMES:
+            return []
+        kind = "groups" if command in _GROUPS else "processes"
+        at, names = self._known.get(kind, (-_FRESH, []))
+        if time.monotonic() - at >= _FRESH:
+            names = self._ask(kind)
+            self._known[kind] = time.monotonic(), names
+        return names
+
+    def _ask(self, kind: str) -> list[str]:
+        try:
+            with self._ctl.client() as client:
+                if kind == "groups":
+                    rows = client.call("avail")["processes"]
+                    return sorted({str(row["group"]) for row in rows})
+                rows = client.call("status")["processes"]
+        except (ClientError, KeyError):
+            return []
+        groups = {f"{row['group']}:*" for row in rows if row["group"] != row["fullname"]}
+        return sorted({str(row["fullname"]) for row in rows} | groups | {"all"})
+
+
+class Shell(cmd.Cmd):
+    """Reads a line, runs the command, until quit, exit or Ctrl-D."""
+
+    prompt = "slctl> "
+
+    def __init__(
+        self, ctl: Context, run: Callable[[Context, list[str]], int], commands: list[str]
+    ) -> None:
+        super().__init__()
+        self._ctl = ctl
+        self._run = run
+        self._commands = sorted([*commands, "quit", "exit"])
+        self._names = Names(ctl)
+
+    def onecmd(self, line: str) -> bool:
+        """Run one line; True ends the shell."""
+        if line == "EOF":
+            show.out("")
+            return True
+        try:
+            words = shlex.split(line)
+        except ValueError as error:
+            show.err(f"slctl: {error}")
+            return False
+        if not words:
+            return False
+        if words[0] in ("quit", "exit"):
+            return True
+        if words[0] in _ASK and not _confirmed(_ASK[words[0]]):
+            return False
+        with contextlib.suppress(KeyboardInterrupt):
+            self._run(self._ctl, words)
+        return False
+
+    def completenames(self, text: str, *ignored: object) -> list[str]:
+        """Complete the first word."""
+        return _matching(self._commands, text)
+
+    def completedefault(self, text: str, line: str, *ignored: object) -> list[str]:
+        """Complete a name, or a command after help."""
+        command = line.split(maxsplit=1)[0] if line.split() else ""
+        if command == "help":
+            return self.completenames(text)
+        return _matching(self._names.of(command), text)
+
+    complete_help = completedefault
+
+
+def _matching(words: list[str], text: str) -> list[str]:
+    """Return the words that begin so; a single one with the blank after it."""
+    found = [word for word in words if word.startswith(text)]
+    return [f"{found[0]} "] if len(found) == 1 else found
+
+
+def _confirmed(question: str) -> bool:
+    try:
+        return input(f"{question} y/N? ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
+
+
+def history_file() -> str:
+    """Return where the history of lines is kept."""
+    home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return os.path.join(home, "supervisor-lite", "slctl_history")
+
+
+def interact(ctl: Context, run: Callable[[Context, list[str]], int], commands: list[str]) -> int:
+    """Show the status, then read and run lines until the operator leaves; always exits 0."""
+    import readline
+
+    readline.set_completer_delims(" \t\n")  # ":" and "*" belong to names
+    path = history_file()
+    with contextlib.suppress(OSError):
+        readline.read_history_file(path)
+    run(ctl, ["status"])
+    shell = Shell(ctl, run, commands)
+    while True:
+        try:
+            shell.cmdloop()
+            break
+        except KeyboardInterrupt:
+            show.out("")
+            break
+    readline.set_history_length(HISTORY)
+    with contextlib.suppress(OSError):
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        readline.write_history_file(path)
+    return 0
