@@ -6,6 +6,7 @@
 #   make demo-crash  see in a minute what happens when the daemon is killed
 #   make check    everything that has to be green: format, lint, types, layers, tests
 #   make bench    the measurements of docs/performance.md
+#   make deb      a Debian package in dist/; see packaging/README.md
 #   make clean    remove what the others made
 
 PYTHON ?= python3
@@ -14,9 +15,9 @@ CHAOS_ROUNDS ?= 60
 
 VENV := .venv
 BIN := $(VENV)/bin
-PYTEST := $(BIN)/python -m pytest -n $(JOBS)
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
-.PHONY: run test chaos demo-crash check bench venv clean
+.PHONY: run test chaos demo-crash check bench deb venv clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.installed
@@ -49,10 +50,13 @@ check: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.bench
 
+deb: $(VENV)/.python
+	$(BIN)/python packaging/deb/build.py --output dist
+
 venv: $(VENV)/.installed-dev
 
 clean:
-	rm -rf $(VENV) .run .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) dist .run .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.python:

@@ -28,8 +28,6 @@ def main(argv: list[str]) -> int:
 
     With `exit_when`, that of the program that ended.
     """
-    if os.getpid() == 1:
-        handover.block()  # what pid 1 of a container has no handler for yet would just be lost
     options = _parse(argv)
     handed = handover.receive()
     here = os.getcwd()

@@ -16,9 +16,10 @@ from typing import Any
 from supervisor_lite.bus import Bus, Change
 from supervisor_lite.logs.edited import Heard
 from supervisor_lite.process import Process
-from supervisor_lite.rules import event_types as types
-from supervisor_lite.rules.event_types import TICKS, Notice
+from supervisor_lite.rules import notices
+from supervisor_lite.rules.event_types import TICKS, timeslice, wanted_by
 from supervisor_lite.rules.listening import Answer, Listener, Listening
+from supervisor_lite.rules.notices import Notice
 from supervisor_lite.rules.pool import Buffer, Queued, pause
 from supervisor_lite.rules.program import Group
 from supervisor_lite.rules.states import UP, State
@@ -175,15 +176,15 @@ class EventListeners:
 
     def tell_remote(self, kind: str, data: str) -> None:
         """Have everyone hear of what somebody sent over the control socket."""
-        self.tell(types.of_remote(kind, data))
+        self.tell(notices.of_remote(kind, data))
 
     def tell_running(self) -> None:
         """Have everyone hear that the daemon is there."""
-        self.tell(types.of_daemon("RUNNING"))
+        self.tell(notices.of_daemon("RUNNING"))
 
     def tell_stopping(self) -> None:
         """Have everyone hear that the daemon is on its way out."""
-        self.tell(types.of_daemon("STOPPING"))
+        self.tell(notices.of_daemon("STOPPING"))
 
     def _say_dropped(self, pool: _Pool, event: Queued | None) -> None:
         if event is None:
@@ -208,7 +209,7 @@ class EventListeners:
         if change.to_state == "STOPPING":
             self._stopping[name] = change.pid or 0
         pid = self._stopping.pop(name, 0) if change.to_state == "STOPPED" else 0
-        self.tell(types.of_change(change, change.pid or pid))
+        self.tell(notices.of_change(change, change.pid or pid))
         if change.to_state == "RUNNING" and name in self._pool_of:
             self._dispatch(self._pool_of[name])
 
@@ -217,7 +218,7 @@ class EventListeners:
         if isinstance(data, bytes):
             self._on_answer(process, data)
             return
-        made = types.of_output if kind == "text" else types.of_communication
+        made = notices.of_output if kind == "text" else notices.of_communication
         what = "LOG" if kind == "text" else "COMMUNICATION"
         if f"PROCESS_{what}_{stream.upper()}" in self._wanted:
             pid = process.record.pid or 0
@@ -228,9 +229,9 @@ class EventListeners:
     def _on_regrouped(self, _: Mapping[str, Group], groups: Mapping[str, Group]) -> None:
         self._make_pools(groups)
         for name in sorted(self._groups - groups.keys()):
-            self.tell(types.of_group(name, added=False))
+            self.tell(notices.of_group(name, added=False))
         for name in sorted(groups.keys() - self._groups):
-            self.tell(types.of_group(name, added=True))
+            self.tell(notices.of_group(name, added=True))
         self._groups = set(groups)
 
     def _make_pools(self, groups: Mapping[str, Group]) -> None:
@@ -245,7 +246,7 @@ class EventListeners:
                 continue
             pool = self._pools.setdefault(name, _Pool(name, Buffer(group.buffer_size)))
             pool.buffer.size = group.buffer_size
-            pool.wanted = types.wanted_by(group.events)
+            pool.wanted = wanted_by(group.events)
             pool.members = tuple(program.fullname for program in group.processes)
             self._pool_of.update(dict.fromkeys(pool.members, pool))
         self._wanted = frozenset().union(*(pool.wanted for pool in self._pools.values()))
@@ -378,7 +379,7 @@ class EventListeners:
         wanted = frozenset().union(*(pool.wanted for pool in there.values())) & TICKS.keys()
         now = time.time()
         self._slices = {
-            name: self._slices.get(name, types.timeslice(name, now)) for name in TICKS
+            name: self._slices.get(name, timeslice(name, now)) for name in TICKS
             if name in wanted
         }  # fmt: skip
         if self._clock is not None:
@@ -391,8 +392,8 @@ class EventListeners:
     def _on_clock(self) -> None:
         now = time.time()
         for name, last in tuple(self._slices.items()):
-            current = types.timeslice(name, now)
+            current = timeslice(name, now)
             if current != last:
                 self._slices[name] = current
-                self.tell(types.of_tick(name, now))
+                self.tell(notices.of_tick(name, now))
         self._set_clock()

@@ -1,7 +1,7 @@
 """Make the Debian package: python3 packaging/deb/build.py [--version V] [--output DIR].
 
 Needs pip and dpkg-deb, no root and no debhelper. The package has a private directory of modules in
-/usr/lib/supervisor-lite, ours and the three that we depend on. Of those it takes the wheels that
+/usr/lib/supervisor-lite, ours and those that we depend on. Of these it takes the wheels that
 suit every Python (pure ones, or with the stable ABI), so one package fits Debian 12 and later.
 """
 
@@ -147,7 +147,7 @@ class Build:
         for platform in platforms:
             fits += ["--platform", f"{platform}_{machine}"]
         self.pip("install", "--target", str(home), "--no-compile", "--only-binary=:all:",
-                 *fits, str(wheel))  # fmt: skip
+                 *fits, f"{wheel}[gateway]")  # fmt: skip
         scripts = configparser.ConfigParser()
         scripts.read(next(home.glob("supervisor_lite-*.dist-info")) / "entry_points.txt")
         for name, place in scripts["console_scripts"].items():

@@ -72,13 +72,33 @@ def client(version: str) -> str:
     return page(
         "slctl", version, "drives the daemon supervisor-lite",
         ("SYNOPSIS", ".B slctl\n[\\-c FILE|DIR] [\\-s SOCKET] COMMAND ..."),
-        ("DESCRIPTION", roff(f"Asks the daemon for something, and returns when it is true.\n{NAMES}")),
+        ("DESCRIPTION", roff(f"Asks the daemon, and returns when it is true.\n{NAMES}")),
         ("COMMANDS", items(commands)),
         ("EXIT STATUS", roff(EXITS)),
         ("SEE ALSO", ".BR supervisor\\-lite (1)"),
     )  # fmt: skip
 
 
+def gateway(version: str) -> str:
+    """Return the page of the gateway."""
+    options = [
+        ("-c, --configuration FILE|DIR", "The configuration of the daemon."),
+        ("-s, --socket SOCKET", "The control socket, instead of the configuration's."),
+        ("-v, --version", "Show the version."),
+    ]
+    return page(
+        "supervisor-lite-gateway", version, "serves supervisor-lite over HTTP",
+        ("SYNOPSIS", ".B supervisor\\-lite\\-gateway\n[OPTION]..."),
+        ("DESCRIPTION", roff("A web page, a REST interface, metrics, the XML-RPC of Supervisor.\n"
+                             "Talks to the daemon through its control socket and needs no "
+                             "privileges.\nWhat it serves stands in the [gateway] table of the "
+                             "configuration.")),
+        ("OPTIONS", items(options)),
+        ("SEE ALSO", ".BR supervisor\\-lite (1)"),
+    )  # fmt: skip
+
+
 if __name__ == "__main__":
     number = sys.argv[1]
-    sys.stdout.write(repr({"supervisor-lite": daemon(number), "slctl": client(number)}))
+    pages = {"supervisor-lite": daemon, "slctl": client, "supervisor-lite-gateway": gateway}
+    sys.stdout.write(repr({name: make(number) for name, make in pages.items()}))

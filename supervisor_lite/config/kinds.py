@@ -98,6 +98,7 @@ def _show_backoff(value: object) -> object:
 BOOLEAN = Kind(words="true or false", parse=values.boolean, schema={"type": "boolean"}, strings=())
 NUMBER = _number("a whole number")
 COUNT = _number("a whole number, 0 or more", 0)
+POSITIVE = _number("a whole number, 1 or more", 1)
 NUMPROCS = _number("a whole number from 0 to 10000", 0, 10000)
 FRACTION = Kind(
     words="a number from 0 to 1",

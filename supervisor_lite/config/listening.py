@@ -7,7 +7,7 @@ import os
 import re
 
 from supervisor_lite.config import values
-from supervisor_lite.config.kinds import Kind, _strings
+from supervisor_lite.config.kinds import Kind
 from supervisor_lite.config.wording import BadValueError, suggest
 from supervisor_lite.rules.event_types import MEANINGS
 from supervisor_lite.rules.program import ListenSocket
@@ -168,7 +168,7 @@ SOCKET = Kind(
 SOCKETS = Kind(
     words=f"a list of at most {_MOST} sockets",
     parse=listen_sockets,
-    schema={"type": "array", "items": SOCKET.schema, "maxItems": _MOST},
+    schema={"type": "array", "items": SOCKET.schema},
     strings=(),
     item=SOCKET,
 )

@@ -30,6 +30,7 @@ class Outputs:
         self._log_dir = settings.log_dir
         self._made = (settings.runtime_dir, settings.state_dir, settings.log_dir)
         self._prefix = settings.output_prefix
+        self._strip_ansi = settings.strip_ansi
         self._report = report
         self._shared: dict[Output, Output] = {}
         self._claims: dict[str, _Claim] = {}
@@ -41,8 +42,13 @@ class Outputs:
             rotated = settings.logfile_backups if settings.logfile_maxbytes else 0
             self._claims[self._identity(settings.logfile)] = _Claim("the daemon", None, rotated)
 
-    def resolve(self, stream: str, values: Values, fullname: str, entry: Entry) -> Output:
-        """Return where one stream ("stdout", "stderr") of a process goes."""
+    def resolve(
+        self, stream: str, values: Values, fullname: str, entry: Entry, *, answers: bool = False
+    ) -> Output:
+        """Return where one stream ("stdout", "stderr") of a process goes.
+
+        `answers`: it is what an event listener says to us.
+        """
         key = f"{stream}_logfile"
         target = values.get(key, "auto")
         if stream == "stderr" and values.get("redirect_stderr"):
@@ -71,6 +77,17 @@ class Outputs:
                 fields["prefix"] = f"{fullname} {'|' if stream == 'stdout' else '!'} "
         elif trouble := self._why_not(str(target)):
             self._report.complain(entry.at(key), trouble)
+        if answers:
+            for name in ("syslog", "events_enabled", "capture_maxbytes"):
+                if values.get(f"{stream}_{name}"):
+                    text = "has no effect: what an event listener writes there is its answers"
+                    self._report.warn(entry.at(f"{stream}_{name}"), text)
+            fields |= {"syslog": False, "answers": True}
+        else:
+            for name in ("events_enabled", "capture_maxbytes"):
+                if f"{stream}_{name}" in values:
+                    fields[name] = values[f"{stream}_{name}"]
+            fields["strip_ansi"] = self._strip_ansi
         output = Output(**fields)
         return self._shared.setdefault(output, output)
 

@@ -11,24 +11,29 @@ from supervisor_lite.config import kinds
 from supervisor_lite.config.expand import Names
 from supervisor_lite.config.outputs import Outputs
 from supervisor_lite.config.read import Entry, Reader, Values
-from supervisor_lite.config.schema import GROUP, PROGRAM, Key, field_default
+from supervisor_lite.config.schema import GROUP, LISTENER, PROGRAM, Key, field_default
 from supervisor_lite.config.source import Report
 from supervisor_lite.config.wording import dotted, suggest
 from supervisor_lite.rules.program import (
     Backoff,
     DaemonSettings,
     Group,
+    ListenSocket,
     Plan,
     Program,
     RestartLimit,
+    Stdin,
 )
+
+_POOL_KEYS = [key for key in LISTENER.keys if key.name not in PROGRAM.by_name()]
+_LISTENER_KEYS = [key for key in LISTENER.keys if key not in _POOL_KEYS]
 
 _PRIORITY = next(key for key in PROGRAM.keys if key.name == "priority")
 
 _OWN_FIELDS = [
     key.name
     for key in PROGRAM.keys
-    if key.of is Program and key.name not in ("backoff", "restart_limit")
+    if key.name == "sockets" or (key.of is Program and key.name not in ("backoff", "restart_limit"))
 ]
 """Keys whose value is the field of the same name."""
 
@@ -42,9 +47,11 @@ def resolve_plan(
     names: Names,
     *,
     complete: bool,
+    listeners: Mapping[str, Entry],
 ) -> Plan:
     """Return the plan. Not `complete`: a file is missing, and perhaps programs with it."""
-    return _Planner(programs, groups, settings, reader, report, names).plan(complete)
+    planner = _Planner(programs, groups, listeners, settings, reader, report, names)
+    return planner.plan(complete)
 
 
 class _Planner:
@@ -54,12 +61,17 @@ class _Planner:
         self,
         programs: Mapping[str, Entry],
         groups: Mapping[str, Entry],
+        listeners: Mapping[str, Entry],
         settings: DaemonSettings,
         reader: Reader,
         report: Report,
         names: Names,
     ) -> None:
         self._programs = programs
+        self._listeners = listeners
+        self._defined = {**listeners, **programs}
+        self._listening: dict[str, str] = {}
+        """Who listens where: program by address."""
         self._groups = groups
         self._settings = settings
         self._reader = reader
@@ -69,7 +81,8 @@ class _Planner:
         self._environments: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
 
     def plan(self, complete: bool) -> Plan:
-        for name, entry in (*self._programs.items(), *self._groups.items()):
+        everything = (self._programs, self._groups, self._listeners)
+        for name, entry in (item for table in everything for item in table.items()):
             self._reader.value(kinds.NAME, name.replace("%", "%%"), entry.spot, self._names)
             if name == "all":
                 text = 'slctl takes "all" for every process, so this one cannot be named alone'
@@ -84,16 +97,37 @@ class _Planner:
                 priority = self._priority(name, entry)
                 groups[name] = Group(name=name, priority=priority, processes=processes)
                 self._check_names({name: processes})
+        for name, entry in self._listeners.items():
+            if name in groups:
+                other = self._groups.get(name) or self._programs[name]
+                text = f"has the name of {dotted(other.spot.path)} ({other.spot})"
+                self._report.complain(entry.spot, text)
+            else:
+                groups[name] = self._pool(name, entry)
         self._outputs.check_rotated()
         return Plan(groups=groups)
 
     def _priority(self, name: str, entry: Entry) -> int:
         """Return the priority of a program: that of the group of its own, also if it is empty."""
         names = self._program_names(name, entry, name)
-        default = field_default(Program, "priority")
+        default = field_default(Program, "priority") if entry in self._programs.values() else -1
         priority = self._reader.read(entry, [_PRIORITY], names).get("priority", default)
         assert isinstance(priority, int)
         return priority
+
+    def _pool(self, name: str, entry: Entry) -> Group:
+        """Return the group that the processes of an event listener are."""
+        values: dict[str, Any] = self._reader.read(
+            entry, _POOL_KEYS, self._program_names(name, entry, name)
+        )
+        values.pop("result_handler", None)
+        if entry.raw.get("redirect_stderr") is True:
+            text = "cannot be true: what a listener writes to stdout is its answers"
+            self._report.complain(entry.at("redirect_stderr"), text)
+        processes = tuple(self._processes(name, entry, name))
+        self._check_names({name: processes})
+        priority = self._priority(name, entry)
+        return Group(name=intern(name), priority=priority, processes=processes, **values)
 
     def _group(self, name: str, entry: Entry, grouped: set[str], complete: bool) -> Group:
         names = self._names.plus({"here": entry.spot.source.here, "group_name": name})
@@ -109,6 +143,9 @@ class _Planner:
             elif program is not None:
                 grouped.add(member)
                 processes[member] = tuple(self._processes(member, program, name))
+            elif member in self._listeners:
+                text = f'"{member}" is an event listener, which is a group of its own'
+                self._report.complain(spot, text)
             elif complete:
                 text = f'there is no program "{member}"{suggest(member, self._programs)}'
                 self._report.complain(spot, text)
@@ -128,11 +165,11 @@ class _Planner:
         seen: dict[str, Program] = {}
         for process in (process for some in processes.values() for process in some):
             first = seen.setdefault(process.name, process)
-            entry = self._programs[process.program]
+            entry = self._defined[process.program]
             if first is process or (first.program == process.program and not _numbered(entry)):
                 continue  # processes without a number were complained about already
             text = f'the name "{process.name}" is taken in group "{process.group}" by a process of '
-            there = self._programs[first.program].at("process_name")
+            there = self._defined[first.program].at("process_name")
             self._report.complain(
                 entry.at("process_name"), f"{text}{dotted(('program', first.program))} ({there})"
             )
@@ -146,7 +183,7 @@ class _Planner:
         names = self._program_names(program, entry, group)
         fixed: list[Key] = []
         varying: list[Key] = []
-        for key in PROGRAM.keys:
+        for key in PROGRAM.keys if program in self._programs else _LISTENER_KEYS:
             if key.name in entry.raw:
                 varies = key.each and _expands(entry.raw[key.name])
                 (varying if varies else fixed).append(key)
@@ -184,6 +221,9 @@ class _Planner:
             text = 'process_name = "%(program_name)s_%(process_num)02d"'
             text = f"{numprocs} processes need names of their own, for example {text}"
             self._report.complain(entry.at(key), text)
+        if values.get("stdin") is Stdin.SOCKET and len(_listed(entry.raw.get("sockets"))) != 1:
+            text = 'cannot be "socket" unless sockets has exactly one'
+            self._report.complain(entry.at("stdin"), text)
         if "restart_limit_action" in values and "restart_limit" not in entry.raw:
             self._report.warn(
                 entry.at("restart_limit_action"), "has no effect without restart_limit"
@@ -207,11 +247,26 @@ class _Planner:
         if serverurl is not None and str(serverurl).lower() != "auto":
             fields["serverurl"] = serverurl
         fullname = name if name == group else f"{group}:{name}"
+        fields["listener"] = listener = program not in self._programs
+        self._claim_sockets(program, values.get("sockets", ()), entry)
         for stream in ("stdout", "stderr"):
-            fields[stream] = self._outputs.resolve(stream, values, fullname, entry)
+            answers = listener and stream == "stdout"
+            fields[stream] = self._outputs.resolve(stream, values, fullname, entry, answers=answers)
         process = Program(name=intern(name), group=intern(group), program=intern(program), **fields)
         self._outputs.claim(process, entry)
         return process
+
+    def _claim_sockets(self, program: str, sockets: object, entry: Entry) -> None:
+        """Complain of two programs that listen in one place; processes of one may share it."""
+        assert isinstance(sockets, tuple)
+        for each in sockets:
+            assert isinstance(each, ListenSocket)
+            first = self._listening.setdefault(each.listen, program)
+            if first != program:
+                text = f'has {each.listen}, where "{first}" listens already'
+                self._report.complain(entry.at("sockets"), text)
+            elif each.listen == f"unix://{self._settings.socket}":
+                self._report.complain(entry.at("sockets"), "has the control socket of the daemon")
 
     def _environment(self, own: object) -> Mapping[str, str]:
         """Return the merged environment of a process; equal ones are one object."""
@@ -221,6 +276,10 @@ class _Planner:
         assert isinstance(own, dict)
         merged = {**common, **own}
         return self._environments.setdefault(tuple(sorted(merged.items())), merged)
+
+
+def _listed(raw: object) -> list[object]:
+    return raw if isinstance(raw, list) else []
 
 
 def _expands(raw: object) -> bool:

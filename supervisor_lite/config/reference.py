@@ -98,7 +98,8 @@ def reference(tables: Mapping[str, Table]) -> str:
     for table in tables.values():
         parts.append(f"\n## `{table.shape.value.format(table.name)}`\n\n{table.doc}\n\n")
         parts.append("| key | value | default | meaning |\n|---|---|---|---|\n")
-        parts.extend(map(_row, table.keys))
+        common = tables["program"].keys if table.name != "program" else ()
+        parts.extend(_row(key) for key in table.keys if key not in common)
         if table.name == "program":
             parts.append(_LOGS)
     return "".join(parts)

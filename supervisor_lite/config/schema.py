@@ -9,10 +9,10 @@ made from TABLES. Defaults are those of the dataclasses in rules/program.py and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from enum import Enum
 
-from supervisor_lite.config import container, gateway, kinds
+from supervisor_lite.config import container, gateway, kinds, listening
 from supervisor_lite.config.kinds import Json, Kind
 from supervisor_lite.rules.program import (
     AccessRule,
@@ -115,8 +115,10 @@ DAEMON = Table(
         Key("exit_when", container.EXIT_WHEN, "Stop everything in order and end with the exit code of the program concerned: when one is FATAL, when nothing runs any more, or when this program has ended for good. For containers; see docs/containers.md.", D, shown="never"),
         Key("output_prefix", kinds.BOOLEAN, "Lines that go to no regular file, such as /dev/stdout, begin with the name of the process: `web | …` for stdout, `web ! …` for stderr.", D),
         Key("identifier", kinds.TEXT, "A name for this daemon, for those who run several.", D),
+        Key("strip_ansi", kinds.BOOLEAN, "Leave escape sequences, such as colours, out of the logs of all programs.", D),
         Key("environment", kinds.ENVIRONMENT, "Variables for every program; a program's own environment goes before.", default={}),
         Key("nodaemon", kinds.BOOLEAN, "Accepted for Supervisor's sake and without effect: the daemon stays in the foreground unless it is started with --daemonize."),
+        Key("nocleanup", kinds.BOOLEAN, "Accepted for Supervisor's sake and without effect: no log is ever deleted at start."),
     ),
 )  # fmt: skip
 
@@ -144,17 +146,22 @@ PROGRAM = Table(
         Key("directory", kinds.PATH, "The directory it is started in.", P, each=True, shown="that of the daemon"),
         Key("umask", kinds.OCTAL, "Permissions that are taken from the files it creates.", P, shown="that of the daemon"),
         Key("environment", kinds.ENVIRONMENT, "Variables for it, besides those of the daemon and of [daemon] environment.", default={}, each=True),
-        Key("stdin", kinds.STDIN, 'What it reads from: nothing, or a pipe ("pipe") for slctl fg and send.', P),
+        Key("stdin", kinds.STDIN, 'What it reads from: nothing, a pipe ("pipe") for slctl fg and send, or its only socket, as FastCGI wants it ("socket").', P),
+        Key("sockets", listening.SOCKETS, "Sockets on which the daemon listens for it, so that no connection is refused while it is restarted: addresses, or tables with listen, name, mode, owner, group, backlog. See docs/sockets.md.", default=[], each=True),
         Key("redirect_stderr", kinds.BOOLEAN, "Write its stderr to the log of its stdout.", P),
         Key("stdout_logfile", kinds.OUTPUT, 'Where its stdout goes; "auto" is log_dir/NAME.stdout.log, NAME being the process, or GROUP.PROCESS if they differ.', default="auto", each=True),
         Key("stdout_logfile_maxbytes", kinds.SIZE, "Rotate the file when it would grow beyond this; 0 never. Without effect for what is not a regular file, such as /dev/stdout.", O, "maxbytes", each=True),
         Key("stdout_logfile_backups", kinds.COUNT, "How many rotated files are kept.", O, "backups", each=True),
         Key("stdout_syslog", kinds.BOOLEAN, "Also send each line to syslog.", O, "syslog", each=True),
+        Key("stdout_events_enabled", kinds.BOOLEAN, "Tell event listeners what it writes (PROCESS_LOG_STDOUT).", O, "events_enabled"),
+        Key("stdout_capture_maxbytes", kinds.SIZE, "Tell them what it writes between Supervisor's two tokens (PROCESS_COMMUNICATION_STDOUT), the last so many bytes of it; 0: such tokens are ordinary text. See docs/listeners.md.", O, "capture_maxbytes"),
         Key("stderr_logfile", kinds.OUTPUT, 'Where its stderr goes; "auto" is log_dir/NAME.stderr.log.', default="auto", each=True),
         Key("stderr_logfile_maxbytes", kinds.SIZE, "As stdout_logfile_maxbytes.", O, "maxbytes", each=True),
         Key("stderr_logfile_backups", kinds.COUNT, "As stdout_logfile_backups.", O, "backups", each=True),
         Key("stderr_syslog", kinds.BOOLEAN, "As stdout_syslog.", O, "syslog", each=True),
-        Key("serverurl", kinds.TEXT, 'SUPERVISOR_SERVER_URL in its environment; "auto" is the URL of this daemon.', default="auto"),
+        Key("stderr_events_enabled", kinds.BOOLEAN, "As stdout_events_enabled.", O, "events_enabled"),
+        Key("stderr_capture_maxbytes", kinds.SIZE, "As stdout_capture_maxbytes.", O, "capture_maxbytes"),
+        Key("serverurl", kinds.TEXT, 'SUPERVISOR_SERVER_URL in its environment; "auto" is the first Unix socket of [gateway], or its last address, or without a gateway the control socket.', default="auto"),
         Key("backoff", kinds.BACKOFF, "How the pause grows from one failed start to the next: 1, 2, 3 … s, 1, 2, 4, 8 … s, or always the same.", P),
         Key("backoff_max", kinds.DURATION, "No such pause is longer than this.", B, "max"),
         Key("backoff_jitter", kinds.FRACTION, "Up to this fraction of the pause is added at random, so that many do not start at once.", B, "jitter"),
@@ -170,6 +177,22 @@ GROUP = Table(
     (
         Key("programs", kinds.NAMES, "The programs of this group.", default=[]),
         Key("priority", kinds.NUMBER, "The priority of the group.", Group),
+    ),
+)  # fmt: skip
+
+LISTENER = Table(
+    "eventlistener",
+    Shape.NAMED,
+    "A program that is told what happens, by Supervisor's protocol: see docs/listeners.md. It has the keys of `[program.NAME]` except stdin, and these. Its processes are a pool: each event goes to one of them.",
+    (
+        Key("events", listening.EVENTS, "What it wants to hear of.", required=True),
+        Key("buffer_size", kinds.POSITIVE, "How many events may wait for the pool; one more drops the oldest.", Group),
+        Key("result_handler", listening.HANDLER, "Who judges its results; there is no other than the default, which takes OK and FAIL.", default="default"),
+        *(
+            replace(key, of=None, default=-1, doc="As for a program, but by default listeners start first and stop last.") if key.name == "priority" else key
+            for key in PROGRAM.keys
+            if key.name != "stdin"
+        ),
     ),
 )  # fmt: skip
 
@@ -203,7 +226,7 @@ GATEWAY = Table(
 )  # fmt: skip
 
 TABLES: Mapping[str, Table] = {
-    table.name: table for table in (DAEMON, PROGRAM, GROUP, ACCESS, GATEWAY)
+    table.name: table for table in (DAEMON, PROGRAM, GROUP, LISTENER, ACCESS, GATEWAY)
 }
 
 ELSEWHERE: Mapping[str, str] = {
@@ -212,16 +235,10 @@ ELSEWHERE: Mapping[str, str] = {
     "inet_http_server": "that is [gateway] here: listen, users",
     "supervisorctl": "slctl finds the daemon through this file",
     "include": "that is the key include of [daemon] here",
-    "eventlistener": "event listeners are not supported",
-    "fcgi-program": "FastCGI programs are not supported",
+    "fcgi-program": 'that is a program here, with sockets = ["…"] and stdin = "socket"',
     "rpcinterface": "RPC interfaces are not supported",
     "files": "that is the key include of [daemon] here",
-    "nocleanup": "logs are never removed at start, so leave it out",
-    "strip_ansi": "logs keep every byte, so leave it out",
-    "stdout_capture_maxbytes": "capture mode is not supported",
-    "stderr_capture_maxbytes": "capture mode is not supported",
-    "stdout_events_enabled": "events of output are not supported",
-    "stderr_events_enabled": "events of output are not supported",
+    "socket_backlog": 'that is sockets = [{ listen = "…", backlog = … }] here',
 }
 """Words of Supervisor's file that mean nothing here, with what to do about them."""
 

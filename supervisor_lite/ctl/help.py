@@ -59,8 +59,8 @@ DETAILS = {
     "--json prints one object a line.",
     "import": "Prints one TOML file; with -o writes DIR/supervisor.toml and DIR/conf.d/*.toml; it\n"
     "overwrites nothing. What will be different goes to stderr; --strict makes it exit code 1.",
-    "passwd": "Asks for the password (without a terminal: the first line of stdin) and prints what\n"
-    "to put into the configuration. ROLE is view (the default), operate or admin.",
+    "passwd": "Asks for the password (without a terminal: the first line of stdin) and prints\n"
+    "what to put into the configuration. ROLE is view (the default), operate or admin.",
     "shutdown": "--leave-running ends only the daemon; the next one takes the processes over.",
     "reload": "This restarts every process. `slctl update` touches only what has changed.",
 }

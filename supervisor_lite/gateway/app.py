@@ -39,7 +39,7 @@ def make_app(settings: GatewaySettings, daemon: Daemon, hub: Hub) -> ASGIApp:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    if request.url.path.startswith(PREFIX):
+    if str(request.scope["path"]).startswith(PREFIX):
         return error_response(error)
     return PlainTextResponse(f"{error.detail}\n", error.status_code, error.headers)
 

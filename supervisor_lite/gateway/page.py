@@ -37,7 +37,7 @@ class Page:
 
     async def serve(self, request: Request) -> Response:
         """Answer one file, or that it has not changed."""
-        path = request.url.path
+        path = str(request.scope["path"])
         data, kind = self._files[path]
         headers = {"ETag": self._tags[path], "Cache-Control": "no-cache"}
         if request.headers.get("if-none-match") == self._tags[path]:

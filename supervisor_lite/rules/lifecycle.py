@@ -73,7 +73,7 @@ class Record:
     hurried: bool = False
     """Whatever is left of the last run is to be killed without waiting."""
     cooling: bool = False
-    """`restart_limit` was used up when it ended: FATAL at the deadline, or one try after the pause."""
+    """`restart_limit` was used up at its end: FATAL at the deadline, or one try after a pause."""
     exit: Exit | None = None
     """How the last run that ended did so."""
     error: str = ""

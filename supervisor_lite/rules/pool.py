@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from supervisor_lite.rules.event_types import Notice
+from supervisor_lite.rules.notices import Notice
 
 STARTUP_EVENTS = 10_000
 STARTUP_CHARACTERS = 4 << 20

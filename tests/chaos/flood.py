@@ -1,8 +1,8 @@
 """A program that writes as fast as it can, and what it must have written.
 
-Run by path: `python -I -S flood.py`. After a first block it stops itself until somebody sends
-SIGCONT. Every line is 64 bytes and begins with its number, so byte N of the stream is known for
-every N.
+Run by path: `python -I -S flood.py`. It comes in waves: after each it stops itself until somebody
+sends SIGCONT, so that it does not fill the disk. Every line is 64 bytes and begins with its number,
+so byte N of the stream is known for every N.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ LINE = 64
 LINES = 1024
 """Lines in a block, which is written at once: 64 KiB."""
 SIZE = LINE * LINES
+WAVE = 256
+"""Blocks in a wave: 16 MiB. The first wave is one block."""
 
 _MARK = b"########"
 _TEMPLATE = b"".join(b"%s %04d %s\n" % (_MARK, n, b"x" * (LINE - 15)) for n in range(LINES))
@@ -35,7 +37,7 @@ def main() -> None:
         rest = memoryview(block(number))
         while rest:
             rest = rest[os.write(1, rest) :]
-        if number == 0:
+        if number % WAVE == 0:
             os.kill(os.getpid(), signal.SIGSTOP)
         number += 1
 

@@ -25,6 +25,7 @@ from tests.chaos.tools import (
     kill_process,
     no_zombies,
     nothing_waits,
+    state,
     upgrade,
     writer,
 )
@@ -32,6 +33,9 @@ from tests.programs import FORKER, SLEEPER, TERM_IGNORER, program, sh
 from tests.support import Daemon, Daemons, alive, wait_until
 
 WRITERS = 3
+
+WAVES = 5
+"""Of the flood; they fit into its log together."""
 
 LOOPER = sh(
     "mkdir %(here)s/loop.lock || echo overlap; echo run $SUPERVISOR_LITE_RUN; "
@@ -142,14 +146,14 @@ class Havoc:
 
     @contextlib.contextmanager
     def waves(self) -> Iterator[None]:
-        """Let the flood go now and then: an upgrade takes long enough to fill the disk."""
+        """Let the flood come in some waves, as many as the log has room for."""
         over = threading.Event()
 
         def roll() -> None:
-            while not over.wait(0.03):
+            for _ in range(WAVES):
                 os.kill(self.flood, signal.SIGCONT)
-                over.wait(0.01)
-                os.kill(self.flood, signal.SIGSTOP)
+                if over.wait(0.15):
+                    break
 
         roller = threading.Thread(target=roll)
         roller.start()
@@ -173,6 +177,7 @@ class Havoc:
     def dam(self) -> None:
         """Hold the flood and check what it has written, before it is rotated away."""
         os.kill(self.flood, signal.SIGSTOP)
+        wait_until(lambda: state(self.flood) == "T", what="the flood is held")
         nothing_waits(self.daemon, "flood")
         self.flooded = check_flood(self.daemon.dir / "log/flood.stdout.log", self.flooded)
 

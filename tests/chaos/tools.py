@@ -132,6 +132,11 @@ def check_journal(daemon: Daemon, *, open_runs: int = 0, times: bool = True) -> 
 # Processes.
 
 
+def state(pid: int) -> str:
+    """Return the letter that /proc has for the state of a process."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 def zombies_of(pid: int) -> list[int]:
     """Return the children of a process that it has not reaped."""
     found = []

@@ -28,8 +28,9 @@ CASES = {
         "1: supervisord: unknown table: that is [daemon] here",
     ),
     "a key of Supervisor that is not here": (
-        WEB + "stdout_capture_maxbytes = 0\n",
-        "3: program.web.stdout_capture_maxbytes: unknown key: capture mode is not supported",
+        WEB + "socket_backlog = 5\n",
+        '3: program.web.socket_backlog: unknown key: that is sockets = [{ listen = "…", backlog = … }]'
+        " here",
     ),
     "a key without table": (
         "\nnodaemon = true\n",

@@ -150,10 +150,13 @@ def test_every_key_says_what_it_is(table: Table, key: Key) -> None:
 
 
 def test_every_field_of_a_program_can_be_set() -> None:
-    made_of_others = {"name", "group", "program", "stdout", "stderr"}
+    made_of_others = {"name", "group", "program", "stdout", "stderr", "listener"}
     names = {field.name for field in fields(Program)} - made_of_others
     assert names <= set(TABLES["program"].by_name())
-    assert {f.name for f in fields(Group)} - {"name", "processes"} <= set(TABLES["group"].by_name())
+    of_group = {field.name for field in fields(Group)} - {"name", "processes"}
+    of_pool = {"events", "buffer_size"}
+    assert of_group - of_pool <= set(TABLES["group"].by_name())
+    assert of_group <= set(TABLES["eventlistener"].by_name())
     settings = {field.name for field in fields(DaemonSettings)} - {"access"}
     assert settings <= set(TABLES["daemon"].by_name())
 

@@ -16,7 +16,7 @@ import pytest
 from supervisor_lite.config.load import load
 from supervisor_lite.errors import ConfigError
 from tests.programs import SLEEPER, TERM_IGNORER, exits, program, sh
-from tests.support import Daemon, Daemons, children, wait_until
+from tests.support import Daemon, Daemons, children, comm, wait_until
 
 UNSHARE = ["unshare", "--pid", "--mount-proc", "--fork", "--kill-child=SIGKILL"]
 if os.geteuid() != 0:
@@ -171,7 +171,7 @@ def test_a_stop_that_comes_too_early_is_not_lost(containers: Containers) -> None
     container.configure(program("web", SLEEPER) + program("many", SLEEPER, **many))
     container.launch()
     pid = container.pid
-    wait_until(lambda: "python" in Path(f"/proc/{pid}/cmdline").read_text(), what="exec")
+    wait_until(lambda: comm(pid).startswith("python"), what="unshare has become the daemon")
     end = time.monotonic() + 30
     while not blocks_term(pid):
         assert time.monotonic() < end, "SIGTERM never had to wait"
@@ -218,6 +218,16 @@ def test_output_goes_to_the_containers_stdout(containers: Containers, prefix: bo
     wait_until(lambda: wanted <= set(container.said().splitlines()), what=f"{wanted} is there")
     assert container.stop() == 0
     assert set(container.said().splitlines()) == wanted
+
+
+def test_the_configuration_of_the_image_is_right() -> None:
+    """What packaging/container ships, and what docs/containers.md shows."""
+    root = Path(__file__).parents[2]
+    file = root / "packaging/container/supervisor.toml"
+    settings = load(str(file)).settings
+    assert (settings.exit_when, settings.output_prefix) == ("any-fatal", True)
+    shown = (root / "docs/containers.md").read_text().partition("```toml\n")[2].partition("```")[0]
+    assert shown.strip() == file.read_text().partition("\n\n")[2].strip()
 
 
 # exit_when

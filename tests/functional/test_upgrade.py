@@ -195,6 +195,19 @@ def test_a_signal_that_comes_meanwhile_is_not_lost(daemons: Daemons) -> None:
     assert "RUNNING -> STOPPING" in daemon.log()
 
 
+def test_a_shutdown_during_the_check_of_an_upgrade_wins(daemons: Daemons) -> None:
+    """The new version would know nothing of it, and go on."""
+    slow = "trap 'kill $!; sleep 3; exit 0' TERM; echo ready; sleep 100000 & wait"
+    daemon = daemons(program("slow", sh(slow), startsecs=0))
+    wait_until(lambda: "ready" in daemon.text("log/slow.stdout.log"))
+    with ask(daemon, "upgrade") as waiting, ask(daemon, "shutdown"):
+        answer = waiting.receive()
+        assert answer is not None
+        assert "shutting down" in answer["error"]["message"]
+        assert daemon.wait_exit() == 0
+    assert daemon.marked() == []
+
+
 # Versions that are no good.
 
 

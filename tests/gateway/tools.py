@@ -149,8 +149,9 @@ def ask(
         else UnixConnection(where, timeout=30)
     )
     named = {name.replace("_", "-"): value for name, value in headers.items()}
+    data = body.encode() if isinstance(body, str) else body
     with contextlib.closing(connection):
-        connection.request(method, path, body, named)
+        connection.request(method, path, data, named)
         reply = connection.getresponse()
         return Answer(reply.status, {k.lower(): v for k, v in reply.getheaders()}, reply.read())
 

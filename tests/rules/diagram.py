@@ -13,7 +13,8 @@ from pathlib import Path
 
 from supervisor_lite.rules.events import Event
 from supervisor_lite.rules.states import State
-from tests.rules.invariants import OF_RECORDS, OF_SPAWNS, OF_STEPS
+from tests.rules.promises_of_records import OF_RECORDS
+from tests.rules.promises_of_steps import OF_SPAWNS, OF_STEPS
 from tests.rules.walk import Edge, walked
 
 DOCS = Path(__file__).parents[2] / "docs"

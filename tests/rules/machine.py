@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from supervisor_lite.rules import lifecycle
 from supervisor_lite.rules.events import (
@@ -42,7 +42,7 @@ class Machine:
     """What can be walked, simulated and compared."""
 
     step: Callable[[Program, Record, Event, float], Step] = lifecycle.step
-    start: Record = Record()
+    start: Record = field(default_factory=Record)
 
 
 REAL = Machine()

@@ -79,8 +79,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "SIGKILL is repeated without a pause when stopwaitsecs = 0",
-        "        case State.STOPPING:\n            again = now + max(program.stopwaitsecs, KILL_AGAIN)",
-        "        case State.STOPPING:\n            again = now + program.stopwaitsecs",
+        "State.STOPPING:\n            again = now + max(program.stopwaitsecs, KILL_AGAIN)",
+        "State.STOPPING:\n            again = now + program.stopwaitsecs",
         on="one try, no patience",
     ),
     Mutant(
@@ -101,8 +101,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "failures are not forgotten by a start in STOPPING",
-        "        case State.STOPPING:\n            return wished, ()",
-        "        case State.STOPPING:\n            return replace(wished, failures=record.failures), ()",
+        "case State.STOPPING:\n            return wished, ()",
+        "case State.STOPPING:\n            return replace(wished, failures=record.failures), ()",
     ),
     Mutant(
         "failures are not counted",

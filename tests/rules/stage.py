@@ -28,8 +28,9 @@ from supervisor_lite.rules.events import (
 )
 from supervisor_lite.rules.program import Program
 from tests.rules import truth as truths
-from tests.rules.invariants import Moment, broken
+from tests.rules.invariants import broken
 from tests.rules.machine import FAILED, REAL, Machine
+from tests.rules.moment import Moment
 from tests.rules.truth import Truth
 
 MANY = 10_000

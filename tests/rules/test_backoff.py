@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,7 +74,7 @@ def test_jitter_spreads_processes_that_failed_together() -> None:
     """A hundred runs in a row: no two pauses are alike, and they fill the range evenly."""
     for rule in (exponential(jitter=0.5), exponential(limit=1, jitter=0.5)):
         found = sorted(backoff.pause(rule, 1, run) for run in range(100, 200))
-        gaps = [b - a for a, b in zip(found, found[1:], strict=False)]
+        gaps = [b - a for a, b in pairwise(found)]
         width = found[-1] - found[0]
         assert min(gaps) > 0
         assert max(gaps) < width / 30

@@ -8,7 +8,7 @@ import pytest
 
 from supervisor_lite.rules.events import Event, StartAsked, StopAsked
 from supervisor_lite.rules.program import Program
-from tests.rules.histories import DEAF_RUN, DIES, LIVES
+from tests.rules.history import DEAF_RUN, DIES, LIVES
 from tests.rules.machine import (
     DONE,
     HURRY,

@@ -6,7 +6,8 @@ import pytest
 
 from supervisor_lite.rules.program import BackoffKind
 from supervisor_lite.rules.states import State
-from tests.rules.histories import HISTORIES, History
+from tests.rules.histories import HISTORIES
+from tests.rules.history import History
 from tests.rules.machine import REAL, START, Machine
 from tests.rules.stage import Stage
 

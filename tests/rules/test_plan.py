@@ -11,22 +11,21 @@ from supervisor_lite.rules.plan import difference, with_groups, without_groups
 from supervisor_lite.rules.program import Group, Output, Plan, Program
 
 
-def process(name: str, group: str = "", **options: object) -> Program:
-    return replace(Program(name=name, group=group, command=("x",)), **options)  # type: ignore[arg-type]
+def process(name: str, group: str = "", priority: int = 999) -> Program:
+    return Program(name=name, group=group, priority=priority, command=("x",))
 
 
 def plan(*groups: Group) -> Plan:
     return Plan(groups={group.name: group for group in groups})
 
 
-def single(name: str, **options: object) -> Group:
-    return Group(name=name, processes=(process(name, **options),))
+def single(name: str, priority: int = 999) -> Group:
+    return Group(name=name, processes=(process(name, priority=priority),))
 
 
-def numbered(name: str, count: int, **options: object) -> Group:
-    return Group(
-        name=name, processes=tuple(process(f"{name}_{i}", name, **options) for i in range(count))
-    )
+def numbered(name: str, count: int, priority: int = 999) -> Group:
+    members = tuple(process(f"{name}_{number}", name, priority) for number in range(count))
+    return Group(name=name, processes=members)
 
 
 def fullnames(programs: tuple[Program, ...]) -> list[str]:
@@ -59,7 +58,7 @@ def test_a_changed_program_is_changed_alone() -> None:
     """The others of its group are not to be touched."""
     old = numbered("web", 3)
     first, second, third = old.processes
-    edited = replace(second, stdout=Output(path="/tmp/web"))  # noqa: S108 never opened
+    edited = replace(second, stdout=Output(path="/var/log/web.log"))
     found = difference(plan(old), plan(replace(old, processes=(first, edited, third))))
     assert found.groups_changed == ("web",)
     assert found.changed == (edited,)
@@ -102,7 +101,7 @@ def test_a_program_that_moves_to_a_group_has_another_name() -> None:
 
 
 def test_parts_of_a_plan() -> None:
-    """`update NAME` works with parts: groups put in, replaced, taken out; the plan is not changed."""
+    """`update NAME` works with parts: groups put in, replaced, taken out of a copy."""
     before = plan(single("a"), single("b"))
     after = with_groups(before, [single("b", priority=1), single("c")])
     assert sorted(after.groups) == ["a", "b", "c"]

@@ -9,8 +9,10 @@ import pytest
 from supervisor_lite.rules.events import Action, Event
 from supervisor_lite.rules.program import AutoRestart, BackoffKind
 from supervisor_lite.rules.states import State
-from tests.rules import invariants
-from tests.rules.invariants import OF_RECORDS, OF_SPAWNS, OF_STEPS, WAYS
+from tests.rules import promises_of_records, promises_of_steps
+from tests.rules.moment import WAYS
+from tests.rules.promises_of_records import OF_RECORDS
+from tests.rules.promises_of_steps import OF_SPAWNS, OF_STEPS
 from tests.rules.walk import PROGRAMS, Edge, walked
 
 SMALL = ("defaults", "up at once", "one try, no patience", "limited, sliding")
@@ -50,10 +52,11 @@ def test_every_event_happens_in_every_state(edges: frozenset[Edge]) -> None:
 
 
 def test_no_promise_is_forgotten() -> None:
-    """Each function of invariants.py that judges a moment is in one of the tables."""
+    """Each function that judges a moment is in one of the tables."""
     judges = {
         function
-        for _, function in inspect.getmembers(invariants, inspect.isfunction)
+        for module in (promises_of_records, promises_of_steps)
+        for _, function in inspect.getmembers(module, inspect.isfunction)
         if list(inspect.get_annotations(function).values()) == ["Moment", "bool"]
     }
     assert judges == {*OF_RECORDS, *OF_STEPS, *OF_SPAWNS}

@@ -9,7 +9,7 @@ from supervisor_lite.rules.lifecycle import Record
 from supervisor_lite.rules.program import Program
 from supervisor_lite.rules.states import State
 from supervisor_lite.rules.words import duration, reason
-from tests.rules.histories import DEAF_RUN, DIES, FAMILY, LIVES
+from tests.rules.history import DEAF_RUN, DIES, FAMILY, LIVES
 from tests.rules.machine import (
     DONE,
     HURRY,
@@ -232,7 +232,7 @@ def test_after_sigkill_the_reason_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("exit", "words"),
+    ("how", "words"),
     [
         (Exit(code=0), "exit 0"),
         (Exit(code=255), "exit 255"),
@@ -241,5 +241,5 @@ def test_after_sigkill_the_reason_says_so() -> None:
         (Exit(), "ended with an unknown exit code"),
     ],
 )
-def test_exits(exit: Exit, words: str) -> None:
-    assert str(exit) == words
+def test_exits(how: Exit, words: str) -> None:
+    assert str(how) == words

@@ -28,7 +28,7 @@ from supervisor_lite.rules.lifecycle import Record
 from supervisor_lite.rules.program import Program
 from supervisor_lite.rules.states import QUIET, State
 from tests.rules import truth as truths
-from tests.rules.invariants import MIN_INTERVAL, Moment, broken
+from tests.rules.invariants import broken
 from tests.rules.machine import (
     ALWAYS,
     DONE,
@@ -47,6 +47,7 @@ from tests.rules.machine import (
     exponential,
     program,
 )
+from tests.rules.moment import MIN_INTERVAL, Moment
 from tests.rules.truth import TICK, Truth
 
 OLD_RUN, RUN = 6, 7
@@ -86,7 +87,7 @@ EXITS: tuple[Exit, ...] = (DONE, Exit(code=3), SEGFAULT, UNKNOWN)
 REQUESTS: tuple[Event, ...] = (START, STOP, RESTART, HURRY)
 OLD_NEWS: tuple[Event, ...] = (Exited(OLD_RUN, FAILED), LeftoversGone(OLD_RUN))
 ENDS: tuple[Event, ...] = (
-    *(Exited(RUN, exit) for exit in EXITS),
+    *(Exited(RUN, how) for how in EXITS),
     Exited(RUN, DONE, leftovers=True),
     Exited(RUN, SEGFAULT, leftovers=True, kept="left alone: nohup (pid 9)"),
 )
@@ -147,14 +148,14 @@ _PLAIN = tuple(
 
 
 class Walk:
-    """The search. `faults` does it; then `nodes` are the records and `edges` the kinds of steps."""
+    """The search. `faults` does it; then `nodes` are the records, `edges()` the kinds of steps."""
 
     def __init__(self, program: Program, machine: Machine = REAL) -> None:
         self.program = program
         self.machine = machine
         self.parents: dict[Hashable, tuple[Hashable, str]] = {}
         self.nodes: dict[Hashable, Node] = {}
-        self.edges: set[Edge] = set()
+        self._kinds: set[tuple[State, type, State, tuple[type, ...], bool]] = set()
         self._settled: dict[Hashable, State] = {}
         self._memory = max(program.startsecs, MIN_INTERVAL)
         limit = program.restart_limit
@@ -217,13 +218,20 @@ class Walk:
                             self.parents[there] = (here, told)
                             todo.append(reached)
 
+    def edges(self) -> frozenset[Edge]:
+        """Return the kinds of steps that were seen."""
+        return frozenset(
+            Edge(start, event.__name__, end, tuple(action.__name__ for action in actions), changed)
+            for start, event, end, actions, changed in self._kinds
+        )
+
     def faults(self) -> Iterator[Fault]:
         """Yield each broken promise, with how it was reached."""
         for moment, origin, told in self._steps():
             before, after = moment.before, moment.after
-            actions = tuple(map(_name, moment.actions))
+            actions = tuple(map(type, moment.actions))
             changed = after is not before and after != before
-            self.edges.add(Edge(before.state, _name(moment.event), after.state, actions, changed))
+            self._kinds.add((before.state, type(moment.event), after.state, actions, changed))
             for rule in broken(moment):
                 yield Fault(rule, (*self._path(origin), told))
         for key, node in self.nodes.items():
@@ -340,11 +348,7 @@ def walked(name: str) -> Result:
     """Walk one of PROGRAMS to the end, once per test session; at most three faults are kept."""
     walk = Walk(PROGRAMS[name])
     faults = tuple(islice(walk.faults(), 3))
-    return Result(faults, frozenset(walk.edges), len(walk.nodes))
-
-
-def _name(word: object) -> str:
-    return type(word).__name__
+    return Result(faults, walk.edges(), len(walk.nodes))
 
 
 def _told(moment: Moment, passed: float = 0.0) -> str:

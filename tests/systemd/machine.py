@@ -114,6 +114,12 @@ def base_root() -> Path:
     return root
 
 
+def prepare() -> None:
+    """Make the root file system if machines can be booted here."""
+    if not missing():
+        base_root()
+
+
 def wheels(target: Path) -> None:
     """Put our wheel and those it needs there, for the machine's Python and not for ours."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
@@ -336,7 +342,15 @@ class Service:
         done = self.machine.run("cat", f"/proc/{pid}/stat", check=False)
         return done.returncode == 0 and done.stdout.rpartition(")")[2].split()[0] != "Z"
 
+    def is_gone(self, pid: int) -> bool:
+        """Tell whether this process is dead."""
+        return not self.is_alive(pid)
+
     def journal(self, *options: str) -> str:
         """Return what systemd's journal has of it."""
         self.machine.run("journalctl", "--sync")
         return self.machine.run("journalctl", "--no-pager", "-u", self.NAME, *options).stdout
+
+
+if __name__ == "__main__":
+    prepare()

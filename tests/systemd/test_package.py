@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -57,12 +56,6 @@ def changed(package: Path, version: str, broken: bool = False) -> Path:
     return target
 
 
-@pytest.fixture
-def debian(bare: Machine) -> Iterator[Machine]:
-    """A bare machine in which packages can be installed from /root."""
-    yield bare
-
-
 def bring(machine: Machine, package: Path) -> str:
     """Copy a package into the machine; return where it is there."""
     shutil.copy(package, machine.root / "root")
@@ -77,24 +70,25 @@ def commands() -> list[str]:
     return lines
 
 
-def test_the_three_commands_of_the_readme(debian: Machine, package: Path) -> None:
+def test_the_three_commands_of_the_readme(bare: Machine, package: Path) -> None:
     """A running service, enabled, on a bare Debian; the program it runs answers."""
-    bring(debian, package)
+    bring(bare, package)
     for command in commands():
-        debian.shell(f"cd /root; {command}", timeout=120)
-    service = Service(debian)
+        bare.shell(f"cd /root; {command}", timeout=120)
+    service = Service(bare)
     assert service.show("ActiveState") == "active"
-    assert debian.run("systemctl", "is-enabled", service.NAME).stdout.strip() == "enabled"
+    assert bare.run("systemctl", "is-enabled", service.NAME).stdout.strip() == "enabled"
     service.wait_state("web", "RUNNING")
     fetch = 'from urllib.request import urlopen; print(urlopen("http://127.0.0.1:8000").status)'
-    assert debian.run("python3", "-c", fetch).stdout.strip() == "200"
+    assert bare.run("python3", "-c", fetch).stdout.strip() == "200"
     # The rest of what was installed is in order, too.
-    verify = debian.run("systemd-analyze", "verify", "--man=no", service.NAME)
+    verify = bare.run("systemd-analyze", "verify", "--man=no", service.NAME)
     assert verify.stdout + verify.stderr == ""
-    assert "ok: 1 processes" in debian.run("slctl", "check", "/etc/supervisor-lite").stdout
-    assert debian.run("dpkg", "--verify", "supervisor-lite").stdout == ""
-    assert debian.run("slctl", "version").stdout.strip().endswith(__version__)
-    assert debian.run("id", "supervisor-lite").returncode == 0
+    assert "ok: 1 processes" in bare.run("slctl", "check").stdout
+    assert bare.run("dpkg", "--verify", "supervisor-lite").stdout == ""
+    assert bare.run("slctl", "version").stdout.strip().endswith(__version__)
+    assert bare.run("supervisor-lite-gateway", "--version").stdout.strip() == __version__
+    assert bare.run("id", "supervisor-lite").returncode == 0
 
 
 def install(machine: Machine, package: Path) -> Service:
@@ -106,10 +100,10 @@ def install(machine: Machine, package: Path) -> Service:
     return service
 
 
-def test_an_upgrade_stops_nothing(debian: Machine, package: Path) -> None:
+def test_an_upgrade_stops_nothing(bare: Machine, package: Path) -> None:
     """The daemon and the program keep their pids; a version that does not start changes nothing."""
-    service = install(debian, package)
-    machine = debian
+    service = install(bare, package)
+    machine = bare
     daemon, before = service.pid, service.pids()
     machine.run("sh", "-c", "echo '# mine' >>/etc/supervisor-lite/supervisor.toml")
     said = machine.run("dpkg", "-i", bring(machine, changed(package, NEXT)), timeout=120).stdout
@@ -122,38 +116,38 @@ def test_an_upgrade_stops_nothing(debian: Machine, package: Path) -> None:
     assert (service.pid, service.pids()) == (daemon, before)
     # What was stopped stays stopped.
     service.systemctl("stop")
-    machine.run("dpkg", "-i", bring(machine, package), "--force-downgrade", timeout=120)
+    machine.run("dpkg", "--force-downgrade", "-i", bring(machine, package), timeout=120)
     assert service.show("ActiveState") == "inactive"
 
 
-def test_a_removal_asks(debian: Machine, package: Path) -> None:
+def test_a_removal_asks(bare: Machine, package: Path) -> None:
     """Nothing is stopped without a yes; after a purge nothing is left."""
-    service = install(debian, package)
+    service = install(bare, package)
     before = service.pids()
     for answer, said in (("n", "not removed"), ("", "not removed")):
-        done = at_terminal(debian, answer, "dpkg -r supervisor-lite")
-        assert "stops 1 running processes. Stop them?" in done
-        assert said in done
+        shown = at_terminal(bare, answer, "dpkg -r supervisor-lite")
+        assert "stops 1 running processes. Stop them?" in shown
+        assert said in shown
         assert service.pids() == before
-    done = debian.run("dpkg", "-r", "supervisor-lite", check=False)
+    done = bare.run("dpkg", "-r", "supervisor-lite", check=False)
     assert done.returncode != 0
     assert "nobody can be asked" in done.stderr
-    done = debian.run(
+    done = bare.run(
         "dpkg", "-r", "supervisor-lite", check=False,
         DEBIAN_FRONTEND="noninteractive", SUPERVISOR_LITE_REMOVE="refuse",
     )  # fmt: skip
     assert done.returncode != 0
     assert service.pids() == before
     assert service.show("ActiveState") == "active"
-    at_terminal(debian, "y", "dpkg -r supervisor-lite")
+    at_terminal(bare, "y", "dpkg -r supervisor-lite")
     assert not service.is_alive(before["web"])
-    assert not debian.exists("/usr/bin/supervisor-lite")
-    assert debian.exists("/etc/supervisor-lite/conf.d/test.toml")
-    debian.run("dpkg", "-P", "supervisor-lite")
+    assert not bare.exists("/usr/bin/supervisor-lite")
+    assert bare.exists("/etc/supervisor-lite/conf.d/test.toml")
+    bare.run("dpkg", "-P", "supervisor-lite")
     for path in ("/etc/supervisor-lite", "/usr/lib/supervisor-lite", "/var/lib/supervisor-lite",
                  "/var/log/supervisor-lite", "/run/supervisor-lite"):  # fmt: skip
-        assert not debian.exists(path), path
-    links = debian.shell("find /etc/systemd/system -name 'supervisor-lite*'")
+        assert not bare.exists(path), path
+    links = bare.shell("find /etc/systemd/system -name 'supervisor-lite*'")
     assert links == ""
 
 
@@ -167,13 +161,13 @@ def at_terminal(machine: Machine, answer: str, command: str) -> str:
     return machine.read("/tmp/typescript")
 
 
-def test_a_removal_by_a_program(debian: Machine, package: Path) -> None:
+def test_a_removal_by_a_program(bare: Machine, package: Path) -> None:
     """Without anybody to ask, as the documentation says: everything is stopped in order."""
-    service = install(debian, package)
+    service = install(bare, package)
     web = service.pids()["web"]
-    debian.run("apt-get", "-y", "remove", "supervisor-lite", DEBIAN_FRONTEND="noninteractive")
+    bare.run("apt-get", "-y", "remove", "supervisor-lite", DEBIAN_FRONTEND="noninteractive")
     wait_until(lambda: not service.is_alive(web), 10, "the program has ended")
-    assert not debian.exists("/usr/bin/supervisor-lite")
+    assert not bare.exists("/usr/bin/supervisor-lite")
 
 
 def test_a_package_is_without_fault(package: Path) -> None:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -101,7 +102,7 @@ def crash(service: Service, *victims: int) -> None:
     wait_until(lambda: service.pid == 0, 10, "systemd has noticed")
     for pid in victims:
         service.kill(signal.SIGTERM, pid)
-        wait_until(lambda pid=pid: not service.is_alive(pid), 10, "the program has ended")
+        wait_until(partial(service.is_gone, pid), 10, "the program has ended")
     assert service.pid == 0, "no daemon is there yet"
     wait_until(lambda: service.show("ActiveState") == "active", 20, "there is another daemon")
     assert service.pid not in (0, daemon)

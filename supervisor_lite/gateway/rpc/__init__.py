@@ -104,13 +104,15 @@ def _system(name: str, params: list[Any]) -> object:
 
 
 def _published(name: object) -> Method:
-    method = TABLE.methods.get(name) if isinstance(name, str) else None
+    if not isinstance(name, str):
+        raise Fault(Code.INCORRECT_PARAMETERS)
+    method = TABLE.methods.get(name)
     if method is not None:
         return method
     if name not in _SYSTEM:
         raise Fault(Code.SIGNATURE_UNSUPPORTED)
-    returns, params, text = _SYSTEM[str(name)]
-    return Method(str(name), "view", returns, params, text, _nothing)
+    returns, params, text = _SYSTEM[name]
+    return Method(name, "view", returns, params, text, _nothing)
 
 
 async def _nothing(*_: object) -> None:
