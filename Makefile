@@ -15,7 +15,7 @@ CHAOS_ROUNDS ?= 60
 
 VENV := .venv
 BIN := $(VENV)/bin
-PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 
 .PHONY: run test chaos demo-crash check bench deb venv clean
 .DELETE_ON_ERROR:

@@ -251,6 +251,8 @@ class Adoption:
             due=None,
             asked=False,
             killed=False,
+            hurried=False,
+            cooling=False,
             error="",
             note="",
             cause="found alive",

@@ -279,7 +279,8 @@ class Running:
         self._refuse_to_move()
         self._refuse_while_stopping()  # somebody may have asked for that during the check
         self._log.info("upgrade: executing the new version", by=by)
-        given.notifier.send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        moment = f"MONOTONIC_USEC={time.monotonic_ns() // 1000}"
+        given.notifier.send("RELOADING=1", moment, "WATCHDOG=1")  # a whole interval for the new one
         self._supervisor.flush()
         logs = [p.logs for p in self._supervisor.processes.values() if p.logs is not None]
         parting = handover.Parting(

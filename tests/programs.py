@@ -11,6 +11,8 @@ def toml(value: object) -> str:
     if isinstance(value, dict):
         inside = ", ".join(f"{json.dumps(key)} = {toml(item)}" for key, item in value.items())
         return "{ " + inside + " }"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(toml, value))}]"
     return json.dumps(value, ensure_ascii=False)
 
 

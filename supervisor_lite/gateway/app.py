@@ -34,6 +34,7 @@ def make_app(settings: GatewaySettings, daemon: Daemon, hub: Hub) -> ASGIApp:
         ],
         exception_handlers={HTTPException: _refused, ClientError: _no_daemon},
     )
+    app.router.redirect_slashes = False  # a path is right or it is not
     return Guard(app, settings, Credentials(settings.users))
 
 

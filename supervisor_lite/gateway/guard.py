@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import time
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -28,6 +29,9 @@ _TYPES = ("application/json", "text/xml", "application/xml")
 """Types that a form cannot send, so a browser asks before it sends them elsewhere."""
 
 _SAFE = ("GET", "HEAD")
+
+_NOTE_EVERY = 10.0
+"""Seconds between two lines about wrong passwords."""
 
 _OPEN = ("/healthz",)
 """Paths for everybody: they tell nothing but whether we live."""
@@ -57,6 +61,8 @@ class Guard:
         self._app = app
         self._settings = settings
         self._credentials = credentials
+        self._noted = -_NOTE_EVERY
+        self._wrong = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -117,8 +123,7 @@ class Guard:
                 who = Who(f"uid {scope['state'].get('uid', '?')}", self._settings.socket_role)
         if who is None:
             if header is not None:
-                client = scope["client"][0] if scope.get("client") else "a Unix socket"
-                _log.warning("wrong name or password from %s", client)
+                self._note(scope["client"][0] if scope.get("client") else "a Unix socket")
             return _refuse(
                 401,
                 "a name and a password are needed",
@@ -126,6 +131,15 @@ class Guard:
             )
         scope["state"]["who"] = who
         return None
+
+    def _note(self, client: str) -> None:
+        """Log a wrong password; who tries many does not fill the log."""
+        self._wrong += 1
+        now = time.monotonic()
+        if now - self._noted >= _NOTE_EVERY:
+            more = f", {self._wrong} times" if self._wrong > 1 else ""
+            _log.warning("wrong name or password from %s%s", client, more)
+            self._noted, self._wrong = now, 0
 
 
 def _forgery(headers: Headers) -> str:
@@ -151,5 +165,7 @@ def _same(origin: str, host: str) -> bool:
 
 
 def _refuse(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
-    more = {"Connection": "close", **(headers or {})} if status != 401 else headers
+    # Otherwise what is still to come of the body is read and thrown away, so that whoever sends
+    # it gets to read this.
+    more = {"Connection": "close"} if status == 413 else headers
     return PlainTextResponse(f"{text}\n", status, more)

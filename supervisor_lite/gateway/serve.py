@@ -85,6 +85,17 @@ class Protocol(H11Protocol):
         stray = state is h11.IDLE and head.endswith(b"\r\n\r\n\r\n") and head.startswith(b"GET ")
         return data[:-2] if stray else data
 
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP; a request whose body it was gets no other answer any more."""
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
+
     def _expect_request(self) -> None:
         if self._request_timer is None and not self.transport.is_closing():
             self._request_timer = self.loop.call_later(REQUEST_PATIENCE, self._give_up)

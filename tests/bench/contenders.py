@@ -128,8 +128,11 @@ class Lite(Contender):
     def configure(self, programs: Sequence[Program]) -> None:
         """See `Contender.configure`."""
         lines = ["[daemon]"]
-        for key, folder in (("runtime", "run"), ("state", "state"), ("log", "log")):
-            lines.append(f"{key}_dir = {json.dumps(str(self.place.dir / folder))}")
+        place = self.place
+        for key, path in (
+            ("runtime", place.dir / "run"), ("state", place.disk), ("log", place.dir / "log"),
+        ):  # fmt: skip
+            lines.append(f"{key}_dir = {json.dumps(str(path))}")
         for program in programs:
             lines += [
                 f"[program.{program.name}]",

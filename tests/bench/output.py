@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tests.bench.beats import Beats
@@ -42,10 +43,10 @@ def flood(session: Session) -> None:
         for kind in (Lite, Cat, Supervisor):
             with session.contender(kind, _flooder(session, kind, total)) as (contender, beats):
                 contender.launch()
-                logs = contender.place.dir / "flood"
+                logs = contender.place.disk / "flood"
                 (first, *_rest) = beats.wait(30)
                 before = usage(contender.pid)
-                wait_until(lambda d=logs: _size(d) >= total, 60, "all is written")  # type: ignore[misc]
+                wait_until(partial(_holds, logs, total), 60, "all is written", pause=0.004)
                 took = time.monotonic() - first.at
                 rate.add(kind.name, total / MB / took)
                 if kind is not Cat:
@@ -73,14 +74,14 @@ def _flooder(
     return programs
 
 
-def _size(directory: Path) -> int:
-    """Return the bytes in all files of a directory that is being rotated."""
+def _holds(directory: Path, total: int) -> bool:
+    """Tell whether the files of a directory that is being rotated hold so many bytes."""
     sizes = 0
     with os.scandir(directory) as entries:
         for entry in entries:
             with contextlib.suppress(FileNotFoundError):
                 sizes += entry.stat().st_size
-    return sizes
+    return sizes >= total
 
 
 def control_in_flood(session: Session) -> None:

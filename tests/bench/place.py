@@ -22,21 +22,29 @@ MARK = "SUPERVISOR_LITE_BENCH"
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def wait_until(condition: Callable[[], object], limit: float, what: str) -> None:
-    """Wait for something to come true, looking every millisecond."""
+def wait_until(
+    condition: Callable[[], object], limit: float, what: str, pause: float = 0.001
+) -> None:
+    """Wait for something to come true, looking every `pause` seconds."""
     end = time.monotonic() + limit
     while not condition():
         if time.monotonic() > end:
             raise BenchError(f"not within {limit:g} s: {what}")
-        time.sleep(0.001)
+        time.sleep(pause)
 
 
 class Place:
-    """A directory, and an environment that marks every process that is started with it."""
+    """Directories, and an environment that marks every process that is started with them.
 
-    def __init__(self, root: Path, name: str) -> None:
-        self.dir = Path(tempfile.mkdtemp(dir=root, prefix=f"{name}-"))
-        self.dir.chmod(0o755)
+    `dir` is in memory, where there is such a thing: for sockets, FIFOs and the logs of quiet
+    programs. A file system that has just lost thousands of files is slow to make new ones (ext4
+    looks for inodes that were not deleted lately), which would be measured instead. `disk` is for
+    what has to reach a disk: journals, and logs that are written to.
+    """
+
+    def __init__(self, memory: Path, disk: Path, name: str) -> None:
+        self.dir = Path(tempfile.mkdtemp(dir=memory, prefix=f"{name}-"))
+        self.disk = Path(tempfile.mkdtemp(dir=disk, prefix=f"{name}-"))
         self.environment = {
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": str(self.dir),
@@ -61,9 +69,10 @@ class Place:
         return path.read_text(errors="replace")[-2000:] if path.exists() else ""
 
     def remove(self) -> None:
-        """Kill what was started here, and delete the directory."""
+        """Kill what was started here, and delete the directories."""
         kill_marked(str(self.dir))
-        shutil.rmtree(self.dir, ignore_errors=True)
+        for directory in (self.dir, self.disk):
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 def kill_marked(prefix: str) -> None:

@@ -88,7 +88,8 @@ that of the one that is named; the goal is a bound on it, or on our median. *Nex
 at after that. All contenders ran in turns within one run; bare Python is a loop of some twenty
 lines (tests/bench/bare.py): `subprocess.Popen` for the start, `posix_spawn` and a pidfd for the
 replacement, and for commands a Python that does nothing (`python -I -c pass`). Supervisor and we
-capture both streams of every program, as both do by default. MB are 10⁶ bytes."""
+capture both streams of every program, as both do by default. Sockets, pipes and the logs of quiet
+programs are in /dev/shm, our journal and the log of the flood on disk. MB are 10⁶ bytes."""
 
 
 def _cell(series: Series) -> str:

@@ -35,9 +35,10 @@ class Session:
         self.lite_bin = cache.lite()
         self.peer_bin = cache.peer()
         # Only we hold the lock of the cache: whatever else carries our mark is left over.
-        kill_marked(tempfile.gettempdir() + "/slbench-")
-        self.root = Path(tempfile.mkdtemp(prefix="slbench-"))
-        self.root.chmod(0o755)
+        bases = ("/dev/shm" if os.access("/dev/shm", os.W_OK) else None, None)
+        for base in bases:
+            kill_marked(f"{base or tempfile.gettempdir()}/slbench-")
+        self.memory, self.disk = (Path(tempfile.mkdtemp("", "slbench-", base)) for base in bases)
 
     # What there is to measure with
 
@@ -55,13 +56,13 @@ class Session:
     ) -> Iterator[tuple[Contender, Beats]]:
         """Make a contender with its programs, not yet launched; clean up afterwards.
 
-        `programs` is told where children beat, and a directory for logs.
+        `programs` is told where children beat, and a directory on disk for logs that are written.
         """
-        place = Place(self.root, kind.name.split()[0].lower())
+        place = Place(self.memory, self.disk, kind.name.split()[0].lower())
         contender = kind(self.peer_bin if kind is Supervisor else self.lite_bin, place)
         beats = Beats(place.dir)
         try:
-            contender.configure(programs(beats, place.dir))
+            contender.configure(programs(beats, place.disk))
             yield contender, beats
         finally:
             contender.remove()
@@ -69,7 +70,7 @@ class Session:
 
     def environment(self) -> dict[str, str]:
         """Return the environment of a client: nothing that we happen to have."""
-        return {"PATH": os.defpath, "HOME": str(self.root), "LANG": "C.UTF-8"}
+        return {"PATH": os.defpath, "HOME": str(self.memory), "LANG": "C.UTF-8"}
 
     # What comes out
 
@@ -94,12 +95,13 @@ class Session:
         finally:
             signal.alarm(0)
             signal.signal(signal.SIGALRM, before)
-            kill_marked(str(self.root))
+            kill_marked(str(self.memory))
 
     def close(self) -> None:
         """Leave nothing behind."""
-        kill_marked(str(self.root))
-        shutil.rmtree(self.root, ignore_errors=True)
+        kill_marked(str(self.memory))
+        for directory in (self.memory, self.disk):
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 def _too_long(_: int, __: FrameType | None) -> None:

@@ -1,15 +1,18 @@
 """How long nobody answers: after kill -9 and in an upgrade, with many processes.
 
-`python -m tests.chaos.recovery [PROCESSES] [ROUNDS]` prints medians.
+`python -m tests.chaos.recovery [PROCESSES] [ROUNDS]` prints medians: seconds, and the processor
+time that the daemon has used in them: what it would be on a machine with nothing else to do.
 """
 
 from __future__ import annotations
 
+import os
 import statistics
 import sys
 import threading
 import time
 from itertools import pairwise
+from pathlib import Path
 
 from tests.chaos.tools import kill, upgrade
 from tests.client import Connection
@@ -39,8 +42,14 @@ def started(daemons: Daemons, count: int) -> Daemon:
     return daemon
 
 
-def recovery(daemon: Daemon) -> float:
-    """Kill the daemon; return seconds from the next one's exec until it has all and answers."""
+def used(daemon: Daemon) -> float:
+    """Return the processor seconds that a daemon has used so far."""
+    fields = Path(f"/proc/{daemon.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def recovery(daemon: Daemon) -> tuple[float, float]:
+    """Kill the daemon; return the time from the next one's exec until it has all and answers."""
     before = pids(daemon)
     kill(daemon)
     began = time.monotonic()
@@ -54,13 +63,14 @@ def recovery(daemon: Daemon) -> float:
             assert process.poll() is None, daemon.text("stderr")
             time.sleep(0.001)
     seconds = time.monotonic() - began
+    busy = used(daemon)
     assert after == before
-    return seconds
+    return seconds, busy
 
 
-def gap(daemon: Daemon) -> float:
+def gap(daemon: Daemon) -> tuple[float, float]:
     """Upgrade; return the longest time for which a client got no answer."""
-    before = pids(daemon)
+    before, busy = pids(daemon), used(daemon)
     answers: list[float] = []
     over = threading.Event()
 
@@ -74,20 +84,21 @@ def gap(daemon: Daemon) -> float:
             except OSError:
                 continue
             answers.append(time.monotonic())
-            time.sleep(0.001)
+            time.sleep(0.005)
 
     asker = threading.Thread(target=ask)
     asker.start()
     try:
         wait_until(lambda: len(answers) > 20)
         upgrade(daemon)
+        busy = used(daemon) - busy
         count = len(answers)
         wait_until(lambda: len(answers) > count + 20)
     finally:
         over.set()
         asker.join()
     assert pids(daemon) == before
-    return max(b - a for a, b in pairwise(answers))
+    return max(b - a for a, b in pairwise(answers)), busy
 
 
 def main(count: int, rounds: int) -> None:
@@ -96,9 +107,12 @@ def main(count: int, rounds: int) -> None:
         daemon = started(made, count)
         for name, measure in (("kill -9, then exec until it answers", recovery),
                               ("longest silence in an upgrade", gap)):  # fmt: skip
-            found = [measure(daemon) for _ in range(rounds)]
-            print(f"{count} processes, {name}: median {statistics.median(found):.3f} s"
-                  f" ({min(found):.3f} to {max(found):.3f}, {rounds} times)")  # fmt: skip
+            found, busy = zip(*(measure(daemon) for _ in range(rounds)), strict=True)
+            print(
+                f"{count} processes, {name}: median {statistics.median(found):.3f} s"
+                f" ({min(found):.3f} to {max(found):.3f}, {rounds} times),"
+                f" {statistics.median(busy):.2f} s of them busy"
+            )
     finally:
         made.close()
 

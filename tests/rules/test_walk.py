@@ -13,7 +13,7 @@ from tests.rules import promises_of_records, promises_of_steps
 from tests.rules.moment import WAYS
 from tests.rules.promises_of_records import OF_RECORDS
 from tests.rules.promises_of_steps import OF_SPAWNS, OF_STEPS
-from tests.rules.walk import PROGRAMS, Edge, walked
+from tests.rules.walk import PROGRAMS, Edge, Walk, walked
 
 SMALL = ("defaults", "up at once", "one try, no patience", "limited, sliding")
 """Programs that together go everywhere."""
@@ -25,6 +25,22 @@ def test_every_promise_holds(name: str) -> None:
     result = walked(name)
     assert not result.faults, "\n".join(map(str, result.faults))
     assert result.records > 100
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("defaults", "one try, no patience"),
+        ("one try, no patience", "hardly cooling"),
+        ("hardly cooling", "limited, sliding"),
+        ("limited, sliding", "defaults"),
+    ],
+)
+def test_a_new_definition_leaves_nothing_stuck(old: str, new: str) -> None:
+    """Whatever a process is in the middle of when its definition changes: it leads out."""
+    nodes, walk = Walk(PROGRAMS[old]).reach(), Walk(PROGRAMS[new])
+    assert len(nodes) > 100
+    assert {walk.stuck(node) for node in nodes} == {""}
 
 
 @pytest.fixture(scope="module")

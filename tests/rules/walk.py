@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from collections.abc import Hashable, Iterator
+from collections.abc import Collection, Hashable, Iterator
 from dataclasses import dataclass, fields
 from itertools import islice
 
@@ -218,6 +218,11 @@ class Walk:
                             self.parents[there] = (here, told)
                             todo.append(reached)
 
+    def reach(self) -> Collection[Node]:
+        """Return every record that can be reached, without a look at the promises."""
+        deque(self._steps(), maxlen=0)
+        return self.nodes.values()
+
     def edges(self) -> frozenset[Edge]:
         """Return the kinds of steps that were seen."""
         return frozenset(
@@ -235,7 +240,7 @@ class Walk:
             for rule in broken(moment):
                 yield Fault(rule, (*self._path(origin), told))
         for key, node in self.nodes.items():
-            stuck = self._stuck(node)
+            stuck = self.stuck(node)
             if stuck:
                 yield Fault(stuck, self._path(key))
 
@@ -294,7 +299,7 @@ class Walk:
 
     # Without help from outside.
 
-    def _stuck(self, node: Node) -> str:
+    def stuck(self, node: Node) -> str:
         """Return which promise is broken when nobody helps, or an empty string.
 
         The world answers as unwillingly as it can: processes and leftovers end of SIGKILL only.

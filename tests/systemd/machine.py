@@ -101,7 +101,7 @@ def base_root() -> Path:
     """
     CACHE.mkdir(parents=True, exist_ok=True)
     root, made = CACHE / f"root-{SUITE}", CACHE / f"root-{SUITE}.made"
-    with (CACHE / "lock").open("w") as lock:
+    with (CACHE / f"root-{SUITE}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (made.exists() and made.read_text() == PACKAGES):
             made.unlink(missing_ok=True)

@@ -16,7 +16,6 @@ from tests.support import wait_until
 from tests.systemd.machine import REPO, Machine, Service
 
 pytestmark = [
-    pytest.mark.xdist_group("package"),
     pytest.mark.timeout(700),
     pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-deb is not installed"),
 ]

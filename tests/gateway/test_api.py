@@ -1,0 +1,310 @@
+"""REST, events, metrics: what they tell is what the daemon tells."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.gateway.conftest import Served
+from tests.gateway.tools import Gateway, UnixConnection
+from tests.programs import program
+from tests.support import Daemons, wait_until
+
+API = "/api/v1"
+
+
+@contextlib.contextmanager
+def stream(served: Served, path: str, **headers: str) -> Iterator[http.client.HTTPResponse]:
+    """A response that goes on."""
+    with contextlib.closing(UnixConnection(served.gateway.socket, timeout=20)) as connection:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request("GET", path, headers=named)
+        reply = connection.getresponse()
+        assert reply.status == 200, reply.read()
+        yield reply
+        reply.close()
+
+
+class Sse:
+    """Reads server-sent events."""
+
+    def __init__(self, reply: http.client.HTTPResponse) -> None:
+        self._reply = reply
+
+    def next(self, *kinds: str, name: str = "") -> dict[str, Any]:
+        """Return the data of the next event of these kinds (about this process), with its id."""
+        fields: dict[str, str] = {}
+        while True:
+            line = self._reply.readline().decode().rstrip("\n")
+            assert self._reply.fp is not None, "the stream has ended"
+            if line:
+                key, _, value = line.partition(": ")
+                fields[key] = value
+                continue
+            if fields.get("event") in kinds:
+                data: dict[str, Any] = json.loads(fields["data"])
+                if name in ("", data.get("name"), data.get("fullname")):
+                    return {**data, "id": fields.get("id"), "event": fields["event"]}
+            fields = {}
+
+
+def test_processes_are_as_in_the_status(served: Served) -> None:
+    rows = served.get(f"{API}/processes").json()["processes"]
+    assert [row["fullname"] for row in rows] == [
+        "cat", "colours", "fatal", "manual", "web:web_0", "web:web_1"
+    ]  # fmt: skip
+    status = {p["fullname"]: p for p in served.daemon.call("status")["processes"]}
+    for row in rows:
+        known = status[row["fullname"]]
+        assert {k: v for k, v in row.items() if k != "uptime"} == {
+            k: v for k, v in known.items() if k != "up_since"
+        }
+        assert (row["uptime"] is None) == (known["up_since"] is None)
+    some = served.get(f"{API}/processes?name=web&name=cat").json()["processes"]
+    assert {row["fullname"] for row in some} == {"cat", "web:web_0", "web:web_1"}
+
+
+def test_one_process_is_found_by_its_name_encoded_or_not(served: Served) -> None:
+    for name in ("web:web_1", "web%3Aweb_1"):
+        assert served.get(f"{API}/processes/{name}").json()["name"] == "web_1"
+    nope = served.unix("GET", f"{API}/processes/nope")
+    assert (nope.status, nope.json()) == (404, {"error": {"status": 404, "message": "nope"}})
+    assert served.unix("GET", f"{API}/processes/web").status == 409
+    assert served.unix("GET", f"{API}/no").status == 404
+
+
+def test_start_stop_restart_signal(served: Served) -> None:
+    one = f"{API}/processes/manual"
+    done = served.post(f"{one}/start").json()["results"]
+    assert [(r["fullname"], r["ok"], r["result"]) for r in done] == [("manual", True, "started")]
+    pid = served.get(one).json()["pid"]
+    assert served.post(f"{one}/restart", '{"timeout": 20}').status == 200
+    assert served.get(one).json()["pid"] != pid
+    assert served.post(f"{one}/signal", '{"signal": "CONT"}').json()["results"][0]["ok"]
+    assert served.post(f"{one}/signal", '{"signal": "NOPE"}').status == 422
+    assert served.post(f"{one}/stop", '{"wait": false}').status == 200
+    served.daemon.wait_state("manual", "STOPPED")
+    by = [
+        c["by"] for c in served.daemon.call("events", limit=20)["changes"] if c["name"] == "manual"
+    ]
+    assert any(re.search(r"for uid \d+ over HTTP: slctl start manual", text) for text in by)
+
+
+def test_what_could_not_be_done_is_a_conflict_with_the_reason(served: Served) -> None:
+    failed = served.post(f"{API}/processes/fatal/start")
+    assert failed.status == 409
+    (result,) = failed.json()["results"]
+    assert (result["ok"], result["result"]) == (False, "failed")
+    assert "exit 3" in result["reason"]
+    served.daemon.wait_state("fatal", "FATAL")
+
+
+@pytest.mark.parametrize(("path", "body", "status"), [
+    ("/processes/manual/start", "not json", 400), ("/processes/manual/start", "[]", 400),
+    ("/processes/manual/start", '{"nope": 1}', 400), ("/processes/manual/start", '{"wait": "x"}', 400),
+    ("/processes/manual/signal", "{}", 400), ("/processes/manual/signal", '{"signal": 5}', 400),
+    ("/processes/nope/start", "{}", 404), ("/processes/nope/send", '{"text": "x"}', 404),
+    ("/processes/manual/send", '{"text": "x"}', 409), ("/update", '{"names": ["nope"]}', 404),
+    ("/update", '{"names": "nope"}', 400), ("/processes/manual/start", "[" * 30000, 400),
+])  # fmt: skip
+def test_what_is_wrong_is_told(served: Served, path: str, body: str, status: int) -> None:
+    answer = served.post(f"{API}{path}", body)
+    assert answer.status == status, answer
+    assert answer.json()["error"]["message"]
+
+
+def test_the_configuration_can_be_read_and_applied(daemons: Daemons) -> None:
+    daemon = daemons(program("web", "sleep 100000", startsecs=0))
+    with contextlib.closing(Gateway(daemon).start()) as gateway:
+        served = Served(daemon, gateway, 0)
+        daemon.configure(program("other", "sleep 100000", startsecs=0))
+        found = served.post(f"{API}/reread").json()
+        assert (found["added"], found["removed"], found["changed"]) == (["other"], ["web"], [])
+        with stream(served, "/events") as reply:
+            events = Sse(reply)
+            assert [p["name"] for p in events.next("snapshot")["processes"]] == ["web"]
+            done = served.post(f"{API}/update").json()["results"]
+            assert {r["name"]: r["result"] for r in done if r["result"] != "stopped"} == {
+                "web": "removed", "other": "added"
+            }  # fmt: skip
+            told = set()
+            while told != {"process other", "gone web"}:
+                event = events.next("process", "gone")
+                if event["fullname"] == "other" or event["event"] == "gone":
+                    told.add(f"{event['event']} {event['fullname']}")
+        daemon.configure("[program.x]\ncommand = 5\n")
+        broken = served.post(f"{API}/reread")
+        assert broken.status == 422
+        assert "program.x.command" in broken.json()["error"]["details"][0]
+
+
+def test_logs_once_and_as_they_come(served: Served) -> None:
+    wait_until(lambda: "plain" in served.get(f"{API}/processes/colours/log/stdout").text)
+    answer = served.get(f"{API}/processes/colours/log/stdout")
+    assert answer.body == b"\x1b[31mred\x1b[0m plain\n"
+    assert served.get(f"{API}/processes/colours/log/stdout?bytes=6").text == "plain\n"
+    assert served.unix("GET", f"{API}/processes/colours/log/nope").status == 409
+    assert served.unix("GET", f"{API}/processes/colours/log/stdout?bytes=x").status == 400
+    assert served.get(f"{API}/log?bytes=200").text
+    with stream(served, f"{API}/processes/cat/log/stdout?follow=true&bytes=0") as reply:
+        assert served.post(f"{API}/processes/cat/send", '{"text": "Äpfel\\n"}').json() == {
+            "sent": 7
+        }
+        assert reply.readline().decode() == "Äpfel\n"
+    served.post(f"{API}/processes/cat/clear")
+    assert served.get(f"{API}/processes/cat/log/stdout").text == ""
+
+
+def test_runs_why_explain_events(served: Served) -> None:
+    runs = served.get(f"{API}/processes/fatal/runs?limit=1").json()["runs"]
+    assert [(run["name"], run["exitcode"]) for run in runs] == [("fatal", 3)]
+    assert len(served.get(f"{API}/runs").json()["runs"]) > 3
+    assert "no database" in "\n".join(served.get(f"{API}/processes/fatal/why").json()["lines"])
+    assert served.get(f"{API}/processes/fatal/explain").json()["schedule"]
+    changes = served.get(f"{API}/events?limit=5").json()["changes"]
+    later = served.get(f"{API}/events?since={changes[0]['serial']}").json()["changes"]
+    assert [c["serial"] for c in later] == [c["serial"] for c in changes[1:]]
+
+
+def test_the_description_has_every_endpoint_and_its_answers(served: Served) -> None:
+    document = served.get(f"{API}/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    names = set()
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            names.add(operation["operationId"])
+            if method == "get" and operation["responses"]["200"]["content"].keys() == {
+                "application/json"
+            }:
+                schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+                schema = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+                body = served.get(path.replace("{name}", "cat")).json()
+                assert set(schema.get("properties", {})) <= set(body), path
+                assert set(body) <= set(schema.get("properties", body)), path
+    assert len(names) == sum(map(len, document["paths"].values()))
+
+
+# Events
+
+
+def test_changes_come_as_they_happen_and_are_not_lost_in_between(served: Served) -> None:
+    with stream(served, "/events") as reply:
+        assert reply.getheader("content-type") == "text/event-stream; charset=utf-8"
+        events = Sse(reply)
+        rows = events.next("snapshot")["processes"]
+        assert {row["fullname"] for row in rows} >= {"cat", "manual"}
+        served.post(f"{API}/processes/manual/start")
+        change = events.next("change", name="manual")
+        assert (change["from"], change["to"]) == ("STOPPED", "STARTING")
+        while (row := events.next("process", name="manual"))["state"] != "RUNNING":
+            pass
+        assert row["pid"]
+        assert row["uptime"] < 10
+    served.post(f"{API}/processes/manual/stop")
+    with stream(served, "/events", Last_Event_ID=change["id"]) as reply:
+        events = Sse(reply)
+        seen = [events.next("change", name="manual")["to"] for _ in range(3)]
+        assert seen == ["RUNNING", "STOPPING", "STOPPED"]
+        assert events.next("snapshot", "change")["event"] == "snapshot"
+    assert served.unix("GET", "/events", Last_Event_ID="x").status == 400
+
+
+def test_a_daemon_that_goes_and_comes_is_told(daemons: Daemons) -> None:
+    daemon = daemons(program("web", "sleep 100000", startsecs=0), survivors=True)
+    with contextlib.closing(Gateway(daemon).start()) as gateway:
+        with stream(Served(daemon, gateway, 0), "/events") as reply:
+            events = Sse(reply)
+            events.next("snapshot")
+            daemon.ctl("shutdown", "--leave-running")
+            daemon.wait_exit()
+            assert events.next("daemon")["connected"] is False
+            assert Served(daemon, gateway, 0).unix("GET", f"{API}/processes").status == 503
+            assert Served(daemon, gateway, 0).unix("POST", "/RPC2", CALL, **XML).status == 503
+            assert "supervisor_lite_up 0\n" in Served(daemon, gateway, 0).get("/metrics").text
+            daemon.start()
+            assert events.next("daemon")["connected"] is True
+            assert [p["name"] for p in events.next("snapshot")["processes"]] == ["web"]
+
+
+CALL = "<methodCall><methodName>supervisor.getPID</methodName></methodCall>"
+XML = {"Content_Type": "text/xml"}
+
+
+# Metrics
+
+_SAMPLE = re.compile(r'^([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\]|\\.)*",?)+)\})? (-?[0-9.e+-]+)$')
+
+
+def samples(text: str) -> dict[tuple[str, frozenset[str]], float]:
+    """Parse the exposition format, strictly."""
+    found: dict[tuple[str, frozenset[str]], float] = {}
+    families = set()
+    for line in text.splitlines():
+        if line.startswith("# "):
+            _, kind, name, rest = line.split(" ", 3)
+            assert rest
+            families.add((kind, name))
+            continue
+        match = _SAMPLE.fullmatch(line)
+        assert match, line
+        name, labels, value = match.groups()
+        assert {("HELP", name), ("TYPE", name)} <= families
+        key = (name, frozenset((labels or "").split(",")) - {""})
+        assert key not in found, line
+        found[key] = float(value)
+    return found
+
+
+def test_metrics_tell_state_and_use(served: Served) -> None:
+    answer = served.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    found = samples(answer.text)
+
+    def of(name: str, process: str, group: str = "", *more: str) -> float:
+        labels = frozenset((f'name="{process}"', f'group="{group or process}"', *more))
+        return found[(f"supervisor_lite_process_{name}", labels)]
+
+    assert found[("supervisor_lite_up", frozenset())] == 1
+    assert (of("state", "cat"), of("state", "fatal"), of("state", "manual")) == (20, 200, 0)
+    assert (of("up", "web_0", "web"), of("up", "fatal")) == (1, 0)
+    assert of("exit_code", "fatal") == 3
+    assert of("uptime_seconds", "cat") > 0
+    assert of("resident_memory_bytes", "cat") > 100_000
+    assert of("cpu_seconds_total", "cat") >= 0
+    assert found[("supervisor_lite_daemon_resident_memory_bytes", frozenset())] > 5_000_000
+    assert found[("supervisor_lite_processes", frozenset(('state="FATAL"',)))] == 1
+
+
+def test_starts_and_ends_are_counted_by_cause(served: Served) -> None:
+    def count(name: str, *labels: str) -> float:
+        key = (f"supervisor_lite_process_{name}_total", frozenset(('name="web_1"', *labels)))
+        return samples(served.get("/metrics").text).get((key[0], key[1] | {'group="web"'}), 0)
+
+    asked, killed = count("starts", 'cause="asked"'), count("starts", 'cause="signal"')
+    served.post(f"{API}/processes/web:web_1/restart")
+    served.post(f"{API}/processes/web:web_1/signal", '{"signal": "KILL"}')
+    wait_until(lambda: count("starts", 'cause="signal"') == killed + 1)
+    assert count("starts", 'cause="asked"') == asked + 1
+    assert count("exits", 'status="SIGKILL"', 'expected="false"') >= 1
+    served.daemon.wait_state("web:web_1", "RUNNING")
+
+
+# The files of the page
+
+
+def test_the_page_is_served_and_not_sent_twice(served: Served) -> None:
+    page = served.get("/")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert served.unix("GET", "/", If_None_Match=page.headers["etag"]).status == 304
+    for path in re.findall(r'(?:src|href)="(/[^"]+)"', page.text):
+        assert served.get(path).body
+    everything = page.text + served.get("/app.js").text + served.get("/style.css").text
+    assert not re.search(r"https?://|url\(|@import", everything)
+    assert "style=" not in page.text
+    assert not re.search(r"\son[a-z]+=", page.text)
