@@ -266,33 +266,41 @@ class Adoption:
                 continue
             process = self._supervisor.processes.get(run.name)
             record = process.record if process is not None else Record()
-            how = self._how(run.number)
             if process is not None and record.run == run.number and record.pid is not None:
-                self._note_end(process)
-                self._supervisor.runs.ended_unseen(process, run.run(self._marker(run.number)), how)
+                self._end(process, run)
                 count += 1
             elif process is not None and record.run == run.number and record.leftovers:
                 self._supervisor.runs.end_again(process, run.run(self._marker(run.number)))
             else:
-                self._sweep(run, process, how)
+                self._sweep(run, process)
         for process in tuple(self._supervisor.processes.values()):
             record = process.record
             gone = record.pid is not None and process.pidfd is None
             if record.run is not None and record.run not in found and (gone or record.leftovers):
                 # Nothing of it is left, and its end was written before its record was.
                 lost = Found(record.run, process.name, self._journal.run(record.run))
-                marked = lost.run(self._marker(record.run))
                 if gone:
-                    self._note_end(process)
-                    self._supervisor.runs.ended_unseen(process, marked, self._how(record.run))
+                    self._end(process, lost)
                     count += 1
                 else:
-                    self._supervisor.runs.end_again(process, marked)
+                    self._supervisor.runs.end_again(process, lost.run(self._marker(record.run)))
         return count
 
-    def _sweep(self, run: Found, process: Process | None, how: Exit) -> None:
+    def _end(self, process: Process, run: Found) -> None:
+        """Answer the end of a run that the record knows as alive."""
+        self._note_end(process)
+        row, marked = run.row, run.run(self._marker(run.number))
+        if row is not None and row.ended is not None:
+            # The daemon died between writing the end of the run and writing the record.
+            how = Exit(row.code, row.signal)
+            self._supervisor.runs.ended_unseen(process, marked, how, written=True)
+        else:
+            self._supervisor.runs.ended_unseen(process, marked, self._how(run.number))
+
+    def _sweep(self, run: Found, process: Process | None) -> None:
         """Close a run that no record speaks of; nobody of it stays unless the program says so."""
         if run.row is not None and run.row.ended is None:
+            how = self._how(run.number)
             reason = str(how) if run.row.pid is not None else "never spawned: the daemon died"
             self._journal.ended(run.number, code=how.code, signal=how.signal, reason=reason)
         if run.pidfd is not None:

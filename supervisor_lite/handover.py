@@ -95,8 +95,9 @@ class Parting:
     children_nofile: int
     environment: dict[str, str]
     directory: str
-    listeners: dict[str, Any] | None = None
     """Where we were started: relative paths on the command line are meant from there."""
+    listeners: dict[str, Any] | None = None
+    """What event listeners are doing, and the events that wait for them."""
 
 
 def execute(parting: Parting) -> None:

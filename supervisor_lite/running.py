@@ -101,6 +101,8 @@ class Running:
         self._ending = Ending(given.settings.exit_when, supervisor, bus, self._on_ending)
         self.exit_code = 0
         """What the daemon is to exit with."""
+        self._leaving = False
+        """Ending, and the programs are to stay."""
         verbs = ProcessVerbs(
             supervisor,
             self._operations,
@@ -174,6 +176,7 @@ class Running:
     def _tidy_store(self) -> None:
         """Have systemd close what an earlier daemon had it keep and nobody needs any more."""
         used = {n for p in self._supervisor.processes.values() for n in stored_names(p)}
+        used |= self._supervisor.runs.sockets.stored_names()
         for name in self._given.handed.stored - used:
             self._given.notifier.unstore(name)
 
@@ -204,6 +207,10 @@ class Running:
             signal.signal(number, signal.SIG_IGN)
 
     def _on_end(self, number: signal.Signals) -> None:
+        if self._leaving:
+            # systemd sends it when ExecStop has asked for this end.
+            self._log.info(f"{number.name}: ending already, the programs stay")
+            return
         if self._supervisor.stopping:
             self._log.warning(f"{number.name} again: killing what is left")
             self._hurry()
@@ -328,6 +335,7 @@ class Running:
             await self._over.wait()
             return
         supervisor.stopping = True
+        self._leaving = leave_running
         self._listeners.tell_stopping()
         self._given.notifier.send("STOPPING=1", "STATUS=stopping")
         if not leave_running:

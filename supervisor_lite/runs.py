@@ -205,17 +205,11 @@ class Runs:
                 process.pidfd = None
             process.adopted = False
             assert process.record.run is not None
-            self._close(process, process.record.run, ended.exit, ended.usage, left)
+            self._write_end(process, process.record.run, ended.exit, ended.usage)
+            self._close(process, process.record.run, ended.exit, left)
 
-    def _close(
-        self,
-        process: Process,
-        run: int,
-        how: Exit,
-        usage: Usage | None,
-        left: Mapping[int, list[Stat]],
-    ) -> None:
-        """Close a run whose main process has ended, its last words first, and tell it."""
+    def _write_end(self, process: Process, run: int, how: Exit, usage: Usage | None) -> None:
+        """Take the last words of a run whose main process has ended, and write down how."""
         if process.logs is not None:
             process.logs.drain()
         self._journal.ended(
@@ -226,6 +220,9 @@ class Runs:
             usage=(usage.maxrss, usage.utime, usage.stime) if usage else None,
             last_words=last_words(process) if process.record.state is State.STARTING else "",
         )
+
+    def _close(self, process: Process, run: int, how: Exit, left: Mapping[int, list[Stat]]) -> None:
+        """Close a run whose end is written, and tell it."""
         self._around.unstore(f"run-{run}")
         survivors = left.get(run, [])
         kill = process.program.leftovers is Leftovers.KILL and bool(survivors)
@@ -282,10 +279,12 @@ class Runs:
         if wanted and not process.is_down():
             self.sockets.adopt(process.name, wanted, process.record.pid, process.pidfd)
 
-    def ended_unseen(self, process: Process, run: Run, how: Exit) -> None:
-        """A run ended while no daemon was there."""
+    def ended_unseen(self, process: Process, run: Run, how: Exit, *, written: bool = False) -> None:
+        """A run ended while no daemon was there; `written`: an earlier one has noted its end."""
         self._join(process, run)
-        self._close(process, run.number, how, None, self._families.survivors([run.number]))
+        if not written:
+            self._write_end(process, run.number, how, None)
+        self._close(process, run.number, how, self._families.survivors([run.number]))
 
     def end_again(self, process: Process, run: Run) -> None:
         """Go on ending leftovers that an earlier daemon had begun to end."""

@@ -30,6 +30,9 @@ _TYPES = ("application/json", "text/xml", "application/xml")
 
 _SAFE = ("GET", "HEAD")
 
+_NOBODY = "Basic Og=="
+"""Neither name nor password: what Supervisor's childutils send if none are set."""
+
 _NOTE_EVERY = 10.0
 """Seconds between two lines about wrong passwords."""
 
@@ -110,6 +113,8 @@ class Guard:
     async def _stranger(self, scope: Scope, headers: Headers, unix: bool) -> Response | None:
         """Find out who it is; return a refusal for whom we do not know."""
         header = headers.get("authorization")
+        if header == _NOBODY:
+            header = None
         who: Who | None
         if unix and not self._settings.socket_password and header is None:
             who = Who(f"uid {scope['state'].get('uid', '?')}", self._settings.socket_role)

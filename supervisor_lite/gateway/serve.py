@@ -92,9 +92,10 @@ class Protocol(H11Protocol):
             cycle.disconnected = True
             cycle.message_event.set()
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            super().send_400_response(msg)
-        else:
-            self.transport.close()
+            # A HEAD may have no body, not even this one.
+            with contextlib.suppress(h11.LocalProtocolError):
+                super().send_400_response(msg)
+        self.transport.close()
 
     def _expect_request(self) -> None:
         if self._request_timer is None and not self.transport.is_closing():

@@ -93,6 +93,10 @@ class Sockets:
         """Return all descriptors, for the next version of the daemon."""
         return [found.fd for found in self._open.values()]
 
+    def stored_names(self) -> set[str]:
+        """Return the names under which systemd keeps them for the next daemon."""
+        return {_stored_name(found.fd) for found in self._open.values()}
+
     def _add(self, address: str, found: _Open) -> None:
         self._open[address] = found
         self._store(_stored_name(found.fd), found.fd)

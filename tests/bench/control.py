@@ -95,7 +95,7 @@ def crash_loop(session: Session) -> None:
 
 def status_in_crash_loop(session: Session) -> None:
     """The status command while 1000 programs fail all the time."""
-    count, limit = 1000, 20.0
+    count, limit = 1000, 10.0
     name = f"status command while {count} programs crash-loop"
     metric = session.metric(name, "ms", Goal(100))
     rate = session.metric(f"{name}: restarts", "/s")

@@ -33,13 +33,16 @@ class Cat(Bare):
 
 
 def flood(session: Session) -> None:
-    """One child writes 1 GB; until every byte is in its log, rotated every 50 MB."""
-    total = session.either(1000, 250) * MB
+    """One child writes half a GB; until every byte is in its log, rotated every 50 MB.
+
+    Not more at once: beyond that the memory of a virtual machine is measured (see flood.py).
+    """
+    total = session.either(500, 250) * MB
     rate = session.metric(
         "flood: bytes captured and rotated", "MB/s", Goal(0.6, CAT, least=True, later="0.8 ×")
     )
     cost = session.metric("flood: daemon CPU", "s/GB")
-    for _ in session.rounds(5):
+    for _ in session.rounds(9):
         for kind in (Lite, Cat, Supervisor):
             with session.contender(kind, _flooder(session, kind, total)) as (contender, beats):
                 contender.launch()
@@ -62,9 +65,8 @@ def _flooder(
         logs = directory / "flood"
         logs.mkdir()
         log = logs / "log"
-        command = [
-            str(session.lite_bin / "python"), "-I", "-S", str(_FLOOD), str(beats.path), str(total),
-        ]  # fmt: skip
+        writer = [str(session.lite_bin / "python"), "-I", "-S", str(_FLOOD)]
+        command = [*writer, str(beats.path), str(total), str(directory / "scratch")]
         if kind is Cat:
             target = "/dev/null" if total == _ENDLESS else str(log)
             command = ["/bin/sh", "-c", 'out="$0"; "$@" | cat >"$out"', target, *command]

@@ -395,6 +395,20 @@ def test_killed_before_the_fork(daemons: Daemons) -> None:
     check_journal(daemon, open_runs=1)
 
 
+def test_killed_between_the_end_of_a_run_and_its_record(daemons: Daemons) -> None:
+    """The record says RUNNING, the run says how it ended: that is believed, and kept."""
+    daemon = daemons(program("job", SLEEPER, startsecs=0, autorestart=False))
+    pid = running(daemon, "job")["job"]
+    run = last_run(daemon, "job")["run"]
+    kill(daemon, inherit=True)
+    kill_process(pid)
+    edit(daemon, "UPDATE runs SET ended = 12345, code = 7, reason = 'exit 7' WHERE run = ?", run)
+    daemon.start()
+    assert daemon.wait_state("job", "EXITED")["exitcode"] == 7
+    row = run_row(daemon, run)
+    assert (row["ended"], row["code"], row["reason"]) == (12345, 7, "exit 7")
+
+
 def test_the_last_commits_are_lost(daemons: Daemons) -> None:
     """As after a loss of power: what is alive is taken over under its run id, nothing twice."""
     names = ("kept", "stopped", "restarted", "died")

@@ -8,6 +8,7 @@ import pwd
 import signal
 import socket
 import stat
+import subprocess
 import sys
 import threading
 from collections import Counter
@@ -18,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.tools import crash, upgrade
+from tests.client import environment_of
 from tests.programs import SLEEPER, program, sh
 from tests.support import Daemon, Daemons, free_port, wait_until
 
@@ -419,6 +421,93 @@ def test_after_a_kill_the_socket_is_taken_out_of_the_live_program(daemons: Daemo
     assert ask(f"unix://{path}") == ask(f"tcp://127.0.0.1:{port}") == daemon.status("web")["pid"]
     daemon.ctl("stop", "web")
     assert not path.exists()
+
+
+class Store:
+    """Keeps descriptors for the next daemon, as systemd does."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self.daemon = daemon
+        self.fds: dict[str, int] = {}
+        self._service = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._service.bind(str(daemon.dir / "notify"))
+        self._service.setblocking(False)
+        daemon.environment["NOTIFY_SOCKET"] = str(daemon.dir / "notify")
+
+    def take(self) -> None:
+        """Read what the daemon has sent so far."""
+        while True:
+            try:
+                data, fds, _, _ = socket.recv_fds(self._service, 4096, 1)
+            except BlockingIOError:
+                return
+            said = dict(line.split("=", 1) for line in data.decode().splitlines())
+            if "FDSTORE" in said:
+                os.close(self.fds.pop(said["FDNAME"], os.open("/dev/null", os.O_RDONLY)))
+                (self.fds[said["FDNAME"]],) = fds
+            elif "FDSTOREREMOVE" in said:
+                os.close(self.fds.pop(said["FDNAME"]))
+
+    def launch(self) -> None:
+        """Start the next daemon with all that is kept."""
+        passed = list(self.fds.values())
+        script = (
+            "import fcntl, os, sys\n"
+            "fds = [fcntl.fcntl(int(w), fcntl.F_DUPFD, 200) for w in sys.argv[1].split(',')]\n"
+            "for number, fd in enumerate(fds, 3): os.dup2(fd, number)\n"
+            "os.environ['LISTEN_PID'] = str(os.getpid())\n"
+            "os.closerange(3 + len(fds), 1000)\n"
+            "os.execv(sys.argv[2], sys.argv[2:])\n"
+        )
+        listen = {"LISTEN_FDS": str(len(passed)), "LISTEN_FDNAMES": ":".join(self.fds)}
+        words = [sys.executable, "-c", script, ",".join(map(str, passed)), *self.daemon.command()]
+        with self.daemon.stderr.open("ab") as err:
+            self.daemon.process = subprocess.Popen(
+                words, cwd=self.daemon.dir, stdin=subprocess.DEVNULL, stderr=err, pass_fds=passed,
+                env=environment_of(str(self.daemon.dir), **self.daemon.environment, **listen),
+                start_new_session=True,
+            )  # fmt: skip
+        wait_until(self.daemon.answers, 30)
+
+    def close(self) -> None:
+        """Let go of everything."""
+        for fd in self.fds.values():
+            os.close(fd)
+        self._service.close()
+
+
+def test_systemd_keeps_sockets_for_the_next_daemon(daemons: Daemons) -> None:
+    """Also when daemon and program are killed together; who was in the queue is still there."""
+    daemon = daemons.prepare()
+    where = f"unix://{daemon.dir}/x.sock"
+    daemon.configure(server("web", where))
+    store = Store(daemon)
+    daemon.start()
+    pid = daemon.wait_state("web", "RUNNING")["pid"]
+    ask(where)
+    inode = (daemon.dir / "x.sock").stat().st_ino
+    os.kill(pid, signal.SIGSTOP)
+    daemon.signal(signal.SIGKILL)
+    daemon.wait_exit()
+    store.take()
+    os.kill(pid, signal.SIGKILL)
+    answers: list[int] = []
+    thread = threading.Thread(target=lambda: answers.append(ask(where, 30)))
+    thread.start()
+    wait_until(lambda: _waiting(daemon.dir / "x.sock"), what="it is in the queue")
+    store.launch()
+    thread.join(30)
+    assert answers == [daemon.wait_state("web", "RUNNING")["pid"]]
+    assert answers != [pid]
+    assert (daemon.dir / "x.sock").stat().st_ino == inode
+    daemon.ctl("stop", "web")
+
+    def let_go() -> bool:
+        store.take()
+        return "socket" not in " ".join(store.fds)
+
+    wait_until(let_go, what="systemd is told to close it")
+    store.close()
 
 
 def test_after_a_kill_without_a_live_program_it_is_bound_again(daemons: Daemons) -> None:

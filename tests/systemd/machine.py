@@ -263,12 +263,13 @@ class Service:
     def begin(self, programs: str, *dropins: str) -> None:
         """Start with these programs and drop-ins, and nothing that was there before."""
         machine = self.machine
-        machine.run("systemctl", "kill", "--kill-who=all", "--signal=KILL", self.NAME, check=False)
+        machine.run("rm", "-rf", f"/etc/systemd/system/{self.NAME}.d")
+        machine.run("systemctl", "daemon-reload")
         machine.run("systemctl", "stop", self.NAME, check=False)
+        machine.run("systemctl", "kill", "--kill-who=all", "--signal=KILL", self.NAME, check=False)
         machine.shell(
             "rm -rf /run/supervisor-lite/* /var/lib/supervisor-lite/* /var/log/supervisor-lite/* "
-            "/etc/systemd/system/supervisor-lite.service.d /srv/*; journalctl --rotate -q; "
-            "journalctl --vacuum-time=1s -q"
+            "/srv/*; journalctl --rotate -q; journalctl --vacuum-time=1s -q"
         )
         self.configure(programs)
         self.drop_in(*dropins)
