@@ -192,6 +192,24 @@ def test_a_restart_that_leaves_everything_running(service: Service) -> None:
     assert log.splitlines() == ["hello", "goodbye"]
 
 
+def test_a_preserved_store(service: Service) -> None:
+    """With preserve-store.conf, how a program ended between stop and start is known, too."""
+    version = service.machine.run("systemctl", "--version").stdout.split()[1]
+    if int(version) < 254:
+        pytest.skip(f"systemd {version} has no FileDescriptorStorePreserve=, 254 has")
+    preserve = (SYSTEMD / "preserve-store.conf").read_text()
+    service.begin(program("web", TALKER, startsecs=0), LEAVE_RUNNING, preserve)
+    service.systemctl("start")
+    web = service.pids()["web"]
+    service.systemctl("stop")
+    service.kill(signal.SIGTERM, web)
+    wait_until(partial(service.is_gone, web), 10, "the program has ended")
+    service.systemctl("start")
+    assert service.run_of("web", web)["exitcode"] == 42
+    log = service.machine.read("/var/log/supervisor-lite/web.stdout.log")
+    assert log.splitlines()[:2] == ["hello", "goodbye"]
+
+
 def test_a_killed_daemon_loses_nothing(service: Service) -> None:
     """Pids stay; how programs ended meanwhile, and what they said last, is known exactly."""
     service.begin(
