@@ -11,7 +11,7 @@ PROGRAM = "program:"
 
 
 def exit_condition(value: object) -> str:
-    """Accept one of the words, or `program:NAME`; whether there is such a program is asked later."""
+    """Accept one of the words, or `program:NAME`; whether there is such a program is not asked."""
     if not isinstance(value, str):
         raise BadValueError
     if value in (ANY_FATAL, ALL_EXITED):

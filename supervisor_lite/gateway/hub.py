@@ -17,7 +17,7 @@ from supervisor_lite.ctl.client import ClientError, RemoteError, listed
 from supervisor_lite.gateway.daemon import Daemon, row_shown
 from supervisor_lite.gateway.link import Link, Message
 
-QUEUE = 1000
+QUEUE = 10_000
 """Messages that a watcher may be behind; then it is told to look at everything anew."""
 
 QUIET = 1.0

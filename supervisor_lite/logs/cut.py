@@ -49,11 +49,17 @@ class Piece(Enum):
 class Cutter:
     """Knows on which side of the tokens it is."""
 
-    __slots__ = ("_capture", "_strip", "inside")
+    __slots__ = ("_capture", "_special", "inside")
 
     def __init__(self, *, capture: bool, strip: bool) -> None:
         self._capture = capture
-        self._strip = strip
+        escape = [rb"\x1b"] if strip else []
+        # What is no text, outside of the tokens and inside: one search for all, up to the first.
+        outside, inside = (
+            re.compile(b"|".join([*escape, *([re.escape(token)] if capture else [])]) or rb"(?!)")
+            for token in (BEGIN, END)
+        )
+        self._special = outside, inside
         self.inside = False
         """A token of begin has come, and none of end."""
 
@@ -61,19 +67,17 @@ class Cutter:
         """Return what the bytes from `start` are, and where that ends. `final`: no more come."""
         token = END if self.inside else BEGIN
         text = Piece.CAUGHT if self.inside else Piece.TEXT
-        at = data.find(token, start) if self._capture else -1
-        escape = data.find(b"\x1b", start) if self._strip else -1
-        first = min((found for found in (at, escape) if found >= 0), default=-1)
-        if first < 0:
+        found = self._special[self.inside].search(data, start)
+        if found is None:
             begun = 0 if final or not self._capture else _overlap(data[start:], token)
             if begun and begun == len(data) - start:
                 return Piece.BEGUN, len(data)
             return text, len(data) - begun
-        if first > start:
-            return text, first
-        if first == at:
+        if found.start() > start:
+            return text, found.start()
+        if found.end() - start == len(token):
             self.inside = not self.inside
-            return Piece.BEGIN if self.inside else Piece.END, at + len(token)
+            return Piece.BEGIN if self.inside else Piece.END, found.end()
         return self._escape(data, start, text, final=final)
 
     def _escape(self, data: bytes, start: int, text: Piece, *, final: bool) -> tuple[Piece, int]:

@@ -157,9 +157,11 @@ class EditedSink:
         while start < len(head):
             piece, end = self._cutter.cut(head, start, final=final)
             if piece is Piece.BEGUN:
-                if waiting(self._fd) <= len(head):
+                if waiting(self._fd) <= len(head) - start:
                     self.waits_for = len(head) - start
                     return start, False
+                if start:
+                    return start, True  # there is more: look again, from here on
                 # More is there than can be looked at, so this will never be decided.
                 piece, end = Piece.CAUGHT if self._cutter.inside else Piece.TEXT, start + 1
             if piece is Piece.TEXT:

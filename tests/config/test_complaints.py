@@ -29,7 +29,7 @@ CASES = {
     ),
     "a key of Supervisor that is not here": (
         WEB + "socket_backlog = 5\n",
-        '3: program.web.socket_backlog: unknown key: that is sockets = [{ listen = "…", backlog = … }]'
+        '3: program.web.socket_backlog: unknown key: that is sockets = [{ listen = "…", backlog = … }]'  # noqa: E501
         " here",
     ),
     "a key without table": (

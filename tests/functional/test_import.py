@@ -14,7 +14,7 @@ from supervisor_lite.config.load import load
 from tests.client import ROOT, environment_of, slctl_command
 
 CONF = "[supervisord]\nloglevel=warn\n[program:web]\ncommand=sleep 1\n"
-LISTENER = "[eventlistener:l]\ncommand=x\nevents=TICK_5\n"
+PLUGIN = "[rpcinterface:x]\nsupervisor.rpcinterface_factory=a:b\n"
 
 
 def slctl(*args: str, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -60,10 +60,10 @@ def test_a_directory_is_written_and_never_overwritten(tmp_path: Path) -> None:
 def test_strict_is_about_what_will_be_different(tmp_path: Path) -> None:
     (tmp_path / "supervisord.conf").write_text(CONF + "unknown=1\n")
     slctl("import", "supervisord.conf", "--strict", cwd=tmp_path)
-    (tmp_path / "supervisord.conf").write_text(CONF + LISTENER)
+    (tmp_path / "supervisord.conf").write_text(CONF + PLUGIN)
     slctl("import", "supervisord.conf", cwd=tmp_path)
     done = slctl("import", "supervisord.conf", "--strict", cwd=tmp_path, code=1)
-    assert "supervisord.conf:5: [eventlistener:l]: " in done.stderr
+    assert "supervisord.conf:5: [rpcinterface:x]: " in done.stderr
     assert "[program.web]" in done.stdout
 
 

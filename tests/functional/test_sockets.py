@@ -445,7 +445,7 @@ class Store:
             if "FDSTORE" in said:
                 os.close(self.fds.pop(said["FDNAME"], os.open("/dev/null", os.O_RDONLY)))
                 (self.fds[said["FDNAME"]],) = fds
-            elif "FDSTOREREMOVE" in said:
+            elif said.get("FDNAME") in self.fds:  # FDSTOREREMOVE
                 os.close(self.fds.pop(said["FDNAME"]))
 
     def launch(self) -> None:

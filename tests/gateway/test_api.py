@@ -217,19 +217,20 @@ def test_changes_come_as_they_happen_and_are_not_lost_in_between(served: Served)
 
 def test_a_daemon_that_goes_and_comes_is_told(daemons: Daemons) -> None:
     daemon = daemons(program("web", "sleep 100000", startsecs=0), survivors=True)
-    with contextlib.closing(Gateway(daemon).start()) as gateway:
-        with stream(Served(daemon, gateway, 0), "/events") as reply:
-            events = Sse(reply)
-            events.next("snapshot")
-            daemon.ctl("shutdown", "--leave-running")
-            daemon.wait_exit()
-            assert events.next("daemon")["connected"] is False
-            assert Served(daemon, gateway, 0).unix("GET", f"{API}/processes").status == 503
-            assert Served(daemon, gateway, 0).unix("POST", "/RPC2", CALL, **XML).status == 503
-            assert "supervisor_lite_up 0\n" in Served(daemon, gateway, 0).get("/metrics").text
-            daemon.start()
-            assert events.next("daemon")["connected"] is True
-            assert [p["name"] for p in events.next("snapshot")["processes"]] == ["web"]
+    gateway = Gateway(daemon)
+    served = Served(daemon, gateway, 0)
+    with contextlib.closing(gateway.start()), stream(served, "/events") as reply:
+        events = Sse(reply)
+        events.next("snapshot")
+        daemon.ctl("shutdown", "--leave-running")
+        daemon.wait_exit()
+        assert events.next("daemon")["connected"] is False
+        assert served.unix("GET", f"{API}/processes").status == 503
+        assert served.unix("POST", "/RPC2", CALL, **XML).status == 503
+        assert "supervisor_lite_up 0\n" in served.get("/metrics").text
+        daemon.start()
+        assert events.next("daemon")["connected"] is True
+        assert [p["name"] for p in events.next("snapshot")["processes"]] == ["web"]
 
 
 CALL = "<methodCall><methodName>supervisor.getPID</methodName></methodCall>"

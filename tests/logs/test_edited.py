@@ -228,6 +228,16 @@ def test_more_than_can_be_looked_at_is_not_waited_for(tmp_path: Path) -> None:
     edited(tmp_path, flood * 15, log=flood * 15, strip_ansi=True)
 
 
+@pytest.mark.parametrize("place", range(6))
+def test_what_lies_across_the_end_of_a_look(tmp_path: Path, place: int) -> None:
+    """More is in the pipe than is looked at in one go; nothing of a sequence is left over."""
+    head = b"x" * (64 * 1024 - place)
+    edited(
+        tmp_path, head + b"\x1b[31m" + b"red" * 1000 + BEGIN + b"a" + END + b"\n",
+        log=head + b"red" * 1000 + b"\n", messages=("a",), strip_ansi=True, capture_maxbytes=9,
+    )  # fmt: skip
+
+
 def test_a_log_is_rotated_as_usual(tmp_path: Path) -> None:
     """At the ends of lines, with nothing lost."""
 

@@ -25,7 +25,7 @@ def bare_machine() -> Machine:
 
 @pytest.fixture(scope="session")
 def service() -> Iterator[Service]:
-    """Our service as packaging/README.md installs it into /opt; not started."""
+    """Our service as packaging/README.md installs it into /opt."""
     machine = bare_machine()
     try:
         (machine.root / "wheels").mkdir()
@@ -45,6 +45,8 @@ def service() -> Iterator[Service]:
             machine.put(path, (SYSTEMD / name).read_text())
         config = REPO / "packaging/supervisor.toml"
         machine.put("/etc/supervisor-lite/supervisor.toml", config.read_text())
+        # systemd forgets a unit that is down and that nothing wants, and its descriptors with it.
+        machine.chroot("systemctl", "enable", Service.NAME)
         machine.boot()
         yield Service(machine)
     finally:
