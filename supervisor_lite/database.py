@@ -89,7 +89,7 @@ def _open(path: str) -> sqlite3.Connection:
         database.close()
         raise
     if _read_instance(beside) != instance:
-        with open(beside, "w", encoding="ascii") as file:
+        with open(beside, "w", encoding="utf-8") as file:
             file.write(instance + "\n")
     return database
 
@@ -109,7 +109,7 @@ def _make(database: sqlite3.Connection, instance: str | None) -> None:
 
 def _read_instance(path: str) -> str | None:
     try:
-        with open(path, encoding="ascii") as file:
+        with open(path, encoding="utf-8") as file:
             name = file.read(64).strip()
     except (OSError, ValueError):
         return None

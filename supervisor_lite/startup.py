@@ -138,7 +138,7 @@ def write_pidfile(path: str) -> None:
     """Write our pid, whole or not at all. Raises StartupError."""
     fresh = f"{path}.new"
     try:
-        with open(fresh, "w", encoding="ascii") as file:
+        with open(fresh, "w", encoding="utf-8") as file:
             file.write(f"{os.getpid()}\n")
         os.replace(fresh, path)
     except OSError as error:

@@ -181,6 +181,8 @@ class _Converter:
                 lines = self._keys.convert(section)
                 if "command" not in lines:
                     why = "has no command that could be written here"
+                elif kind == "eventlistener" and "events" not in lines:
+                    why = "has no events that could be written here"
             except BadValueError as error:
                 why = f"can never be started: its command {error.hint.removeprefix(', which ')}"
                 if beside := section.settings["command"].beside:

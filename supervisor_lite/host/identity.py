@@ -42,7 +42,7 @@ class Stat:
 @cache
 def boot_id() -> str:
     """Return the kernel's random id of this boot."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+    with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
         return file.read().strip()
 
 

@@ -56,10 +56,10 @@ class Cutter:
         escape = [rb"\x1b"] if strip else []
         # What is no text, outside of the tokens and inside: one search for all, up to the first.
         outside, inside = (
-            re.compile(b"|".join([*escape, *([re.escape(token)] if capture else [])]) or rb"(?!)")
+            re.compile(b"|".join([*escape, *([re.escape(token)] if capture else [])]))
             for token in (BEGIN, END)
         )
-        self._special = outside, inside
+        self._special = (outside, inside) if strip or capture else None
         self.inside = False
         """A token of begin has come, and none of end."""
 
@@ -67,6 +67,8 @@ class Cutter:
         """Return what the bytes from `start` are, and where that ends. `final`: no more come."""
         token = END if self.inside else BEGIN
         text = Piece.CAUGHT if self.inside else Piece.TEXT
+        if self._special is None:
+            return text, len(data)
         found = self._special[self.inside].search(data, start)
         if found is None:
             begun = 0 if final or not self._capture else _overlap(data[start:], token)

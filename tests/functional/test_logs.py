@@ -60,7 +60,13 @@ def test_logs_are_appended_to_across_runs_and_daemons(daemons: Daemons) -> None:
 
 
 def pieces(daemon: Daemon, name: str) -> list[str]:
-    """Return the contents of a log and its backups, the oldest first."""
+    """Return the contents of a log and its backups, the oldest first, however it is rotated."""
+    while True:
+        with contextlib.suppress(FileNotFoundError):  # it was being rotated: look again
+            return _pieces(daemon, name)
+
+
+def _pieces(daemon: Daemon, name: str) -> list[str]:
     folder = daemon.dir / "log"
     numbers = [
         int(match[1])

@@ -13,6 +13,8 @@ from tests.gateway.peers import Prog
 from tests.gateway.tools import Both, Side, side_by_side
 from tests.support import wait_until
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
 PROGRAMS = [
     Prog("cat", "cat", {"startsecs": 0}),
     Prog("chatty", "sh -c 'printf 0123456789; exec sleep 100000'", {"startsecs": 0}),

@@ -10,11 +10,16 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from tests.gateway.peers import Prog
 from tests.gateway.test_supervisorctl import compare
 from tests.gateway.tools import Gateway, Side, ask, side_by_side, users
 from tests.programs import echoer, program
 from tests.support import Daemons, free_port, wait_until
+
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 class Following:

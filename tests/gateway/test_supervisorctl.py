@@ -27,6 +27,8 @@ SETTLED = {
 }  # fmt: skip
 
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
 QUOTES = "\"'"
 """Python quotes a text with what the text does not hold."""
 
@@ -54,18 +56,20 @@ def test_looking_says_the_same() -> None:
             "version x", "tail chatty", "tail -3 chatty", "tail chatty stderr", "tail -2 chatty stderr",
             "tail chatty nope", "tail nope", "tail silent", "tail manual", "tail", "tail -x chatty",
             "maintail x", "help", "help start", "help nope", "nonsense", "reread", "update",
-            "open foo", "add", "remove",
+            "open foo", "add", "remove", "start missing", "status",
         )  # fmt: skip
 
 
 def test_starting_and_stopping_says_the_same() -> None:
-    # Supervisor sees a program that ends at once as started or as failed, as it happens.
-    settled = {name: state for name, state in SETTLED.items() if state != "EXITED"}
-    with side_by_side([p for p in PROGRAMS if p.name not in ("done", "failed")], GROUPS) as both:
+    # Supervisor sees a program that ends at once as started or as failed, as it happens; and
+    # which of two different errors comes last, and so is the exit code, is chance there, too.
+    left_out = ("done", "failed", "missing")
+    settled = {name: state for name, state in SETTLED.items() if name not in left_out}
+    with side_by_side([p for p in PROGRAMS if p.name not in left_out], GROUPS) as both:
         both.settle(**settled)
         compare(
             both, "start", "stop", "restart", "start cat", "start manual", "stop manual",
-            "stop manual", "start missing", "start fatal", "start nope",
+            "stop manual", "start fatal", "start nope",
             "start site:nope", "start nope:*", "stop nope", "stop nope:*", "stop fatal",
             "restart nope", "restart chatty", "restart manual", "stop cat manual nope",
             "start cat manual nope", "signal HUP nope", "signal NOPE cat", "signal HUP manual",
