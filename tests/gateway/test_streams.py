@@ -18,7 +18,6 @@ from tests.gateway.tools import Gateway, Side, ask, side_by_side, users
 from tests.programs import echoer, program
 from tests.support import Daemons, free_port, wait_until
 
-
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
