@@ -79,13 +79,17 @@ def test_tail_f_shows_the_end_and_what_comes() -> None:
                 tail.wait_for("ready\n")
                 side.rpc("supervisor.sendProcessStdin", "echo", "more\nÄpfel €\n")
                 tail.wait_for("€\n")
-                side.rpc("supervisor.clearProcessLogs", "echo")
-                side.rpc("supervisor.sendProcessStdin", "echo", "after\n")
-                tail.wait_for("after\n")
                 code = tail.interrupt()
-            said.append((code, tail.said.replace("==> File truncated <==\n", "")))
+            said.append((code, tail.said))
         assert said[0] == said[1]
-        assert "==> Press Ctrl-C to exit <==\nready\nmore\nÄpfel €\nafter\n" in said[0][1]
+        assert "==> Press Ctrl-C to exit <==\nready\nmore\nÄpfel €\n" in said[0][1]
+        # What supervisord's own tail shows after this depends on when it looks.
+        with following(both.ours, "tail", "-f", "echo") as tail:
+            tail.wait_for("€\n")
+            both.ours.rpc("supervisor.clearProcessLogs", "echo")
+            both.ours.rpc("supervisor.sendProcessStdin", "echo", "after\n")
+            tail.wait_for("€\nafter\n")
+            tail.interrupt()
 
 
 def test_tail_f_of_what_has_no_log_says_so() -> None:

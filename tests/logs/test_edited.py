@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ Said = list[tuple[str, str, str | bytes]]
 class Ears:
     """The logs of one process, and what is heard of it."""
 
-    def __init__(self, directory: Path, stdout: Output) -> None:
+    def __init__(self, directory: Path, stdout: Output, syslog: str = "/nowhere") -> None:
         self.heard: Said = []
         self.reports: list[str] = []
         self.path = Path(stdout.path or "/nowhere")
@@ -32,6 +33,7 @@ class Ears:
         self.logs = ProcessLogs(
             asyncio.get_running_loop(), str(directory), self.program, self.reports.append,
             hear=lambda stream, kind, data: self.heard.append((stream, kind, data)),
+            syslog_socket=syslog,
         )  # fmt: skip
         self.logs.open(os.geteuid(), os.getegid())
         path = self.logs.child_paths()[0]
@@ -270,6 +272,30 @@ def test_what_is_told_can_change_while_it_runs(tmp_path: Path) -> None:
         assert ears.log() == b"a\x1b[1m11\x1b[1m0"
         assert ears.text() == "\x1b[1m1"
         ears.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("events", [False, True])
+def test_syslog_gets_what_the_log_gets(tmp_path: Path, events: bool) -> None:
+    """Without sequences and messages, beside the events."""
+
+    async def main() -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
+            syslog.bind(str(tmp_path / "devlog"))
+            syslog.settimeout(10)
+            told = output(
+                tmp_path / "log", syslog=True, strip_ansi=True, capture_maxbytes=9,
+                events_enabled=events,
+            )  # fmt: skip
+            ears = Ears(tmp_path, told, str(tmp_path / "devlog"))
+            ears.write(b"\x1b[1mone\x1b[0m\n" + BEGIN + b"a" + END + b"two\n")
+            ears.logs.drain()
+            lines = [syslog.recv(1000).decode().partition("]: ")[2] for _ in range(2)]
+            assert lines == ["web one", "web two"]
+            assert ears.log() == b"one\ntwo\n"
+            assert ears.text() == ("one\natwo\n" if events else "")
+            ears.close()
 
     run(main())
 
