@@ -17,6 +17,7 @@ from supervisor_lite.config.convert_servers import servers
 from supervisor_lite.config.convert_toml import Line, Table, comment, render
 from supervisor_lite.config.schema import TABLES
 from supervisor_lite.config.wording import BadValueError, suggest
+from supervisor_lite.rules.event_types import MEANINGS
 
 MAIN = "supervisor.toml"
 
@@ -181,8 +182,8 @@ class _Converter:
                 lines = self._keys.convert(section)
                 if "command" not in lines:
                     why = "has no command that could be written here"
-                elif kind == "eventlistener" and "events" not in lines:
-                    why = "has no events that could be written here"
+                elif kind == "eventlistener" and not _has_events(lines):
+                    why = "has no events, or some that do not exist"
             except BadValueError as error:
                 why = f"can never be started: its command {error.hint.removeprefix(', which ')}"
                 if beside := section.settings["command"].beside:
@@ -285,6 +286,13 @@ class _Converter:
         if not program.groups:
             del self._programs[name]
             self._tables = [entry for entry in self._tables if entry[1] is not program.table]
+
+
+def _has_events(lines: dict[str, Line]) -> bool:
+    """Are there events, and does each of them exist?"""
+    events = lines["events"].value if "events" in lines else []
+    words = [events] if isinstance(events, str) else events
+    return isinstance(words, list | tuple) and bool(words) and all(w in MEANINGS for w in words)
 
 
 def _name(section: Section) -> str:
