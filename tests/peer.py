@@ -20,24 +20,32 @@ LIMIT = 300.0
 
 def supervisor_bin() -> Path:
     """Return the directory with supervisord, supervisorctl and python; skip if there is none."""
+    return installed("supervisor-4.3.0", PACKAGES, "Supervisor 4.3.0 cannot be installed")
+
+
+def installed(name: str, packages: tuple[str, ...], trouble: str) -> Path:
+    """Return the bin directory of an environment with these packages, made once per machine.
+
+    Skips the test, saying `trouble` and its cause, if they cannot be installed.
+    """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     version = "{}.{}.{}".format(*sys.version_info)
-    place = cache / "supervisor-lite-tests" / f"supervisor-4.3.0-python-{version}"
+    place = cache / "supervisor-lite-tests" / f"{name}-python-{version}"
     stamp = place / "installed"
     try:
         place.mkdir(parents=True, exist_ok=True)
         with (place.parent / f"{place.name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # tests run side by side
             if not stamp.exists():
-                _install(place)
+                _install(place, packages)
                 stamp.touch()
     except (OSError, subprocess.SubprocessError) as error:
         said = getattr(error, "stderr", "") or ""
-        pytest.skip(f"Supervisor 4.3.0 cannot be installed to compare with: {error} {said[-500:]}")
+        pytest.skip(f"{trouble}: {error} {said[-500:]}")
     return place / "bin"
 
 
-def _install(place: Path) -> None:
+def _install(place: Path, packages: tuple[str, ...]) -> None:
     shutil.rmtree(place)
     base = str(getattr(sys, "_base_executable", sys.executable))
     # What is set for our own Python is not meant for another one.
@@ -45,7 +53,7 @@ def _install(place: Path) -> None:
     pip = [str(place / "bin/python"), "-m", "pip", "install", "--quiet"]
     for command in (
         [base, "-m", "venv", str(place)],
-        [*pip, "--disable-pip-version-check", *PACKAGES],
+        [*pip, "--disable-pip-version-check", *packages],
     ):
         subprocess.run(
             command, env=clean, check=True, timeout=LIMIT, text=True,
