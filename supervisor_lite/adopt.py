@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from supervisor_lite import __version__
 from supervisor_lite.bus import Change
@@ -214,7 +214,7 @@ class Adoption:
             record = self._revive(program, record, live)
         elif record.state is State.STARTING and record.pid is None:
             # The daemon died before the fork: nothing has happened yet.
-            record = replace(record, state=State.STOPPED, asked=True, deadline=self._now)
+            record = record._replace(state=State.STOPPED, asked=True, deadline=self._now)
         values = row.record if row is not None else {}
         started = values.get("started")
         if live is not None and live.leader is not None and (record.run != values.get("run")):
@@ -239,8 +239,7 @@ class Adoption:
         if record.run == live.number and record.pid == live.leader.pid:
             return record
         spawned = self._now - self._age(live.leader)
-        return replace(
-            record,
+        return record._replace(
             state=State.STARTING,
             wanted=True,
             pid=live.leader.pid,

@@ -26,12 +26,10 @@ from supervisor_lite.rules.program import (
 )
 from supervisor_lite.rules.states import State
 
-_RECORD_FIELDS = tuple(f.name for f in fields(Record))
-
 
 def record_to_json(record: Record) -> dict[str, Any]:
     """Return the record as a JSON object."""
-    values = {name: getattr(record, name) for name in _RECORD_FIELDS}
+    values = record._asdict()
     if record.exit is not None:
         values["exit"] = [record.exit.code, record.exit.signal, record.exit.core]
     return values
@@ -39,7 +37,7 @@ def record_to_json(record: Record) -> dict[str, Any]:
 
 def record_from_json(values: dict[str, Any]) -> Record:
     """Return the record that `record_to_json` wrote."""
-    known = {name: values[name] for name in _RECORD_FIELDS if name in values}
+    known = {name: values[name] for name in Record._fields if name in values}
     known["state"] = State(known["state"])
     known["restarts"] = tuple(known.get("restarts", ()))
     if known.get("exit") is not None:

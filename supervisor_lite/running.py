@@ -113,7 +113,7 @@ class Running:
         )
         verbs.on_remote_event.append(self._listeners.tell_remote)
         rules = given.settings.access
-        self._server = Server(verbs, rules, self._report_bug, self._report_denied)
+        self._server = Server(verbs, rules, self._report_bug, self._report_denied, given.log.error)
 
     async def run(self) -> None:
         """Take over, start what is to be started, serve, and return when it is over."""
@@ -145,7 +145,7 @@ class Running:
         self._listeners.resume(upgraded=given.handed.upgrade)
         self._supervisor.flush()
         given.journal.keep(age=given.settings.journal_age, count=given.settings.journal_count)
-        await self._server.serve(given.sock)
+        self._server.serve(given.sock)
         log.info(
             f"supervisor-lite {__version__} {'upgraded' if given.handed.upgrade else 'started'}",
             pid=os.getpid(),

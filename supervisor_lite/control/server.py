@@ -38,6 +38,9 @@ _AT_ONCE = 64
 
 _BACKLOG = 1024
 
+_RETRY = 1.0
+"""Seconds until clients are accepted again when there was no descriptor for one."""
+
 _TYPED = 200
 """Characters of what a caller typed that are kept."""
 
@@ -317,26 +320,58 @@ class Server:
         rules: tuple[AccessRule, ...],
         report_bug: Callable[[Exception], None],
         report_denied: Callable[[Caller, str, str | None], None],
+        report_trouble: Callable[[str], None],
     ) -> None:
         self.verbs = verbs
         self.rules = rules
         self.report_bug = report_bug
         self.report_denied = report_denied
+        self.report_trouble = report_trouble
         self.connections: set[Connection] = set()
         self.subscriptions = 0
-        self._server: asyncio.Server | None = None
+        self._loop = asyncio.get_running_loop()
+        self._sock: socket.socket | None = None
+        self._greetings: set[asyncio.Task[Any]] = set()
+        self._again: asyncio.TimerHandle | None = None
 
-    async def serve(self, sock: socket.socket) -> None:
+    def serve(self, sock: socket.socket) -> None:
         """Accept clients from now on."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(
-            lambda: Connection(self), sock=sock, backlog=_BACKLOG
-        )
+        self._sock = sock
+        self._accept_again()
+
+    def _accept_again(self) -> None:
+        if self._sock is not None:
+            self._again = None
+            self._loop.add_reader(self._sock, self._accept, self._sock)
+
+    def _accept(self, sock: socket.socket) -> None:
+        # Not asyncio's server: out of descriptors, it would try a socket again that is closed.
+        for _ in range(_AT_ONCE):
+            try:
+                fresh, _ = sock.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                self.report_trouble(f"cannot accept a client: {error.strerror}")
+                self._loop.remove_reader(sock)
+                self._again = self._loop.call_later(_RETRY, self._accept_again)
+                return
+            fresh.setblocking(False)
+            greeting = self._loop.create_task(
+                self._loop.connect_accepted_socket(lambda: Connection(self), fresh)
+            )
+            self._greetings.add(greeting)
+            greeting.add_done_callback(self._greetings.discard)
 
     def stop_accepting(self) -> None:
         """Accept no more clients; those that are connected stay."""
-        if self._server is not None:
-            self._server.close()
+        sock, self._sock = self._sock, None
+        if sock is None:
+            return
+        if self._again is not None:
+            self._again.cancel()
+        self._loop.remove_reader(sock)
+        sock.close()
 
     def close(self) -> None:
         """Hang up on everyone."""

@@ -7,7 +7,7 @@ to deadline. Nothing is computed a second time: what is told is what `lifecycle.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from supervisor_lite.rules import backoff
 from supervisor_lite.rules.lifecycle import (
@@ -146,8 +146,7 @@ class _World:
             return round(time - self._now, 6)
 
         record = self._record
-        return replace(
-            record,
+        return record._replace(
             spawned=None,
             deadline=None if record.deadline is None else ago(record.deadline),
             restarts=tuple(map(ago, record.restarts)),

@@ -12,8 +12,7 @@ passed already, and the caller feeds `DeadlinePassed` until no deadline is due.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TypeAlias, assert_never
+from typing import NamedTuple, TypeAlias, assert_never
 
 from supervisor_lite.rules import backoff
 from supervisor_lite.rules.events import (
@@ -46,8 +45,7 @@ KILL_AGAIN = 1.0
 """Seconds, at least, until SIGKILL is sent again to what did not die of it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(NamedTuple):
     """Where a process is now."""
 
     state: State = State.STOPPED
@@ -109,14 +107,14 @@ def step(program: Program, record: Record, event: Event, now: float) -> Step:
             return _on_restart(program, record, event, now)
         case HurryAsked():
             if record.leftovers or record.state is State.STOPPING:
-                return replace(record, deadline=now, hurried=True), ()
+                return record._replace(deadline=now, hurried=True), ()
             return record, ()
         case Spawned(run, pid):
             up_at = now + program.startsecs
-            up = replace(record, pid=pid, run=run, spawned=now, deadline=up_at)
-            return replace(_new(up), error=""), ()
+            up = record._replace(pid=pid, run=run, spawned=now, deadline=up_at)
+            return _new(up)._replace(error=""), ()
         case SpawnFailed(run, error):
-            failed = replace(record, run=run, spawned=now, error=error)
+            failed = record._replace(run=run, spawned=now, error=error)
             return _on_failed_start(program, _new(failed), now), ()
         case Exited():
             return _on_exit(program, record, event, now)
@@ -132,25 +130,25 @@ def step(program: Program, record: Record, event: Event, now: float) -> Step:
 
 def _on_start(record: Record, event: StartAsked | RestartAsked, now: float) -> Step:
     """Wish it up; the spawn itself comes with the deadline, which is usually now."""
-    wished = replace(_forgiven(record), wanted=True, by=event.by, cause=event.cause)
+    wished = _forgiven(record)._replace(wanted=True, by=event.by, cause=event.cause)
     match record.state:
         case State.STARTING | State.RUNNING:
-            return replace(record, wanted=True), ()
+            return record._replace(wanted=True), ()
         case State.STOPPING:
             return wished, ()
         case State.STOPPED | State.BACKOFF | State.EXITED | State.FATAL:
-            return _schedule(replace(wished, asked=True), _soonest(record, now)), ()
+            return _schedule(wished._replace(asked=True), _soonest(record, now)), ()
         case _:
             assert_never(record.state)
 
 
 def _on_stop(program: Program, record: Record, event: StopAsked, now: float) -> Step:
-    unwished = replace(record, wanted=False, asked=False, cooling=False)
+    unwished = record._replace(wanted=False, asked=False, cooling=False)
     match record.state:
         case State.STARTING | State.RUNNING:
             return _end(program, unwished, event, now)
         case State.STOPPING:
-            return replace(unwished, by=event.by, cause=event.cause), ()
+            return unwished._replace(by=event.by, cause=event.cause), ()
         case State.STOPPED | State.BACKOFF | State.EXITED | State.FATAL:
             if record.leftovers:
                 state = State.STOPPING
@@ -158,7 +156,7 @@ def _on_stop(program: Program, record: Record, event: StopAsked, now: float) -> 
                 state = State.STOPPED
             else:
                 return unwished, ()
-            stopped = replace(unwished, state=state, by=event.by, cause=event.cause)
+            stopped = unwished._replace(state=state, by=event.by, cause=event.cause)
             return _schedule(stopped, None), ()
         case _:
             assert_never(record.state)
@@ -166,14 +164,13 @@ def _on_stop(program: Program, record: Record, event: StopAsked, now: float) -> 
 
 def _on_restart(program: Program, record: Record, event: RestartAsked, now: float) -> Step:
     if record.state in (State.STARTING, State.RUNNING):
-        return _end(program, replace(_forgiven(record), wanted=True), event, now)
+        return _end(program, _forgiven(record)._replace(wanted=True), event, now)
     return _on_start(record, event, now)
 
 
 def _end(program: Program, record: Record, event: StopAsked | RestartAsked, now: float) -> Step:
     """Ask the main process to end; it is killed at the deadline."""
-    stopping = replace(
-        record,
+    stopping = record._replace(
         state=State.STOPPING,
         deadline=now + program.stopwaitsecs,
         by=event.by,
@@ -186,19 +183,19 @@ def _on_exit(program: Program, record: Record, event: Exited, now: float) -> Ste
     if event.run != record.run or record.pid is None:
         return record, ()  # an older run: its end changes nothing
     lasted = now - record.spawned if record.spawned is not None else 0.0
-    ended = replace(record, pid=None, exit=event.exit, error="")
+    ended = record._replace(pid=None, exit=event.exit, error="")
     if record.state is State.STOPPING:
-        after = replace(ended, deadline=None) if event.leftovers else _stopped(ended, now)
+        after = ended._replace(deadline=None) if event.leftovers else _stopped(ended, now)
     elif record.state is State.STARTING and lasted < program.startsecs:
         after = _on_failed_start(program, ended, now)
     else:
         after = _on_exit_while_up(program, ended, now)
     if event.kept:
-        after = replace(after, note=_joined(after.note, event.kept))
+        after = after._replace(note=_joined(after.note, event.kept))
     if not event.leftovers:
         return after, ()
     kill_at = now if record.hurried else now + program.stopwaitsecs
-    held = replace(after, leftovers=True, due=after.deadline, deadline=kill_at)
+    held = after._replace(leftovers=True, due=after.deadline, deadline=kill_at)
     return held, (SignalLeftovers(program.stopsignal),)
 
 
@@ -215,8 +212,8 @@ def _on_exit_while_up(program: Program, record: Record, now: float) -> Record:
         case _:
             assert_never(program.autorestart)
     words = f"{record.exit} ({'expected' if expected else 'not expected'})"
-    exited = replace(
-        record, state=State.EXITED, failures=0, wanted=again, deadline=None, cause=words, by=""
+    exited = record._replace(
+        state=State.EXITED, failures=0, wanted=again, deadline=None, cause=words, by=""
     )
     if not again:
         return exited
@@ -226,9 +223,9 @@ def _on_exit_while_up(program: Program, record: Record, now: float) -> Record:
 def _on_failed_start(program: Program, record: Record, now: float) -> Record:
     """BACKOFF; at the deadline the next try, or FATAL when this was the last one."""
     failures = record.failures + 1
-    failed = replace(record, state=State.BACKOFF, failures=failures, cause=record.ended, by="")
+    failed = record._replace(state=State.BACKOFF, failures=failures, cause=record.ended, by="")
     if backoff.too_many_failures(program, failures):
-        return replace(failed, deadline=now)
+        return failed._replace(deadline=now)
     wait = backoff.pause(program.backoff, failures, record.run or 0)
     return _pace(program, failed, max(now + wait, _soonest(record, now)), now)
 
@@ -241,51 +238,51 @@ def _pace(program: Program, record: Record, deadline: float, now: float) -> Reco
     """
     limit = program.restart_limit
     if limit is None or not backoff.budget_spent(limit, record.restarts, now):
-        return replace(record, deadline=deadline)
+        return record._replace(deadline=deadline)
     if limit.cooldown is None:
-        return replace(record, deadline=now, cooling=True)  # and then FATAL
-    return replace(record, deadline=max(deadline, now + limit.cooldown), cooling=True)
+        return record._replace(deadline=now, cooling=True)  # and then FATAL
+    return record._replace(deadline=max(deadline, now + limit.cooldown), cooling=True)
 
 
 def _on_leftovers_gone(record: Record, event: LeftoversGone, now: float) -> Step:
     if event.run != record.run or not record.leftovers:
         return record, ()
     note = _joined(record.note, event.ended)
-    clean = replace(record, leftovers=False, deadline=record.due, due=None, note=note)
+    clean = record._replace(leftovers=False, deadline=record.due, due=None, note=note)
     return (_stopped(clean, now) if record.state is State.STOPPING else clean), ()
 
 
 def _stopped(record: Record, now: float) -> Record:
     """Nothing is left of it; if it is still wanted, this was a restart."""
     again = _soonest(record, now) if record.wanted else None
-    return replace(record, state=State.STOPPED, deadline=again, asked=record.wanted)
+    return record._replace(state=State.STOPPED, deadline=again, asked=record.wanted)
 
 
 def _on_deadline(program: Program, record: Record, now: float) -> Step:
     if record.leftovers:
         again = now + max(program.stopwaitsecs, KILL_AGAIN)
-        return replace(record, deadline=again), (SignalLeftovers("KILL"),)
+        return record._replace(deadline=again), (SignalLeftovers("KILL"),)
     match record.state:
         case State.STARTING:
             cause = f"up for {program.startsecs:g} s"
-            return replace(
-                record, state=State.RUNNING, deadline=None, failures=0, cause=cause, by=""
+            return record._replace(
+                state=State.RUNNING, deadline=None, failures=0, cause=cause, by=""
             ), ()
         case State.STOPPING:
             again = now + max(program.stopwaitsecs, KILL_AGAIN)
-            killing = replace(record, deadline=again, killed=True)
+            killing = record._replace(deadline=again, killed=True)
             if not record.killed:
                 when = "at once" if record.hurried else f"after {program.stopwaitsecs:g} s"
-                killing = replace(killing, note=_joined(record.note, f"KILL {when}"))
+                killing = killing._replace(note=_joined(record.note, f"KILL {when}"))
             return killing, (Signal("KILL", program.killasgroup),)
         case State.STOPPED | State.BACKOFF | State.EXITED | State.FATAL:
             why = _reason_to_give_up(program, record)
             if why:
-                fatal = replace(record, state=State.FATAL, deadline=None, cooling=False)
-                return replace(fatal, cause=why, by=""), ()
+                fatal = record._replace(state=State.FATAL, deadline=None, cooling=False)
+                return fatal._replace(cause=why, by=""), ()
             return _spawn(program, record, now), (Spawn(),)
         case State.RUNNING:
-            return replace(record, deadline=None), ()
+            return record._replace(deadline=None), ()
         case _:
             assert_never(record.state)
 
@@ -305,8 +302,7 @@ def _reason_to_give_up(program: Program, record: Record) -> str:
 
 def _spawn(program: Program, record: Record, now: float) -> Record:
     """STARTING; an automatic restart is counted, one that was asked for is not."""
-    starting = replace(
-        record,
+    starting = record._replace(
         state=State.STARTING,
         deadline=now + program.startsecs,
         asked=False,
@@ -322,19 +318,19 @@ def _spawn(program: Program, record: Record, now: float) -> Record:
             restarts = (now,) * limit.count  # one try: the next end finds the budget spent
     again = f"try {record.failures + 1} of {program.startretries + 1}"
     cause = again if record.state is State.BACKOFF else f"restart after {record.ended}"
-    return replace(
-        starting, restarts=restarts, restart_count=record.restart_count + 1, cause=cause, by=""
+    return starting._replace(
+        restarts=restarts, restart_count=record.restart_count + 1, cause=cause, by=""
     )
 
 
 def _new(record: Record) -> Record:
     """A run begins: what had to be done to end the one before is no longer of interest."""
-    return replace(record, killed=False, hurried=False, note="")
+    return record._replace(killed=False, hurried=False, note="")
 
 
 def _forgiven(record: Record) -> Record:
     """Somebody asked for it: failures and automatic restarts are counted from here."""
-    return replace(record, failures=0, restarts=(), restart_count=0, cooling=False)
+    return record._replace(failures=0, restarts=(), restart_count=0, cooling=False)
 
 
 def _joined(*notes: str) -> str:
@@ -344,8 +340,8 @@ def _joined(*notes: str) -> str:
 def _schedule(record: Record, deadline: float | None) -> Record:
     """Set when the next spawn is due; while leftovers are being ended it waits for them."""
     if record.leftovers:
-        return replace(record, due=deadline)
-    return replace(record, deadline=deadline)
+        return record._replace(due=deadline)
+    return record._replace(deadline=deadline)
 
 
 def _soonest(record: Record, now: float) -> float:

@@ -268,7 +268,12 @@ def test_a_package_that_is_broken_leaves_the_old_one_running(daemons: Daemons, b
     elif broken == "import":
         module.write_text("import nothing_of_that_name\n")
     else:
-        shutil.rmtree(daemon.dir / "broken/supervisor_lite")
+        # Without the directory Python would find the version that is installed for the tests.
+        for entry in module.parent.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            elif entry.name != "__init__.py":
+                entry.unlink()
     daemon.start()
     before = running(daemon, "web")
     switch(link, "broken")

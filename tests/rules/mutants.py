@@ -39,8 +39,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a stop that does not stick: it forgets to clear the wish",
-        "unwished = replace(record, wanted=False, asked=False, cooling=False)",
-        "unwished = replace(record, asked=False, cooling=False)",
+        "unwished = record._replace(wanted=False, asked=False, cooling=False)",
+        "unwished = record._replace(asked=False, cooling=False)",
     ),
     Mutant(
         "a stop in BACKOFF that leaves the deadline",
@@ -59,8 +59,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "double start: a start of what is up spawns again",
-        "            return replace(record, wanted=True), ()\n",
-        "            return _schedule(replace(wished, state=State.STOPPED, asked=True), now), ()\n",
+        "            return record._replace(wanted=True), ()\n",
+        "            return _schedule(wished._replace(state=State.STOPPED, asked=True), now), ()\n",
     ),
     Mutant(
         "double start: the pid is forgotten when a stop is asked",
@@ -74,8 +74,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "SIGKILL is not repeated",
-        "killing = replace(record, deadline=again, killed=True)",
-        "killing = replace(record, deadline=None, killed=True)",
+        "killing = record._replace(deadline=again, killed=True)",
+        "killing = record._replace(deadline=None, killed=True)",
     ),
     Mutant(
         "SIGKILL is repeated without a pause when stopwaitsecs = 0",
@@ -91,18 +91,18 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "failures are not forgotten when RUNNING is reached",
-        "record, state=State.RUNNING, deadline=None, failures=0,",
-        "record, state=State.RUNNING, deadline=None,",
+        "state=State.RUNNING, deadline=None, failures=0,",
+        "state=State.RUNNING, deadline=None,",
     ),
     Mutant(
         "failures are not forgotten by a start",
-        "return replace(record, failures=0, restarts=(), restart_count=0, cooling=False)",
-        "return replace(record, restarts=(), restart_count=0, cooling=False)",
+        "return record._replace(failures=0, restarts=(), restart_count=0, cooling=False)",
+        "return record._replace(restarts=(), restart_count=0, cooling=False)",
     ),
     Mutant(
         "failures are not forgotten by a start in STOPPING",
         "case State.STOPPING:\n            return wished, ()",
-        "case State.STOPPING:\n            return replace(wished, failures=record.failures), ()",
+        "case State.STOPPING:\n            return wished._replace(failures=record.failures), ()",
     ),
     Mutant(
         "failures are not counted",
@@ -112,7 +112,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "failures are not counted for spawn errors",
         "return _on_failed_start(program, _new(failed), now), ()",
-        "return replace(_on_failed_start(program, _new(failed), now), failures=0), ()",
+        "return _on_failed_start(program, _new(failed), now)._replace(failures=0), ()",
     ),
     Mutant(
         "one try too many",
@@ -128,12 +128,12 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "leftovers are ignored: the next spawn does not wait for them",
-        "held = replace(after, leftovers=True, due=after.deadline, deadline=kill_at)",
+        "held = after._replace(leftovers=True, due=after.deadline, deadline=kill_at)",
         "held = after",
     ),
     Mutant(
         "a start does not wait for leftovers",
-        "    if record.leftovers:\n        return replace(record, due=deadline)\n",
+        "    if record.leftovers:\n        return record._replace(due=deadline)\n",
         "",
     ),
     Mutant(
@@ -153,8 +153,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a restart that forgets the wish",
-        "return _end(program, replace(_forgiven(record), wanted=True), event, now)",
-        "return _end(program, replace(_forgiven(record), wanted=False), event, now)",
+        "return _end(program, _forgiven(record)._replace(wanted=True), event, now)",
+        "return _end(program, _forgiven(record)._replace(wanted=False), event, now)",
     ),
     Mutant(
         "a restart that counts as automatic",
@@ -169,8 +169,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "leftovers make the restart limit forgotten",
-        "clean = replace(record, leftovers=False,",
-        "clean = replace(record, cooling=False, leftovers=False,",
+        "clean = record._replace(leftovers=False,",
+        "clean = record._replace(cooling=False, leftovers=False,",
         on="limited",
     ),
     Mutant(
@@ -242,8 +242,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a busy deadline: RUNNING is looked at again and again",
-        "record, state=State.RUNNING, deadline=None, failures=0,",
-        "record, state=State.RUNNING, failures=0,",
+        "state=State.RUNNING, deadline=None, failures=0,",
+        "state=State.RUNNING, failures=0,",
     ),
     Mutant(
         "a hurry does not reach the leftovers",
@@ -252,13 +252,13 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "the note of an older run stays",
-        'return replace(record, killed=False, hurried=False, note="")',
-        "return replace(record, killed=False, hurried=False)",
+        'return record._replace(killed=False, hurried=False, note="")',
+        "return record._replace(killed=False, hurried=False)",
     ),
     Mutant(
         "the exit code is lost",
-        'ended = replace(record, pid=None, exit=event.exit, error="")',
-        'ended = replace(record, pid=None, error="")',
+        'ended = record._replace(pid=None, exit=event.exit, error="")',
+        'ended = record._replace(pid=None, error="")',
     ),
     Mutant(
         "the pause does not grow",

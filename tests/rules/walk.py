@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 from collections import deque
 from collections.abc import Collection, Hashable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import islice
 
 from supervisor_lite.rules.events import (
@@ -140,11 +140,8 @@ class Fault:
 _WORDS = frozenset({"cause", "by", "note", "restart_count"})
 _PRESENCE = frozenset({"pid", "run", "exit"})
 _TIMES = frozenset({"deadline", "due"})
-_PLAIN = tuple(
-    f.name
-    for f in fields(Record)
-    if f.name not in _WORDS | _PRESENCE | _TIMES | {"spawned", "restarts", "error"}
-)
+_OTHERS = frozenset({"spawned", "restarts", "error"})
+_PLAIN = tuple(name for name in Record._fields if name not in _WORDS | _PRESENCE | _TIMES | _OTHERS)
 
 
 class Walk:
