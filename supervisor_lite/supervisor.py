@@ -35,9 +35,10 @@ from supervisor_lite.rules.lifecycle import Record
 from supervisor_lite.rules.program import Group, Output, Program
 from supervisor_lite.rules.states import QUIET, State
 from supervisor_lite.runs import Runs, Surroundings, last_words
+from supervisor_lite.turns import Turns
 
-_NOTEWORTHY = QUIET | {State.BACKOFF}
-"""States whose change says how the run before ended."""
+_NOTHING_RUNS = QUIET | {State.BACKOFF}
+"""A change to one of these says how the run before ended; a deadline in these is a spawn's."""
 
 
 class Supervisor:
@@ -56,6 +57,7 @@ class Supervisor:
         """The daemon is on its way out: nothing is to be started any more."""
         self._flush_planned = False
         self._dirty: set[Process] = set()
+        self._turns = Turns(self._loop, self._act)
 
     # The table.
 
@@ -158,7 +160,7 @@ class Supervisor:
                 if answer is not None:
                     queue.append(answer)
             due = process.record.deadline
-            if not queue and due is not None and due <= now:
+            if not queue and due is not None and due <= now and self._may_act(process):
                 queue.append(DeadlinePassed())
         self._set_timer(process)
         if process.is_down():
@@ -180,7 +182,7 @@ class Supervisor:
             self._remember(process)
 
     def _change(self, process: Process, before: Record, record: Record) -> Change:
-        how = record.exit if record.state in _NOTEWORTHY and before.pid is not None else None
+        how = record.exit if record.state in _NOTHING_RUNS and before.pid is not None else None
         expected = None
         if record.state is State.EXITED:
             expected = lifecycle.is_expected(process.program, record.exit)
@@ -194,7 +196,7 @@ class Supervisor:
             from_state=before.state.name,
             to_state=record.state.name,
             cause=record.cause,
-            note=record.note if record.state in _NOTEWORTHY | {State.STARTING} else "",
+            note=record.note if record.state in _NOTHING_RUNS | {State.STARTING} else "",
             by=record.by,
             run=record.run,
             pid=record.pid or before.pid,
@@ -222,7 +224,7 @@ class Supervisor:
     # Time.
 
     def _set_timer(self, process: Process) -> None:
-        deadline = process.record.deadline
+        deadline = None if self._turns.has(process) else process.record.deadline
         timer = process.timer
         if timer is not None:
             if timer.when() == deadline:
@@ -234,7 +236,17 @@ class Supervisor:
 
     def _on_deadline(self, process: Process) -> None:
         process.timer = None
-        self.feed(process, DeadlinePassed())
+        if self._may_act(process):
+            self._act(process)
+
+    def _may_act(self, process: Process) -> bool:
+        """Tell whether to do what is due in this turn; if not, it is done in a later one."""
+        return process.record.state not in _NOTHING_RUNS or self._turns.is_now(process)
+
+    def _act(self, process: Process) -> None:
+        """Do what is due, unless something has happened to the process meanwhile."""
+        if self.processes.get(process.name) is process:
+            self.feed(process, DeadlinePassed())
 
     # The journal.
 

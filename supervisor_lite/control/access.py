@@ -64,6 +64,12 @@ def grants(caller: Caller, rules: Sequence[AccessRule]) -> list[tuple[str, Seque
     return [(rule.role, rule.programs) for rule in rules if _concerns(rule, caller)]
 
 
+def may_all(granted: Sequence[tuple[str, Sequence[str]]], method: str) -> bool:
+    """May these grants call the method for whatever process there is?"""
+    needed = ROLES.index(ROLE_OF_METHOD.get(method, "admin"))
+    return any("*" in patterns and ROLES.index(role) >= needed for role, patterns in granted)
+
+
 def may(granted: Sequence[tuple[str, Sequence[str]]], method: str, name: str | None) -> bool:
     """May these grants call the method, for the process `name` or for the daemon (None)?"""
     needed = ROLES.index(ROLE_OF_METHOD.get(method, "admin"))

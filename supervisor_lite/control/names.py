@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from supervisor_lite.errors import NoSuchProcess
 from supervisor_lite.process import Process
@@ -34,6 +35,7 @@ def in_order(processes: Iterable[Process]) -> list[Process]:
     return sorted(processes, key=lambda p: (p.group, natural(p.program.name)))
 
 
+@lru_cache(maxsize=1 << 14)
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:
     """Return a key that sorts web_2 before web_10."""
     parts: list[tuple[int, int, str]] = []

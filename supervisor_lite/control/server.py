@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
 from supervisor_lite import protocol
-from supervisor_lite.control.access import Caller, caller_of, grants, may
+from supervisor_lite.control.access import Caller, caller_of, grants, may, may_all
 from supervisor_lite.control.params import Params
 from supervisor_lite.errors import (
     BadSignal,
@@ -284,6 +284,10 @@ class Connection(asyncio.Protocol):
         self._stoppers.append(stop)
         if resume is not None:
             self._resumers.append(resume)
+
+    def sees_all(self, method: str) -> bool:
+        """May the client do this to every process?"""
+        return may_all(self.granted, method)
 
     def sees(self, method: str, name: str) -> bool:
         """May the client do this to the process? Not noted as a refusal."""

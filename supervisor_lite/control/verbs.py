@@ -101,6 +101,8 @@ class ProcessVerbs:
         if names:
             return self._chosen(request, names)
         everything = in_order(self._supervisor.processes.values())
+        if request.connection.sees_all(request.method):
+            return everything
         return [p for p in everything if request.connection.sees(request.method, p.name)]
 
     # Reading.

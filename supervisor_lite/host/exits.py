@@ -27,6 +27,8 @@ _PR_SET_CHILD_SUBREAPER = 36
 _PIDFD_GET_INFO = (3 << 30) | (64 << 16) | (0xFF << 8) | 11
 _PIDFD_INFO_EXIT = 8
 _INFO_FORMAT = "=QQ11Ii"
+_BATCH = 32
+"""Exits that are told in one turn of the loop; between turns clients are answered."""
 _REAP_WAIT = 3.0
 """Seconds that an adopted process may be dead but not reaped by whoever inherited it."""
 
@@ -123,6 +125,7 @@ class Reaper:
         self._waiting: dict[int, tuple[select.epoll, asyncio.TimerHandle]] = {}
         self._helpers: dict[int, Callable[[Exit], None]] = {}
         self._signals = -1
+        self._sweep_planned = False
 
     def start(self) -> None:
         """Begin to reap strangers."""
@@ -136,7 +139,7 @@ class Reaper:
             self._loop.remove_reader(self._signals)
             os.close(self._signals)
             self._signals = -1
-        for pidfd in (*self._children.values(), *self._adopted.values()):
+        for pidfd in self._adopted.values():
             self._loop.remove_reader(pidfd)
         for pid in tuple(self._waiting):
             self._stop_waiting(pid)
@@ -146,7 +149,6 @@ class Reaper:
     def watch(self, pid: int, pidfd: int) -> None:
         """Watch a child of ours. The pidfd stays the caller's, open until it is told the end."""
         self._children[pid] = pidfd
-        self._loop.add_reader(pidfd, self._sweep)
 
     def watch_adopted(self, pid: int, pidfd: int) -> None:
         """Watch a process that may be somebody else's child."""
@@ -169,10 +171,20 @@ class Reaper:
         os.read(self._signals, 128)  # one struct signalfd_siginfo, however many have ended
         self._sweep()
 
+    def _plan_sweep(self) -> None:
+        """Go on in the next turn of the loop."""
+        if not self._sweep_planned:
+            self._sweep_planned = True
+            self._loop.call_soon(self._sweep)
+
     def _sweep(self) -> None:
         """Reap everything that is dead, then tell about it."""
+        self._sweep_planned = False
         ended: list[Ended] = []
         while True:
+            if len(ended) == _BATCH:
+                self._plan_sweep()
+                break
             try:
                 info = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
@@ -186,6 +198,8 @@ class Reaper:
             pidfd = self._children.pop(pid, None)
             if pidfd is None:
                 pidfd = self._adopted.pop(pid, None)  # inherited after an upgrade or by luck
+                if pidfd is not None:
+                    self._loop.remove_reader(pidfd)
             if pidfd is None:
                 helper = self._helpers.pop(pid, None)
                 if helper is not None:
@@ -193,7 +207,6 @@ class Reaper:
                 else:
                     self._stranger(pid)
                 continue
-            self._loop.remove_reader(pidfd)
             usage = Usage(used.ru_maxrss * 1024, used.ru_utime, used.ru_stime)
             ended.append(Ended(pid, exit_from_status(status), usage))
         if ended:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.gateway.peers import Prog
 from tests.gateway.tools import Both, Side, side_by_side
-from tests.support import wait_until
+from tests.support import comm, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -26,7 +26,7 @@ PROGRAMS = [
     Prog("plain", "/etc/passwd", {"startretries": 0, "autostart": False}),
     Prog("silent", "sleep 100000", {"startsecs": 0}, log=False),
     Prog("slow", "sleep 100000", {"startsecs": 3600, "autostart": False}),
-    Prog("stubborn", "sh -c 'trap : TERM; while :; do read x; done'",
+    Prog("stubborn", "sh -c 'trap \"\" TERM; exec sleep 100000'",
          {"startsecs": 0, "autostart": False, "stopwaitsecs": 3600}),
 ]  # fmt: skip
 
@@ -166,6 +166,8 @@ def test_what_is_being_stopped_is_neither_running_nor_startable(both: Both) -> N
     said = []
     for side in both.sides:
         side.rpc("supervisor.startProcess", "stubborn")
+        pid = side.rpc("supervisor.getProcessInfo", "stubborn")["pid"]
+        wait_until(lambda pid=pid: comm(pid) == "sleep", what="it ignores TERM")
         side.rpc("supervisor.stopProcess", "stubborn", False)
         assert side.states()["stubborn:stubborn"] == "STOPPING"
         answers = [
@@ -174,7 +176,7 @@ def test_what_is_being_stopped_is_neither_running_nor_startable(both: Both) -> N
         ]
         info = side.rpc("supervisor.getProcessInfo", "stubborn")
         said.append((answers, info["description"], info["exitstatus"], info["spawnerr"]))
-        os.kill(info["pid"], 9)
+        os.kill(pid, 9)
         wait_until(lambda side=side: side.states()["stubborn:stubborn"] == "STOPPED")
         after = side.rpc("supervisor.getProcessInfo", "stubborn")
         said[-1] += (after["exitstatus"], after["pid"], after["statename"])
@@ -187,6 +189,8 @@ def test_everything_is_a_shutdown_state_while_the_daemon_ends() -> None:
         both.settle(stubborn="RUNNING")
         said = []
         for side in both.sides:
+            pid = side.rpc("supervisor.getProcessInfo", "stubborn")["pid"]
+            wait_until(lambda pid=pid: comm(pid) == "sleep", what="it ignores TERM")
             assert side.rpc("supervisor.shutdown") is True
             methods = [name for name in side.rpc("system.listMethods") if "Remote" not in name]
             said.append([
