@@ -8,13 +8,15 @@ from dataclasses import dataclass
 
 from supervisor_lite.config import values
 from supervisor_lite.config.convert_daemon import adjust_daemon
+from supervisor_lite.config.convert_fcgi import Sockets
 from supervisor_lite.config.convert_ini import File, Ini, Section, read
-from supervisor_lite.config.convert_keys import KINDS, Keys, known_keys
+from supervisor_lite.config.convert_keys import KINDS, Keys
 from supervisor_lite.config.convert_logs import Converted, separate
 from supervisor_lite.config.convert_percent import hide, plainly, show
 from supervisor_lite.config.convert_report import Finding, Findings
 from supervisor_lite.config.convert_servers import servers
 from supervisor_lite.config.convert_toml import Line, Table, comment, render
+from supervisor_lite.config.convert_values import Refused
 from supervisor_lite.config.schema import TABLES
 from supervisor_lite.config.wording import BadValueError, suggest
 from supervisor_lite.rules.event_types import MEANINGS
@@ -25,6 +27,9 @@ _AS_SUPERVISOR = (
     'leftovers = "keep" and stdin = "pipe" are what Supervisor does. Without them, nothing that a',
     "program has started outlives it, and its stdin is /dev/null.",
 )
+
+_STDIN = {"program": "pipe", "fcgi-program": "socket"}
+"""What the kinds read from; an event listener has nothing to choose."""
 
 _SILENT = ("supervisorctl", "include", "unix_http_server", "inet_http_server")
 """Sections that become no table of their own, but are no mistake."""
@@ -107,6 +112,7 @@ class _Converter:
     def __init__(self, ini: Ini, keys: Keys) -> None:
         self._ini = ini
         self._keys = keys
+        self._sockets = Sockets(keys)
         self._tables: list[tuple[File, Table]] = []
         self._programs: dict[str, Converted] = {}
         self._groups: dict[str, Section] = {}
@@ -156,10 +162,6 @@ class _Converter:
             yield from self._group(section)
         elif kind in KINDS and KINDS[kind][0] in TABLES:
             yield from self._program(section, kind)
-        elif kind in ("fcgi-program", "eventlistener"):
-            what = "FastCGI programs" if kind == "fcgi-program" else "event listeners"
-            say.lose(f"{what} are not converted yet; run it by Supervisor until they are")
-            yield Table((), above=[*section.above, comment(f"[{section.name}] is not converted.")])
         elif kind == "rpcinterface":
             factory = section.text("supervisor.rpcinterface_factory")
             main = factory == "supervisor.rpcinterface:make_main_rpcinterface"
@@ -184,6 +186,10 @@ class _Converter:
                     why = "has no command that could be written here"
                 elif kind == "eventlistener" and not _has_events(lines):
                     why = "has no events, or some that do not exist"
+                elif kind == "fcgi-program":
+                    lines["sockets"] = self._sockets.of(section)
+            except Refused as error:
+                why = str(error)
             except BadValueError as error:
                 why = f"can never be started: its command {error.hint.removeprefix(', which ')}"
                 if beside := section.settings["command"].beside:
@@ -194,15 +200,15 @@ class _Converter:
             yield Table((), above=[*section.above, left_out])
             return
         self._mend(section, lines)
-        known = known_keys(KINDS[kind][0])
-        # The stdin of the other kinds has a meaning of its own.
-        for key, value in (("leftovers", "keep"), ("stdin", "pipe")):
-            if key in known and (kind == "program" or key != "stdin"):
-                lines[key] = Line(value)
+        lines["leftovers"] = Line("keep")
+        if kind in _STDIN:
+            lines["stdin"] = Line(_STDIN[kind])
         table = Table((KINDS[kind][0], name), lines, section.above)
-        if kind == "program":
+        if kind != "eventlistener":
             members = [g for g, s in self._groups.items() if name in self._members(s)]
             self._programs[name] = Converted(name, section, table, members)
+            if members and kind == "fcgi-program":
+                say.lose("Supervisor 4.3 gives it no socket in a group; here it has its socket")
         yield table
 
     def _why_not(self, section: Section, name: str) -> str:
@@ -211,7 +217,11 @@ class _Converter:
             values.name(name)
         except BadValueError as error:
             return f"cannot be named like that: expected {error.expected or 'a name'}"
-        if name in self._programs:
+        ordinary = any(
+            other.kind == "program" and _name(other) == name
+            for other in self._ini.sections.values()
+        )
+        if name in self._programs or (ordinary and section.kind == "fcgi-program"):
             return "has the name of another program, which Supervisor runs instead"
         group = self._groups.get(name)
         if group is not None and not any(name in self._members(s) for s in self._groups.values()):

@@ -29,6 +29,8 @@ class Option:
     """Values that ask for nothing, so that nothing is lost where the key is not known here."""
     advice: str = "has no equivalent yet"
     """What to say where the key is not known here."""
+    apart: bool = False
+    """It becomes no key of its own, so `Keys.convert` passes over it."""
 
 
 _CAPTURE = "capture mode has no equivalent yet: write what must be caught to a file of its own"
@@ -93,10 +95,10 @@ GROUP: Mapping[str, Option] = {"programs": Option(v.words, text=True), "priority
 
 FCGI: Mapping[str, Option] = {
     **PROGRAM,
-    "socket": Option(v.plain, text=True),
-    "socket_backlog": Option(v.number),
-    "socket_owner": Option(v.plain, text=True),
-    "socket_mode": Option(v.octal),
+    "socket": Option(v.plain, text=True, apart=True),
+    "socket_backlog": Option(v.number, apart=True),
+    "socket_owner": Option(v.plain, text=True, apart=True),
+    "socket_mode": Option(v.octal, apart=True),
 }
 
 LISTENER: Mapping[str, Option] = {
@@ -110,7 +112,7 @@ KINDS: Mapping[str, tuple[str, Mapping[str, Option]]] = {
     "supervisord": ("daemon", DAEMON),
     "program": ("program", PROGRAM),
     "group": ("group", GROUP),
-    "fcgi-program": ("fcgi-program", FCGI),
+    "fcgi-program": ("program", FCGI),
     "eventlistener": ("eventlistener", LISTENER),
 }
 """By kind of section: the table it becomes, if that is known here, and its keys."""
@@ -163,6 +165,8 @@ class Keys:
                         f"Supervisor has no such key and ignores it{suggest(name, options)}"
                     )
                 continue
+            if option.apart:
+                continue
             to = option.to or name
             names = _names(table, known.get(to))
             value = self._value(section, name, setting, option, names)
@@ -173,6 +177,13 @@ class Keys:
             elif value not in option.off:
                 self.say(section, name).lose(option.advice)
         return lines
+
+    def value(self, section: Section, name: str, names: frozenset[str]) -> Toml | None:
+        """Return the value of one key as TOML, which may refer to `names`; None without one."""
+        setting = section.settings.get(name)
+        if setting is None:
+            return None
+        return self._value(section, name, setting, KINDS[section.kind][1][name], names)
 
     def _value(
         self, section: Section, name: str, setting: Setting, option: Option, names: frozenset[str]

@@ -36,9 +36,8 @@ def test_a_converted_sample_can_be_loaded(name: str, together: bool, tmp_path: P
         for process in configuration.plan.processes():
             assert process.leftovers is Leftovers.KEEP
             # A listener's stdin is where it gets its events.
-            table = f"[eventlistener.{process.program or process.name}]"
-            listens = any(table in text for text in conversion.files.values())
-            assert process.stdin is (Stdin.NULL if listens else Stdin.PIPE)
+            own = Stdin.SOCKET if process.sockets else Stdin.PIPE
+            assert process.stdin is (Stdin.NULL if process.listener else own)
 
 
 def test_in_the_same_directory_here_stays_here(tmp_path: Path) -> None:

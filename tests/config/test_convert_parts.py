@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 import tomli
 
-from supervisor_lite.config import convert_keys, kinds
+from supervisor_lite.config import convert_keys
 from supervisor_lite.config.convert import convert
-from supervisor_lite.config.schema import PROGRAM, TABLES, Key, Shape, Table
 from supervisor_lite.rules.program import AutoRestart
 from tests.config.conftest import Folder
 from tests.config.converting import Converted, program
@@ -204,33 +203,14 @@ def test_servers_that_cannot_be(folder: Folder, server: str, why: str) -> None:
     assert "%(ENV_PW)s" in why or "{SHA}" not in str(found.lost)
 
 
-def test_what_comes_later_is_converted_when_the_schema_knows_it(
-    folder: Folder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Event listeners, FastCGI and the keys that are new keep Supervisor's names."""
-    new = (
-        Key("events", kinds.STRINGS, ""), Key("buffer_size", kinds.COUNT, ""),
-        Key("socket", kinds.TEXT, ""), Key("stdout_capture_maxbytes", kinds.SIZE, ""),
-    )  # fmt: skip
-    tables = {**TABLES}
-    for name in ("program", "eventlistener", "fcgi-program"):
-        tables[name] = Table(name, Shape.NAMED, "", (*PROGRAM.keys, *new))
-    for module in (convert_keys, __import__("supervisor_lite.config.convert").config.convert):
-        monkeypatch.setattr(module, "TABLES", tables)
-    folder.write(
-        "etc/supervisord.conf",
-        "[eventlistener:l]\ncommand=x\nevents=tick_5, PROCESS_STATE\nbuffer_size=3\n"
-        "[fcgi-program:f]\ncommand=x\nsocket=tcp://localhost:%(ENV_P)s\n"
-        "[program:p]\ncommand=x\nstdout_capture_maxbytes=1MB\n",
-    )
-    conversion = convert("etc/supervisord.conf")
-    data = tomli.loads(conversion.files["supervisor.toml"])
-    assert data["eventlistener"]["l"]["events"] == ["TICK_5", "PROCESS_STATE"]
-    assert data["eventlistener"]["l"]["buffer_size"] == 3
-    assert "stdin" not in data["eventlistener"]["l"] | data["fcgi-program"]["f"]
-    assert data["fcgi-program"]["f"]["socket"] == "tcp://localhost:%(ENV_P)s"
-    assert data["program"]["p"]["stdout_capture_maxbytes"] == "1MB"
-    assert not conversion.findings
+def test_every_key_of_supervisor_has_a_place_here() -> None:
+    for table, options in convert_keys.KINDS.values():
+        known = convert_keys.known_keys(table)
+        homeless = {
+            name for name, option in options.items()
+            if not option.apart and (option.to or name) not in known
+        }  # fmt: skip
+        assert homeless == set()
 
 
 def test_defaults_are_supervisors(folder: Folder) -> None:

@@ -20,7 +20,7 @@ from supervisor_lite.config.convert_report import Findings, Say
 from supervisor_lite.config.convert_values import Place, Refused, environment
 from supervisor_lite.config.load import load
 from supervisor_lite.host.users import lookup
-from supervisor_lite.rules.program import Program
+from supervisor_lite.rules.program import ListenSocket, Program
 from tests.client import environment_of
 from tests.config import samples
 from tests.peer import supervisor_bin
@@ -47,6 +47,9 @@ for group in options.process_group_configs:
         row = {name: plain(getattr(process, name)) for name in process.req_param_names}
         row.update(group=group.name, group_priority=group.priority, kind=type(process).__name__)
         row.update(environment=process.environment, serverurl=process.serverurl)
+        socket = getattr(group, "socket_config", None)
+        if socket is not None:
+            row["socket"] = [socket.url, getattr(socket, "mode", None), socket.backlog]
         rows.append(row)
 json.dump(rows, sys.stdout)
 """
@@ -93,6 +96,10 @@ def facts_of(process: Program, priority: int) -> dict[str, Any]:
         "stopsignal": signal.Signals[f"SIG{process.stopsignal}"], "group_priority": priority,
         "uid": None if process.user is None else lookup(process.user).uid,
     }  # fmt: skip
+    for each in process.sockets:
+        unix = each.listen.startswith("unix:")
+        backlog = None if each.backlog == ListenSocket(listen="").backlog else each.backlog
+        facts["socket"] = [each.listen, each.mode if unix else None, backlog]
     for stream, output in (("stdout", process.stdout), ("stderr", process.stderr)):
         facts[f"{stream}_logfile"] = output.path
         facts[f"{stream}_syslog"] = output.syslog
@@ -113,22 +120,15 @@ def test_the_definitions_are_those_that_supervisor_reads(name: str, tmp_path: Pa
         (tmp_path / "out" / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "out" / file).write_text(text)
     plan = load(str(tmp_path / "out/supervisor.toml"), {**os.environ, **samples.ENVIRON}).plan
-    ordinary = {row["group"] for row in rows if row["kind"] == "ProcessConfig"}
-    ours = {
-        p.fullname: facts_of(p, plan.groups[p.group].priority)
-        for p in plan.processes()
-        if p.group in ordinary
-    }
-    wanted = {
-        f"{row['group']}:{row['name']}".removeprefix(f"{row['name']}:"): row
-        for row in rows
-        if row["kind"] == "ProcessConfig"
-    }
+    ours = {p.fullname: facts_of(p, plan.groups[p.group].priority) for p in plan.processes()}
+    wanted = {f"{row['group']}:{row['name']}".removeprefix(f"{row['name']}:"): row for row in rows}
     assert ours.keys() == wanted.keys()
     for fullname, facts in ours.items():
         row = wanted[fullname]
         row["command"] = shlex.split(row["command"])
         row["autorestart"] = row["autorestart"] or "never"
+        if "socket" in row:
+            row["socket"][0] = row["socket"][0].replace("//localhost:", "//127.0.0.1:")
         for stream in ("stdout", "stderr"):
             key = f"{stream}_logfile"
             if row[key] == "auto":
