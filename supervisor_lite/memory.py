@@ -61,8 +61,7 @@ def program_from_json(values: dict[str, Any]) -> Program:
 
 
 def _known(kind: type[Any], values: dict[str, Any]) -> dict[str, Any]:
-    names = {f.name for f in fields(kind)}
-    return {name: value for name, value in values.items() if name in names}
+    return {name: values[name] for name in _NAMES[kind] if name in values}
 
 
 def _output(values: dict[str, Any]) -> Output:
@@ -98,9 +97,15 @@ _KINDS: dict[str, Any] = {
 _PARTS = (Output, Backoff, RestartLimit, ListenSocket)
 
 
+_NAMES: dict[type[Any], tuple[str, ...]] = {
+    kind: tuple(field.name for field in fields(kind)) for kind in (Program, *_PARTS)
+}
+"""The fields of each; to look them up again and again is dear."""
+
+
 def _shallow(value: Any) -> dict[str, Any]:
     """Return the fields of a dataclass; unlike `asdict` it copies nothing."""
-    return {field.name: getattr(value, field.name) for field in fields(value)}
+    return {name: getattr(value, name) for name in _NAMES[type(value)]}
 
 
 def _plain(value: object) -> object:

@@ -103,9 +103,8 @@ class Runs:
 
     def _join(self, process: Process, run: Run) -> None:
         """Let a run be known by everything that its descendants inherit."""
-        fds = process.logs.fds().values() if process.logs is not None else ()
-        stats = [os.fstat(fd) for fd in fds]
-        run.outputs = frozenset((status.st_dev, status.st_ino) for status in stats)
+        if process.logs is not None:
+            run.outputs = process.logs.inodes()
         self._families.add(run)
 
     def logs_of(self, process: Process) -> ProcessLogs:

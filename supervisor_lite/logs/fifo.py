@@ -71,6 +71,9 @@ def _made(path: str, uid: int) -> os.stat_result:
     """Make the FIFO unless there is one; return its status."""
     try:
         os.mkfifo(path, 0o600)
+    except FileNotFoundError:
+        make_directory(os.path.dirname(path))  # it has vanished
+        os.mkfifo(path, 0o600)
     except FileExistsError:
         status = os.lstat(path)
         ours = status.st_uid == os.geteuid()

@@ -34,7 +34,7 @@ class ProcessLogs:
     stream, what it is, and the text or the bytes.
     """
 
-    __slots__ = ("_program", "_report", "_runtime_dir", "_stderr", "_stdout")
+    __slots__ = ("_fifos", "_program", "_report", "_safe", "_stderr", "_stdout")
 
     def __init__(
         self,
@@ -46,7 +46,9 @@ class ProcessLogs:
         syslog_socket: str = DEVLOG,
         hear: Callable[[str, Heard, str | bytes], None] = lambda stream, kind, data: None,
     ) -> None:
-        self._runtime_dir = runtime_dir
+        self._fifos = {name: fifo.fifo_path(runtime_dir, program, name) for name in STREAMS}
+        self._safe = False
+        """The directory of the FIFOs has been looked at."""
         self._program = program
         self._report = report
         self._stdout, self._stderr = (
@@ -70,12 +72,14 @@ class ProcessLogs:
         """
         if adopting:
             self.change(self._program)
-        fifo.make_directory(f"{self._runtime_dir}/{fifo.DIRECTORY}")
+        if not self._safe:
+            fifo.make_directory(os.path.dirname(self._fifos[STDOUT]))
+            self._safe = True
         for name in STREAMS:
             stream = self._stream(name)
             if not adopting:
                 stream.redirect(self._output(name))
-            path = self._fifo(name)
+            path = self._fifos[name]
             if self._is_wanted(name) or os.path.lexists(path):
                 stream.open(path, uid, gid, adopting)
             if stream.log is not None:
@@ -86,7 +90,7 @@ class ProcessLogs:
 
         The child opens them for reading and writing; None means /dev/null.
         """
-        stdout, stderr = (self._fifo(n) if self._is_wanted(n) else None for n in STREAMS)
+        stdout, stderr = (self._fifos[n] if self._is_wanted(n) else None for n in STREAMS)
         return stdout, stderr, self._program.redirect_stderr
 
     def _is_wanted(self, name: str) -> bool:
@@ -105,9 +109,6 @@ class ProcessLogs:
             return self._program.stdout
         return self._program.stderr
 
-    def _fifo(self, name: str) -> str:
-        return fifo.fifo_path(self._runtime_dir, self._program, name)
-
     def _stream(self, name: str) -> Stream:
         return self._stdout if name == STDOUT else self._stderr
 
@@ -118,8 +119,13 @@ class ProcessLogs:
 
         Whoever holds them keeps the output of a process that ends while no daemon is there.
         """
-        captures = {name: self._stream(name).capture for name in STREAMS}
-        return {name: capture.fd for name, capture in captures.items() if capture is not None}
+        captures = (STDOUT, self._stdout.capture), (STDERR, self._stderr.capture)
+        return {name: capture.fd for name, capture in captures if capture is not None}
+
+    def inodes(self) -> frozenset[tuple[int, int]]:
+        """Return device and inode of the open FIFOs: a mark of whoever has inherited them."""
+        streams = (self._stdout, self._stderr)
+        return frozenset(stream.inode for stream in streams if stream.capture is not None)
 
     def drain(self) -> int:
         """Move what is in the pipes now and return how many bytes that was.
@@ -208,4 +214,4 @@ class ProcessLogs:
         self.close()
         for name in STREAMS:
             with contextlib.suppress(OSError):
-                os.unlink(self._fifo(name))
+                os.unlink(self._fifos[name])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -40,11 +40,12 @@ class Stream:
     stream of the process: with the same path both share one log file.
     """
 
-    __slots__ = ("_around", "_inode", "capture", "log", "output", "run_start", "twin")
+    __slots__ = ("_around", "capture", "inode", "log", "output", "run_start", "twin")
 
     def __init__(self, around: Surroundings, output: Output) -> None:
         self._around = around
-        self._inode = 0
+        self.inode = 0, 0
+        """Device and inode of the FIFO that is read."""
         self.output = output
         self.twin: Stream | None = None
         self.log: LogFile | None = None
@@ -53,8 +54,11 @@ class Stream:
 
     def open(self, path: str, uid: int, gid: int, adopting: bool) -> None:
         """See `ProcessLogs.open`; `path` is the FIFO's. What is open already stays."""
-        if self.capture is not None and not self._is_at(path):
-            self.close()
+        if self.capture is not None:
+            if self._is_at(path, uid):
+                return
+            if not self._is_at(path):
+                self.close()
         if not fifo.make_fifo(path, uid, gid):
             text = f'cannot give "{path}" to uid {uid}: the program cannot reopen /dev/stdout'
             self._around.report(text)
@@ -65,14 +69,22 @@ class Stream:
             except BaseException:
                 os.close(fd)
                 raise
-            self._inode = os.fstat(fd).st_ino
+            status = os.fstat(fd)
+            self.inode = status.st_dev, status.st_ino
             self.capture = Capture(self._around.loop, fd, sink, self._around.report)
 
-    def _is_at(self, path: str) -> bool:
-        """Tell whether the FIFO that we read is still the one that a child would open."""
-        with contextlib.suppress(OSError):
-            return os.lstat(path).st_ino == self._inode
-        return False
+    def _is_at(self, path: str, uid: int | None = None) -> bool:
+        """Tell whether the FIFO that we read is still the one that a child would open.
+
+        With `uid`: and whether that user's child may open it, and nobody else's.
+        """
+        try:
+            status = os.lstat(path)
+        except OSError:
+            return False
+        if (status.st_dev, status.st_ino) != self.inode:
+            return False
+        return uid is None or (status.st_uid == uid and stat.S_IMODE(status.st_mode) == 0o600)
 
     def close(self) -> None:
         """Take what is in the pipe and read no more."""
