@@ -23,6 +23,7 @@ from supervisor_lite.host.spawn import Channels, Spawner
 from supervisor_lite.journal import Journal
 from supervisor_lite.logs import stdin
 from supervisor_lite.logs.edited import Heard
+from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.processlogs import ProcessLogs
 from supervisor_lite.process import Process
 from supervisor_lite.rules.events import (
@@ -69,6 +70,7 @@ class Runs:
         self._journal = around.journal
         self._tell = tell
         self._by_pid: dict[int, Process] = {}
+        self._pipes = Pipes(around.loop)
         self.reaper = Reaper(self._loop, self._on_ended, self._on_stranger)
         self._families = Families(self._loop, lambda: self.reaper)
         self.sockets = Sockets(around.store, around.unstore)
@@ -117,7 +119,7 @@ class Runs:
                     self.hear(process, stream, kind, data)
 
             process.logs = ProcessLogs(
-                self._loop, around.runtime_dir, process.program, around.report, hear=hear
+                self._pipes, around.runtime_dir, process.program, around.report, hear=hear
             )
         return process.logs
 
@@ -237,6 +239,11 @@ class Runs:
 
     def _on_stranger(self, pid: int) -> None:
         self._families.stranger_ended(pid)
+
+    def close(self) -> None:
+        """Watch nothing any more; no process is touched."""
+        self.reaper.stop()
+        self._pipes.close()
 
     def forget(self, process: Process) -> None:
         """Take away what is kept for a process that is no longer defined."""

@@ -281,12 +281,12 @@ class Supervisor:
 
     def close(self) -> None:
         """Let go of everything; no process is touched."""
-        self.runs.reaper.stop()
         for process in self.processes.values():
             if process.timer is not None:
                 process.timer.cancel()
             if process.logs is not None:
                 process.logs.close()
+        self.runs.close()
 
 
 # What only the rules and the logs read: a child that runs does not have to be replaced when one of

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import select
 from collections.abc import Callable
 from typing import Final
 
 from supervisor_lite.logs.fifo import capacity
+from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.sinks import Sink
 
 TURN: Final = 256 * 1024
@@ -29,20 +29,17 @@ class Capture:
     it works again; meanwhile the output waits in the pipe, and the program with it.
     """
 
-    __slots__ = ("_edge", "_loop", "_report", "_timer", "_waits_on", "fd", "pause", "sink")
+    __slots__ = ("_pipes", "_report", "_timer", "_waits_on", "fd", "pause", "sink")
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, fd: int, sink: Sink, report: Callable[[str], None]
-    ) -> None:
-        self._loop = loop
+    def __init__(self, pipes: Pipes, fd: int, sink: Sink, report: Callable[[str], None]) -> None:
+        self._pipes = pipes
         self._report = report
         self.fd = fd
         self.sink = sink
         self._waits_on = _READING
-        self._edge: select.epoll | None = None
         self.pause = FIRST_PAUSE
         self._timer: asyncio.TimerHandle | None = None
-        loop.add_reader(fd, self._ready)
+        pipes.watch(fd, self._ready)
 
     @property
     def failing(self) -> bool:
@@ -76,7 +73,7 @@ class Capture:
         self._unwatch()
         self.sink.close()
         self.sink = sink
-        self._loop.add_reader(self.fd, self._ready)
+        self._pipes.watch(self.fd, self._ready)
 
     def close(self) -> None:
         """Read no more; what is in the pipe stays there as long as somebody holds it open."""
@@ -113,30 +110,17 @@ class Capture:
             return
         self._stop_waiting()
         if waits_on >= 0:
-            self._loop.add_writer(waits_on, self._ready)
-        elif waits_on == _FOR_MORE:
-            # The FIFO is readable all the time; what counts is that something is added to it.
-            self._edge = select.epoll()
-            self._edge.register(self.fd, select.EPOLLIN | select.EPOLLET)
-            self._loop.add_reader(self._edge.fileno(), self._more)
+            self._pipes.loop.add_writer(waits_on, self._ready)
         else:
-            self._loop.add_reader(self.fd, self._ready)
+            # What waits for more keeps the FIFO readable: what counts is that something is added.
+            self._pipes.watch(self.fd, self._ready, news=waits_on == _FOR_MORE)
         self._waits_on = waits_on
 
-    def _more(self) -> None:
-        assert self._edge is not None
-        self._edge.poll(0)
-        self._turn(TURN)
-
     def _stop_waiting(self) -> None:
-        if self._edge is not None:
-            self._loop.remove_reader(self._edge.fileno())
-            self._edge.close()
-            self._edge = None
-        elif self._waits_on >= 0:
-            self._loop.remove_writer(self._waits_on)
+        if self._waits_on >= 0:
+            self._pipes.loop.remove_writer(self._waits_on)
         else:
-            self._loop.remove_reader(self.fd)
+            self._pipes.unwatch(self.fd)
         self._waits_on = _READING
 
     def _unwatch(self) -> None:
@@ -158,9 +142,9 @@ class Capture:
         else:
             self._timer.cancel()
             self.pause = min(self.pause * 2, LONGEST_PAUSE)
-        self._timer = self._loop.call_later(self.pause, self._ready)
+        self._timer = self._pipes.loop.call_later(self.pause, self._ready)
 
     def _resumed(self) -> None:
         self._unwatch()
-        self._loop.add_reader(self.fd, self._ready)
+        self._pipes.watch(self.fd, self._ready)
         self._report(f'"{self.sink.name}" can be written again; capture resumed')

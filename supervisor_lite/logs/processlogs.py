@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from supervisor_lite.errors import OperationFailed, SpawnError
 from supervisor_lite.logs import fifo
 from supervisor_lite.logs.edited import Heard
 from supervisor_lite.logs.logfile import LogFile
+from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.read import tail_lines
 from supervisor_lite.logs.stream import Stream, Surroundings
 from supervisor_lite.logs.to_syslog import DEVLOG
@@ -38,7 +38,7 @@ class ProcessLogs:
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
+        pipes: Pipes,
         runtime_dir: str,
         program: Program,
         report: Callable[[str], None],
@@ -53,7 +53,7 @@ class ProcessLogs:
         self._report = report
         self._stdout, self._stderr = (
             Stream(
-                Surroundings(loop, report, program.name, syslog_socket, partial(hear, name)),
+                Surroundings(pipes, report, program.name, syslog_socket, partial(hear, name)),
                 self._output(name),
             )
             for name in STREAMS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import stat
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from supervisor_lite.logs.capture import Capture
 from supervisor_lite.logs.devices import DeviceSink, is_special
 from supervisor_lite.logs.edited import AnswerSink, EditedSink, Hear
 from supervisor_lite.logs.logfile import LogFile
+from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.sinks import FileSink, Sink
 from supervisor_lite.logs.to_syslog import SyslogSink
 from supervisor_lite.rules.program import Output
@@ -23,7 +23,7 @@ from supervisor_lite.rules.program import Output
 class Surroundings:
     """What the streams of a process need from outside."""
 
-    loop: asyncio.AbstractEventLoop
+    pipes: Pipes
     report: Callable[[str], None]
     process: str
     """The process name, for syslog."""
@@ -71,7 +71,7 @@ class Stream:
                 raise
             status = os.fstat(fd)
             self.inode = status.st_dev, status.st_ino
-            self.capture = Capture(self._around.loop, fd, sink, self._around.report)
+            self.capture = Capture(self._around.pipes, fd, sink, self._around.report)
 
     def _is_at(self, path: str, uid: int | None = None) -> bool:
         """Tell whether the FIFO that we read is still the one that a child would open.
@@ -140,7 +140,7 @@ class Stream:
 
     def _syslog(self) -> SyslogSink:
         around = self._around
-        return SyslogSink(around.loop, around.process, around.report, around.syslog_socket)
+        return SyslogSink(around.pipes.loop, around.process, around.report, around.syslog_socket)
 
     def has_log(self) -> bool:
         """Tell whether the output goes to a log file."""

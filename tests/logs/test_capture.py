@@ -11,7 +11,18 @@ from pathlib import Path
 
 from supervisor_lite.logs.capture import Capture
 from supervisor_lite.logs.fifo import capacity
-from tests.logs.tools import NUMBERED, ROOT, Bench, files, numbered, output, run, until, whole
+from tests.logs.tools import (
+    NUMBERED,
+    ROOT,
+    Bench,
+    files,
+    numbered,
+    output,
+    pipes,
+    run,
+    until,
+    whole,
+)
 
 
 def test_what_a_child_writes_is_in_the_file(tmp_path: Path) -> None:
@@ -77,7 +88,7 @@ def test_a_drain_ends_although_somebody_goes_on_writing(tmp_path: Path) -> None:
             def close(self) -> None: ...
 
         os.write(writer, b"x" * 50_000)
-        capture = Capture(asyncio.get_running_loop(), reader, Refilled(), print)
+        capture = Capture(pipes(), reader, Refilled(), print)
         assert capacity(reader) <= capture.drain() < capacity(reader) + 5_000
         capture.close()
         os.close(writer)
@@ -156,13 +167,14 @@ def _switches() -> int:
 
 DAEMON = """
 import asyncio, os, sys
+from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.processlogs import ProcessLogs
 from supervisor_lite.rules.program import Output, Program
 
 async def main():
     out = Output(path=sys.argv[2], maxbytes=50_000, backups=100_000)
     program = Program(name="web", command=("web",), stdout=out)
-    logs = ProcessLogs(asyncio.get_running_loop(), sys.argv[1], program, print)
+    logs = ProcessLogs(Pipes(asyncio.get_running_loop()), sys.argv[1], program, print)
     logs.open(os.geteuid(), os.getegid(), adopting=True)
     print("ready", flush=True)
     await asyncio.Event().wait()

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import shutil
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from supervisor_lite.errors import SpawnError
-from tests.logs.tools import NUMBERED, Bench, numbered, output, run, until, whole
+from tests.logs.tools import NUMBERED, Bench, numbered, output, pipes, run, until, whole
 
 
 @pytest.fixture
@@ -181,15 +180,12 @@ def test_a_log_that_cannot_be_opened_is_the_reason_of_a_failed_start(
         (tmp_path / "directory").mkdir()
         log = tmp_path / name
         bench = Bench(tmp_path, output(log))
+        before = len(os.listdir("/proc/self/fd"))
         with pytest.raises(SpawnError) as caught:
             bench.open()
         assert str(caught.value) == f'cannot open log "{log}": {reason}'
         assert len(os.listdir("/proc/self/fd")) == before
 
-    async def count() -> int:
-        return len(os.listdir("/proc/self/fd"))
-
-    before = run(count())
     run(main())
 
 
@@ -229,7 +225,7 @@ def test_the_pause_between_tries_grows(tmp_path: Path) -> None:
     async def main() -> None:
         reader, writer = os.pipe2(os.O_NONBLOCK)
         sink, reports = Broken(), list[str]()
-        capture = Capture(asyncio.get_running_loop(), reader, sink, reports.append)
+        capture = Capture(pipes(), reader, sink, reports.append)
         os.write(writer, b"x")
         await until(lambda: sink.tries == 2)
         pauses = []

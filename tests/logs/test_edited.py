@@ -17,7 +17,7 @@ from supervisor_lite.logs.cut import BEGIN, END, Cutter, Piece
 from supervisor_lite.logs.edited import Decoder
 from supervisor_lite.logs.processlogs import ProcessLogs
 from supervisor_lite.rules.program import Output, Program
-from tests.logs.tools import output, rounds, run, until
+from tests.logs.tools import output, pipes, rounds, run, until
 
 Said = list[tuple[str, str, str | bytes]]
 
@@ -31,7 +31,7 @@ class Ears:
         self.path = Path(stdout.path or "/nowhere")
         self.program = Program(name="web", command=("web",), stdout=stdout, stderr=output(None))
         self.logs = ProcessLogs(
-            asyncio.get_running_loop(), str(directory), self.program, self.reports.append,
+            pipes(), str(directory), self.program, self.reports.append,
             hear=lambda stream, kind, data: self.heard.append((stream, kind, data)),
             syslog_socket=syslog,
         )  # fmt: skip

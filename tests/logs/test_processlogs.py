@@ -120,8 +120,9 @@ def test_the_open_fifos_can_be_handed_to_a_keeper(tmp_path: Path) -> None:
 
 def test_closing_leaves_the_fifos_and_removing_does_not(tmp_path: Path) -> None:
     async def main() -> None:
+        bench = Bench(tmp_path, output(tmp_path / "out"), output(tmp_path / "err"))
         before = len(os.listdir("/proc/self/fd"))
-        bench = Bench(tmp_path, output(tmp_path / "out"), output(tmp_path / "err")).open()
+        bench.open()
         bench.logs.close()
         assert len(list((tmp_path / "fifo").iterdir())) == 2
         bench.logs.remove()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from supervisor_lite.logs import fifo
+from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.processlogs import ProcessLogs
 from supervisor_lite.rules.program import Output, Program
 
@@ -25,7 +26,24 @@ LIMIT = 20.0
 
 def run(main: Coroutine[Any, Any, T], limit: float = 2 * LIMIT) -> T:
     """Run a test's coroutine, for a limited time."""
-    return asyncio.run(asyncio.wait_for(main, limit))
+
+    async def closing() -> T:
+        try:
+            return await main
+        finally:
+            while _opened:
+                _opened.pop().close()
+
+    return asyncio.run(asyncio.wait_for(closing(), limit))
+
+
+_opened: list[Pipes] = []
+
+
+def pipes() -> Pipes:
+    """Return what reads FIFOs in the running loop; it is closed when the test is over."""
+    _opened.append(Pipes(asyncio.get_running_loop()))
+    return _opened[-1]
 
 
 async def until(condition: Callable[[], object], what: str = "", pause: float = 0.002) -> None:
@@ -62,7 +80,11 @@ class Bench:
         )
         options = {k: v for k, v in more.items() if k == "syslog_socket"}
         self.logs = ProcessLogs(
-            asyncio.get_running_loop(), str(directory), self.program, self.reports.append, **options
+            pipes(),
+            str(directory),
+            self.program,
+            self.reports.append,
+            **options,
         )
 
     def open(self, *, adopting: bool = False) -> Bench:
