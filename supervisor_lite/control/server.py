@@ -112,6 +112,8 @@ class Connection(asyncio.Protocol):
     _scanned: int = 0
     _jobs: set[asyncio.Task[None]] = field(default_factory=set)
     _choked: bool = False
+    _leaving: bool = False
+    """To be hung up on when what was asked for is answered."""
     _patience: asyncio.TimerHandle | None = None
     _stoppers: list[Callable[[], None]] = field(default_factory=list)
     _resumers: list[Callable[[], None]] = field(default_factory=list)
@@ -140,8 +142,9 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Cut lines; called by asyncio."""
-        self._buffer += data
-        self._serve_lines()
+        if not self._leaving:
+            self._buffer += data
+            self._serve_lines()
 
     def _serve_lines(self) -> None:
         while not self._transport.is_closing():
@@ -205,7 +208,9 @@ class Connection(asyncio.Protocol):
 
     def _job_done(self, job: asyncio.Task[None]) -> None:
         self._jobs.discard(job)
-        if self._buffer and not self._choked:
+        if self._leaving:
+            self.close()
+        elif self._buffer and not self._choked:
             self._serve_lines()
         elif not self._transport.is_closing():
             self._transport.resume_reading()
@@ -266,7 +271,7 @@ class Connection(asyncio.Protocol):
             self._patience = None
         for resume in tuple(self._resumers):
             resume()
-        if not self._transport.is_closing():
+        if not self._transport.is_closing() and not self._leaving:
             self._serve_lines()
 
     # Subscriptions.
@@ -298,8 +303,10 @@ class Connection(asyncio.Protocol):
         self.server.report_denied(self.caller, method, name)
 
     def close(self) -> None:
-        """Hang up, after what is written has been sent."""
-        self._transport.close()
+        """Serve no more; hang up when what was asked for is answered and sent."""
+        self._leaving = True
+        if not self._jobs:
+            self._transport.close()
 
 
 def _parse(line: bytes) -> dict[str, Any]:
@@ -378,7 +385,7 @@ class Server:
         sock.close()
 
     def close(self) -> None:
-        """Hang up on everyone."""
+        """Hang up on everyone, as `Connection.close` does."""
         self.stop_accepting()
         for connection in tuple(self.connections):
             connection.close()

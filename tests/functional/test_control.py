@@ -8,6 +8,7 @@ import re
 import shlex
 import signal
 import subprocess
+from contextlib import ExitStack
 
 import pytest
 
@@ -326,6 +327,23 @@ def test_shutdown(fleet: Daemon) -> None:
     assert fleet.wait_exit(5) == 0
     assert not fleet.socket.exists()
     fleet.ctl("status", code=4)
+
+
+def test_everybody_who_waits_is_answered_before_the_end(daemons: Daemons) -> None:
+    """Also who asked for the end a second time, or for a stop: nobody is just hung up on."""
+    script = "trap 'sleep 0.3; exit 0' TERM; echo ready; while :; do sleep 0.05; done"
+    daemon = daemons(program("slow", sh(script)))
+    wait_until(lambda: "ready" in daemon.text("log/slow.stdout.log"))
+    with ExitStack() as stack:
+        clients = [stack.enter_context(daemon.connect()) for _ in range(6)]
+        for client in clients:
+            client.send("shutdown")
+        stopping = stack.enter_context(daemon.connect())
+        stopping.send("stop", {"names": ["slow"]})
+        answers = [client.receive() for client in (*clients, stopping)]
+        assert all(answer and "result" in answer for answer in answers), answers
+        assert [client.receive() for client in (*clients, stopping)] == [None] * 7
+    assert daemon.wait_exit(5) == 0
 
 
 def test_every_method_says_no_while_stopping(daemons: Daemons) -> None:
