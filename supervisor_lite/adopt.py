@@ -3,7 +3,8 @@
 The journal says what was; the kernel confirms what is. A process is ours if its identity (boot,
 pid, start time, pidfs inode) is the one that was written down, or if it carries the identity of one
 of our runs in its environment: that finds the runs that died between intent and record, and all of
-them if the journal is lost.
+them if the journal is lost. But anybody can write an environment: that is believed only of the
+program's user and of ours, or with proof (claims.py).
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from dataclasses import dataclass, field
 
 from supervisor_lite import __version__
 from supervisor_lite.bus import Change
+from supervisor_lite.claims import Claims, stand_in
+from supervisor_lite.database import HIGHEST_RUN
 from supervisor_lite.host.exits import exit_of_stranger
 from supervisor_lite.host.family import Run
 from supervisor_lite.host.identity import (
@@ -90,6 +93,9 @@ class Adoption:
         self._supervisor = supervisor
         self._journal = journal
         self._plan = {program.fullname: program for program in plan.processes()}
+        self._claims = Claims(supervisor.runs.fifos_of)
+        for name, program in self._plan.items():
+            self._claims.know(name, program)
         self._stored = stored
         self._report = report
         self._upgraded = upgraded
@@ -105,6 +111,8 @@ class Adoption:
             journal.forget_all()
             return Summary()
         rows = {row.name: row for row in journal.processes()}
+        for name, known in rows.items():
+            self._claims.know(name, program_from_json(known.definition))
         found = self._find(open_runs, rows)
         journal.skip_to(max(found, default=0))
         # Of two runs of one process, which only a journal that was lost can lead to, the later.
@@ -135,13 +143,23 @@ class Adoption:
             self._confirm(run)
         for marker, stats in find_marked(f"{self._journal.instance}:").items():
             number = marker.partition(":")[2]
-            if not number.isdecimal():
+            if not number.isdecimal() or int(number) > HIGHEST_RUN:
                 continue
             known = found.get(int(number)) or self._unknown(int(number), stats, rows)
-            if known is not None:
+            genuine = [s for s in stats if known is not None and self._is_of(known, s)]
+            if known is not None and genuine:
                 found[known.number] = known
-                self._sort(known, stats)
+                self._sort(known, genuine)
+            if len(genuine) < len(stats):
+                liars = ", ".join(f"{s.pid} {s.name}" for s in stats if s not in genuine)
+                self._report(f"not of run {number}, though their environment says so: {liars}")
         return found
+
+    def _is_of(self, run: Found, stat: Stat) -> bool:
+        """Is a process of this run, as its environment says?"""
+        if run.leader is not None and stat.session == run.leader.pid:
+            return stat.start >= run.leader.start
+        return self._claims.believes(stat, run.name)
 
     def _confirm(self, run: Found) -> None:
         """Open the main process that was written down, if it is still that process."""
@@ -171,7 +189,9 @@ class Adoption:
             process = read_variable(stat.pid, "SUPERVISOR_PROCESS_NAME")
             group = read_variable(stat.pid, "SUPERVISOR_GROUP_NAME")
             if process is not None and group is not None:
-                return Found(number, process if process == group else f"{group}:{process}")
+                name = process if process == group else f"{group}:{process}"
+                if self._claims.believes(stat, name):
+                    return Found(number, name)
         return None
 
     def _sort(self, run: Found, stats: list[Stat]) -> None:
@@ -202,7 +222,7 @@ class Adoption:
         planned = self._plan.get(name)
         program = program_from_json(row.definition) if row is not None else planned
         if program is None:
-            program = _stand_in(name)
+            program = stand_in(name)
         record = record_from_json(row.record) if row is not None else Record()
         busy = live is not None or record.pid is not None or record.leftovers
         if planned is not None and not busy:
@@ -222,7 +242,7 @@ class Adoption:
         since = values.get("since") or time.time()
         process = self._supervisor.restore(program, record, since, started)
         if live is not None and live.leader is not None and live.pidfd is not None:
-            run = live.run(self._marker(live.number))
+            run = self._family(live)
             child = live.leader.ppid == os.getpid()
             run.adopted = not child
             self._supervisor.runs.attach(process, run, live.pidfd, child=child)
@@ -269,7 +289,7 @@ class Adoption:
                 self._end(process, run)
                 count += 1
             elif process is not None and record.run == run.number and record.leftovers:
-                self._supervisor.runs.end_again(process, run.run(self._marker(run.number)))
+                self._supervisor.runs.end_again(process, self._family(run))
             else:
                 self._sweep(run, process)
         for process in tuple(self._supervisor.processes.values()):
@@ -282,13 +302,13 @@ class Adoption:
                     self._end(process, lost)
                     count += 1
                 else:
-                    self._supervisor.runs.end_again(process, lost.run(self._marker(record.run)))
+                    self._supervisor.runs.end_again(process, self._family(lost))
         return count
 
     def _end(self, process: Process, run: Found) -> None:
         """Answer the end of a run that the record knows as alive."""
         self._note_end(process)
-        row, marked = run.row, run.run(self._marker(run.number))
+        row, marked = run.row, self._family(run)
         if row is not None and row.ended is not None:
             # The daemon died between writing the end of the run and writing the record.
             how = Exit(row.code, row.signal)
@@ -312,7 +332,7 @@ class Adoption:
             names = ", ".join(f"{stat.pid} {stat.name}" for stat in strays)
             self._report(f"{run.name}: not defined, left alone what an old run left: {names}")
         else:
-            self._supervisor.runs.end_strays(run.name, run.run(self._marker(run.number)))
+            self._supervisor.runs.end_strays(run.name, self._family(run))
 
     # What the journal is told of it, besides changes of state.
 
@@ -345,8 +365,11 @@ class Adoption:
         pidfd = self._stored.get(number)
         return (exit_of_stranger(pidfd) if pidfd is not None else None) or Exit()
 
-    def _marker(self, number: int) -> str:
-        return f"{self._journal.instance}:{number}"
+    def _family(self, found: Found) -> Run:
+        """Return a run as families know it."""
+        run = found.run(f"{self._journal.instance}:{found.number}")
+        run.believes = lambda stat: self._claims.believes(stat, found.name)
+        return run
 
     def _stop_undefined(self) -> int:
         """Stop the programs that the configuration does not know any more."""
@@ -358,9 +381,3 @@ class Adoption:
             if process.is_down() and process.name in self._supervisor.processes:
                 self._supervisor.drop(process)
         return len(gone)
-
-
-def _stand_in(name: str) -> Program:
-    """Return a definition for a live process of which nothing but its name is known."""
-    group, _, process = name.rpartition(":")
-    return Program(name=process, group=group, command=("unknown",), autostart=False)

@@ -17,6 +17,7 @@ from supervisor_lite.control.server import bind
 from supervisor_lite.daemonlog import LogTarget, open_log
 from supervisor_lite.errors import ConfigError, StartupError, SupervisorLiteError
 from supervisor_lite.host import limits
+from supervisor_lite.host.identity import boot_id
 from supervisor_lite.host.sd_notify import Notifier
 from supervisor_lite.journal import open_journal
 from supervisor_lite.rules.program import Configuration, DaemonSettings
@@ -155,7 +156,10 @@ class _Start:
         )  # fmt: skip
         log = open_log(target, options.level or settings.log_level, settings.log_format)
         startup.write_pidfile(settings.pidfile)
-        journal = open_journal(os.path.join(settings.state_dir, "journal.db"), log.warning)
+        journal = open_journal(
+            os.path.join(settings.state_dir, "journal.db"), log.warning,
+            runtime_dir=settings.runtime_dir, boot=boot_id(),
+        )  # fmt: skip
         for warning in filter(None, warnings):
             log.warning(warning)
         config = self.config

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from supervisor_lite.bus import Change
-from supervisor_lite.database import open_database
+from supervisor_lite.database import RunIds, open_database
 from supervisor_lite.errors import OperationFailed
 
 _TRIM_EVERY = 256
@@ -77,7 +78,11 @@ class Journal:
     """The journal of one state directory. One daemon at a time has it open."""
 
     def __init__(
-        self, database: sqlite3.Connection, path: str, complain: Callable[[str], None]
+        self,
+        database: sqlite3.Connection,
+        path: str,
+        complain: Callable[[str], None],
+        ids: RunIds | None = None,
     ) -> None:
         self._db = database
         self._complain = complain
@@ -85,7 +90,8 @@ class Journal:
         self.instance = self._get("instance")
         """Random name of this state directory: part of every run's identity."""
         self._serial = self._last("changes")
-        self._run = self._last("runs")
+        self._ids = ids
+        self._run = max(self._last("runs"), ids.last if ids is not None else 0)
         self._open = False
         self._failing = False
         self._lost = False
@@ -164,6 +170,8 @@ class Journal:
     def intend(self, name: str) -> int:
         """Return a new run id for a spawn that is about to happen; committed on return."""
         self._run += 1
+        if self._ids is not None:
+            self._ids.give(self._run)
         self._write(
             "INSERT INTO runs (run, name, intended) VALUES (?, ?, ?)",
             (self._run, name, time.time()),
@@ -286,6 +294,8 @@ class Journal:
         """Commit and let go of the file."""
         self.commit()
         self._db.close()
+        if self._ids is not None:
+            self._ids.close()
 
     # Reading. Raises OperationFailed if the file cannot be read.
 
@@ -362,10 +372,20 @@ def _change(text: str) -> Change | None:
         return None
 
 
-def open_journal(path: str, complain: Callable[[str], None]) -> Journal:
+def open_journal(
+    path: str,
+    complain: Callable[[str], None],
+    *,
+    runtime_dir: str | None = None,
+    boot: str | None = None,
+) -> Journal:
     """Open or make the journal at `path`.
 
-    One that is corrupt is set aside, reported through `complain`, and a new one begun. Raises
-    StartupError if it was written by a newer version, or cannot be written.
+    `runtime_dir` keeps a copy of its name, for when all beside it is lost; with the id of this
+    `boot`, the run ids that were given out are kept outside it as well. One that is corrupt is set
+    aside, reported through `complain`, and a new one begun. Raises StartupError if it was written
+    by a newer version, or cannot be written.
     """
-    return Journal(open_database(path, complain), path, complain)
+    database = open_database(path, complain, runtime_dir)
+    ids = None if boot is None else RunIds(f"{os.path.dirname(path)}/run-ids", boot)
+    return Journal(database, path, complain, ids)

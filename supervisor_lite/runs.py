@@ -23,8 +23,10 @@ from supervisor_lite.host.spawn import Channels, Spawner
 from supervisor_lite.journal import Journal
 from supervisor_lite.logs import stdin
 from supervisor_lite.logs.edited import Heard
+from supervisor_lite.logs.fifo import fifo_path
 from supervisor_lite.logs.pipes import Pipes
-from supervisor_lite.logs.processlogs import ProcessLogs
+
+from supervisor_lite.logs.processlogs import STREAMS, ProcessLogs
 from supervisor_lite.process import Process
 from supervisor_lite.rules.events import (
     Exit,
@@ -267,6 +269,12 @@ class Runs:
             self.reaper.watch(run.leader, pidfd)
         else:
             self.reaper.watch_adopted(run.leader, pidfd)
+
+    def fifos_of(self, program: Program) -> frozenset[tuple[int, int]]:
+        """Return device and inode of the FIFOs that runs of a process have inherited."""
+        paths = (fifo_path(self._around.runtime_dir, program, name) for name in STREAMS)
+        found = [os.lstat(path) for path in paths if os.path.lexists(path)]
+        return frozenset((status.st_dev, status.st_ino) for status in found)
 
     def open_output(self, process: Process) -> None:
         """Go on with what is in the pipes of a process that an earlier daemon spawned."""

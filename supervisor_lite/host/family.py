@@ -40,6 +40,9 @@ class Run:
     """Has its main process not ended yet?"""
     outputs: frozenset[tuple[int, int]] = frozenset()
     """Device and inode of the FIFOs that its processes inherit as stdout and stderr."""
+    believes: Callable[[Stat], bool] | None = None
+    """Is a process of it that carries its identity and is neither our child nor in its session?
+    Anybody can write that into their environment. None: whoever says so."""
 
 
 @dataclass(slots=True)
@@ -233,6 +236,8 @@ class Families:
             marker = read_marker(stat.pid)
             run = markers.get(marker) if marker is not None else _by_output(stat, outputs)
             by_session = sessions.get(stat.session)
+            if run is not None and marker is not None and run is not by_session:
+                run = run if run.believes is None or run.believes(stat) else None
             if run is not None:
                 found.setdefault(run.number, []).append(stat)
                 if by_session is run:

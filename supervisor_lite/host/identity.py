@@ -6,6 +6,7 @@ Linux >= 6.9) never is within a boot.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from functools import cache
@@ -122,6 +123,31 @@ def open_same(identity: Identity) -> int | None:
 def read_marker(pid: int) -> str | None:
     """Return the run identity in a process's environment; None if absent or unreadable."""
     return read_variable(pid, RUN_VARIABLE)
+
+
+def real_uid(pid: int) -> int | None:
+    """Return the user who started a process, whoever it acts as; None if it is gone.
+
+    That of its directory in /proc will not do: it is root's for whatever runs as root by a
+    set-user-ID bit, with the environment that its caller chose (proc_pid_status(5)).
+    """
+    try:
+        with open(f"/proc/{pid}/status", "rb", buffering=0) as file:
+            data = file.read(4096)
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    at = data.index(b"\nUid:") + 5
+    return int(data[at : data.index(b"\n", at)].split()[0])
+
+
+def outputs_of(pid: int) -> set[tuple[int, int]]:
+    """Return device and inode of a process's stdout and stderr, as far as they can be known."""
+    found = set()
+    for number in (1, 2):
+        with contextlib.suppress(OSError):  # closed, gone, or another user's
+            status = os.stat(f"/proc/{pid}/fd/{number}")
+            found.add((status.st_dev, status.st_ino))
+    return found
 
 
 def pid_namespace() -> int:

@@ -1,0 +1,53 @@
+"""Whether a process is of a run of ours, as its environment says.
+
+The run identity in the environment is a name, not a key: every program knows those of its own
+processes, and anybody can write one into their own environment. It is taken from a process of the
+user whom the program runs as, or of ours; these could do as they like with the program anyway. From
+another user it takes something that only descendants of the run have: its FIFO as their output.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from supervisor_lite.errors import SpawnError
+from supervisor_lite.host import users
+from supervisor_lite.host.identity import Stat, outputs_of, real_uid
+from supervisor_lite.rules.program import Program
+
+
+class Claims:
+    """Knows by process name who may say that a process is of it."""
+
+    def __init__(self, fifos_of: Callable[[Program], frozenset[tuple[int, int]]]) -> None:
+        self._fifos_of = fifos_of
+        self._programs: dict[str, list[Program]] = {}
+
+    def know(self, name: str, program: Program) -> None:
+        """A process has, or had, this definition."""
+        self._programs.setdefault(name, []).append(program)
+
+    def believes(self, stat: Stat, name: str) -> bool:
+        """Is a process that says so of this name's runs?"""
+        programs = self._programs.get(name) or [stand_in(name)]
+        uid = real_uid(stat.pid)
+        if uid == os.getuid() or any(uid == _uid_of(program) for program in programs):
+            return True
+        return not outputs_of(stat.pid).isdisjoint(self._fifos_of(programs[0]))
+
+
+def _uid_of(program: Program) -> int | None:
+    """Return whom a program runs as, None if there is no such user any more."""
+    if program.user is None:
+        return os.getuid()
+    try:
+        return users.lookup(program.user).uid
+    except SpawnError:
+        return None
+
+
+def stand_in(name: str) -> Program:
+    """Return a definition for a process of which nothing but its name is known."""
+    group, _, process = name.rpartition(":")
+    return Program(name=process, group=group, command=("unknown",), autostart=False)
