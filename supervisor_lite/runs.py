@@ -25,7 +25,6 @@ from supervisor_lite.logs import stdin
 from supervisor_lite.logs.edited import Heard
 from supervisor_lite.logs.fifo import fifo_path
 from supervisor_lite.logs.pipes import Pipes
-
 from supervisor_lite.logs.processlogs import STREAMS, ProcessLogs
 from supervisor_lite.process import Process
 from supervisor_lite.rules.events import (
