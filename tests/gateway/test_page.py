@@ -14,13 +14,13 @@ from tests.gateway.conftest import PASSWORDS, Served
 from tests.support import wait_until
 
 playwright = pytest.importorskip(
-    "playwright.sync_api", reason="playwright is not installed (the extra browser)"
+    "playwright.sync_api", reason="playwright is not installed (the extra dev has it)"
 )
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine"),
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
     pytest.mark.filterwarnings("default"),
 ]
 
@@ -234,6 +234,7 @@ def test_everything_can_be_read(browser: Browser, size: dict[str, int], scheme: 
                 page.wait_for_selector(".story")
             wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
             assert wide <= 0, "nothing is cut off at the side"
+            assert page.evaluate(CUT) == [], "how long a process is up can be read, too"
             faint = page.evaluate(CONTRAST)
             assert faint == [], faint
             page.screenshot(path=browser.pictures / f"{step}-{size['width']}-{scheme}.png")
@@ -251,6 +252,12 @@ def test_the_theme_can_be_chosen(browser: Browser) -> None:
         assert page.get_attribute("html", "data-theme") == "light"
         page.reload()
         assert page.get_attribute("html", "data-theme") == "light"
+
+
+# Rows of running processes whose text does not fit beside the details.
+CUT = """[...document.querySelectorAll("tr.row")].filter((tr) => tr.offsetParent &&
+  tr.querySelector(".badge.ok") && tr.querySelector(".what").scrollWidth > tr.querySelector(".what").clientWidth)
+  .map((tr) => tr.textContent)"""
 
 
 # Every text that is to be seen has a contrast of 4.5 : 1 to what is behind it (WCAG 2, AA).

@@ -5,6 +5,7 @@ const $ = (id) => document.getElementById(id);
 const KIND = { RUNNING: "ok", STARTING: "busy", STOPPING: "busy", BACKOFF: "busy", FATAL: "bad", EXITED: "info", STOPPED: "quiet" };
 const STATES = ["FATAL", "BACKOFF", "STARTING", "STOPPING", "RUNNING", "EXITED", "STOPPED"];
 const MAX_LINES = 5000;
+const CLOCK = { hourCycle: "h23" }; // as in what the daemon tells
 const processes = new Map(); // fullname -> { data, at (our clock), tr }
 const shownStates = new Set();
 let me = { role: "view" };
@@ -42,7 +43,7 @@ function duration(seconds) {
 function moment(text) {
   const date = new Date(text);
   const today = new Date().toDateString() === date.toDateString();
-  return today ? date.toLocaleTimeString() : date.toLocaleString();
+  return today ? date.toLocaleTimeString(undefined, CLOCK) : date.toLocaleString(undefined, CLOCK);
 }
 
 async function api(path, body) {
