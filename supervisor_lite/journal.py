@@ -13,7 +13,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -167,17 +167,17 @@ class Journal:
             self._failing = True
             self._complain(f'cannot write the journal "{self.path}": {error}')
 
-    def intend(self, name: str) -> int:
-        """Return a new run id for a spawn that is about to happen; committed on return."""
-        self._run += 1
+    def intend(self, names: Sequence[str]) -> range:
+        """Return new run ids for spawns that are about to happen; committed on return."""
+        first = self._run + 1
+        self._run += len(names)
         if self._ids is not None:
             self._ids.give(self._run)
-        self._write(
-            "INSERT INTO runs (run, name, intended) VALUES (?, ?, ?)",
-            (self._run, name, time.time()),
-        )
+        now = time.time()
+        for run, name in enumerate(names, first):
+            self._write("INSERT INTO runs (run, name, intended) VALUES (?, ?, ?)", (run, name, now))
         self._commit()
-        return self._run
+        return range(first, first + len(names))
 
     def spawned(self, run: int, pid: int, boot: str, start: int, inode: int) -> None:
         """The run has a process, and this is which."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from supervisor_lite.errors import OperationFailed, SpawnError
@@ -71,6 +71,8 @@ class Runs:
         self._journal = around.journal
         self._tell = tell
         self._by_pid: dict[int, Process] = {}
+        self._intended: dict[Process, int] = {}
+        """Run ids that are in the journal, of runs that are not spawned yet."""
         self._pipes = Pipes(around.loop)
         self.reaper = Reaper(self._loop, self._on_ended, self._on_stranger)
         self._families = Families(self._loop, lambda: self.reaper)
@@ -81,10 +83,17 @@ class Runs:
 
     # Spawning.
 
+    def intend(self, processes: Sequence[Process]) -> None:
+        """Write down that these are about to be spawned, all in one commit."""
+        numbers = self._journal.intend([process.name for process in processes])
+        self._intended.update(zip(processes, numbers, strict=True))
+
     def spawn(self, process: Process) -> Spawned | SpawnFailed:
         """Start a run of a process: written to the journal before and after the fork."""
         program = process.program
-        run = self._journal.intend(process.name)
+        if process not in self._intended:
+            self.intend([process])
+        run = self._intended.pop(process)
         marker = f"{self._journal.instance}:{run}"
         try:
             channels = self._open_channels(process)

@@ -38,7 +38,7 @@ from supervisor_lite.runs import Runs, Surroundings, last_words
 from supervisor_lite.turns import Turns
 
 _NOTHING_RUNS = QUIET | {State.BACKOFF}
-"""A change to one of these says how the run before ended; a deadline in these is a spawn's."""
+"""States whose change says how the run before ended."""
 
 
 class Supervisor:
@@ -57,7 +57,7 @@ class Supervisor:
         """The daemon is on its way out: nothing is to be started any more."""
         self._flush_planned = False
         self._dirty: set[Process] = set()
-        self._turns = Turns(self._loop, self._act)
+        self._turns = Turns(self._loop, self._spawn)
 
     # The table.
 
@@ -159,8 +159,7 @@ class Supervisor:
                 answer = self._carry_out(process, action)
                 if answer is not None:
                     queue.append(answer)
-            due = process.record.deadline
-            if not queue and due is not None and due <= now and self._may_act(process):
+            if not queue and self._is_due(process, now) and not self._waits_for_turn(process):
                 queue.append(DeadlinePassed())
         self._set_timer(process)
         if process.is_down():
@@ -236,17 +235,35 @@ class Supervisor:
 
     def _on_deadline(self, process: Process) -> None:
         process.timer = None
-        if self._may_act(process):
-            self._act(process)
-
-    def _may_act(self, process: Process) -> bool:
-        """Tell whether to do what is due in this turn; if not, it is done in a later one."""
-        return process.record.state not in _NOTHING_RUNS or self._turns.is_now(process)
-
-    def _act(self, process: Process) -> None:
-        """Do what is due, unless something has happened to the process meanwhile."""
-        if self.processes.get(process.name) is process:
+        if not self._waits_for_turn(process):
             self.feed(process, DeadlinePassed())
+
+    def _is_due(self, process: Process, now: float) -> bool:
+        deadline = process.record.deadline
+        return deadline is not None and deadline <= now
+
+    def _waits_for_turn(self, process: Process) -> bool:
+        """Let a spawn that is due wait for its turn; tell whether it is one."""
+        if not lifecycle.is_spawn_next(process.program, process.record):
+            return False
+        self._turns.add(process)
+        return True
+
+    def _spawn(self, batch: list[Process]) -> None:
+        """Spawn those that are still to be spawned: much may have happened meanwhile."""
+        now = time.monotonic()
+        due = [
+            process
+            for process in batch
+            if self.processes.get(process.name) is process
+            and self._is_due(process, now)
+            and lifecycle.is_spawn_next(process.program, process.record)
+        ]
+        self.runs.intend(due)
+        for process in due:
+            self.feed(process, DeadlinePassed())
+        for process in batch:
+            self._set_timer(process)
 
     # The journal.
 

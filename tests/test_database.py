@@ -83,14 +83,14 @@ def test_what_is_planted_in_place_of_the_copy_is_not_opened(state: Path, kind: s
 def test_ids_go_on_exactly_where_they_were_within_a_boot(state: Path) -> None:
     """The daemon was killed and the journal has lost what it knew."""
     journal = open_in(state)
-    last = [journal.intend("web") for _ in range(5)][-1]
+    last = [journal.intend(["web"])[0] for _ in range(5)][-1]
     saved = open_in(state)
-    assert saved.intend("web") == last + 1
+    assert saved.intend(["web"])[0] == last + 1
     lose_journal(state)
     ids = RunIds(str(state / "run-ids"), "boot")
     assert ids.last == last + 1
     ids.close()
-    assert open_in(state).intend("web") > last + 1
+    assert open_in(state).intend(["web"])[0] > last + 1
 
 
 def test_after_a_power_cut_no_id_that_was_promised_is_given_out(state: Path) -> None:
@@ -111,9 +111,9 @@ def test_after_a_power_cut_no_id_that_was_promised_is_given_out(state: Path) -> 
 
 def test_an_orderly_end_leaves_no_gap(state: Path) -> None:
     journal = open_in(state)
-    last = [journal.intend("web") for _ in range(5)][-1]
+    last = [journal.intend(["web"])[0] for _ in range(5)][-1]
     journal.close()
-    assert open_in(state, boot="the next one").intend("web") == last + 1
+    assert open_in(state, boot="the next one").intend(["web"])[0] == last + 1
 
 
 @pytest.mark.parametrize(
@@ -121,11 +121,11 @@ def test_an_orderly_end_leaves_no_gap(state: Path) -> None:
 )
 def test_a_file_of_ids_that_is_nonsense_is_begun_anew(state: Path, nonsense: bytes) -> None:
     journal = open_in(state, "b")
-    last = journal.intend("web")
+    last = journal.intend(["web"])[0]
     journal.close()
     (state / "run-ids").write_bytes(nonsense)
     again = open_in(state, "b")
-    assert again.intend("web") == last + 1
+    assert again.intend(["web"])[0] == last + 1
     ids = RunIds(str(state / "run-ids"), "b")
     assert ids.last == last + 1
     ids.close()

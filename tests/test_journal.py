@@ -79,7 +79,7 @@ def changed(journal: Journal, name: str = "web", **fields: object) -> Change:
 
 def ran(journal: Journal, name: str = "web", *, over: bool = True) -> int:
     """Keep a run."""
-    run = journal.intend(name)
+    run = journal.intend([name])[0]
     journal.spawned(run, 4000 + run, "boot", 17, 99)
     if over:
         journal.ended(run, code=3, signal=None, reason="exit 3", usage=(4096, 0.5, 0.25))
@@ -115,13 +115,13 @@ def test_what_was_committed_is_there_for_the_next_daemon(place: Place) -> None:
     assert [(p.name, p.record, p.definition) for p in later.processes()] == [
         ("db", {"state": 10}, {"name": "db"})
     ]
-    assert later.intend("web") == live + 1
+    assert later.intend(["web"])[0] == live + 1
     assert later.next_serial() == change.serial + 1
 
 
 def test_an_intent_is_there_before_anything_else_is_committed(place: Place) -> None:
     journal = place.open()
-    run = journal.intend("web")
+    run = journal.intend(["web"])[0]
     assert [(row.run, row.pid) for row in place.open().open_runs()] == [(run, None)]
     journal.spawned(run, 5, "boot", 1, 2)
     assert [row.pid for row in place.open().open_runs()] == [None]
@@ -318,7 +318,7 @@ def test_a_corrupt_journal_is_set_aside(place: Place, ruin: object) -> None:
     assert "is unusable" in place.complaints[0]
     assert aside[0].partition(".db")[0] in place.complaints[0]
     assert later.instance == journal.instance
-    assert later.intend("web") > run
+    assert later.intend(["web"])[0] > run
     assert later.next_serial() > serial
     assert later.commit() is True
 
@@ -332,7 +332,7 @@ def test_a_missing_journal_begins_anew_with_the_same_identity(place: Place, lose
     lose(place.path)
     later = place.open()
     assert later.instance == journal.instance
-    assert later.intend("web") > run
+    assert later.intend(["web"])[0] > run
 
 
 def test_an_unreadable_identity_beside_it_is_written_again(place: Place) -> None:

@@ -1,13 +1,13 @@
-"""What is due at once is done a bit at a time, in order, and clients are heard in between."""
+"""Who is to be spawned waits for its turn: a few at a time, in order, clients in between."""
 
 from __future__ import annotations
 
 import asyncio
-import time
+import itertools
 from typing import Any, cast
 
 from supervisor_lite.process import Process
-from supervisor_lite.turns import Turns
+from supervisor_lite.turns import TURN, Turns
 
 
 def processes(count: int) -> list[Process]:
@@ -15,75 +15,71 @@ def processes(count: int) -> list[Process]:
     return [cast(Process, f"p{number}") for number in range(count)]
 
 
-def test_a_few_act_at_once() -> None:
+def test_few_share_a_turn() -> None:
+    """What is added in one turn of the loop acts together in the next one."""
+
     async def scene() -> None:
-        turns = Turns(asyncio.get_running_loop(), lambda process: None)
-        for process in processes(5):
-            assert turns.is_now(process)
-            assert not turns.has(process)
+        acted: list[Any] = []
+        turns = Turns(asyncio.get_running_loop(), acted.append)
+        everyone = processes(TURN)
+        for process in everyone:
+            turns.add(process)
+            turns.add(process)  # asked twice: it has one place
+            assert turns.has(process)
+        assert acted == []
+        await asyncio.sleep(0)
+        assert acted == [everyone]
+        assert not any(turns.has(process) for process in everyone)
+        await asyncio.sleep(0)
+        assert len(acted) == 1
 
     asyncio.run(scene())
 
 
-def test_many_take_turns_in_order() -> None:
-    """Each takes 3 ms: the loop turns often while twenty of them act, and none is lost."""
-
+def test_many_take_turns_in_order_and_others_are_heard_in_between() -> None:
     async def scene() -> None:
         loop = asyncio.get_running_loop()
         acted: list[Any] = []
         heard: list[int] = []
 
-        def act(process: Process) -> None:
-            end = time.monotonic() + 0.003
-            while time.monotonic() < end:
-                pass
-            acted.append(process)
-
         def hear() -> None:
             heard.append(len(acted))
-            if len(acted) < 20:
+            if len(acted) < 100:
                 loop.call_soon(hear)
 
-        turns = Turns(loop, act)
-        everyone = processes(20)
-        hear()
+        turns = Turns(loop, acted.extend)
+        everyone = processes(100)
         for process in everyone:
-            if turns.is_now(process):
-                act(process)
-            else:
-                assert turns.has(process)
-                assert not turns.is_now(process)  # asked again: it keeps its place
-        assert 0 < len(acted) < 20
+            turns.add(process)
+        hear()
         async with asyncio.timeout(10):
-            while len(acted) < 20:
+            while len(acted) < 100:
                 await asyncio.sleep(0)
         assert acted == everyone
-        assert not any(turns.has(process) for process in everyone)
-        assert len({count for count in heard if 0 < count < 20}) >= 3
+        assert max(b - a for a, b in itertools.pairwise(heard)) <= TURN
 
     asyncio.run(scene())
 
 
-def test_whoever_comes_while_others_wait_waits_too() -> None:
-    """Nobody overtakes the queue, even where there is time left in the turn."""
+def test_whoever_comes_while_others_wait_waits_longer() -> None:
+    """Nobody overtakes the queue, and one that has acted may come again."""
 
     async def scene() -> None:
         acted: list[Any] = []
 
-        def act(process: Process) -> None:
-            acted.append(process)
-            if process is second:
-                assert not turns.is_now(late)
+        def act(batch: list[Process]) -> None:
+            if not acted:
+                turns.add(late)
+                turns.add(batch[0])
+            acted.extend(batch)
 
         turns = Turns(asyncio.get_running_loop(), act)
-        first, second, third, late = processes(4)
-        assert turns.is_now(first)
-        time.sleep(0.02)
-        assert not turns.is_now(second)
-        assert not turns.is_now(third)
+        *everyone, late = processes(TURN + 4)
+        for process in everyone:
+            turns.add(process)
         async with asyncio.timeout(10):
-            while len(acted) < 3:
+            while len(acted) < TURN + 5:
                 await asyncio.sleep(0)
-        assert acted == [second, third, late]
+        assert acted == [*everyone, late, everyone[0]]
 
     asyncio.run(scene())

@@ -38,7 +38,7 @@ from supervisor_lite.rules.states import State
 __all__ = [
     "Action", "DeadlinePassed", "Event", "Exit", "Exited", "HurryAsked", "LeftoversGone", "Record",
     "RestartAsked", "Signal", "SignalLeftovers", "Spawn", "SpawnFailed", "Spawned", "StartAsked",
-    "Step", "StopAsked", "is_expected", "step",
+    "Step", "StopAsked", "is_expected", "is_spawn_next", "step",
 ]  # fmt: skip
 
 KILL_AGAIN = 1.0
@@ -349,6 +349,12 @@ def _soonest(record: Record, now: float) -> float:
     if record.spawned is None:
         return now
     return max(now, record.spawned + backoff.MIN_INTERVAL)
+
+
+def is_spawn_next(program: Program, record: Record) -> bool:
+    """Is what the deadline brings, once it has passed, a spawn?"""
+    quiet = record.state in (State.STOPPED, State.BACKOFF, State.EXITED, State.FATAL)
+    return quiet and not record.leftovers and not _reason_to_give_up(program, record)
 
 
 def is_expected(program: Program, exit: Exit | None) -> bool:  # noqa: A002 the field's word

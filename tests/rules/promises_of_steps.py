@@ -16,6 +16,7 @@ from supervisor_lite.rules.events import (
     StartAsked,
     StopAsked,
 )
+from supervisor_lite.rules.lifecycle import is_spawn_next
 from supervisor_lite.rules.program import BackoffKind, Program
 from supervisor_lite.rules.states import QUIET
 from tests.rules.moment import (
@@ -74,6 +75,14 @@ def a_deadline_does_something(m: Moment) -> bool:
     if not due or not isinstance(m.event, DeadlinePassed):
         return True
     return m.after.deadline is None or m.after.deadline > m.now or m.spawns
+
+
+def a_spawn_is_foretold(m: Moment) -> bool:
+    """Whether a deadline that has passed brings a spawn is known before: it may have to queue."""
+    due = m.before.deadline is not None and m.now >= m.before.deadline
+    if not due or not isinstance(m.event, DeadlinePassed):
+        return True
+    return is_spawn_next(m.program, m.before) == m.spawns
 
 
 def exactly_these_actions(m: Moment) -> bool:
@@ -312,9 +321,10 @@ def what_was_done_is_noted(m: Moment) -> bool:
 
 OF_STEPS: tuple[Rule, ...] = (
     deadlines_lie_ahead, only_known_ways, old_news_changes_nothing, waking_up_early_is_harmless,
-    a_deadline_does_something, exactly_these_actions, running_was_earned, starting_ends_in_time,
-    an_early_end_is_a_failed_start, an_end_that_was_asked_for_is_a_stop,
-    a_failed_start_waits_its_turn, an_end_follows_the_policy, giving_up_has_a_reason,
+    a_deadline_does_something, a_spawn_is_foretold, exactly_these_actions, running_was_earned,
+    starting_ends_in_time, an_early_end_is_a_failed_start,
+    an_end_that_was_asked_for_is_a_stop, a_failed_start_waits_its_turn,
+    an_end_follows_the_policy, giving_up_has_a_reason,
     a_stop_takes_effect, a_stop_is_bounded, a_request_does_not_delay_a_kill,
     a_start_is_due_at_once, a_start_of_what_is_up_changes_nothing, restarts_are_counted,
     everything_has_a_cause, how_it_ended_is_kept, notes_are_of_this_run, what_was_done_is_noted,
