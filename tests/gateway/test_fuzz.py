@@ -1,6 +1,6 @@
 """Whatever is sent, the gateway answers, and goes on: no crash, no hang, no bug in its log.
 
-`FUZZ_EXAMPLES=20000 pytest tests/gateway/test_fuzz.py` goes on for longer, at random.
+`make fuzz` looks for longer.
 """
 
 from __future__ import annotations
@@ -12,20 +12,17 @@ import socket
 import xmlrpc.client
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
-from hypothesis import HealthCheck, given, settings
+import pytest
 from hypothesis import strategies as st
 
+from tests.fuzzing import TIMEOUT, fuzz
 from tests.gateway.conftest import Served
 from tests.gateway.tools import UnixConnection
 from tests.support import wait_until
 
-_LONG = os.environ.get("FUZZ_EXAMPLES")
-
-BOUNDED = settings(
-    max_examples=int(_LONG or 150), deadline=None, derandomize=_LONG is None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)  # fmt: skip
+pytestmark = pytest.mark.timeout(TIMEOUT)
 
 NAMES = st.sampled_from(
     ["cat", "manual", "web:web_0", "web:*", "nope", "", ":", "*", "all", "a/b", "..", "%", "%00",
@@ -58,8 +55,9 @@ METHODS = [
 ] + ["system.methodHelp", "system.methodSignature", "system.multicall", "system.listMethods", "x"]
 VALUES = st.recursive(
     st.one_of(
-        TEXT, st.integers(-(2**31), 2**31 - 1), st.booleans(), st.floats(allow_nan=False), st.none(),
-        st.binary(max_size=20).map(xmlrpc.client.Binary), st.sampled_from(["KILL", "HUP", "0", "-1"]),
+        TEXT, st.integers(-(2**31), 2**31 - 1), st.booleans(), st.floats(allow_nan=False),
+        st.none(), st.binary(max_size=20).map(xmlrpc.client.Binary),
+        st.sampled_from(["KILL", "HUP", "0", "-1"]),
     ),
     lambda inner: st.one_of(
         st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=8), inner, max_size=3)
@@ -101,98 +99,122 @@ def unharmed(served: Served) -> None:
         assert "internal error" not in log, log[-4000:]
 
 
-@BOUNDED
-@given(method=st.sampled_from(METHODS), params=st.lists(VALUES, max_size=4))
-def test_any_call_has_an_answer(served: Served, method: str, params: list[Any]) -> None:
-    if "stop" in method.lower() or "start" in method.lower():
-        params = [*params[:1], False]  # what a start waits for may be an hour away
-    try:
-        body = xmlrpc.client.dumps(tuple(params), method, allow_none=True).encode()
-    except (OverflowError, UnicodeEncodeError, TypeError):
-        return
-    reply = answered(served, "POST", "/RPC2", body, Content_Type="text/xml")
-    assert reply.status in (200, 400)
-    unharmed(served)
+def test_any_call_has_an_answer(served: Served) -> None:
+    def check(method: str, params: list[Any]) -> None:
+        if "stop" in method.lower() or "start" in method.lower():
+            params = [*params[:1], False]  # what a start waits for may be an hour away
+        try:
+            body = xmlrpc.client.dumps(tuple(params), method, allow_none=True).encode()
+        except (OverflowError, UnicodeEncodeError, TypeError):
+            return
+        reply = answered(served, "POST", "/RPC2", body, Content_Type="text/xml")
+        assert reply.status in (200, 400)
+        unharmed(served)
+
+    fuzz(check, method=st.sampled_from(METHODS), params=st.lists(VALUES, max_size=4))
 
 
-@BOUNDED
-@given(body=st.one_of(
-    st.binary(max_size=300),
-    st.lists(st.sampled_from(
-        ["<methodCall>", "<methodName>", "supervisor.getPID", "</methodName>", "<params>", "<param>",
-         "<value>", "<int>", "1", "</int>", "<struct>", "<member>", "<name>", "</value>", "</param>",
-         "</params>", "</methodCall>", "<array>", "<data>", "<nil/>", "&amp;", "&x;", "<!--", "-->",
-         "<![CDATA[", "]]>", "<?xml version='1.0' encoding='utf-16'?>", "<base64>", "</base64>"]
-    ), max_size=25).map(lambda words: "".join(words).encode()),
-))  # fmt: skip
-def test_any_body_has_an_answer(served: Served, body: bytes) -> None:
-    assert answered(served, "POST", "/RPC2", body, Content_Type="text/xml").status in (200, 400)
-    unharmed(served)
-
-
-PATHS = [
-    "/processes", "/processes/{}", "/processes/{}/why", "/processes/{}/runs", "/processes/{}/explain",
-    "/processes/{}/log/{}", "/processes/{}/signal", "/processes/{}/send", "/processes/{}/stop",
-    "/processes/{}/clear", "/runs", "/events", "/log", "/daemon", "/reread", "/{}",
+PIECES = [
+    "<methodCall>", "<methodName>", "supervisor.getPID", "</methodName>", "<params>", "<param>",
+    "<value>", "<int>", "1", "</int>", "<struct>", "<member>", "<name>", "</value>", "</param>",
+    "</params>", "</methodCall>", "<array>", "<data>", "<nil/>", "&amp;", "&x;", "<!--", "-->",
+    "<![CDATA[", "]]>", "<?xml version='1.0' encoding='utf-16'?>", "<base64>", "</base64>",
 ]  # fmt: skip
 
 
-@BOUNDED
-@given(
-    path=st.sampled_from(PATHS), name=TEXT, other=TEXT, verb=st.sampled_from(["GET", "POST", "HEAD", "PUT"]),
-    query=st.dictionaries(st.sampled_from(["limit", "since", "bytes", "name", "follow", "x"]),
-                          st.one_of(TEXT, st.integers().map(str)), max_size=3),
-    body=st.one_of(st.none(), JSON, st.dictionaries(
-        st.sampled_from(["wait", "timeout", "signal", "text", "names"]), JSON, max_size=3)),
-)  # fmt: skip
-def test_any_request_to_the_api_has_an_answer(
-    served: Served, path: str, name: str, other: str, verb: str, query: dict[str, str], body: Any
-) -> None:
-    from urllib.parse import quote, urlencode
+def test_any_body_has_an_answer(served: Served) -> None:
+    def check(body: bytes) -> None:
+        reply = answered(served, "POST", "/RPC2", body, Content_Type="text/xml")
+        assert reply.status in (200, 400)
+        unharmed(served)
 
-    if verb == "POST" and "stop" in path:
-        body = {"wait": False}
-    if query.get("follow") == "true":
-        del query["follow"]
-    target = "/api/v1" + path.format(*(quote(w, safe="", errors="replace") for w in (name, other)))
-    target += f"?{urlencode(query, errors='replace')}"
-    data = None if body is None else json.dumps(body).encode("utf-8", "surrogatepass")
-    reply = answered(served, verb, target, data, Content_Type="application/json")
-    assert reply.status < 500 or reply.status == 504, (verb, target, body)
-    if reply.status != 405 and verb != "HEAD":
-        assert reply.getheader("content-type")
-    unharmed(served)
-
-
-@BOUNDED
-@given(headers=st.dictionaries(
-    st.sampled_from(["Host", "Origin", "Authorization", "Content_Type", "Content_Length", "Cookie",
-                     "Sec_Fetch_Site", "Last_Event_ID", "If_None_Match", "X_Supervisor_Lite", "Expect",
-                     "Connection", "Upgrade", "Transfer_Encoding", "Range"]),
-    st.one_of(
-        st.text(st.characters(min_codepoint=33, max_codepoint=255, exclude_characters="\x7f"), max_size=60),
-        st.sampled_from(["100-continue", "close", "websocket", "chunked", "Basic Og==", "[::1]:x", "null"]),
-    ), max_size=5,
-), path=st.sampled_from(["/", "/api/v1/daemon", "/healthz", "/metrics", "/RPC2", "/nope"]))  # fmt: skip
-def test_any_headers_have_an_answer(served: Served, headers: dict[str, str], path: str) -> None:
-    lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
-    said = spoken(
-        served, f"GET {path} HTTP/1.1\r\n{lines}Connection: close\r\n\r\n".encode("latin-1")
+    pieces = st.lists(st.sampled_from(PIECES), max_size=25)
+    fuzz(
+        check,
+        body=st.one_of(st.binary(max_size=300), pieces.map(lambda words: "".join(words).encode())),
     )
-    assert said.startswith(b"HTTP/1.1 ")
-    assert int(said.split(b" ")[1]) < 500
-    unharmed(served)
 
 
-@BOUNDED
-@given(data=st.one_of(st.binary(min_size=1, max_size=200), st.lists(st.sampled_from(
-    [b"GET / HTTP/1.1\r\n", b"Host: x\r\n", b"\r\n", b"\n", b"\r", b"POST /RPC2 HTTP/1.1\r\n", b"0\r\n\r\n",
-     b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"5\r\nhello\r\n", b"HEAD /healthz HTTP/1.0\r\n",
-     b"X: \x00\r\n", b" folded\r\n", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"]
-), min_size=1, max_size=8).map(b"".join)))  # fmt: skip
-def test_any_bytes_are_survived(served: Served, data: bytes) -> None:
-    spoken(served, data, end=True)
-    unharmed(served)
+PATHS = [
+    "/processes", "/processes/{}", "/processes/{}/why", "/processes/{}/runs",
+    "/processes/{}/explain", "/processes/{}/log/{}", "/processes/{}/signal", "/processes/{}/send",
+    "/processes/{}/stop", "/processes/{}/clear", "/runs", "/events", "/log", "/daemon", "/reread",
+    "/{}",
+]  # fmt: skip
+
+
+def test_any_request_to_the_api_has_an_answer(served: Served) -> None:
+    def check(
+        path: str, names: tuple[str, str], verb: str, query: dict[str, str], body: object
+    ) -> None:
+        if verb == "POST" and "stop" in path:
+            body = {"wait": False}
+        if query.get("follow") == "true":
+            del query["follow"]
+        target = "/api/v1" + path.format(*(quote(w, safe="", errors="replace") for w in names))
+        target += f"?{urlencode(query, errors='replace')}"
+        data = None if body is None else json.dumps(body).encode("utf-8", "surrogatepass")
+        reply = answered(served, verb, target, data, Content_Type="application/json")
+        assert reply.status < 500 or reply.status == 504, (verb, target, body)
+        if reply.status != 405 and verb != "HEAD":
+            assert reply.getheader("content-type")
+        unharmed(served)
+
+    keys = st.sampled_from(["limit", "since", "bytes", "name", "follow", "x"])
+    members = st.sampled_from(["wait", "timeout", "signal", "text", "names"])
+    fuzz(
+        check,
+        path=st.sampled_from(PATHS),
+        names=st.tuples(TEXT, TEXT),
+        verb=st.sampled_from(["GET", "POST", "HEAD", "PUT"]),
+        query=st.dictionaries(keys, st.one_of(TEXT, st.integers().map(str)), max_size=3),
+        body=st.one_of(st.none(), JSON, st.dictionaries(members, JSON, max_size=3)),
+    )
+
+
+HEADERS = [
+    "Host", "Origin", "Authorization", "Content-Type", "Content-Length", "Cookie",
+    "Sec-Fetch-Site", "Last-Event-ID", "If-None-Match", "X-Supervisor-Lite", "Expect",
+    "Connection", "Upgrade", "Transfer-Encoding", "Range",
+]  # fmt: skip
+
+
+def test_any_headers_have_an_answer(served: Served) -> None:
+    def check(headers: dict[str, str], path: str) -> None:
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        request = f"GET {path} HTTP/1.1\r\n{lines}Connection: close\r\n\r\n"
+        said = spoken(served, request.encode("latin-1"))
+        assert said.startswith(b"HTTP/1.1 ")
+        assert int(said.split(b" ")[1]) < 500
+        unharmed(served)
+
+    printable = st.characters(min_codepoint=33, max_codepoint=255, exclude_characters="\x7f")
+    words = st.sampled_from(
+        ["100-continue", "close", "websocket", "chunked", "Basic Og==", "[::1]:x", "null"]
+    )
+    values = st.one_of(st.text(printable, max_size=60), words)
+    fuzz(
+        check,
+        headers=st.dictionaries(st.sampled_from(HEADERS), values, max_size=5),
+        path=st.sampled_from(["/", "/api/v1/daemon", "/healthz", "/metrics", "/RPC2", "/nope"]),
+    )
+
+
+LINES = [
+    b"GET / HTTP/1.1\r\n", b"Host: x\r\n", b"\r\n", b"\n", b"\r", b"POST /RPC2 HTTP/1.1\r\n",
+    b"0\r\n\r\n", b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n",
+    b"5\r\nhello\r\n", b"HEAD /healthz HTTP/1.0\r\n", b"X: \x00\r\n", b" folded\r\n",
+    b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
+]  # fmt: skip
+
+
+def test_any_bytes_are_survived(served: Served) -> None:
+    def check(data: bytes) -> None:
+        spoken(served, data, end=True)
+        unharmed(served)
+
+    lines = st.lists(st.sampled_from(LINES), min_size=1, max_size=8).map(b"".join)
+    fuzz(check, data=st.one_of(st.binary(min_size=1, max_size=200), lines))
 
 
 def spoken(served: Served, data: bytes, *, end: bool = False) -> bytes:
