@@ -13,7 +13,8 @@ from typing import Any
 from supervisor_lite import __version__
 from supervisor_lite.control.compat import CompatVerbs
 from supervisor_lite.control.history import HistoryVerbs
-from supervisor_lite.control.names import in_order, resolve
+from supervisor_lite.control.listing import Listing
+from supervisor_lite.control.names import resolve
 from supervisor_lite.control.output import OutputVerbs
 from supervisor_lite.control.server import Raw, Request, Result
 from supervisor_lite.errors import BadSignal, NoSuchProcess, OperationFailed
@@ -59,6 +60,7 @@ class ProcessVerbs:
         self._operations = operations
         self._rollout = rollout
         self._daemon = daemon
+        self._listing = Listing(supervisor.processes)
         compat = CompatVerbs(supervisor, rollout, output.main_log)
         self.on_remote_event = compat.on_remote_event
         """Who hears of events that came over the socket: (type, data)."""
@@ -100,7 +102,7 @@ class ProcessVerbs:
         """Return the processes meant; without names, those that the caller may see."""
         if names:
             return self._chosen(request, names)
-        everything = in_order(self._supervisor.processes.values())
+        everything = self._listing.everything()
         if request.connection.sees_all(request.method):
             return everything
         return [p for p in everything if request.connection.sees(request.method, p.name)]
@@ -122,7 +124,7 @@ class ProcessVerbs:
         """Answer where processes are; what did not change is not written again."""
         names = request.params.names(required=False)
         request.params.done()
-        views = b",".join(process.view() for process in self._visible(request, names))
+        views = self._listing.views(self._visible(request, names))
         return Raw(b'{"now":%.3f,"processes":[%s]}' % (time.monotonic(), views))
 
     def pid(self, request: Request) -> Result:
