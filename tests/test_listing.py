@@ -12,7 +12,7 @@ from supervisor_lite.rules.states import State
 
 def put(table: dict[str, Process], name: str) -> Process:
     """Put a process on the table."""
-    table[name] = Process(Program(name=name, command=(name,)), 0.0)
+    table[name] = Process(Program(name=name, group="site", command=(name,)), 0.0)
     return table[name]
 
 
