@@ -11,6 +11,7 @@ from collections.abc import MutableMapping
 from typing import Any, Final
 
 from supervisor_lite.bus import Change
+from supervisor_lite.errors import harmless
 from supervisor_lite.logs.logfile import LogFile
 
 # structlog loads rich and better_exceptions wherever they are installed, for tracebacks that a
@@ -129,9 +130,9 @@ def _render_console(_: object, __: str, event: MutableMapping[str, Any]) -> _Ren
     text = str(event.pop("event"))
     trace = event.pop("exception", None)
     pairs = " ".join(f"{key}={_value(value)}" for key, value in event.items())
-    bare = (text + (f"  {pairs}" if pairs else "")).replace("\n", "\\n")
+    bare = harmless(text + (f"  {pairs}" if pairs else ""))
     if trace:
-        bare = f"{bare}\n{trace}"
+        bare = "\n".join([bare, *map(harmless, str(trace).split("\n"))])
     return (f"{stamp} {level:<8} {bare}", level, bare), {}
 
 

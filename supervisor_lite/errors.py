@@ -13,6 +13,19 @@ class SupervisorLiteError(Exception):
     """The base of all our exceptions."""
 
 
+def harmless(text: str) -> str:
+    """Spell out what is invisible in a text that a terminal may show.
+
+    Names and values are not ours to choose: an escape sequence in one could rewrite the screen, a
+    newline forge a line.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Complaint:
     """One thing that is wrong with a configuration.
@@ -28,7 +41,10 @@ class Complaint:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place}: {self.key}: {self.text}" if self.key else f"{place}: {self.text}"
+        if self.key:
+            return harmless(f"{place}: {self.key}: {self.text}")
+        # Of a file as a whole we may say more than fits on a line.
+        return "\n".join(map(harmless, f"{place}: {self.text}".split("\n")))
 
 
 class ConfigError(SupervisorLiteError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import grp
 import os
@@ -90,13 +91,18 @@ class Locks:
             fd = os.open(path, flags, 0o600)
         except OSError as error:
             raise StartupError(f'cannot open the lock "{path}": {error.strerror}') from error
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+            os.close(fd)  # our pid would be written over what it is
+            raise StartupError(f'cannot use the lock "{path}": it is no file of its own')
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            pid = os.read(fd, 32).decode(errors="replace").strip() or "unknown"
+            pid = os.read(fd, 32).strip()
             os.close(fd)
+            who = f"pid {int(pid)}" if pid.isdigit() else "somebody"
             raise AlreadyRunning(
-                f'another supervisor-lite is running here: pid {pid} holds "{path}"'
+                f'another supervisor-lite is running here: {who} holds "{path}"'
             ) from None
         return fd
 
@@ -138,7 +144,11 @@ def write_pidfile(path: str) -> None:
     """Write our pid, whole or not at all. Raises StartupError."""
     fresh = f"{path}.new"
     try:
-        with open(fresh, "w", encoding="utf-8") as file:
+        # The directory may be one that others write to: a file of theirs is not written to.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(fresh)
+        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
             file.write(f"{os.getpid()}\n")
         os.replace(fresh, path)
     except OSError as error:

@@ -20,6 +20,7 @@ from supervisor_lite.errors import OperationFailed, ProtocolError, SpawnError
 from supervisor_lite.host.signals import signal_number
 from supervisor_lite.host.spawn import find_command
 from supervisor_lite.host.users import lookup, name_of
+from supervisor_lite.logs.links import open_log
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.read import tail_bytes
 from supervisor_lite.process import Process
@@ -168,7 +169,7 @@ def _piece(request: Request, log: LogFile | None, name: str) -> Result:
     if log is None:
         raise OperationFailed(f"{name}: no log file")
     try:
-        fd = os.open(log.path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        fd = open_log(log.path, os.O_RDONLY)
     except FileNotFoundError:
         raise OperationFailed(f"{name}: no log file") from None
     except OSError as error:

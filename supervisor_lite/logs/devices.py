@@ -11,6 +11,7 @@ import stat
 from collections.abc import Callable
 from typing import Final
 
+from supervisor_lite.logs.links import destination, open_log
 from supervisor_lite.logs.peek import MOST, peek
 from supervisor_lite.logs.prefix import ATOMIC, Prefixer
 
@@ -122,7 +123,7 @@ def is_special(path: str) -> bool:
     if standard_number(path) is not None:
         return True
     with contextlib.suppress(OSError):
-        mode = os.stat(path).st_mode
+        mode = os.stat(destination(path)).st_mode
         return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
     return False
 
@@ -137,8 +138,8 @@ def _open_device(path: str) -> tuple[int, int]:
     number = standard_number(path)
     if number is None:
         # Opened for reading too: a FIFO without a reader would refuse a mere writer.
-        fifo = stat.S_ISFIFO(os.stat(path).st_mode)
-        return os.open(path, flags | (os.O_RDWR if fifo else os.O_WRONLY)), 0
+        fifo = stat.S_ISFIFO(os.stat(destination(path)).st_mode)
+        return open_log(path, os.O_RDWR if fifo else os.O_WRONLY), 0
     mode = os.fstat(number).st_mode
     if number > 2 and not os.get_inheritable(number):
         # One that the daemon has opened itself: its journal, a socket.

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from typing import Final
 
+from supervisor_lite.logs.links import open_log
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.read import last_boundary
 from supervisor_lite.rules.program import MIB
@@ -155,7 +156,7 @@ class Follower:
         origin = log.origin
         for number in range(1, log.chain + 1):
             try:
-                fd = os.open(f"{log.path}.{number}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+                fd = open_log(f"{log.path}.{number}", os.O_RDONLY)
             except OSError:
                 break
             earlier = origin - os.fstat(fd).st_size

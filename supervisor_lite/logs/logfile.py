@@ -16,6 +16,7 @@ import stat
 from collections.abc import Callable
 from typing import Protocol
 
+from supervisor_lite.logs.links import open_log
 from supervisor_lite.rules.program import MIB
 
 LINE_MAX = MIB
@@ -260,7 +261,11 @@ class LogFile:
             self.limit = self.maxbytes
         else:
             with contextlib.suppress(FileNotFoundError):
-                os.truncate(self.path, 0)
+                fd = open_log(self.path, os.O_WRONLY)
+                try:
+                    os.ftruncate(fd, 0)
+                finally:
+                    os.close(fd)
         for listener in self._listeners:
             listener.jump(self.end)
 
@@ -280,8 +285,7 @@ def _opened(path: str) -> int:
 
     The umask takes from the mode 0644. Not blocking, in case a FIFO has come to be there.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-    fd = os.open(path, flags, 0o644)
+    fd = open_log(path, os.O_RDWR | os.O_CREAT)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise OSError(errno.EINVAL, "Not a regular file")

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 
 from supervisor_lite.errors import OperationFailed
+from supervisor_lite.logs.links import open_log
 
 BLOCK = 64 * 1024
 """Bytes read at once."""
@@ -81,7 +82,7 @@ def _open_regular(path: str, number: int) -> int | None:
     name = f"{path}.{number}" if number else path
     try:
         # Not blocking: at this path there may be a FIFO.
-        fd = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        fd = open_log(name, os.O_RDONLY)
         if stat.S_ISREG(os.fstat(fd).st_mode):
             return fd
         os.close(fd)

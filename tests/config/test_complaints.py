@@ -159,7 +159,7 @@ CASES = {
     "a NUL in a command": (
         '[program.web]\ncommand = "x \\u0000"\n',
         "2: program.web.command: expected a command: a string or a list of arguments, "
-        'got the string "x \0", which holds a NUL character',
+        'got the string "x \\x00", which holds a NUL character',
     ),
     "a program that is no table": (
         "[program]\nweb = 'x'\n",
