@@ -9,10 +9,16 @@ from supervisor_lite.config import convert_values as v
 from supervisor_lite.config.convert_ini import Ini, Section
 from supervisor_lite.config.convert_keys import Keys
 from supervisor_lite.config.convert_percent import PercentError, escaped, hide
-from supervisor_lite.config.convert_toml import Line, Table, Toml
+from supervisor_lite.config.convert_toml import Line, Table, Toml, comment
 from supervisor_lite.passwords import make_hash
 
 _NAMES = frozenset(("here", "host_node_name"))
+_SERVED_BY = (
+    "supervisor-lite-gateway serves this: pip install 'supervisor-lite[gateway]'. To have it run:",
+    "[program.gateway]",
+    'command = "supervisor-lite-gateway -c %(here)s/supervisor.toml"',
+    "priority = 1",
+)
 _PASSWORDS = "`slctl passwd NAME` makes one, for a [[gateway.users]] table"
 
 
@@ -53,6 +59,7 @@ class _Servers:
                 values = {"name": escaped(name), "password_hash": make_hash(password)}
                 lines = {key: Line(value) for key, value in {**values, "role": "admin"}.items()}
                 yield Table(("gateway", "users"), lines, listed=True)
+            yield Table((), above=list(map(comment, _SERVED_BY)))
         yield from self._access
 
     def user(self, section: Section) -> None:

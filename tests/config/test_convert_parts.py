@@ -219,3 +219,12 @@ def test_defaults_are_supervisors(folder: Folder) -> None:
     (process,) = found.configuration.plan.processes()
     assert process.autorestart is AutoRestart.UNEXPECTED
     assert found.data["program"]["x"] == {"command": "y", "leftovers": "keep", "stdin": "pipe"}
+
+
+def test_how_the_gateway_is_run_is_said_where_it_stands(folder: Folder) -> None:
+    """What stands there as a comment is a program that works."""
+    text = Converted(folder, "[unix_http_server]\nfile=/run/x\n").text
+    lines = text[text.index("# [program.gateway]") :].splitlines()[:3]
+    data = tomli.loads("\n".join(line.removeprefix("# ") for line in lines))
+    assert data["program"]["gateway"]["command"].startswith("supervisor-lite-gateway -c %(here)s/")
+    assert "program.gateway" not in Converted(folder, "[program:x]\ncommand=y\n").text

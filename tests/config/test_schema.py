@@ -15,6 +15,7 @@ import tomli
 from supervisor_lite.config import schema
 from supervisor_lite.config.reference import reference, toml
 from supervisor_lite.config.schema import TABLES, Key, Table
+from supervisor_lite.rules.placement import Placement
 from supervisor_lite.rules.program import DaemonSettings, Group, Program
 from tests.config.conftest import Folder
 
@@ -150,8 +151,9 @@ def test_every_key_says_what_it_is(table: Table, key: Key) -> None:
 
 
 def test_every_field_of_a_program_can_be_set() -> None:
-    made_of_others = {"name", "group", "program", "stdout", "stderr", "listener"}
-    names = {field.name for field in fields(Program)} - made_of_others
+    made_of_others = {"name", "group", "program", "stdout", "stderr", "listener", "placement"}
+    parts = {field.name for field in fields(Placement)}
+    names = ({field.name for field in fields(Program)} | parts) - made_of_others
     assert names <= set(TABLES["program"].by_name())
     of_group = {field.name for field in fields(Group)} - {"name", "processes"}
     of_pool = {"events", "buffer_size"}
