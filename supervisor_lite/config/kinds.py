@@ -51,6 +51,8 @@ class Kind:
     """A number above 7 must be written as 0o…: `umask = 77` does not mean 77."""
     secret: bool = False
     """Values are never shown in a complaint."""
+    percent: bool = False
+    """A percent sign that begins nothing is itself: `50%` need not be written `50%%`."""
 
 
 def _words(*words: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -14,6 +15,9 @@ from supervisor_lite.config.wording import BadValueError, describe, suggest
 
 BAD = object()
 """Stands for a value that was complained about."""
+
+_LONELY = re.compile(r"%(?![%(])(?<!%%)")
+"""A percent sign that is neither doubled nor the beginning of an expansion."""
 
 Values = dict[str, object]
 """Resolved values by canonical key; what was not set, or is wrong, is absent."""
@@ -98,7 +102,7 @@ class Reader:
 
     def _string(self, kind: Kind, raw: str, spot: Spot, names: Names) -> object:
         try:
-            text = expand(raw, names)
+            text = expand(_LONELY.sub("%%", raw) if kind.percent else raw, names)
         except ExpansionError as error:
             self._report.complain(spot, str(error))
             return BAD

@@ -1,0 +1,1 @@
+"""What touches the kernel, tried on directories and files that look like its own."""
