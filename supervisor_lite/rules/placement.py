@@ -1,0 +1,54 @@
+"""What a child is allowed, and which secrets it is given: frozen, resolved definitions.
+
+Part of a Program (rules/program.py). Secrets stand here by the paths of their files, never by
+their values: those are read when a child is spawned and are nowhere in between.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceLimit:
+    """One limit of setrlimit(2); None is unlimited."""
+
+    name: str
+    """As the shell and systemd know it, in small letters: "nofile"."""
+    soft: int | None
+    """In the unit of the kernel: bytes, seconds of CPU time, microseconds (rttime) or a number."""
+    hard: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """How the kernel treats a child; None leaves a child as the daemon is."""
+
+    rlimits: tuple[ResourceLimit, ...] = ()
+    nice: int | None = None
+    """-20 (goes first) to 19."""
+    oom_score_adj: int | None = None
+    """-1000 (never killed when memory is out) to 1000 (first)."""
+    cpu_affinity: tuple[int, ...] | None = None
+    """Numbers of CPUs, ascending."""
+    no_new_privileges: bool = False
+    """No setuid bit and no file capability has an effect on it (prctl(2))."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvFile:
+    """A file with variables, read at each spawn."""
+
+    path: str
+    optional: bool = False
+    """It may be missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """A secret that a child finds as a file in $CREDENTIALS_DIRECTORY."""
+
+    name: str
+    """The name of that file."""
+    path: str
+    """The file that is copied there at each spawn."""
