@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.client import environment_of
+from tests.elsewhere import copy_packages, python_for
 from tests.programs import SLEEPER, TERM_IGNORER, exits, program, sh
 from tests.support import Daemon, Daemons, alive, wait_until
 
@@ -270,17 +272,29 @@ def test_umask_of_the_daemon(daemons: Daemons) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
-def test_the_daemon_drops_privileges(daemons: Daemons) -> None:
+def test_the_daemon_drops_privileges(daemons: Daemons, monkeypatch: pytest.MonkeyPatch) -> None:
     """[daemon] user: everything runs as that user, in directories that belong to it."""
-    python = Path(sys.executable).resolve()
-    if any(not parent.stat().st_mode & stat.S_IXOTH for parent in python.parents):
-        pytest.skip("another user cannot reach this Python")
+    python = python_for(65534)
     daemon = daemons.prepare(WEB, settings='user = "nobody"')
+    copy_packages(daemon.dir / "packages")
+    daemon.environment["PYTHONPATH"] = str(daemon.dir / "packages")
+    line = [python, "-m", "supervisor_lite", "-c", str(daemon.config)]
+    monkeypatch.setattr(daemon, "command", lambda: line)
     os.chown(daemon.dir, 65534, 65534)
     daemon.start()
     pid = daemon.wait_state("web", "RUNNING")["pid"]
     for number in (daemon.pid, pid):
-        assert os.stat(f"/proc/{number}").st_uid == 65534
+        status = Path(f"/proc/{number}/status").read_text()
+        assert (
+            re.findall(r"^[UG]id:\t(.+)$", status, re.MULTILINE) == ["\t".join(["65534"] * 4)] * 2
+        )
+    for path in (daemon.socket, daemon.dir / "state" / "journal.db"):
+        assert path.stat().st_uid == 65534
+    # It cannot get back what it gave up, and does not need it.
+    daemon.ctl("restart", "web")
+    assert "cannot" not in daemon.log()
+    daemon.ctl("shutdown")
+    assert daemon.wait_exit() == 0
 
 
 def test_nothing_wakes_an_idle_daemon(daemons: Daemons) -> None:
