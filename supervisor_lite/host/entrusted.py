@@ -1,0 +1,47 @@
+"""What is entrusted to a run: the variables of its files, and copies of its secrets.
+
+A definition that holds them exists for one spawn only: it is in no table, journal or answer.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from supervisor_lite.host import env_file, users
+from supervisor_lite.host.credentials import VARIABLE, Credentials
+from supervisor_lite.rules.lifecycle import Record
+from supervisor_lite.rules.program import Program
+
+
+class Entrusted:
+    """What all runs of one daemon have been given. `report` tells the operator what failed."""
+
+    def __init__(self, runtime_dir: str, report: Callable[[str], None]) -> None:
+        self._credentials = Credentials(runtime_dir)
+        self._report = report
+
+    def give(self, program: Program, run: int) -> Program:
+        """Return the definition for one spawn, with what its files hold now. Raises SpawnError."""
+        if not program.env_file and not program.credentials:
+            return program
+        added = env_file.variables(program.env_file)
+        if program.credentials:
+            uid, gid = os.geteuid(), os.getegid()
+            if program.user is not None:
+                user = users.lookup(program.user)
+                uid, gid = user.uid, user.gid
+            added[VARIABLE] = self._credentials.hand_over(run, program.credentials, uid, gid)
+        return replace(program, environment={**program.environment, **added})
+
+    def take(self, program: Program, run: int) -> None:
+        """Take away what a run was given that is over."""
+        if program.credentials and (said := self._credentials.remove(run)):
+            self._report(f"{program.fullname}: {said}")
+
+    def tidy(self, records: Iterable[Record]) -> None:
+        """Take away what an earlier daemon has given to runs that are over."""
+        live = {r.run for r in records if r.pid is not None or r.leftovers}
+        for said in self._credentials.tidy({run for run in live if run is not None}):
+            self._report(said)
