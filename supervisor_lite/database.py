@@ -75,6 +75,9 @@ def open_database(
 
 
 def _open(path: str, name: _Name) -> sqlite3.Connection:
+    with contextlib.suppress(OSError):  # SQLite says it better
+        # Last words are in it: for our eyes only, whatever the umask is for logs.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     database = sqlite3.connect(path, isolation_level=None, cached_statements=64)
     try:
         database.execute("PRAGMA journal_mode = WAL")

@@ -9,11 +9,13 @@ import os
 
 NAME = "supervisor-lite"
 
+_SYSTEM_RUNTIME_DIR = f"/run/{NAME}"
+
 
 def default_runtime_dir() -> str:
     """Return where sockets and FIFOs live unless configured: /run for root, else per user."""
     if os.geteuid() == 0:
-        return f"/run/{NAME}"
+        return _SYSTEM_RUNTIME_DIR
     return os.path.join(os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/{NAME}-{os.geteuid()}", NAME)
 
 
@@ -100,4 +102,9 @@ def find_socket(config: str | None) -> str:
                 if isinstance(value, str) and value:
                     path = os.path.join(here, os.path.expanduser(_expand(value, here)))
                     return os.path.normpath(os.path.join(path, name))
-    return os.path.join(default_runtime_dir(), "supervisor.sock")
+    socket = os.path.join(default_runtime_dir(), "supervisor.sock")
+    if config is None and path in (None, candidates()[-1]) and not os.path.exists(socket):
+        # A user without a daemon of their own means the system's, which may let them in.
+        system = os.path.join(_SYSTEM_RUNTIME_DIR, "supervisor.sock")
+        return system if os.path.exists(system) else socket
+    return socket

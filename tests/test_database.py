@@ -80,6 +80,19 @@ def test_what_is_planted_in_place_of_the_copy_is_not_opened(state: Path, kind: s
     assert not copy.is_symlink()
 
 
+def test_what_is_kept_is_for_our_eyes_only(state: Path) -> None:
+    before = os.umask(0)
+    try:
+        open_in(state).intend("web")
+    finally:
+        os.umask(before)
+    files = sorted(state.iterdir())
+    assert [path.name for path in files] == [
+        "instance", "journal.db", "journal.db-shm", "journal.db-wal", "run-ids",
+    ]  # fmt: skip
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+
+
 def test_ids_go_on_exactly_where_they_were_within_a_boot(state: Path) -> None:
     """The daemon was killed and the journal has lost what it knew."""
     journal = open_in(state)

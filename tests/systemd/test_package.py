@@ -88,6 +88,10 @@ def test_the_three_commands_of_the_readme(bare: Machine, package: Path) -> None:
     assert bare.run("slctl", "version").stdout.strip().endswith(__version__)
     assert bare.run("supervisor-lite-gateway", "--version").stdout.strip() == __version__
     assert bare.run("id", "supervisor-lite").returncode == 0
+    # Another user finds the daemon, and is told that it is not theirs.
+    switch = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    refused = bare.run(*switch, "slctl", "status", check=False)
+    assert (refused.returncode, refused.stdout) == (5, ""), refused.stderr
 
 
 def install(machine: Machine, package: Path) -> Service:
@@ -125,7 +129,7 @@ def test_a_removal_asks(bare: Machine, package: Path) -> None:
     before = service.pids()
     for answer, said in (("n", "not removed"), ("", "not removed")):
         shown = at_terminal(bare, answer, "dpkg -r supervisor-lite")
-        assert "stops 1 running processes. Stop them?" in shown
+        assert "stops 1 running process. Go on?" in shown
         assert said in shown
         assert service.pids() == before
     done = bare.run("dpkg", "-r", "supervisor-lite", check=False)
