@@ -7,13 +7,14 @@ from dataclasses import replace
 from sys import intern
 from typing import Any
 
-from supervisor_lite.config import kinds
+from supervisor_lite.config import kinds, placing
 from supervisor_lite.config.expand import Names
 from supervisor_lite.config.outputs import Outputs
-from supervisor_lite.config.read import Entry, Reader, Values
+from supervisor_lite.config.read import Entry, Reader, Values, absolute
 from supervisor_lite.config.schema import GROUP, LISTENER, PROGRAM, Key, field_default
 from supervisor_lite.config.source import Report
-from supervisor_lite.config.wording import dotted, suggest
+from supervisor_lite.config.wording import BadValueError, describe, dotted, suggest
+from supervisor_lite.rules.placement import Placement
 from supervisor_lite.rules.program import (
     Backoff,
     DaemonSettings,
@@ -33,9 +34,18 @@ _PRIORITY = next(key for key in PROGRAM.keys if key.name == "priority")
 _OWN_FIELDS = [
     key.name
     for key in PROGRAM.keys
-    if key.name == "sockets" or (key.of is Program and key.name not in ("backoff", "restart_limit"))
+    if key.name in ("sockets", "credentials")
+    or (key.of is Program and key.name not in ("backoff", "restart_limit"))
 ]
 """Keys whose value is the field of the same name."""
+
+_PLACEMENT = [key.name for key in PROGRAM.keys if key.of is Placement]
+
+_PAIRS = (
+    ("restart_limit_action", "restart_limit"),
+    ("memory_check_interval", "memory_restart"),
+)
+"""Keys that mean nothing without the other."""
 
 
 def resolve_plan(
@@ -79,6 +89,7 @@ class _Planner:
         self._names = names
         self._outputs = Outputs(settings, report)
         self._environments: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
+        self._placements: dict[Placement, Placement] = {}
 
     def plan(self, complete: bool) -> Plan:
         everything = (self._programs, self._groups, self._listeners)
@@ -224,10 +235,9 @@ class _Planner:
         if values.get("stdin") is Stdin.SOCKET and len(_listed(entry.raw.get("sockets"))) != 1:
             text = 'cannot be "socket" unless sockets has exactly one'
             self._report.complain(entry.at("stdin"), text)
-        if "restart_limit_action" in values and "restart_limit" not in entry.raw:
-            self._report.warn(
-                entry.at("restart_limit_action"), "has no effect without restart_limit"
-            )
+        for key, other in _PAIRS:
+            if key in values and other not in entry.raw:
+                self._report.warn(entry.at(key), f"has no effect without {other}")
 
     def _process(
         self, program: str, group: str, entry: Entry, values: Values, number: int
@@ -243,6 +253,7 @@ class _Planner:
         fields["killasgroup"] = bool(values.get("killasgroup", values.get("stopasgroup", False)))
         fields["environment"] = self._environment(values.get("environment"))
         fields.update(_restarts(values))
+        fields.update(self._placed(values, entry))
         serverurl = values.get("serverurl")
         if serverurl is not None and str(serverurl).lower() != "auto":
             fields["serverurl"] = serverurl
@@ -255,6 +266,26 @@ class _Planner:
         process = Program(name=intern(name), group=intern(group), program=intern(program), **fields)
         self._outputs.claim(process, entry)
         return process
+
+    def _placed(self, values: Values, entry: Entry) -> dict[str, Any]:
+        """Return the fields about limits and files with variables."""
+        fields: dict[str, Any] = {}
+        limits: dict[str, Any] = {key: values[key] for key in _PLACEMENT if key in values}
+        if limits and (placement := Placement(**limits)) != Placement():
+            fields["placement"] = self._placements.setdefault(placement, placement)
+        files = values.get("env_file", ())
+        assert isinstance(files, tuple)
+        found = []
+        for path in files:
+            try:
+                place = absolute(path.removeprefix("-"), entry.spot.source.here)
+                found.append(placing.resolved(path, place))
+            except BadValueError as error:
+                text = f"expected a path, got {describe(path)}{error.hint}"
+                self._report.complain(entry.at("env_file"), text)
+        if found:
+            fields["env_file"] = tuple(found)
+        return fields
 
     def _claim_sockets(self, program: str, sockets: object, entry: Entry) -> None:
         """Complain of two programs that listen in one place; processes of one may share it."""
