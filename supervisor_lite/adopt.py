@@ -93,6 +93,8 @@ class Adoption:
         self._supervisor = supervisor
         self._journal = journal
         self._plan = {program.fullname: program for program in plan.processes()}
+        self._known: dict[str, Program] = {}
+        """The definitions that the journal has."""
         self._claims = Claims(supervisor.runs.fifos_of)
         for name, program in self._plan.items():
             self._claims.know(name, program)
@@ -106,13 +108,14 @@ class Adoption:
         journal = self._journal
         open_runs = journal.open_runs()
         if not journal.same_world(f"{boot_id()} {pid_namespace()}"):
-            for row in open_runs:
-                journal.ended(row.run, code=None, signal=None, reason="the machine was restarted")
+            for lost in open_runs:
+                journal.ended(lost.run, code=None, signal=None, reason="the machine was restarted")
             journal.forget_all()
             return Summary()
         rows = {row.name: row for row in journal.processes()}
-        for name, known in rows.items():
-            self._claims.know(name, program_from_json(known.definition))
+        for name, row in rows.items():
+            self._known[name] = program_from_json(row.definition)
+            self._claims.know(name, self._known[name])
         found = self._find(open_runs, rows)
         journal.skip_to(max(found, default=0))
         # Of two runs of one process, which only a journal that was lost can lead to, the later.
@@ -220,7 +223,7 @@ class Adoption:
 
     def _restore(self, name: str, row: ProcessRow | None, live: Found | None) -> None:
         planned = self._plan.get(name)
-        program = program_from_json(row.definition) if row is not None else planned
+        program = self._known.get(name, planned)
         if program is None:
             program = stand_in(name)
         record = record_from_json(row.record) if row is not None else Record()

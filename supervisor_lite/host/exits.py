@@ -27,7 +27,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _PIDFD_GET_INFO = (3 << 30) | (64 << 16) | (0xFF << 8) | 11
 _PIDFD_INFO_EXIT = 8
 _INFO_FORMAT = "=QQ11Ii"
-_BATCH = 32
+_BATCH = 64
 """Exits that are told in one turn of the loop; between turns clients are answered."""
 _REAP_WAIT = 3.0
 """Seconds that an adopted process may be dead but not reaped by whoever inherited it."""
