@@ -107,7 +107,8 @@ def test_what_could_not_be_done_is_a_conflict_with_the_reason(served: Served) ->
 
 @pytest.mark.parametrize(("path", "body", "status"), [
     ("/processes/manual/start", "not json", 400), ("/processes/manual/start", "[]", 400),
-    ("/processes/manual/start", '{"nope": 1}', 400), ("/processes/manual/start", '{"wait": "x"}', 400),
+    ("/processes/manual/start", '{"nope": 1}', 400),
+    ("/processes/manual/start", '{"wait": "x"}', 400),
     ("/processes/manual/signal", "{}", 400), ("/processes/manual/signal", '{"signal": 5}', 400),
     ("/processes/nope/start", "{}", 404), ("/processes/nope/send", '{"text": "x"}', 404),
     ("/processes/manual/send", '{"text": "x"}', 409), ("/update", '{"names": ["nope"]}', 404),
@@ -133,7 +134,7 @@ def test_the_configuration_can_be_read_and_applied(daemons: Daemons) -> None:
             assert {r["name"]: r["result"] for r in done if r["result"] != "stopped"} == {
                 "web": "removed", "other": "added"
             }  # fmt: skip
-            told = set()
+            told: set[str] = set()
             while told != {"process other", "gone web"}:
                 event = events.next("process", "gone")
                 if event["fullname"] == "other" or event["event"] == "gone":

@@ -43,7 +43,8 @@ proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
 print(proxy.supervisor.getVersion(), proxy.supervisor.getProcessInfo("cat")["statename"])
 env = {"SUPERVISOR_SERVER_URL": url, "SUPERVISOR_USERNAME": user, "SUPERVISOR_PASSWORD": password}
 rpc = childutils.getRPCInterface(env)
-print(len(rpc.supervisor.getAllProcessInfo()), rpc.system.methodSignature("supervisor.startProcess"))
+count = len(rpc.supervisor.getAllProcessInfo())
+print(count, rpc.system.methodSignature("supervisor.startProcess"))
 """
 
 

@@ -69,11 +69,13 @@ LOGS = [
 CALLS: list[tuple[str, tuple[Any, ...]]] = [
     # 1 UNKNOWN_METHOD
     ("nope", ()), ("supervisor.nope", ()), ("nope.getVersion", ()), ("supervisor._update", ("x",)),
-    ("supervisor.supervisord.options.getpid", ()), ("supervisor.getVersion.x", ()), ("system.x", ()),
+    ("supervisor.supervisord.options.getpid", ()), ("supervisor.getVersion.x", ()),
+    ("system.x", ()),
     # 2 INCORRECT_PARAMETERS
     ("supervisor.getVersion", (1,)), ("supervisor.startProcess", ()),
     ("supervisor.startProcess", ("a", True, 3)), ("supervisor.sendProcessStdin", ("pair:cat", 5)),
-    ("system.methodHelp", ()), ("system.multicall", ()), ("supervisor.signalProcess", ("pair:cat",)),
+    ("system.methodHelp", ()), ("system.multicall", ()),
+    ("supervisor.signalProcess", ("pair:cat",)),
     ("system.multicall", ([{"methodName": "system.multicall", "params": [[]]}],)),
     ("system.multicall", ([{"params": []}],)),
     # 3 BAD_ARGUMENTS
@@ -87,16 +89,21 @@ CALLS: list[tuple[str, tuple[Any, ...]]] = [
       for name in ("nope", "nope:nope", "pair:nope", "nope:*", "", "pair", "pai*", "a:b:c")
       if not (method.endswith("Group") and name == "pair")],
     ("supervisor.getProcessInfo", ("pair:*",)), ("supervisor.clearProcessLogs", ("pair:*",)),
-    *[(method, ("nope", 0, 0)) for method in LOGS], *[(method, ("pair:*", 0, 0)) for method in LOGS],
+    *[(method, ("nope", 0, 0)) for method in LOGS],
+    *[(method, ("pair:*", 0, 0)) for method in LOGS],
     ("supervisor.signalProcess", ("nope", "NOPE")), ("supervisor.signalProcess", ("nope:*", "HUP")),
     ("supervisor.signalProcessGroup", ("nope", "HUP")),
     ("supervisor.sendProcessStdin", ("nope", "x")),
     # 11 BAD_SIGNAL, before NOT_RUNNING
-    ("supervisor.signalProcess", ("manual", "NOPE")), ("supervisor.signalProcess", ("pair:cat", "999")),
+    ("supervisor.signalProcess", ("manual", "NOPE")),
+    ("supervisor.signalProcess", ("pair:cat", "999")),
     ("supervisor.signalProcess", ("pair:cat", "")), ("supervisor.signalProcess", ("pair:cat", -1)),
-    ("supervisor.signalProcessGroup", ("pair", "NOPE")), ("supervisor.signalProcess", ("pair:*", "NOPE")),
-    ("supervisor.signalProcess", ("pair:cat", "cont")), ("supervisor.signalProcess", ("pair:cat", 18)),
-    ("supervisor.signalProcess", ("pair:cat", "SIGCONT")), ("supervisor.signalProcess", ("pair:cat", 0)),
+    ("supervisor.signalProcessGroup", ("pair", "NOPE")),
+    ("supervisor.signalProcess", ("pair:*", "NOPE")),
+    ("supervisor.signalProcess", ("pair:cat", "cont")),
+    ("supervisor.signalProcess", ("pair:cat", 18)),
+    ("supervisor.signalProcess", ("pair:cat", "SIGCONT")),
+    ("supervisor.signalProcess", ("pair:cat", 0)),
     ("supervisor.signalProcess", ("pair:*", "CONT")),
     # 20 NO_FILE
     *[(method, ("silent", 0, 0)) for method in LOGS],
@@ -116,16 +123,22 @@ CALLS: list[tuple[str, tuple[Any, ...]]] = [
     ("supervisor.getAPIVersion", ()), ("supervisor.getVersion", ()), ("supervisor.getState", ()),
     ("supervisor.getIdentification", ()), ("supervisor.getSupervisorVersion", ()),
     ("system.listMethods", ()), ("supervisor.reloadConfig", ()),
-    ("supervisor.sendProcessStdin", ("pair:cat", "x\n")), ("supervisor.sendProcessStdin", ("silent", "")),
-    ("supervisor.sendRemoteCommEvent", ("type", "data")), ("supervisor.startProcessGroup", ("pair",)),
-    ("supervisor.readProcessLog", ("pair:chatty", 0, 0)), ("supervisor.readProcessLog", ("pair:chatty", 3, 4)),
-    ("supervisor.readProcessLog", ("pair:chatty", -4, 0)), ("supervisor.readProcessLog", ("pair:chatty", 99, 4)),
-    ("supervisor.readProcessLog", ("pair:chatty", -99, 0)), ("supervisor.readProcessLog", ("pair:chatty", "2", "3")),
+    ("supervisor.sendProcessStdin", ("pair:cat", "x\n")),
+    ("supervisor.sendProcessStdin", ("silent", "")),
+    ("supervisor.sendRemoteCommEvent", ("type", "data")),
+    ("supervisor.startProcessGroup", ("pair",)),
+    ("supervisor.readProcessLog", ("pair:chatty", 0, 0)),
+    ("supervisor.readProcessLog", ("pair:chatty", 3, 4)),
+    ("supervisor.readProcessLog", ("pair:chatty", -4, 0)),
+    ("supervisor.readProcessLog", ("pair:chatty", 99, 4)),
+    ("supervisor.readProcessLog", ("pair:chatty", -99, 0)),
+    ("supervisor.readProcessLog", ("pair:chatty", "2", "3")),
     *[("supervisor.tailProcessLog", ("pair:chatty", offset, length))
       for offset in (-3, 0, 3, 9, 10, 11, 99) for length in (-1, 0, 1, 4, 10, 99)],
     ("system.multicall", ([{"methodName": "supervisor.getVersion", "params": []},
                            {"methodName": "supervisor.startProcess", "params": ["nope"]},
-                           {"methodName": "supervisor.nope"}, {"methodName": "supervisor.getPID", "params": [1]}],)),
+                           {"methodName": "supervisor.nope"},
+                           {"methodName": "supervisor.getPID", "params": [1]}],)),
 ]  # fmt: skip
 
 
@@ -155,7 +168,8 @@ def test_a_start_that_is_stopped_meanwhile_is_an_abnormal_termination(both: Both
     for side in both.sides:
         waiting = side.spawn("start", "slow")
         wait_until(
-            lambda side=side: side.states()["slow:slow"] == "STARTING", what="it is starting"
+            lambda side=side: side.states()["slow:slow"] == "STARTING",  # type: ignore[misc]
+            what="it is starting",
         )
         side.rpc("supervisor.stopProcess", "slow")
         ran = side.finish(waiting)
@@ -163,11 +177,11 @@ def test_a_start_that_is_stopped_meanwhile_is_an_abnormal_termination(both: Both
 
 
 def test_what_is_being_stopped_is_neither_running_nor_startable(both: Both) -> None:
-    said = []
+    said: list[tuple[Any, ...]] = []
     for side in both.sides:
         side.rpc("supervisor.startProcess", "stubborn")
         pid = side.rpc("supervisor.getProcessInfo", "stubborn")["pid"]
-        wait_until(lambda pid=pid: comm(pid) == "sleep", what="it ignores TERM")
+        wait_until(lambda pid=pid: comm(pid) == "sleep", what="it ignores TERM")  # type: ignore[misc]
         side.rpc("supervisor.stopProcess", "stubborn", False)
         assert side.states()["stubborn:stubborn"] == "STOPPING"
         answers = [
@@ -177,7 +191,7 @@ def test_what_is_being_stopped_is_neither_running_nor_startable(both: Both) -> N
         info = side.rpc("supervisor.getProcessInfo", "stubborn")
         said.append((answers, info["description"], info["exitstatus"], info["spawnerr"]))
         os.kill(pid, 9)
-        wait_until(lambda side=side: side.states()["stubborn:stubborn"] == "STOPPED")
+        wait_until(lambda side=side: side.states()["stubborn:stubborn"] == "STOPPED")  # type: ignore[misc]
         after = side.rpc("supervisor.getProcessInfo", "stubborn")
         said[-1] += (after["exitstatus"], after["pid"], after["statename"])
     assert said[0] == said[1]
@@ -187,10 +201,10 @@ def test_everything_is_a_shutdown_state_while_the_daemon_ends() -> None:
     programs = [Prog("stubborn", PROGRAMS[-1].script, {"stopwaitsecs": 8, "startsecs": 0})]
     with side_by_side(programs) as both:
         both.settle(stubborn="RUNNING")
-        said = []
+        said: list[list[Any]] = []
         for side in both.sides:
             pid = side.rpc("supervisor.getProcessInfo", "stubborn")["pid"]
-            wait_until(lambda pid=pid: comm(pid) == "sleep", what="it ignores TERM")
+            wait_until(lambda pid=pid: comm(pid) == "sleep", what="it ignores TERM")  # type: ignore[misc]
             assert side.rpc("supervisor.shutdown") is True
             methods = [name for name in side.rpc("system.listMethods") if "Remote" not in name]
             said.append([

@@ -1,4 +1,4 @@
-"""What the daemon tells the gateway beyond what slctl asks (docs/protocol.md, "For the gateway")."""
+"""What the daemon tells the gateway beyond what slctl asks: docs/protocol.md, "For the gateway"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The web page in a real browser: live, usable by mouse and by keyboard, in the dark, on a phone."""
+"""The web page in a real browser: live, by mouse and by keyboard, in the dark, on a phone."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ class Browser:
         page = context.new_page()
         ours = f"http://127.0.0.1:{self._served.port}/"
         page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        page.on("console", lambda m: m.type == "error" and self.wrong.append(m.text))
-        page.on("request", lambda r: r.url.startswith(ours) or self.wrong.append(r.url))
+        page.on("console", lambda m: self._expect(m.type != "error", m.text))
+        page.on("request", lambda r: self._expect(r.url.startswith(ours), r.url))
         page.set_default_timeout(20_000)
         try:
             page.goto(f"{ours.rstrip('/')}{path}")
@@ -67,6 +67,10 @@ class Browser:
             yield page
         finally:
             context.close()
+
+    def _expect(self, good: bool, text: str) -> None:
+        if not good:
+            self.wrong.append(text)
 
 
 @pytest.fixture(scope="module")
@@ -158,14 +162,7 @@ def test_a_log_has_colours_follows_and_is_searched(browser: Browser, served: Ser
         page.fill("#grep", "")
         served.daemon.call("send", name="cat", text="".join(f"line {n}\n" for n in range(300)))
         wait_until(lambda: "line 299" in page.inner_text(".log"))
-        wait_until(
-            lambda: (
-                page.evaluate(
-                    "(p => p.scrollHeight - p.scrollTop - p.clientHeight)(document.getElementById('panel'))"
-                )
-                < 5
-            )
-        )
+        wait_until(lambda: page.evaluate(BELOW) < 5, what="it follows")
 
 
 def test_why_and_runs(browser: Browser) -> None:
@@ -239,8 +236,8 @@ def test_everything_can_be_read(browser: Browser, size: dict[str, int], scheme: 
             assert faint == [], faint
             page.screenshot(path=browser.pictures / f"{step}-{size['width']}-{scheme}.png")
         small = page.evaluate(
-            "[...document.querySelectorAll('button')].filter(b => b.offsetParent && b.offsetHeight < 26)"
-            ".map(b => b.outerHTML)"
+            "[...document.querySelectorAll('button')]"
+            ".filter(b => b.offsetParent && b.offsetHeight < 26).map(b => b.outerHTML)"
         )
         assert small == []
 
@@ -255,25 +252,36 @@ def test_the_theme_can_be_chosen(browser: Browser) -> None:
 
 
 # Rows of running processes whose text does not fit beside the details.
-CUT = """[...document.querySelectorAll("tr.row")].filter((tr) => tr.offsetParent &&
-  tr.querySelector(".badge.ok") && tr.querySelector(".what").scrollWidth > tr.querySelector(".what").clientWidth)
-  .map((tr) => tr.textContent)"""
+CUT = """[...document.querySelectorAll("tr.row")].filter((tr) => {
+  const what = tr.querySelector(".what");
+  return tr.offsetParent && tr.querySelector(".badge.ok") && what.scrollWidth > what.clientWidth;
+}).map((tr) => tr.textContent)"""
+
+# How much of a log is below what is to be seen, in pixels.
+BELOW = """(() => {
+  const panel = document.getElementById("panel");
+  return panel.scrollHeight - panel.scrollTop - panel.clientHeight;
+})()"""
 
 
 # Every text that is to be seen has a contrast of 4.5 : 1 to what is behind it (WCAG 2, AA).
 CONTRAST = """() => {
   const parse = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
-  const light = ([r, g, b]) => { const f = [r, g, b].map((v) => (v /= 255) <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
+  const linear = (v) => (v /= 255) <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+  const light = (colour) => { const f = colour.slice(0, 3).map(linear);
     return .2126 * f[0] + .7152 * f[1] + .0722 * f[2]; };
-  const behind = (e) => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor);
+  const behind = (e) => { for (; e; e = e.parentElement) {
+    const c = parse(getComputedStyle(e).backgroundColor);
     if (c.length === 3 || c[3] === 1) return c; } return [255, 255, 255]; };
   const faint = [];
   for (const e of document.querySelectorAll("body *")) {
-    if (!e.offsetParent || e.disabled || ![...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim())) continue;
+    if (!e.offsetParent || e.disabled) continue;
+    if (![...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim())) continue;
     if (e.closest("[disabled], .sr, .skip, noscript")) continue;
     const a = light(parse(getComputedStyle(e).color)), b = light(behind(e));
     const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
-    if (ratio < 4.5) faint.push(`${e.tagName}.${e.className} ${e.textContent.slice(0, 30)} ${ratio.toFixed(2)}`);
+    const text = e.textContent.slice(0, 30);
+    if (ratio < 4.5) faint.push(`${e.tagName}.${e.className} ${text} ${ratio.toFixed(2)}`);
   }
   return faint;
 }"""

@@ -102,8 +102,10 @@ def test_every_mistake_is_told_with_its_line_and_no_secret(tmp_path: Path) -> No
         f"""
         listen = ["http://127.0.0.1:9001"]
         hosts = ["a:1"]
-        users = [{{ name = "a", password_hash = "{HASH}" }}, {{ name = "a", password_hash = "{HASH}" }},
-                 {{ name = "b:c", password_hash = "{HASH}" }}, {{ name = "b", password_hash = "hunter2" }}]
+        users = [{{ name = "a", password_hash = "{HASH}" }},
+                 {{ name = "a", password_hash = "{HASH}" }},
+                 {{ name = "b:c", password_hash = "{HASH}" }},
+                 {{ name = "b", password_hash = "hunter2" }}]
         socket_role = "root"
     """.replace("\n                 ", " "),
     )

@@ -74,7 +74,7 @@ def test_tail_f_shows_the_end_and_what_comes() -> None:
         both.settle(echo="RUNNING")
         said = []
         for side in both.sides:
-            wait_until(lambda side=side: "ready" in side.ctl("tail", "echo").raw)
+            wait_until(lambda side=side: "ready" in side.ctl("tail", "echo").raw)  # type: ignore[misc]
             with following(side, "tail", "-f", "echo") as tail:
                 tail.wait_for("ready\n")
                 side.rpc("supervisor.sendProcessStdin", "echo", "more\nÄpfel €\n")
@@ -107,7 +107,7 @@ def test_maintail_f_shows_what_comes() -> None:
                 tail.wait_for("echo")
                 before = len(tail.said)
                 side.rpc("supervisor.stopProcess", "echo")
-                wait_until(lambda: "echo" in tail.said[before:], what="the stop is told")
+                wait_until(lambda t=tail, b=before: "echo" in t.said[b:], what="the stop is told")  # type: ignore[misc]
                 tail.interrupt()
             assert side.ctl("maintail", "-200").code == 0
 
@@ -140,11 +140,11 @@ def test_reload_starts_everything_anew() -> None:
         def again(side: Side, before: int) -> bool:
             with contextlib.suppress(OSError, Exception):
                 info = side.rpc("supervisor.getProcessInfo", "web")
-                return info["statename"] == "RUNNING" and info["pid"] != before
+                return bool(info["statename"] == "RUNNING" and info["pid"] != before)
             return False
 
         for side, pid in zip(both.sides, pids, strict=True):
-            wait_until(lambda side=side, pid=pid: again(side, pid), 20, "it is started anew")
+            wait_until(lambda s=side, p=pid: again(s, p), 20, "it is started anew")  # type: ignore[misc]
         compare(both, "status", "shutdown x")
 
 
@@ -194,7 +194,8 @@ def test_supervisorctl_comes_over_tcp_with_a_password(daemons: Daemons) -> None:
             command = [str(supervisor_bin() / "supervisorctl"), "-s", f"http://127.0.0.1:{port}"]
             done = subprocess.run(
                 [*command, "-u", "operate", "-p", password, *words], cwd="/", timeout=60,
-                check=False, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C.UTF-8"},
+                check=False, capture_output=True, text=True,
+                env={**os.environ, "LC_ALL": "C.UTF-8"},
             )  # fmt: skip
             return done.returncode, done.stdout
 

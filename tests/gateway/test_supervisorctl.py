@@ -53,8 +53,9 @@ def test_looking_says_the_same() -> None:
             "status site:web_1 manual", "status all", "status nope", "status nope:*", "status site",
             "status cat nope", "status done", "status fatal missing", "pid", "pid all", "pid cat",
             "pid manual", "pid nope", "pid cat site:web_0", "avail", "avail x", "version",
-            "version x", "tail chatty", "tail -3 chatty", "tail chatty stderr", "tail -2 chatty stderr",
-            "tail chatty nope", "tail nope", "tail silent", "tail manual", "tail", "tail -x chatty",
+            "version x", "tail chatty", "tail -3 chatty", "tail chatty stderr",
+            "tail -2 chatty stderr", "tail chatty nope", "tail nope", "tail silent", "tail manual",
+            "tail", "tail -x chatty",
             "maintail x", "help", "help start", "help nope", "nonsense", "reread", "update",
             "open foo", "add", "remove", "start missing", "status",
         )  # fmt: skip

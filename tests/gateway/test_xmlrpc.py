@@ -87,7 +87,8 @@ def test_a_full_name_is_short_where_it_can_be() -> None:
     ('the command "/tmp" is a directory', "command at '/tmp' is a directory"),
     ('the command "/etc/passwd" is not executable', "command at '/etc/passwd' is not executable"),
     ('no permission to run the command "/a"', "no permission to run command '/a'"),
-    ('cannot enter the directory "/x": Permission denied', 'cannot enter the directory "/x": Permission denied'),
+    ('cannot enter the directory "/x": Permission denied',
+     'cannot enter the directory "/x": Permission denied'),
 ])  # fmt: skip
 def test_reasons_are_in_supervisors_words(ours: str, theirs: str) -> None:
     assert spawn_error(ours) == theirs
