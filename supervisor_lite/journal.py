@@ -14,7 +14,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from supervisor_lite.bus import Change
@@ -37,7 +37,7 @@ _RUN_COLUMNS = (
 )
 
 
-_CHANGE_FIELDS = tuple((f.name, f.default) for f in fields(Change))
+_CHANGE_DEFAULTS = {name: Change._field_defaults.get(name) for name in Change._fields}
 
 
 _dump = json.JSONEncoder(separators=(",", ":")).encode
@@ -255,8 +255,8 @@ class Journal:
             # What has its default is left out: half the bytes.
             values = {
                 name: value
-                for name, default in _CHANGE_FIELDS
-                if (value := getattr(change, name)) != default
+                for (name, default), value in zip(_CHANGE_DEFAULTS.items(), change, strict=True)
+                if value != default
             }
             self._write(
                 "INSERT INTO changes VALUES (?, ?, ?, ?)",
@@ -367,7 +367,7 @@ def _change(text: str) -> Change | None:
     """Return a change that was kept, maybe by another version; None if it is unusable."""
     try:
         values = json.loads(text)
-        return Change(**{name: values[name] for name, _ in _CHANGE_FIELDS if name in values})
+        return Change(**{name: values[name] for name in Change._fields if name in values})
     except (ValueError, TypeError):
         return None
 
