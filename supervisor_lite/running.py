@@ -159,9 +159,7 @@ class Running:
             )
         self._rollout.start_all()
         self._ending.begin()
-        given.ready()
-        count = len(self._supervisor.processes)
-        given.notifier.send("READY=1", f"STATUS=supervising {count} processes")
+        self._supervisor.when_spawned(self._tell_ready)
         if given.notifier.watchdog:
             self._serve_watchdog(given.notifier.watchdog / 2)
         await self._over.wait()
@@ -172,6 +170,11 @@ class Running:
         self._supervisor.close()
         self._ignore_signals()
         log.info("supervisor-lite ended", pid=os.getpid())
+
+    def _tell_ready(self) -> None:
+        self._given.ready()
+        count = len(self._supervisor.processes)
+        self._given.notifier.send("READY=1", f"STATUS=supervising {count} processes")
 
     def _tidy_store(self) -> None:
         """Have systemd close what an earlier daemon had it keep and nobody needs any more."""

@@ -249,6 +249,10 @@ class Supervisor:
         self._turns.add(process)
         return True
 
+    def when_spawned(self, then: Callable[[], None]) -> None:
+        """Call `then` when everybody who is due now has been spawned, or has failed to be."""
+        self._turns.after_these(then)
+
     def _spawn(self, batch: list[Process]) -> None:
         """Spawn those that are still to be spawned: much may have happened meanwhile."""
         now = time.monotonic()

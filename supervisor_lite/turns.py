@@ -28,6 +28,8 @@ class Turns:
         self._waiting: deque[Process] = deque()
         self._queued: set[Process] = set()
         self._planned = False
+        self._taken = 0
+        self._marks: deque[tuple[int, Callable[[], None]]] = deque()
 
     def has(self, process: Process) -> bool:
         """Does the process wait for its turn?"""
@@ -39,6 +41,13 @@ class Turns:
             self._queued.add(process)
             self._waiting.append(process)
             self._plan()
+
+    def after_these(self, then: Callable[[], None]) -> None:
+        """Call `then` when everybody who waits now has had their turn; at once if nobody does."""
+        if self._waiting:
+            self._marks.append((self._taken + len(self._waiting), then))
+        else:
+            then()
 
     def _plan(self) -> None:
         if not self._planned:
@@ -52,3 +61,6 @@ class Turns:
         if self._waiting:
             self._plan()
         self._act(batch)
+        self._taken += len(batch)
+        while self._marks and self._marks[0][0] <= self._taken:
+            self._marks.popleft()[1]()

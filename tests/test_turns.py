@@ -36,6 +36,29 @@ def test_few_share_a_turn() -> None:
     asyncio.run(scene())
 
 
+def test_whoever_asks_is_told_when_those_before_them_have_acted() -> None:
+    """Not of those who come later; at once if nobody waits."""
+
+    async def scene() -> None:
+        acted: list[Any] = []
+        told: list[tuple[str, int]] = []
+        turns = Turns(asyncio.get_running_loop(), acted.extend)
+        turns.after_these(lambda: told.append(("nobody", len(acted))))
+        assert told == [("nobody", 0)]
+        for process in processes(TURN + 1):
+            turns.add(process)
+        turns.after_these(lambda: told.append(("first", len(acted))))
+        for process in processes(4 * TURN)[TURN + 1 :]:
+            turns.add(process)
+        turns.after_these(lambda: told.append(("all", len(acted))))
+        async with asyncio.timeout(10):
+            while len(told) < 3:
+                await asyncio.sleep(0)
+        assert told[1:] == [("first", 2 * TURN), ("all", 4 * TURN)]
+
+    asyncio.run(scene())
+
+
 def test_many_take_turns_in_order_and_others_are_heard_in_between() -> None:
     async def scene() -> None:
         loop = asyncio.get_running_loop()
