@@ -18,6 +18,7 @@ from supervisor_lite import __version__
 from supervisor_lite.bus import Change
 from supervisor_lite.claims import Claims, stand_in
 from supervisor_lite.database import HIGHEST_RUN
+from supervisor_lite.host.cgroup import members
 from supervisor_lite.host.exits import exit_of_stranger
 from supervisor_lite.host.family import Run
 from supervisor_lite.host.identity import (
@@ -156,7 +157,22 @@ class Adoption:
             if len(genuine) < len(stats):
                 liars = ", ".join(f"{s.pid} {s.name}" for s in stats if s not in genuine)
                 self._report(f"not of run {number}, though their environment says so: {liars}")
+        self._look_inside(found, rows)
         return found
+
+    def _look_inside(self, found: dict[int, Found], rows: Mapping[str, ProcessRow]) -> None:
+        """Add who lives in the cgroups of runs: there nobody can lie, and nobody is missing."""
+        for number, path in self._supervisor.runs.cgroups.paths():
+            known = found.get(number)
+            if (known is not None and known.leader is not None) or not (stats := members(path)):
+                continue  # who else is there is asked when it ends
+            known = known or self._unknown(number, stats, rows)
+            if known is not None:
+                found[number] = known
+                self._sort(known, stats)
+            else:
+                names = ", ".join(f"{stat.pid} {stat.name}" for stat in stats)
+                self._report(f"run {number}: nobody knows its program, left alone: {names}")
 
     def _is_of(self, run: Found, stat: Stat) -> bool:
         """Is a process of this run, as its environment says?"""

@@ -13,6 +13,7 @@ from typing import Any
 
 from supervisor_lite.rules.events import Exit
 from supervisor_lite.rules.lifecycle import Record
+from supervisor_lite.rules.placement import Credential, EnvFile, Placement, ResourceLimit
 from supervisor_lite.rules.program import (
     AutoRestart,
     Backoff,
@@ -31,7 +32,8 @@ def record_to_json(record: Record) -> dict[str, Any]:
     """Return the record as a JSON object."""
     values = record._asdict()
     if record.exit is not None:
-        values["exit"] = [record.exit.code, record.exit.signal, record.exit.core]
+        how = record.exit
+        values["exit"] = [how.code, how.signal, how.core, *([how.why] if how.why else [])]
     return values
 
 
@@ -81,6 +83,23 @@ def _sockets(values: list[dict[str, Any]]) -> tuple[ListenSocket, ...]:
     return tuple(ListenSocket(**_known(ListenSocket, each)) for each in values)
 
 
+def _placement(values: dict[str, Any]) -> Placement:
+    known = _known(Placement, values)
+    limits = known.get("rlimits", ())
+    known["rlimits"] = tuple(ResourceLimit(**_known(ResourceLimit, each)) for each in limits)
+    if known.get("cpu_affinity") is not None:
+        known["cpu_affinity"] = tuple(known["cpu_affinity"])
+    return Placement(**known)
+
+
+def _env_files(values: list[dict[str, Any]]) -> tuple[EnvFile, ...]:
+    return tuple(EnvFile(**_known(EnvFile, each)) for each in values)
+
+
+def _credentials(values: list[dict[str, Any]]) -> tuple[Credential, ...]:
+    return tuple(Credential(**_known(Credential, each)) for each in values)
+
+
 _KINDS: dict[str, Any] = {
     "exitcodes": tuple,
     "autorestart": AutoRestart,
@@ -91,10 +110,15 @@ _KINDS: dict[str, Any] = {
     "backoff": _backoff,
     "restart_limit": _limit,
     "sockets": _sockets,
+    "placement": _placement,
+    "env_file": _env_files,
+    "credentials": _credentials,
 }
 
 
-_PARTS = (Output, Backoff, RestartLimit, ListenSocket)
+_PARTS = (
+    Output, Backoff, RestartLimit, ListenSocket, Placement, ResourceLimit, EnvFile, Credential,
+)  # fmt: skip
 
 
 _NAMES: dict[type[Any], tuple[str, ...]] = {

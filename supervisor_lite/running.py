@@ -22,6 +22,7 @@ from supervisor_lite.control.verbs import Daemon, ProcessVerbs
 from supervisor_lite.daemonlog import Log, LogTarget, log_change
 from supervisor_lite.ending import Ending
 from supervisor_lite.errors import ConfigError, OperationFailed
+from supervisor_lite.host.cgroup import open_cgroups
 from supervisor_lite.host.exits import become_subreaper
 from supervisor_lite.host.helper import run_helper
 from supervisor_lite.host.limits import Descriptors
@@ -29,6 +30,7 @@ from supervisor_lite.host.sd_notify import Notifier
 from supervisor_lite.host.spawn import Spawner
 from supervisor_lite.journal import Journal
 from supervisor_lite.listeners import EventListeners
+from supervisor_lite.memory_watch import MemoryWatch
 from supervisor_lite.operations import Operations
 from supervisor_lite.rollout import Rollout
 from supervisor_lite.rules.program import Configuration, DaemonSettings
@@ -79,11 +81,15 @@ class Running:
         self._jobs: set[asyncio.Task[None]] = set()
         bus = Bus()
         bus.subscribe(lambda change: log_change(given.log, change))
+        self._cgroups = open_cgroups(
+            given.settings.cgroups, given.journal.instance, given.log.warning
+        )
         self._supervisor = supervisor = Supervisor(
             Surroundings(
                 loop=self._loop,
                 journal=given.journal,
                 spawner=Spawner(given.descriptors),
+                cgroups=self._cgroups,
                 runtime_dir=given.settings.runtime_dir,
                 environment=self._environment(),
                 report=given.log.warning,
@@ -96,6 +102,7 @@ class Running:
             supervisor, bus, identifier=given.settings.identifier,
             warn=given.log.warning, error=given.log.error,
         )  # fmt: skip
+        self._memory = MemoryWatch(supervisor, bus, self._loop, given.journal.instance)
         self._operations = Operations(supervisor, bus)
         self._rollout = Rollout(supervisor, self._operations, given.read)
         self._ending = Ending(given.settings.exit_when, supervisor, bus, self._on_ending)
@@ -138,6 +145,10 @@ class Running:
         for process in self._supervisor.processes.values():
             runs.adopt_sockets(process)
         runs.sockets.settle()
+        runs.entrusted.tidy(p.record for p in self._supervisor.processes.values())
+        runs.tidy()
+        for program in plan.processes():
+            self._cgroups.warn(program)
         self._rollout.begin(plan)
         self._tidy_store()
         given.handed.release()
@@ -159,6 +170,7 @@ class Running:
             )
         self._rollout.start_all()
         self._ending.begin()
+        self._memory.begin()
         self._supervisor.when_spawned(self._tell_ready)
         if given.notifier.watchdog:
             self._serve_watchdog(given.notifier.watchdog / 2)
@@ -168,6 +180,7 @@ class Running:
         while self._server.connections and self._loop.time() < deadline:
             await asyncio.sleep(0.005)  # asyncio does not tell when a transport is flushed
         self._supervisor.close()
+        self._cgroups.close()
         self._ignore_signals()
         log.info("supervisor-lite ended", pid=os.getpid())
 

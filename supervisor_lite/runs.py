@@ -12,8 +12,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from supervisor_lite.config.values import show_size
 from supervisor_lite.errors import OperationFailed, SpawnError
 from supervisor_lite.host import users
+from supervisor_lite.host.cgroup import Cgroups
+from supervisor_lite.host.entrusted import Entrusted
 from supervisor_lite.host.exits import Ended, Reaper, Usage
 from supervisor_lite.host.family import Families, Run
 from supervisor_lite.host.identity import RUN_VARIABLE, Stat, identify
@@ -48,6 +51,7 @@ class Surroundings:
     loop: asyncio.AbstractEventLoop
     journal: Journal
     spawner: Spawner
+    cgroups: Cgroups
     runtime_dir: str
     environment: Mapping[str, str]
     """What every child gets, before its own variables."""
@@ -75,8 +79,10 @@ class Runs:
         """Run ids that are in the journal, of runs that are not spawned yet."""
         self._pipes = Pipes(around.loop)
         self.reaper = Reaper(self._loop, self._on_ended, self._on_stranger)
-        self._families = Families(self._loop, lambda: self.reaper)
+        self.cgroups = around.cgroups
+        self._families = Families(self._loop, lambda: self.reaper, self.cgroups)
         self.sockets = Sockets(around.store, around.unstore)
+        self.entrusted = Entrusted(around.runtime_dir, around.report)
         self.hear: Callable[[Process, str, Heard, str | bytes], None] | None = None
         """Gets what event listeners say, and what they may want to know of the output of others:
         process, stream, what it is, text or bytes."""
@@ -95,11 +101,16 @@ class Runs:
             self.intend([process])
         run = self._intended.pop(process)
         marker = f"{self._journal.instance}:{run}"
+        group = self.cgroups.make(run, program)
         try:
             channels = self._open_channels(process)
-            environment = self._environment(process, marker)
-            child = self._around.spawner.spawn(program, environment, channels)
+            program = self.entrusted.give(program, run)
+            environment = self._environment(program, marker)
+            child = self._around.spawner.spawn(program, environment, channels, group)
         except SpawnError as error:
+            if group is not None:
+                self.cgroups.let_go(group)
+            self.entrusted.take(program, run)
             self._journal.ended(run, code=None, signal=None, reason=str(error))
             return SpawnFailed(run, str(error))
         identity = identify(child.pid, child.pidfd)
@@ -109,6 +120,9 @@ class Runs:
         process.pidfd = child.pidfd
         process.started = time.time()
         self._by_pid[child.pid] = process
+        if group is not None and child.outside:
+            self.cgroups.give_up(child.outside)
+            self.cgroups.let_go(group)
         self._join(process, Run(run, marker, child.pid, identity.start))
         self.reaper.watch(child.pid, child.pidfd)
         return Spawned(run, child.pid)
@@ -117,6 +131,7 @@ class Runs:
         """Let a run be known by everything that its descendants inherit."""
         if process.logs is not None:
             run.outputs = process.logs.inodes()
+        run.cgroup = self.cgroups.find(run.number)
         self._families.add(run)
 
     def logs_of(self, process: Process) -> ProcessLogs:
@@ -157,12 +172,11 @@ class Runs:
         names = tuple(each.name or program.program or program.name for each in program.sockets)
         return replace(channels, sockets=tuple(sockets), socket_names=names)
 
-    def _environment(self, process: Process, marker: str) -> dict[str, str]:
-        program = process.program
+    def _environment(self, program: Program, marker: str) -> dict[str, str]:
         environment = {
             **self._around.environment,
             "SUPERVISOR_PROCESS_NAME": program.name,
-            "SUPERVISOR_GROUP_NAME": process.group,
+            "SUPERVISOR_GROUP_NAME": program.group or program.name,
             **program.environment,
             RUN_VARIABLE: marker,
         }
@@ -207,7 +221,11 @@ class Runs:
 
     def _on_ended(self, batch: list[Ended]) -> None:
         """Main processes ended: one look for all at what they left, then tell each."""
-        over = [(process, e) for e in batch if (process := self._by_pid.pop(e.pid, None))]
+        over = [
+            (process, replace(e, exit=self._why(process, e.exit)))
+            for e in batch
+            if (process := self._by_pid.pop(e.pid, None))
+        ]
         runs = [p.record.run for p, _ in over if p.record.run is not None]
         left = self._families.survivors(runs)
         for process, ended in over:
@@ -218,6 +236,17 @@ class Runs:
             assert process.record.run is not None
             self._write_end(process, process.record.run, ended.exit, ended.usage)
             self._close(process, process.record.run, ended.exit, left)
+
+    def _why(self, process: Process, how: Exit) -> Exit:
+        """Add why it was killed, where the kernel did that for want of memory."""
+        record = process.record
+        if how.signal != "SIGKILL" or record.killed or record.run is None:
+            return how
+        if not self._families.out_of_memory(record.run):
+            return how
+        limit = process.program.memory_max
+        words = "" if limit is None else f" (memory_max {show_size(limit)})"
+        return replace(how, why=f"out of memory{words}")
 
     def _write_end(self, process: Process, run: int, how: Exit, usage: Usage | None) -> None:
         """Take the last words of a run whose main process has ended, and write down how."""
@@ -239,10 +268,12 @@ class Runs:
         kill = process.program.leftovers is Leftovers.KILL and bool(survivors)
         if not kill:
             self._families.forget(run)
+            self.entrusted.take(process.program, run)
         self._tell(process, Exited(run, how, kill, "" if kill else _kept(survivors)))
 
     def _on_gone(self, process: Process, run: int, words: str) -> None:
         self._families.forget(run)
+        self.entrusted.take(process.program, run)
         if process.logs is not None:
             process.logs.drain()
         self._tell(process, LeftoversGone(run, words))
@@ -304,6 +335,7 @@ class Runs:
     def ended_unseen(self, process: Process, run: Run, how: Exit, *, written: bool = False) -> None:
         """A run ended while no daemon was there; `written`: an earlier one has noted its end."""
         self._join(process, run)
+        how = self._why(process, how)
         if not written:
             self._write_end(process, run.number, how, None)
         self._close(process, run.number, how, self._families.survivors([run.number]))
@@ -315,6 +347,7 @@ class Runs:
 
     def end_strays(self, name: str, run: Run) -> None:
         """Kill what is left of a run that is over and that no record waits for."""
+        run.cgroup = self.cgroups.find(run.number)
         self._families.add(run)
 
         def gone(words: str) -> None:
@@ -323,6 +356,10 @@ class Runs:
                 self._around.report(f"{name}: run {run.number}: {words}")
 
         self._families.end(run.number, "KILL", gone)
+
+    def tidy(self) -> None:
+        """Remove the cgroups of runs that are over."""
+        self.cgroups.tidy(self._families.knows)
 
 
 def last_words(process: Process) -> str:

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from enum import Enum
 
-from supervisor_lite.config import container, gateway, kinds, listening
+from supervisor_lite.config import cgroups, container, gateway, kinds, listening, placing
 from supervisor_lite.config.kinds import Json, Kind
+from supervisor_lite.rules.placement import Placement
 from supervisor_lite.rules.program import (
     AccessRule,
     Backoff,
@@ -112,6 +113,7 @@ DAEMON = Table(
         Key("minprocs", kinds.COUNT, "Processes that the daemon's user must be able to have.", D),
         Key("journal_age", kinds.DURATION, "How long changes of state and ended runs are remembered, for slctl why, runs and events.", D),
         Key("journal_count", kinds.COUNT, "How many changes, and how many runs, are remembered at most; 100000 of each take about 60 MB.", D),
+        Key("cgroups", cgroups.PLACE, 'Where each run gets a cgroup of its own, which no descendant can leave: below the cgroup of the daemon, if that is delegated to it ("auto"), below the one of this directory, or nowhere ("off"). See docs/cgroups.md.', D),
         Key("exit_when", container.EXIT_WHEN, "Stop everything in order and end with the exit code of the program concerned: when one is FATAL, when nothing runs any more, or when this program has ended for good. For containers; see docs/containers.md.", D, shown="never"),
         Key("output_prefix", kinds.BOOLEAN, "Lines that go to no regular file, such as /dev/stdout, begin with the name of the process: `web | …` for stdout, `web ! …` for stderr.", D),
         Key("identifier", kinds.TEXT, "A name for this daemon, for those who run several.", D),
@@ -146,6 +148,19 @@ PROGRAM = Table(
         Key("directory", kinds.PATH, "The directory it is started in.", P, each=True, shown="that of the daemon"),
         Key("umask", kinds.OCTAL, "Permissions that are taken from the files it creates.", P, shown="that of the daemon"),
         Key("environment", kinds.ENVIRONMENT, "Variables for it, besides those of the daemon and of [daemon] environment.", default={}, each=True),
+        Key("env_file", placing.ENV_FILES, 'Files with NAME=VALUE lines, read at each start; what they say goes before environment. With "-" before the path, the file may be missing. See docs/limits.md.', default=[], each=True),
+        Key("credentials", placing.CREDENTIALS, "Secrets that it finds as files of these names in `$CREDENTIALS_DIRECTORY`, readable by its user only; copied at each start. See docs/limits.md.", default={}, each=True),
+        Key("rlimits", placing.RLIMITS, "Its resource limits: one value is the soft and the hard limit, a list of two is both.", Placement),
+        Key("nice", placing.NICE, "How readily it lets others have the processor: -20 (never) to 19.", Placement, shown="that of the daemon"),
+        Key("oom_score_adj", placing.OOM_SCORE_ADJ, "How soon the kernel kills it when memory is out: -1000 (never) to 1000 (first).", Placement, shown="that of the daemon"),
+        Key("cpu_affinity", placing.CPU_AFFINITY, "The CPUs on which it may run; those that the machine does not have are left out.", Placement, shown="that of the daemon"),
+        Key("no_new_privileges", kinds.BOOLEAN, "Nothing that it executes gets more rights than it has: setuid bits and file capabilities are without effect.", Placement),
+        Key("memory_max", cgroups.MEMORY, "Memory that it may use with all its descendants; with more, the kernel kills one of them. Needs cgroups, as the next three: see docs/cgroups.md.", P, shown="no limit"),
+        Key("memory_high", cgroups.MEMORY, "Above this it is slowed down and its memory reclaimed.", P, shown="no limit"),
+        Key("cpu_max", cgroups.CPU, "CPU time that it may use with all its descendants.", P, shown="no limit"),
+        Key("pids_max", kinds.POSITIVE, "Processes and threads that it may have.", P, shown="no limit"),
+        Key("memory_restart", placing.MEMORY, "Restart it when the resident memory of its main process and all descendants together exceeds this.", P, shown="never"),
+        Key("memory_check_interval", placing.CHECK_INTERVAL, "How often its memory is looked at, with memory_restart.", P),
         Key("stdin", kinds.STDIN, 'What it reads from: nothing, a pipe ("pipe") for slctl fg and send, or its only socket, as FastCGI wants it ("socket").', P),
         Key("sockets", listening.SOCKETS, "Sockets on which the daemon listens for it, so that no connection is refused while it is restarted: addresses, or tables with listen, name, mode, owner, group, backlog. See docs/sockets.md.", default=[], each=True),
         Key("redirect_stderr", kinds.BOOLEAN, "Write its stderr to the log of its stdout.", P),

@@ -1,10 +1,13 @@
 """Every descendant of a run: find it, signal it, prove that none is left.
 
-The daemon is a child subreaper (prctl(2)): when the main process of a run has ended, what it left
-behind has become our child, whatever it did before (setsid, double fork, closed descriptors). So
-"is anything left" is the list of our own children, read once for all exits of a wake-up. Runs that
-an earlier daemon spawned are not our descendants; for those /proc is searched by session and by
-the run identity in the environment.
+A run with a cgroup of its own (cgroup.py) is simple: whoever lives there belongs to it, and nobody
+else does.
+
+Without one: the daemon is a child subreaper (prctl(2)): when the main process of a run has ended,
+what it left behind has become our child, whatever it did before (setsid, double fork, closed
+descriptors). So "is anything left" is the list of our own children, read once for all exits of a
+wake-up. Runs that an earlier daemon spawned are not our descendants; for those /proc is searched by
+session and by the run identity in the environment.
 """
 
 from __future__ import annotations
@@ -15,6 +18,8 @@ import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from supervisor_lite.host import cgroup
+from supervisor_lite.host.cgroup import Cgroups
 from supervisor_lite.host.exits import Reaper
 from supervisor_lite.host.identity import Stat, read_marker, read_stat
 
@@ -43,6 +48,8 @@ class Run:
     believes: Callable[[Stat], bool] | None = None
     """Is a process of it that carries its identity and is neither our child nor in its session?
     Anybody can write that into their environment. None: whoever says so."""
+    cgroup: str | None = None
+    """The directory of its cgroup, if it has one."""
 
 
 @dataclass(slots=True)
@@ -61,9 +68,12 @@ class _Ending:
 class Families:
     """Knows the runs, and which processes belong to which of them."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, reaper: Callable[[], Reaper]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, reaper: Callable[[], Reaper], cgroups: Cgroups
+    ) -> None:
         self._loop = loop
         self._reaper = reaper
+        self._cgroups = cgroups
         self._runs: dict[int, Run] = {}
         self._markers: dict[str, Run] = {}
         self._leaders: dict[int, Run] = {}
@@ -93,6 +103,17 @@ class Families:
         ending = self._endings.pop(number, None)
         if ending is not None:
             self._release(ending)
+        if run.cgroup is not None:
+            self._cgroups.let_go(run.cgroup)
+
+    def knows(self, number: int) -> bool:
+        """Is this run not forgotten yet?"""
+        return number in self._runs
+
+    def out_of_memory(self, number: int) -> bool:
+        """Did the kernel kill somebody of this run for want of memory?"""
+        run = self._runs.get(number)
+        return run is not None and run.cgroup is not None and cgroup.oom_kills(run.cgroup) > 0
 
     def stranger_ended(self, pid: int) -> None:
         """Forget an orphan that was reaped."""
@@ -106,6 +127,18 @@ class Families:
         runs = {number: self._runs[number] for number in numbers if number in self._runs}
         for run in runs.values():
             run.alive = False
+        found: dict[int, list[Stat]] = {}
+        for number, run in tuple(runs.items()):
+            if run.cgroup is not None:
+                del runs[number]
+                if left := self._cgroups.left(run.cgroup):
+                    found[number] = left
+        if runs:
+            found.update(self._search_for(runs))
+        return found
+
+    def _search_for(self, runs: dict[int, Run]) -> dict[int, list[Stat]]:
+        """Return who is left of runs that have no cgroup."""
         found: dict[int, list[Stat]] = {}
         for stat in self._orphans():
             owner = self._owner_of(stat)
@@ -151,6 +184,13 @@ class Families:
             ending.names.setdefault(stat.pid, stat.name)
             self._loop.add_reader(pidfd, self._member_ended, number, stat.pid)
             _send(pidfd, ending.signal)
+        group = ending.run.cgroup
+        if present and group is not None:
+            if ending.signal is signal.SIGKILL:
+                cgroup.kill(group)  # also who has come since, and who belongs to another user
+            if not ending.members:  # those that were seen are dead, but they may have forked
+                self._loop.call_soon(self._look_again, number)
+                return
         if ending.members:
             return
         del self._endings[number]
@@ -191,6 +231,8 @@ class Families:
 
     def _by_elimination(self, stat: Stat) -> Run | None:
         """An orphan without identity and session of a run: whose can it only be?"""
+        if self._cgroups.holds(stat.pid):
+            return None  # of a run that was told to leave it alone
         older = [run for run in self._runs.values() if run.start <= stat.start]
         return older[0] if len(older) == 1 else None
 

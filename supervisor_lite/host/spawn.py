@@ -3,11 +3,13 @@
 The usual path is posix_spawn, a vfork that does not copy the daemon's memory map and reports a
 failing exec by itself. What it cannot set (directory, umask, the limit of descriptors) the daemon
 sets on itself for that moment: it has one thread, and nothing of it runs in between. A child that
-becomes another user takes a real fork, with every step's failure reported through a pipe.
+becomes another user, joins a cgroup, or has limits or a place of its own (place.py), takes a real
+fork, with every step's failure reported through a pipe.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -15,9 +17,10 @@ import resource
 import signal
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from supervisor_lite.errors import SpawnError
+from supervisor_lite.host import cgroup, place
 from supervisor_lite.host.limits import Descriptors, is_nearly_out
 from supervisor_lite.host.sockets import LOWEST
 from supervisor_lite.host.users import User, lookup
@@ -55,6 +58,12 @@ class Child:
 
     pid: int
     pidfd: int
+    outside: str = ""
+    """Why it is not in the cgroup that it was to join, in words."""
+
+
+_JOIN = "join its cgroup"
+"""The step of a child that may fail: the program runs nevertheless."""
 
 
 class Spawner:
@@ -65,8 +74,14 @@ class Spawner:
         self._home = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._found: dict[tuple[str, str | None, str | None], str] = {}
 
-    def spawn(self, program: Program, environment: Mapping[str, str], channels: Channels) -> Child:
-        """Start one child in a session of its own.
+    def spawn(
+        self,
+        program: Program,
+        environment: Mapping[str, str],
+        channels: Channels,
+        group: str | None = None,
+    ) -> Child:
+        """Start one child in a session of its own, and in the cgroup with the directory `group`.
 
         Raises SpawnError with a reason that an operator understands.
         """
@@ -82,11 +97,15 @@ class Spawner:
         path = self._found.get(key) or find_command(program, environment)
         try:
             # LISTEN_PID is the child's own pid, which nobody knows before there is a child.
-            if user is not None or channels.sockets:
-                pid = self._fork(path, program, environment, channels, user)
+            special = user is not None or channels.sockets or program.placement is not None
+            if special or group is not None:
+                pid = self._fork(path, program, environment, channels, user, group)
             else:
                 pid = self._posix_spawn(path, program, environment, channels)
         except OSError as error:
+            if isinstance(error, _StepError) and error.step == _JOIN:
+                child = self.spawn(program, environment, channels)
+                return replace(child, outside=explain(error, path, program))
             self._found.pop(key, None)
             raise SpawnError(explain(error, path, program)) from error
         self._found[key] = path
@@ -137,14 +156,22 @@ class Spawner:
         environment: Mapping[str, str],
         channels: Channels,
         user: User | None,
+        group: str | None,
     ) -> int:
+        steps = place.steps(program.placement)
         report, mine = os.pipe2(os.O_CLOEXEC)
         # No signal may reach the child while it still has the daemon's handlers.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, DEFAULT_SIGNALS)
         try:
-            pid = os.fork()
+            pid = -1
+            if group is not None:
+                with contextlib.suppress(OSError):  # an old kernel; or join() will tell why
+                    pid = cgroup.fork_into(group)
+                    group = None
+            if pid < 0:
+                pid = os.fork()
             if pid == 0:
-                self._become(path, program, environment, channels, user, mine)
+                self._become(path, program, environment, channels, user, group, steps, mine)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             os.close(mine)
@@ -165,11 +192,16 @@ class Spawner:
         environment: Mapping[str, str],
         channels: Channels,
         user: User | None,
+        group: str | None,
+        steps: place.Steps,
         report: int,
     ) -> None:
         """Turn the forked child into the program; never returns."""
-        step = "start a session"
+        step = _JOIN
         try:
+            if group is not None:
+                cgroup.join(group)  # first of all: whatever it does or uses, it does in there
+            step = "start a session"
             os.setsid()
             if channels.sockets:
                 step = "pass its sockets"
@@ -188,6 +220,9 @@ class Spawner:
             step = "set the limit of descriptors"
             limits = self._descriptors
             resource.setrlimit(resource.RLIMIT_NOFILE, (limits.children, limits.hard))
+            for words, act in steps.as_daemon:
+                step = words
+                act()
             if user is not None:
                 step = f'become the user "{user.name}"'
                 os.setgroups(user.groups)
@@ -198,13 +233,18 @@ class Spawner:
                 os.chdir(program.directory)
             if program.umask is not None:
                 os.umask(program.umask)
+            for words, act in steps.as_user:
+                step = words
+                act()
             for number in DEFAULT_SIGNALS:
                 signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
             step = ""
             os.execve(path, program.command, environment)
-        except OSError as error:
-            os.write(report, f"{error.errno} {step}".encode())
+        except (OSError, MemoryError) as error:
+            # Memory may be out here only because of a limit that was just set.
+            code = errno.ENOMEM if isinstance(error, MemoryError) else error.errno
+            os.write(report, f"{code} {step}".encode())
         finally:
             os._exit(127)
 

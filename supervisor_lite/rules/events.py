@@ -13,10 +13,13 @@ class Exit:
     code: int | None = None
     signal: str | None = None
     core: bool = False
+    why: str = ""
+    """Why it was killed, in words, where that is known."""
 
     def __str__(self) -> str:
         if self.signal is not None:
-            return f"killed by {self.signal}" + (" (core dumped)" if self.core else "")
+            words = f"killed by {self.signal}" + (" (core dumped)" if self.core else "")
+            return f"{words}: {self.why}" if self.why else words
         return "ended with an unknown exit code" if self.code is None else f"exit {self.code}"
 
 

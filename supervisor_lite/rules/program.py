@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from supervisor_lite.rules.placement import Credential, EnvFile, Placement
+
 KIB = 1024
 MIB = 1024 * KIB
 
@@ -169,6 +171,23 @@ class Program:
     """Overrides SUPERVISOR_SERVER_URL in the child."""
     sockets: tuple[ListenSocket, ...] = ()
     """Bound by the daemon, and open from the first start until nothing needs them any more."""
+    placement: Placement | None = None
+    """None: its limits, niceness and so on are those of the daemon."""
+    env_file: tuple[EnvFile, ...] = ()
+    """Their variables go before `environment`, those of a later file before an earlier one's."""
+    credentials: tuple[Credential, ...] = ()
+    memory_restart: int | None = None
+    """Restart it when its processes together have more resident memory than this, in bytes."""
+    memory_check_interval: float = 15.0
+    """Seconds between two looks at its memory."""
+    memory_max: int | None = None
+    """Bytes of memory that a run may use, in its cgroup; with more somebody of it is killed."""
+    memory_high: int | None = None
+    """Bytes above which it is slowed down and its memory reclaimed."""
+    cpu_max: str | None = None
+    """CPU time that it may use: quota and period in microseconds, with a blank between them."""
+    pids_max: int | None = None
+    """Processes and threads that it may have."""
     listener: bool = False
     """It is an event listener: its stdin and stdout are the protocol of docs/listeners.md."""
 
@@ -251,6 +270,8 @@ class DaemonSettings:
     access: tuple[AccessRule, ...] = ()
     journal_age: float = 30 * 86400.0
     """Seconds that changes and ended runs are kept."""
+    cgroups: str = "auto"
+    """Where each run has a cgroup of its own: "auto", "off" or the directory of a cgroup."""
     exit_when: str | None = None
     """"any-fatal", "all-exited" or "program:NAME": then all is stopped and the daemon ends."""
     output_prefix: bool = False

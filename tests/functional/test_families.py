@@ -153,7 +153,7 @@ def test_nobody_gets_away_while_no_daemon_is_there(daemons: Daemons) -> None:
 
 def test_nobody_is_ended_on_a_guess(daemons: Daemons) -> None:
     """One that nothing connects with its run any more is left alone, unless there is one run."""
-    daemon = daemons(runaway("tree", NOTHING_LEFT), survivors=True)
+    daemon = daemons(runaway("tree", NOTHING_LEFT), settings='cgroups = "off"', survivors=True)
     (member,) = members(daemon, "tree")
     daemon.ctl("stop", "tree")
     assert not alive(member), "it could only be of this run"

@@ -264,6 +264,35 @@ def stored(service: Service) -> int:
     return int(service.show("NFileDescriptorStore"))
 
 
+def test_nobody_gets_out_of_the_cgroup_of_a_run(service: Service) -> None:
+    """The unit delegates its own; over the daemon's death, too. No limits, and it says why."""
+    away = "env -i PATH=$PATH setsid sh -c 'echo $$ >>/srv/members; exec sleep 99999'"
+    web = sh(f"({away} <&- >&- 2>&- &)\nexec sleep 88888")
+    service.begin(
+        program("web", web, startsecs=0, memory_max="64MB")
+        + program("other", SLEEPER, startsecs=0),
+        SLOW_RESTART,
+    )
+    service.systemctl("start")
+    machine, before = service.machine, service.pids()
+    wait_until(lambda: machine.run("cat", "/srv/members", check=False).stdout, 10, "its child")
+    member = int(machine.read("/srv/members"))
+    runs = ("find", f"/sys/fs/cgroup/system.slice/{service.NAME}", "-name", "run-*")
+    assert machine.run(*runs).stdout.count("\n") == 2
+    crash(service)
+    assert service.pids() == before
+    service.ctl("stop", "web")
+    assert service.is_gone(member)
+    assert f"1 leftover ended: {member} sleep" in service.journal()
+    assert service.pids() == {"other": before["other"]}
+    assert machine.run(*runs).stdout.count("\n") == 1
+    told = service.journal("-o", "cat").splitlines()
+    assert any(
+        line.startswith("web: memory_max is not applied: ") and "DelegateSubgroup=" in line
+        for line in told
+    )
+
+
 def test_a_stuck_daemon_is_replaced(service: Service) -> None:
     """The watchdog sees that it does not turn; its programs do not notice."""
     service.begin(program("web", TALKER, startsecs=0), WATCHDOG)
