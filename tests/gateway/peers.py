@@ -1,47 +1,12 @@
-"""The real Supervisor, installed once per machine, and one set of programs for both daemons."""
+"""One set of programs for both daemons, and what of their answers must be the same."""
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
-import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-
-import pytest
 
 from tests.programs import program, toml
-
-PACKAGES = ("supervisor==4.3.0", "setuptools<81")
-"""Supervisor imports pkg_resources, which later setuptools do not have any more."""
-
-
-def supervisor_bin() -> Path:
-    """Return the directory of supervisord and supervisorctl; skips the test if that cannot be."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    place = home / "supervisor-lite-tests" / "supervisor-4.3.0"
-    place.parent.mkdir(parents=True, exist_ok=True)
-    stamp = place / "installed"
-    with (place.parent / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run side by side
-        if not stamp.exists() or stamp.read_text() != sys.version:
-            shutil.rmtree(place, ignore_errors=True)
-            for command in (
-                [getattr(sys, "_base_executable", sys.executable), "-m", "venv", str(place)],
-                [str(place / "bin/python"), "-m", "pip", "install", "-q", *PACKAGES],
-            ):
-                done = subprocess.run(
-                    command, check=False, capture_output=True, text=True, timeout=300,
-                    env={k: v for k, v in os.environ.items() if not k.startswith("PYTHON")},
-                )  # fmt: skip
-                if done.returncode:
-                    pytest.skip(f"cannot install Supervisor to compare with: {done.stderr[-300:]}")
-            stamp.write_text(sys.version)
-    return place / "bin"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import xmlrpc.client
 import pytest
 
 from tests.gateway.conftest import PASSWORDS, Served
-from tests.gateway.peers import supervisor_bin
+from tests.peer import supervisor_bin
 
 
 def test_server_proxy_over_tcp(served: Served) -> None:

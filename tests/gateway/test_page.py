@@ -27,6 +27,7 @@ pytestmark = [
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-dev-shm-usage",
 ]  # fmt: skip
 
 PHONE = {"width": 390, "height": 844}
@@ -76,7 +77,7 @@ class Browser:
 @pytest.fixture(scope="module")
 def browser(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     with playwright.sync_playwright() as driver:
-        engine = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        engine = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=60_000)
         made = Browser(engine, served, tmp_path_factory.mktemp("pictures"))
         yield made
         engine.close()

@@ -15,6 +15,7 @@ import pytest
 from tests.gateway.peers import Prog
 from tests.gateway.test_supervisorctl import compare
 from tests.gateway.tools import Gateway, Side, ask, side_by_side, users
+from tests.peer import supervisor_bin
 from tests.programs import echoer, program
 from tests.support import Daemons, free_port, wait_until
 
@@ -188,7 +189,6 @@ def test_supervisorctl_comes_over_tcp_with_a_password(daemons: Daemons) -> None:
     port = free_port()
     table = f'[gateway]\nlisten = ["http://127.0.0.1:{port}"]\n' + users(operate="secret")
     with contextlib.closing(Gateway(daemon, table).start()):
-        from tests.gateway.peers import supervisor_bin
 
         def ctl(*words: str, password: str = "secret") -> tuple[int, str]:
             command = [str(supervisor_bin() / "supervisorctl"), "-s", f"http://127.0.0.1:{port}"]

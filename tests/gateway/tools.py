@@ -21,7 +21,8 @@ from typing import Any
 
 from supervisor_lite.passwords import make_hash
 from tests.client import environment_of
-from tests.gateway.peers import Prog, config_ini, config_toml, same, supervisor_bin
+from tests.gateway.peers import Prog, config_ini, config_toml, same
+from tests.peer import supervisor_bin
 from tests.support import Daemon, wait_until
 
 CHEAP = 10
