@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from supervisor_lite.host.env_file import parse
 from tests.programs import SLEEPER, program
 from tests.support import Daemon, Daemons, comm, wait_until
 
 SECRET = "s3cr3t-of-the-test"
+PIECES = [
+    b"A",
+    b"=",
+    b"'",
+    b'"',
+    b"\\",
+    b"#",
+    b" ",
+    b"\t",
+    b"\n",
+    b"\r",
+    b"\0",
+    b"export ",
+    b"\xff",
+]
 
 
 def environment(daemon: Daemon, name: str) -> dict[str, str]:
@@ -69,6 +87,30 @@ def test_what_is_no_assignment(text: str, said: str) -> None:
     with pytest.raises(ValueError) as caught:
         parse(text.encode())
     assert str(caught.value) == said
+
+
+@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
+def test_every_text_can_be_written(value: str) -> None:
+    """In double quotes, with a backslash before what is special there."""
+    quoted = re.sub(r'(["\\$])', r"\\\1", value)
+    data = f'FIRST=1\nA="{quoted}" # end\nexport LAST=2'.encode()
+    assert parse(data) == {"FIRST": "1", "A": value, "LAST": "2"}
+
+
+@given(st.binary() | st.lists(st.sampled_from(PIECES)).map(b"".join))
+def test_whatever_a_file_holds(data: bytes) -> None:
+    """It gives variables that can be passed on, or a complaint that begins with a line."""
+    found: dict[str, str] = {}
+    said = "line 1: nothing"
+    try:
+        found = parse(data)
+    except ValueError as error:
+        said = str(error)
+    assert re.match(r"line [1-9][0-9]*: ", said)
+    for name, value in found.items():
+        assert name
+        assert not set("=\0") & set(name)
+        assert "\0" not in value
 
 
 def test_the_file_goes_before_environment(daemons: Daemons) -> None:
