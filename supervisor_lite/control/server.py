@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from supervisor_lite.errors import (
     SupervisorLiteError,
 )
 from supervisor_lite.rules.program import AccessRule, DaemonSettings
+from supervisor_lite.unix_socket import bind_unix
 
 _PILE = 16 << 20
 """Bytes of unread replies at which a client is dropped."""
@@ -394,32 +394,9 @@ class Server:
 def bind(settings: DaemonSettings, uid: int, gid: int) -> socket.socket:
     """Return the control socket, bound and listening, with its mode from the first instant.
 
-    The caller holds the lock of the runtime directory, so whatever socket is there is stale. It
-    is bound under another name and renamed: nobody ever sees it with another mode or owner, or
-    not there at all. Raises OSError.
+    The caller holds the lock of the runtime directory, so whatever socket is there is stale.
+    Raises OSError.
     """
-    path = settings.socket
-    fresh = f"{path[:-1]}~"  # no longer than the path itself: sun_path has room for 107 bytes
-    if os.path.lexists(fresh):
-        os.unlink(fresh)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    before = os.umask(0o777)
-    try:
-        sock.bind(fresh)
-    except BaseException:
-        sock.close()
-        raise
-    finally:
-        os.umask(before)
-    try:
-        if uid != -1 or gid != -1:
-            os.chown(fresh, uid, gid)
-        os.chmod(fresh, settings.socket_mode)
-        sock.listen(_BACKLOG)
-        os.rename(fresh, path)
-    except BaseException:
-        os.unlink(fresh)
-        sock.close()
-        raise
+    sock = bind_unix(settings.socket, settings.socket_mode, (uid, gid), _BACKLOG)
     sock.setblocking(False)
     return sock

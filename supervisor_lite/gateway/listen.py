@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from supervisor_lite.errors import StartupError
 from supervisor_lite.rules.program import GatewaySettings
+from supervisor_lite.unix_socket import bind_unix
 
 _BACKLOG = 256
 
@@ -60,7 +61,9 @@ def _inode(path: str) -> tuple[int, int]:
 
 def _bind(url: str, settings: GatewaySettings) -> Iterator[socket.socket]:
     if url.startswith("unix://"):
-        yield _bind_unix(url.removeprefix("unix://"), settings)
+        path = url.removeprefix("unix://")
+        _refuse_if_served(path)
+        yield bind_unix(path, settings.socket_mode, _owner(settings), _BACKLOG)
         return
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or 0
@@ -92,35 +95,6 @@ def _bind_tcp(family: int, kind: int, place: tuple[object, ...], everywhere: boo
         sock.bind(place)
         sock.listen(_BACKLOG)
     except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def _bind_unix(path: str, settings: GatewaySettings) -> socket.socket:
-    """Bind under another name and rename, so that nobody ever sees it with another mode."""
-    _refuse_if_served(path)
-    fresh = f"{path[:-1]}~"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(fresh)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o777)
-    try:
-        sock.bind(fresh)
-    except BaseException:
-        sock.close()
-        raise
-    finally:
-        os.umask(before)
-    try:
-        uid, gid = _owner(settings)
-        if (uid, gid) != (-1, -1):
-            os.chown(fresh, uid, gid)
-        os.chmod(fresh, settings.socket_mode)
-        sock.listen(_BACKLOG)
-        os.rename(fresh, path)
-    except BaseException:
-        os.unlink(fresh)
         sock.close()
         raise
     return sock
