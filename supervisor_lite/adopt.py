@@ -387,6 +387,7 @@ class Adoption:
     def _family(self, found: Found) -> Run:
         """Return a run as families know it."""
         run = found.run(f"{self._journal.instance}:{found.number}")
+        run.cgroup = self._supervisor.runs.cgroups.find(found.number)
         run.believes = lambda stat: self._claims.believes(stat, found.name)
         return run
 

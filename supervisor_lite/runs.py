@@ -123,7 +123,8 @@ class Runs:
         if group is not None and child.outside:
             self.cgroups.give_up(child.outside)
             self.cgroups.let_go(group)
-        self._join(process, Run(run, marker, child.pid, identity.start))
+            group = None
+        self._join(process, Run(run, marker, child.pid, identity.start, cgroup=group))
         self.reaper.watch(child.pid, child.pidfd)
         return Spawned(run, child.pid)
 
@@ -131,7 +132,6 @@ class Runs:
         """Let a run be known by everything that its descendants inherit."""
         if process.logs is not None:
             run.outputs = process.logs.inodes()
-        run.cgroup = self.cgroups.find(run.number)
         self._families.add(run)
 
     def logs_of(self, process: Process) -> ProcessLogs:
@@ -347,7 +347,6 @@ class Runs:
 
     def end_strays(self, name: str, run: Run) -> None:
         """Kill what is left of a run that is over and that no record waits for."""
-        run.cgroup = self.cgroups.find(run.number)
         self._families.add(run)
 
         def gone(words: str) -> None:

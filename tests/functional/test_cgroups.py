@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -289,6 +290,26 @@ def test_a_place_that_is_of_no_use(daemons: Daemons) -> None:
     assert daemon.states() == {"other": "RUNNING"}
     assert f'cgroups = "{daemon.dir}" cannot be used: ' in daemon.log()
     assert "is no cgroup of version 2" in daemon.log()
+
+
+def test_who_is_in_the_way_is_left_alone(daemons: Daemons, group: Path) -> None:
+    """A cgroup of that name in which somebody lives is not the run's, which does without."""
+    daemon = daemons(
+        runaway("tree", f"sh -c '{NOTE}' &", autostart=False), settings=in_group(group)
+    )
+    (directory,) = group.glob("supervisor-lite-*")
+    (directory / "run-1").mkdir()
+    with subprocess.Popen(["sleep", "99999"]) as stranger:
+        try:
+            (directory / "run-1/cgroup.procs").write_text(str(stranger.pid))
+            daemon.ctl("start", "tree")
+            (member,) = members(daemon, "tree")
+            assert f'cannot make the cgroup "{directory}/run-1": File exists' in daemon.log()
+            daemon.ctl("stop", "tree")
+            assert not alive(member)
+            assert stranger.poll() is None
+        finally:
+            stranger.kill()
 
 
 def test_a_child_that_cannot_join(daemons: Daemons, group: Path) -> None:
