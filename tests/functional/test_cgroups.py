@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -244,6 +245,45 @@ def test_a_cgroup_of_the_daemons_own_is_used(daemons: Daemons, group: Path) -> N
     daemon.ctl("stop", "all")
     assert not alive(member)
     assert groups(group) == []
+
+
+CONTAINER = ["unshare", "--pid", "--mount-proc", "--cgroup", "--fork", "--kill-child=SIGKILL"]
+
+
+def contained(*line: str) -> list[str]:
+    """Return the line that runs a command as process 1 of a container."""
+    place = locate(look())[0]
+    mount = f'umount {place} && mount -t cgroup2 cgroup2 {place} && exec "$@"'
+    return [*CONTAINER, "sh", "-c", mount, "sh", *line]
+
+
+class Contained(Placed):
+    """A daemon whose own cgroup is the root of all that it sees."""
+
+    def command(self) -> list[str]:
+        """See `Placed.command`."""
+        line = contained(*Daemon.command(self))
+        return ["sh", "-c", f'echo $$ >{self.place}/cgroup.procs; exec "$@"', "sh", *line]
+
+
+def test_the_root_of_a_container_is_used_by_its_first_process(group: Path) -> None:
+    """It has nobody else; when it is killed, everything is."""
+    if subprocess.run(contained("true"), capture_output=True, timeout=30).returncode:
+        pytest.skip("this root may not make namespaces and mounts")
+    daemon = Contained(runaway() + OTHER)
+    daemon.place = group
+    try:
+        daemon.start()
+        members(daemon, "tree")
+        assert sorted(len(cgroup.members(str(run))) for run in groups(group)) == [1, 2]
+        daemon.ctl("stop", "tree")
+        assert "1 leftover ended: " in daemon.status("tree")["reason"]
+        assert len(groups(group)) == 1
+    finally:
+        assert daemon.process is not None
+        daemon.process.kill()
+        daemon.wait_exit()
+        shutil.rmtree(daemon.dir, ignore_errors=True)
 
 
 @pytest.mark.parametrize("setting", ["", 'cgroups = "off"'])
