@@ -51,7 +51,8 @@ def caller_of(sock: socket.socket) -> Caller:
     data = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("iII"))
     pid, uid, gid = struct.unpack("iII", data)
     try:
-        raw = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 4096)
+        # As much as Python takes: 256 groups.
+        raw = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 1024)
     except OSError:
         raw = b""  # more groups than fit, or a kernel before 4.13: the primary one counts
     return Caller(uid, gid, pid, struct.unpack(f"{len(raw) // 4}I", raw))

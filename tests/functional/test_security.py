@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import grp
+import json
 import os
 import pty
 import pwd
@@ -10,6 +12,7 @@ import re
 import select
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -57,6 +60,33 @@ def test_what_each_role_may_do(daemons: Daemons, role: str) -> None:
         assert daemon.wait_exit() == 0
     else:
         assert daemon.answers()
+
+
+@as_root
+@pytest.mark.parametrize("groups", [[], ["daemon"]])
+def test_a_supplementary_group_counts(daemons: Daemons, groups: list[str]) -> None:
+    """The kernel says which groups the peer is in; its primary one is another."""
+    gid = grp.getgrnam("daemon").gr_gid
+    rule = '[[access]]\ngroups = ["daemon"]\nrole = "operate"\n'
+    daemon = daemons(WEB + rule, settings='socket_mode = "0666"')
+    daemon.wait_state("web", "RUNNING")
+    script = f"""
+import contextlib, os, socket, sys
+sock = socket.socket(socket.AF_UNIX)
+os.setgroups({[gid] if groups else []}); os.setgid({NOBODY}); os.setuid({NOBODY})
+sock.connect(sys.argv[1])
+with contextlib.suppress(BrokenPipeError):  # refused before it has asked
+    sock.sendall(sys.argv[2].encode())
+print(sock.makefile().readline())
+"""
+    request = '{"jsonrpc": "2.0", "id": 1, "method": "stop", "params": {"names": ["web"]}}\n'
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(daemon.socket), request],
+        capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert _code([json.loads(done.stdout)]) == (None if groups else 5)
+    assert daemon.states()["web"] == ("STOPPED" if groups else "RUNNING")
 
 
 def _code(replies: list[dict[str, object]]) -> object:
