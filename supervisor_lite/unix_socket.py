@@ -11,7 +11,8 @@ def bind_unix(path: str, mode: int, owner: tuple[int, int], backlog: int) -> soc
     """Return a socket that listens at `path`, close-on-exec and blocking.
 
     It is bound under another name and renamed, over whatever is there: that nobody listens there
-    is the caller's to know. `owner` is uid and gid, -1 for our own. Raises OSError.
+    is the caller's to know. The socket's own address (getsockname(2)) stays that other name.
+    `owner` is uid and gid, -1 for our own. Raises OSError.
     """
     fresh = f"{path[:-1]}~"  # no longer than the path itself: sun_path has room for 107 bytes
     with contextlib.suppress(FileNotFoundError):
