@@ -4,7 +4,7 @@
 #   make test     the tests
 #   make chaos    kill -9 the daemon for minutes, under load: CHAOS_ROUNDS=60 CHAOS_SEED=…
 #   make demo-crash  see in a minute what happens when the daemon is killed
-#   make fuzz     nonsense for the control socket and the gateway, for longer: FUZZ_SECONDS=60 a test
+#   make fuzz     nonsense for the control socket, the gateway, the converter: FUZZ_SECONDS=60 a test
 #   make check    everything that has to be green: format, lint, types, layers, tests
 #   make bench    the measurements of docs/performance.md
 #   make deb      a Debian package in dist/; see packaging/README.md
@@ -43,7 +43,7 @@ demo-crash: $(VENV)/.installed
 	@$(BIN)/python -m tests.chaos.demo
 
 fuzz: $(VENV)/.installed-dev
-	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest tests/functional/test_fuzz.py tests/gateway/test_fuzz.py
+	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest $(wildcard tests/*/test_*fuzz.py)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check

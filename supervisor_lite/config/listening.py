@@ -5,10 +5,11 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+from collections.abc import Callable, Mapping
 
 from supervisor_lite.config import values
-from supervisor_lite.config.kinds import Kind
-from supervisor_lite.config.wording import BadValueError, suggest
+from supervisor_lite.config.kinds import OCTAL, USER, USER_GROUP, Kind
+from supervisor_lite.config.wording import BadValueError, describe, suggest
 from supervisor_lite.rules.event_types import MEANINGS
 from supervisor_lite.rules.program import ListenSocket
 
@@ -18,6 +19,12 @@ _MOST = 32
 _PATH_LIMIT = 107
 _KEYS = ("listen", "name", "mode", "owner", "group", "backlog")
 _ONLY_UNIX = ("mode", "owner", "group")
+_PARTS: Mapping[str, tuple[Callable[[object], object], str]] = {
+    "mode": (values.octal, OCTAL.words),
+    "owner": (values.user, USER.words),
+    "group": (values.user_group, USER_GROUP.words),
+    "backlog": (values.integer(1, 65535), "a whole number from 1 to 65535"),
+}
 _PORT = re.compile(r"[0-9]{1,5}")
 _NAME = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
 
@@ -99,16 +106,15 @@ def listen_socket(value: object) -> ListenSocket:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise BadValueError(hint="; its name has letters, digits and _ . @ - only")
         fields["name"] = name
-    if "mode" in value:
-        if not isinstance(value["mode"], str):
-            raise BadValueError(hint='; mode is a string: "0660"')
-        fields["mode"] = values.octal(value["mode"])
-    if "owner" in value:
-        fields["owner"] = values.user(value["owner"])
-    if "group" in value:
-        fields["group"] = values.user_group(value["group"])
-    if "backlog" in value:
-        fields["backlog"] = values.integer(1, 65535)(value["backlog"])
+    if "mode" in value and not isinstance(value["mode"], str):
+        raise BadValueError(hint='; mode is a string: "0660"')
+    for key, (parse, words) in _PARTS.items():
+        if key in value:
+            try:
+                fields[key] = parse(value[key])
+            except BadValueError as error:
+                got = f"{describe(value[key])}{error.hint}"
+                raise BadValueError(hint=f"; {key}: expected {words}, got {got}") from None
     return ListenSocket(**fields)  # type: ignore[arg-type]  # each was just made what it must be
 
 

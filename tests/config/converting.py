@@ -16,7 +16,7 @@ from tests.config.conftest import Folder
 
 MACHINE = (
     "a user of this system", "a group of users of this", "no permission", "no directory",
-    "it is a directory", "%(ENV_",
+    "it is a directory", "%(ENV_", "there is no such user",
 )  # fmt: skip
 """Complaints that are about the machine and not about the conversion."""
 

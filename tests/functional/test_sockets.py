@@ -541,7 +541,12 @@ def test_after_a_kill_without_a_live_program_it_is_bound_again(daemons: Daemons)
         ('{ listen = "tcp://*:80", mode = "0600" }', "for unix:// only"),
         ('{ listen = "unix:///x", mode = 600 }', "mode is a string"),
         ('{ listen = "unix:///x", mod = "0600" }', 'unknown key "mod"'),
-        ('{ listen = "unix:///x", owner = "nobody-at-all" }', "expected"),
+        (
+            '{ listen = "unix:///x", owner = "nobodyy" }',
+            'owner: expected a user of this system, got the string "nobodyy", did you mean',
+        ),
+        ('{ listen = "unix:///x", backlog = 0 }', "backlog: expected a whole number from 1 to"),
+        ('{ listen = "unix:///x", mode = "9" }', "mode: expected "),
         ('{ listen = "unix:///x", name = "a:b" }', "its name has"),
     ],
 )
