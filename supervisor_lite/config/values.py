@@ -340,35 +340,33 @@ def user(value: object) -> str:
     """Return the name or number of a user that exists, as written."""
     import pwd
 
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str) or not value:
-        raise BadValueError
-    try:
-        if value.isascii() and value.isdecimal():
-            pwd.getpwuid(int(value))
-        else:
-            pwd.getpwnam(value)
-    except (KeyError, OverflowError, ValueError):
-        raise BadValueError(hint=suggest(value, (u.pw_name for u in pwd.getpwall()))) from None
-    return value
+    return _account(value, pwd.getpwuid, pwd.getpwnam, lambda: [u.pw_name for u in pwd.getpwall()])
 
 
 def user_group(value: object) -> str:
     """Return the name or number of a group of users that exists, as written."""
     import grp
 
+    return _account(value, grp.getgrgid, grp.getgrnam, lambda: [g.gr_name for g in grp.getgrall()])
+
+
+def _account(
+    value: object,
+    by_number: Callable[[int], object],
+    by_name: Callable[[str], object],
+    everyone: Callable[[], list[str]],
+) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str) or not value:
         raise BadValueError
     try:
         if value.isascii() and value.isdecimal():
-            grp.getgrgid(int(value))
+            by_number(int(value))
         else:
-            grp.getgrnam(value)
+            by_name(value)
     except (KeyError, OverflowError, ValueError):
-        raise BadValueError(hint=suggest(value, (g.gr_name for g in grp.getgrall()))) from None
+        raise BadValueError(hint=suggest(value, everyone())) from None
     return value
 
 

@@ -36,7 +36,9 @@ DEFAULT_TIMEOUT = 15.0
 MAX_REPLY = 256 << 20
 """Bytes in one reply. What is longer is not from our daemon."""
 
-_CHUNK = 1 << 18
+CHUNK = 1 << 18
+"""Bytes that are read at a time."""
+
 _BACKLOG_PAUSE = 0.02
 
 
@@ -96,14 +98,13 @@ class Client:
     between calls. It does not apply to notifications: those come when they come.
     """
 
-    __slots__ = ("_buffer", "_notes", "_number", "_searched", "_socket", "path", "timeout")
+    __slots__ = ("_inbox", "_notes", "_number", "_socket", "path", "timeout")
 
     def __init__(self, path: str, timeout: float | None = DEFAULT_TIMEOUT) -> None:
         self.path = path
         self.timeout = timeout
         self._socket: _socket.socket | None = None
-        self._buffer = bytearray()
-        self._searched = 0
+        self._inbox = Inbox()
         self._number = 0
         self._notes: list[Message] = []
 
@@ -135,8 +136,7 @@ class Client:
         if self._socket is not None:
             self._socket.close()
         self._socket = None
-        self._buffer.clear()
-        self._searched = 0
+        self._inbox = Inbox()
         self._notes.clear()
 
     def fileno(self) -> int:
@@ -166,7 +166,7 @@ class Client:
             self.close()
             raise
         if "error" in reply:
-            raise _remote_error(reply["error"], method, params)
+            raise remote_error(reply["error"], method, params)
         result = reply.get("result")
         if not isinstance(result, dict):
             self.close()
@@ -187,7 +187,7 @@ class Client:
                 note = self._notes.pop(0)
                 params = note.get("params")
                 yield str(note["method"]), params if isinstance(params, dict) else {}
-            if idle is not None and b"\n" not in self._buffer:
+            if idle is not None and not self._inbox.has_message():
                 idle()
             message = self._receive(None)
             if "method" not in message:
@@ -265,7 +265,48 @@ class Client:
 
     def _receive(self, deadline: float | None) -> Message:
         """Return the next message."""
-        line = self._line(deadline)
+        if self._socket is None:
+            raise ConnectionLost(f"there is no connection to the daemon at {self.path}")
+        while (message := self._inbox.message()) is None:
+            self._socket.settimeout(self._left(deadline))
+            try:
+                chunk = self._socket.recv(CHUNK)
+            except TimeoutError:
+                continue  # _left raises: the deadline has passed
+            except OSError:
+                chunk = b""
+            if not chunk:
+                raise ConnectionLost(f"the daemon at {self.path} hung up before it answered")
+            self._inbox.take(chunk)
+        return message
+
+
+class Inbox:
+    """Cuts what the daemon sends into messages."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._searched = 0
+
+    def take(self, chunk: bytes) -> None:
+        """Add what has come."""
+        self._buffer += chunk
+
+    def has_message(self) -> bool:
+        """Is there a whole message?"""
+        return b"\n" in self._buffer
+
+    def message(self) -> Message | None:
+        """Return the next message, None if it is not there as a whole. Raises BadReply."""
+        end = self._buffer.find(b"\n", self._searched)
+        if end < 0:
+            self._searched = len(self._buffer)
+            if self._searched > MAX_REPLY:
+                raise BadReply("cannot understand the daemon: its answer does not end")
+            return None
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        self._searched = 0
         try:
             message = json.loads(line)
         except (ValueError, RecursionError) as error:
@@ -273,31 +314,6 @@ class Client:
         if not isinstance(message, dict):
             raise BadReply("cannot understand the daemon: what it sent is no message")
         return message
-
-    def _line(self, deadline: float | None) -> bytes:
-        """Return the next line without its newline."""
-        if self._socket is None:
-            raise ConnectionLost(f"there is no connection to the daemon at {self.path}")
-        while True:
-            end = self._buffer.find(b"\n", self._searched)
-            if end >= 0:
-                line = bytes(self._buffer[:end])
-                del self._buffer[: end + 1]
-                self._searched = 0
-                return line
-            self._searched = len(self._buffer)
-            if self._searched > MAX_REPLY:
-                raise BadReply("cannot understand the daemon: its answer does not end")
-            self._socket.settimeout(self._left(deadline))
-            try:
-                chunk = self._socket.recv(_CHUNK)
-            except TimeoutError:
-                continue  # _left raises: the deadline has passed
-            except OSError:
-                chunk = b""
-            if not chunk:
-                raise ConnectionLost(f"the daemon at {self.path} hung up before it answered")
-            self._buffer += chunk
 
 
 def listed(result: Message, key: str, *needed: str) -> list[Message]:
@@ -314,7 +330,8 @@ def listed(result: Message, key: str, *needed: str) -> list[Message]:
     return rows
 
 
-def _remote_error(error: object, method: str, params: Message) -> RemoteError:
+def remote_error(error: object, method: str, params: Message) -> RemoteError:
+    """Return what the `error` of a reply says."""
     fields: Message = error if isinstance(error, dict) else {}
     code = fields.get("code")
     data = fields.get("data")

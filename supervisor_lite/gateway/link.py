@@ -10,26 +10,24 @@ that takes; whoever does not want to wait cancels it.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Any, Self
 
 from supervisor_lite import protocol
 from supervisor_lite.ctl.client import (
+    CHUNK,
     DEFAULT_TIMEOUT,
-    MAX_REPLY,
     BadReply,
     ClientError,
     ConnectionLost,
-    RemoteError,
+    Inbox,
     ReplyTimeout,
     Unreachable,
+    remote_error,
 )
 
 Message = dict[str, Any]
-
-_CHUNK = 1 << 16
 
 
 class Link:
@@ -40,8 +38,7 @@ class Link:
         self._whom = whom
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
-        self._buffer = bytearray()
-        self._searched = 0
+        self._inbox = Inbox()
         self._number = 0
         self._notes: list[Message] = []
 
@@ -101,7 +98,7 @@ class Link:
         except TimeoutError as error:
             raise ReplyTimeout(f"the daemon did not answer in {timeout:g} s") from error
         if "error" in reply:
-            raise _remote_error(reply["error"], method, params)
+            raise remote_error(reply["error"], method, params)
         result = reply.get("result")
         if not isinstance(result, dict):
             raise BadReply(f'cannot understand the answer to "{method}": it has no result')
@@ -136,42 +133,13 @@ class Link:
                 raise BadReply("cannot understand the daemon: an answer to another question")
 
     async def _receive(self) -> Message:
-        try:
-            message = json.loads(await self._line())
-        except (ValueError, RecursionError) as error:
-            raise BadReply("cannot understand the daemon: what it sent is not JSON") from error
-        if not isinstance(message, dict):
-            raise BadReply("cannot understand the daemon: what it sent is no message")
-        return message
-
-    async def _line(self) -> bytes:
         assert self._reader is not None
-        while True:
-            end = self._buffer.find(b"\n", self._searched)
-            if end >= 0:
-                line = bytes(self._buffer[:end])
-                del self._buffer[: end + 1]
-                self._searched = 0
-                return line
-            self._searched = len(self._buffer)
-            if self._searched > MAX_REPLY:
-                raise BadReply("cannot understand the daemon: its answer does not end")
+        while (message := self._inbox.message()) is None:
             try:
-                chunk = await self._reader.read(_CHUNK)
+                chunk = await self._reader.read(CHUNK)
             except OSError:
                 chunk = b""
             if not chunk:
                 raise ConnectionLost("the daemon hung up before it answered")
-            self._buffer += chunk
-
-
-def _remote_error(error: object, method: str, params: Message) -> RemoteError:
-    fields: Message = error if isinstance(error, dict) else {}
-    code, data = fields.get("code"), fields.get("data")
-    return RemoteError(
-        code if isinstance(code, int) else protocol.INTERNAL_ERROR,
-        str(fields.get("message") or "the daemon gave no reason"),
-        [str(text) for text in data] if isinstance(data, list) else [],
-        method,
-        params,
-    )
+            self._inbox.take(chunk)
+        return message

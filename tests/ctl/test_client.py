@@ -84,12 +84,12 @@ def test_a_reply_of_the_wrong_shape(serve: Serve, slctl: Slctl, value: Params) -
     assert "cannot understand the answer" in err
 
 
-@pytest.mark.parametrize("chunk", [1, 7, module._CHUNK])
+@pytest.mark.parametrize("chunk", [1, 7, module.CHUNK])
 def test_a_reply_in_pieces(
     serve: Serve, socket_path: str, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
     """A reply may come byte by byte, and with the next message in the same packet."""
-    monkeypatch.setattr(module, "_CHUNK", chunk)
+    monkeypatch.setattr(module, "CHUNK", chunk)
 
     def answer(connection: Connection, number: Any, params: Params) -> None:
         for byte in json.dumps({"id": number, "result": {"a": "é"}}).encode():
