@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -242,6 +243,27 @@ def test_a_cgroup_of_the_daemons_own_is_used(daemons: Daemons, group: Path) -> N
     for again in (crash, upgrade):
         again(daemon)
         assert len(groups(group)) == 2
+    daemon.ctl("stop", "all")
+    assert not alive(member)
+    assert groups(group) == []
+
+
+def test_a_daemon_that_gave_root_up(daemons: Daemons, group: Path) -> None:
+    """As systemd delegates it with `User=`: the cgroup belongs to the daemon's user."""
+    try:
+        os.setxattr(group, "user.delegate", b"1")
+        user = pwd.getpwnam("nobody").pw_uid
+    except (OSError, KeyError) as error:
+        pytest.skip(f"no delegation to nobody: {error}")
+    for path in (group, group / "cgroup.procs", group / "cgroup.subtree_control"):
+        os.chown(path, user, -1)
+    daemon = Placed(runaway() + OTHER, settings='user = "nobody"')
+    daemon.place = group
+    daemon.dir.chmod(0o777)
+    daemons._made.append(daemon)
+    daemon.start()
+    (member,) = members(daemon, "tree")
+    assert len(groups(group)) == 2
     daemon.ctl("stop", "all")
     assert not alive(member)
     assert groups(group) == []
