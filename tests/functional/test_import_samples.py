@@ -23,6 +23,7 @@ import tomli
 
 from tests.client import ROOT
 from tests.config import samples
+from tests.functional.test_servers import NGINX, NGINX_CONFIG, get
 from tests.gateway.tools import call
 from tests.peer import supervisor_bin
 from tests.support import Daemon, Daemons, free_port, wait_until
@@ -351,3 +352,38 @@ def test_fastcgi_programs_answer_the_same(daemons: Daemons, peer: Peer) -> None:
         seen.append((oct(found.st_mode), found.st_uid, found.st_gid, facts_in(daemon)))
     assert seen[0] == seen[1]
     assert "0o140770" in seen[0]
+
+
+BEHIND_NGINX = """
+[program:nginx]
+command = {nginx} -e stderr -p %(here)s -c %(here)s/nginx.conf
+
+[fcgi-program:app]
+command = %(here)s/actor
+socket = unix://%(here)s/%(program_name)s.sock
+socket_owner = nobody:nogroup
+startsecs = 0
+
+[supervisord]
+logfile = %(here)s/daemon.log
+"""
+
+
+@pytest.mark.skipif(NGINX is None, reason="nginx is not installed (Debian: nginx-light)")
+def test_nginx_speaks_to_an_imported_program(daemons: Daemons) -> None:
+    """Who asks while the program is killed waits for the next one: no Bad Gateway."""
+    daemon = daemons.prepare(survivors=True)
+    engage(daemon, "actor")
+    port = free_port()
+    config = NGINX_CONFIG.format(dir=daemon.dir, port=port, text="")
+    config = config.replace('return 200 "";', f"fastcgi_pass unix:{daemon.dir}/app.sock;")
+    (daemon.dir / "nginx.conf").write_text(f"user nobody nogroup;\n{config}")
+    (daemon.dir / "supervisord.conf").write_text(BEHIND_NGINX.format(nginx=NGINX))
+    import_into(daemon, daemon.dir / "supervisord.conf")
+    daemon.start()
+    wait_until(lambda: get(port) == "app:app", what="nginx is up")
+    for _ in range(3):
+        pid = daemon.wait_state("app", "RUNNING")["pid"]
+        os.kill(pid, signal.SIGKILL)
+        assert get(port) == "app:app"
+        settled(daemon, [pid])
