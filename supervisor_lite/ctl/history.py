@@ -48,19 +48,18 @@ def events(ctl: Context, arguments: list[str]) -> int:
 
 def why(ctl: Context, arguments: list[str]) -> int:
     """Tell the chain of causes that led to where a process is."""
-    names = required(ctl.parse(arguments, {}))
-    with ctl.client() as client:
-        result = client.call("why", {"names": names})
-    for line in _told(listed(result, "processes", "fullname", "lines")):
-        show.out(line)
-    return protocol.DONE
+    return _tell(ctl, arguments, "why")
 
 
 def explain(ctl: Context, arguments: list[str]) -> int:
     """Tell what the restart policy will do, second by second."""
+    return _tell(ctl, arguments, "explain")
+
+
+def _tell(ctl: Context, arguments: list[str], method: str) -> int:
     names = required(ctl.parse(arguments, {}))
     with ctl.client() as client:
-        result = client.call("explain", {"names": names})
+        result = client.call(method, {"names": names})
     for line in _told(listed(result, "processes", "fullname", "lines")):
         show.out(line)
     return protocol.DONE

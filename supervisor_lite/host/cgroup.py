@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from supervisor_lite.host.delegation import LEAF, Base, NotOursError, find_base, look
-from supervisor_lite.host.identity import Stat, read_stat
+from supervisor_lite.host.identity import Stat, living
 from supervisor_lite.rules.program import Program
 
 _DIRECTORY = "supervisor-lite-"
@@ -243,8 +243,7 @@ def _prepare(base: Base, directory: str) -> None:
 
 def members(path: str) -> list[Stat]:
     """Return the live processes of a cgroup and of what they made below it."""
-    found = (read_stat(pid) for pid in _pids(path) if pid != os.getpid())
-    own = [stat for stat in found if stat is not None and stat.state not in "ZX"]
+    own = living(pid for pid in _pids(path) if pid != os.getpid())
     return own + [stat for child in _children(path) for stat in members(child)]
 
 

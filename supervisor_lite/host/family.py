@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 from supervisor_lite.host import cgroup
 from supervisor_lite.host.cgroup import Cgroups
 from supervisor_lite.host.exits import Reaper
-from supervisor_lite.host.identity import Stat, read_marker, read_stat
+from supervisor_lite.host.identity import Stat, living, read_marker, read_stat
+from supervisor_lite.host.tree import below, own_children
 
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -80,7 +81,6 @@ class Families:
         self._outputs: dict[tuple[int, int], Run] = {}
         self._owner: dict[int, Run | None] = {}
         self._endings: dict[int, _Ending] = {}
-        self._children_file = f"/proc/self/task/{os.getpid()}/children"
 
     def add(self, run: Run) -> None:
         """A run began, or was adopted."""
@@ -143,7 +143,7 @@ class Families:
         for stat in self._orphans():
             owner = self._owner_of(stat)
             if owner is not None and owner.number in runs:
-                found.setdefault(owner.number, []).extend((stat, *self._descendants(stat.pid)))
+                found.setdefault(owner.number, []).extend((stat, *living(below(stat.pid))))
         adopted = {number: run for number, run in runs.items() if run.adopted}
         if adopted:
             for number, stats in self._search(adopted).items():
@@ -213,9 +213,7 @@ class Families:
     def _orphans(self) -> list[Stat]:
         """Return our live children that are not the main process of a run."""
         reaper = self._reaper()
-        pids = [int(word) for word in _read(self._children_file).split()]
-        stats = (read_stat(pid) for pid in pids if not reaper.is_watched(pid))
-        return [stat for stat in stats if stat is not None and stat.state not in "ZX"]
+        return living(pid for pid in own_children() if not reaper.is_watched(pid))
 
     def _owner_of(self, stat: Stat) -> Run | None:
         """Return the run that an orphan belongs to; looked up once per orphan."""
@@ -235,25 +233,6 @@ class Families:
             return None  # of a run that was told to leave it alone
         older = [run for run in self._runs.values() if run.start <= stat.start]
         return older[0] if len(older) == 1 else None
-
-    def _descendants(self, pid: int) -> list[Stat]:
-        """Return the living processes below one, at any depth."""
-        found: list[Stat] = []
-        todo = [pid]
-        while todo:
-            parent = todo.pop()
-            try:
-                threads = os.listdir(f"/proc/{parent}/task")
-            except OSError:
-                continue
-            for thread in threads:
-                for word in _read(f"/proc/{parent}/task/{thread}/children").split():
-                    child = int(word)
-                    todo.append(child)
-                    stat = read_stat(child)
-                    if stat is not None and stat.state not in "ZX":
-                        found.append(stat)
-        return found
 
     def _search(self, runs: dict[int, Run]) -> dict[int, list[Stat]]:
         """Search all of /proc for members of runs whose orphans do not come to us."""
@@ -307,14 +286,6 @@ def _by_output(stat: Stat, outputs: dict[tuple[int, int], Run]) -> Run | None:
 def _is_reused(run: Run) -> bool:
     leader = read_stat(run.leader) if run.leader else None
     return not run.leader or (leader is not None and leader.start != run.start)
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb", buffering=0) as file:
-            return file.readall()
-    except OSError:
-        return b""
 
 
 def _pin(stat: Stat) -> int | None:

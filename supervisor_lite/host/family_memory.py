@@ -8,12 +8,12 @@ counts only for processes of the same user.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
 
 from supervisor_lite.host.identity import Stat, find_marked, read_marker, read_stat
+from supervisor_lite.host.tree import below, own_children
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,10 @@ def resident(heads: Iterable[Head], is_watched: Callable[[int], bool]) -> dict[i
     import psutil  # 2 MB, for those who need it
 
     heads = list(heads)
-    families = {head.pid: {head.pid, *_below(head.pid)} for head in heads}
+    families = {head.pid: {head.pid, *below(head.pid)} for head in heads}
     for head, stat in _orphans(heads, is_watched):
         if stat.session == head.pid or _same_user(psutil, stat.pid, head.pid):
-            families[head.pid].update((stat.pid, *_below(stat.pid)))
+            families[head.pid].update((stat.pid, *below(stat.pid)))
     found: dict[int, int] = {}
     for leader, pids in families.items():
         for pid in pids:
@@ -52,34 +52,11 @@ def resident(heads: Iterable[Head], is_watched: Callable[[int], bool]) -> dict[i
     return found
 
 
-def _below(pid: int) -> Iterator[int]:
-    """Yield the descendants of a process, by the kernel's own lists (proc_pid_task(5))."""
-    todo = [pid]
-    while todo:
-        parent = todo.pop()
-        try:
-            threads = os.listdir(f"/proc/{parent}/task")
-        except OSError:
-            continue
-        for thread in threads:
-            below = _children(parent, thread)
-            todo.extend(below)
-            yield from below
-
-
-def _children(pid: int, thread: int | str) -> list[int]:
-    try:
-        with open(f"/proc/{pid}/task/{thread}/children", "rb", buffering=0) as file:
-            return [int(word) for word in file.readall().split()]
-    except OSError:
-        return []
-
-
 def _orphans(heads: list[Head], is_watched: Callable[[int], bool]) -> Iterator[tuple[Head, Stat]]:
     """Yield what may have been orphaned, with the family that it says it is of."""
     sessions = {head.pid: head for head in heads}
     markers = {head.marker: head for head in heads}
-    for pid in _children(os.getpid(), os.getpid()):
+    for pid in own_children():
         stat = None if is_watched(pid) else read_stat(pid)
         if stat is None:
             continue

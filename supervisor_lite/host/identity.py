@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
@@ -66,6 +67,12 @@ def read_stat(pid: int) -> Stat | None:
         session=int(fields[3]),
         start=int(fields[19]),
     )
+
+
+def living(pids: Iterable[int]) -> list[Stat]:
+    """Return what /proc says about those that are alive; a zombie is not."""
+    stats = (read_stat(pid) for pid in pids)
+    return [stat for stat in stats if stat is not None and stat.state not in "ZX"]
 
 
 def identify(pid: int, pidfd: int) -> Identity | None:
