@@ -37,6 +37,7 @@ class MemoryWatch:
         """When to look next, by name."""
         self._timer: asyncio.TimerHandle | None = None
         bus.subscribe(self._on_change)
+        supervisor.redefined = self._on_redefined
 
     def begin(self) -> None:
         """Watch those that run already: their changes were told to an earlier daemon."""
@@ -49,6 +50,12 @@ class MemoryWatch:
         if process is not None and change.to_state == State.RUNNING.name:
             self._watch(process)
         elif self._due.pop(change.name, None) is not None and not self._due:
+            self._set_timer()
+
+    def _on_redefined(self, process: Process) -> None:
+        if process.record.state is State.RUNNING:
+            self._due.pop(process.name, None)
+            self._watch(process)
             self._set_timer()
 
     def _watch(self, process: Process) -> None:

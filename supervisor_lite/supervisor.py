@@ -53,6 +53,8 @@ class Supervisor:
         self.groups: dict[str, Group] = {}
         self.regrouped: Callable[[Mapping[str, Group], Mapping[str, Group]], None] | None = None
         """Is told the old groups and the new ones."""
+        self.redefined: Callable[[Process], None] | None = None
+        """Is told of a process that has another definition now, and the same run."""
         self.stopping = False
         """The daemon is on its way out: nothing is to be started any more."""
         self._flush_planned = False
@@ -99,6 +101,8 @@ class Supervisor:
             return
         self._redefine_now(process, program)
         self._remember(process)
+        if self.redefined is not None:
+            self.redefined(process)
 
     def _redefine_now(self, process: Process, program: Program) -> None:
         process.redefine(program)
@@ -315,6 +319,7 @@ class Supervisor:
 _RULES_ONLY = (
     "priority", "autostart", "autorestart", "exitcodes", "startsecs", "startretries", "stopsignal",
     "stopwaitsecs", "stopasgroup", "killasgroup", "leftovers", "backoff", "restart_limit",
+    "memory_restart", "memory_check_interval",
 )  # fmt: skip
 
 

@@ -99,6 +99,22 @@ def test_the_next_daemon_watches_on(daemons: Daemons, shape: str) -> None:
     assert "over memory_restart 100 MB" in daemon.ctl("why", "hog").stdout
 
 
+def test_an_update_is_heeded_without_a_restart(daemons: Daemons) -> None:
+    """Who asks for it later keeps its process, until that has too much."""
+    daemon = daemons.prepare()
+    (daemon.dir / "hog.py").write_text(HOG)
+    daemon.configure(program("hog", hog("main"), startsecs=0, stopsignal="USR1"))
+    daemon.start()
+    pid = daemon.wait_state("hog", "RUNNING")["pid"]
+    daemon.configure(program("hog", hog("main"), startsecs=0, **WATCH))
+    daemon.ctl("update")
+    assert daemon.status("hog")["pid"] == pid
+    (daemon.dir / "grow").touch()
+    wait_until(lambda: daemon.status("hog")["pid"] not in (None, pid), 20, "it is restarted")
+    changes = daemon.call("events")["changes"]
+    assert [c["cause"] for c in changes if "over memory_restart" in c["cause"]]
+
+
 def test_who_does_not_ask_does_not_pay(daemons: Daemons) -> None:
     """psutil is loaded by the first look, not by a daemon whose programs have no limit."""
     daemon = daemons(program("web", SLEEPER, startsecs=0))
