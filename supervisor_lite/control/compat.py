@@ -14,8 +14,8 @@ from typing import Any
 
 from supervisor_lite import protocol
 from supervisor_lite.control.access import Caller
+from supervisor_lite.control.connection import Request, Result
 from supervisor_lite.control.names import resolve
-from supervisor_lite.control.server import Request, Result
 from supervisor_lite.errors import OperationFailed, ProtocolError, SpawnError
 from supervisor_lite.host.signals import signal_number
 from supervisor_lite.host.spawn import find_command

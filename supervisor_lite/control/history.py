@@ -12,8 +12,8 @@ from typing import Any
 
 from supervisor_lite import protocol, story
 from supervisor_lite.bus import Bus, Change
+from supervisor_lite.control.connection import Connection, Request, Result
 from supervisor_lite.control.names import resolve
-from supervisor_lite.control.server import Connection, Request, Result
 from supervisor_lite.errors import NoSuchProcess, OperationFailed
 from supervisor_lite.journal import Journal, RunRow
 from supervisor_lite.process import Process, rfc3339

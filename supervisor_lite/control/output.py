@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from supervisor_lite import protocol
+from supervisor_lite.control.connection import Connection, Request, Result
 from supervisor_lite.control.names import in_order, resolve
-from supervisor_lite.control.server import Connection, Request, Result
 from supervisor_lite.errors import OperationFailed
 from supervisor_lite.logs.follow import Follower
 from supervisor_lite.logs.logfile import LogFile

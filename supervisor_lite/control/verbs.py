@@ -12,11 +12,11 @@ from typing import Any
 
 from supervisor_lite import __version__
 from supervisor_lite.control.compat import CompatVerbs
+from supervisor_lite.control.connection import Raw, Request, Result
 from supervisor_lite.control.history import HistoryVerbs
 from supervisor_lite.control.listing import Listing
 from supervisor_lite.control.names import resolve
 from supervisor_lite.control.output import OutputVerbs
-from supervisor_lite.control.server import Raw, Request, Result
 from supervisor_lite.errors import BadSignal, NoSuchProcess, OperationFailed
 from supervisor_lite.host.signals import signal_number
 from supervisor_lite.operations import Operations, failed, result_of
