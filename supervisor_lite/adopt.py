@@ -3,36 +3,25 @@
 The journal says what was; the kernel confirms what is. A process is ours if its identity (boot,
 pid, start time, pidfs inode) is the one that was written down, or if it carries the identity of one
 of our runs in its environment: that finds the runs that died between intent and record, and all of
-them if the journal is lost. But anybody can write an environment: that is believed only of the
-program's user and of ours, or with proof (claims.py).
+them if the journal is lost (finding.py). But anybody can write an environment: that is believed
+only of the program's user and of ours, or with proof (claims.py).
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from supervisor_lite import __version__
 from supervisor_lite.bus import Change
 from supervisor_lite.claims import Claims, stand_in
-from supervisor_lite.database import HIGHEST_RUN
-from supervisor_lite.host.cgroup import members
+from supervisor_lite.finding import Finder, Found, age
 from supervisor_lite.host.exits import exit_of_stranger
 from supervisor_lite.host.family import Run
-from supervisor_lite.host.identity import (
-    Identity,
-    Stat,
-    boot_id,
-    find_marked,
-    identify,
-    open_same,
-    pid_namespace,
-    read_stat,
-    read_variable,
-)
-from supervisor_lite.journal import FOUND_ENDED, TAKEN_OVER, Journal, ProcessRow, RunRow
+from supervisor_lite.host.identity import boot_id, pid_namespace
+from supervisor_lite.journal import FOUND_ENDED, TAKEN_OVER, Journal, ProcessRow
 from supervisor_lite.memory import program_from_json, record_from_json
 from supervisor_lite.process import Process
 from supervisor_lite.rules.events import DeadlinePassed, Exit, StopAsked
@@ -40,33 +29,6 @@ from supervisor_lite.rules.lifecycle import Record
 from supervisor_lite.rules.program import Leftovers, Plan, Program
 from supervisor_lite.rules.states import State
 from supervisor_lite.supervisor import Supervisor
-
-_TICKS = os.sysconf("SC_CLK_TCK")
-
-
-@dataclass(slots=True)
-class Found:
-    """A run of ours of which something is alive, or was when the journal was last written."""
-
-    number: int
-    name: str
-    row: RunRow | None = None
-    leader: Stat | None = None
-    """Its main process, if that is alive or not reaped yet."""
-    pidfd: int | None = None
-    others: list[Stat] = field(default_factory=list)
-    """Its other processes that carry its identity."""
-
-    def run(self, marker: str) -> Run:
-        """Return it as families know it."""
-        if self.leader is not None:
-            return Run(self.number, marker, self.leader.pid, self.leader.start, adopted=True)
-        row = self.row
-        start = min((s.start for s in self.others), default=0)
-        if row is not None and row.pid is not None:
-            start = row.start or start
-            return Run(self.number, marker, row.pid, start, adopted=True, watched=False)
-        return Run(self.number, marker, 0, start, adopted=True, watched=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +79,8 @@ class Adoption:
         for name, row in rows.items():
             self._known[name] = program_from_json(row.definition)
             self._claims.know(name, self._known[name])
-        found = self._find(open_runs, rows)
+        cgroups = self._supervisor.runs.cgroups.paths()
+        found = Finder(journal, rows, self._claims, cgroups, self._report).find(open_runs)
         journal.skip_to(max(found, default=0))
         # Of two runs of one process, which only a journal that was lost can lead to, the later.
         live = {f.name: f for _, f in sorted(found.items()) if f.leader is not None}
@@ -135,105 +98,6 @@ class Adoption:
         for process in list(self._supervisor.processes.values()):
             self._supervisor.feed(process, DeadlinePassed())  # sets its timer
         return Summary(len(live), ended, removed)
-
-    # Finding.
-
-    def _find(
-        self, open_runs: Iterable[RunRow], rows: Mapping[str, ProcessRow]
-    ) -> dict[int, Found]:
-        """Return the runs that are alive or were not closed, by number."""
-        found = {row.run: Found(row.run, row.name, row) for row in open_runs}
-        for run in found.values():
-            self._confirm(run)
-        for marker, stats in find_marked(f"{self._journal.instance}:").items():
-            number = marker.partition(":")[2]
-            if not number.isdecimal() or int(number) > HIGHEST_RUN:
-                continue
-            known = found.get(int(number)) or self._unknown(int(number), stats, rows)
-            genuine = [s for s in stats if known is not None and self._is_of(known, s)]
-            if known is not None and genuine:
-                found[known.number] = known
-                self._sort(known, genuine)
-            if len(genuine) < len(stats):
-                liars = ", ".join(f"{s.pid} {s.name}" for s in stats if s not in genuine)
-                self._report(f"not of run {number}, though their environment says so: {liars}")
-        self._look_inside(found, rows)
-        return found
-
-    def _look_inside(self, found: dict[int, Found], rows: Mapping[str, ProcessRow]) -> None:
-        """Add who lives in the cgroups of runs: there nobody can lie, and nobody is missing."""
-        for number, path in self._supervisor.runs.cgroups.paths():
-            known = found.get(number)
-            if (known is not None and known.leader is not None) or not (stats := members(path)):
-                continue  # who else is there is asked when it ends
-            known = known or self._unknown(number, stats, rows)
-            if known is not None:
-                found[number] = known
-                self._sort(known, stats)
-            else:
-                names = ", ".join(f"{stat.pid} {stat.name}" for stat in stats)
-                self._report(f"run {number}: nobody knows its program, left alone: {names}")
-
-    def _is_of(self, run: Found, stat: Stat) -> bool:
-        """Is a process of this run, as its environment says?"""
-        if run.leader is not None and stat.session == run.leader.pid:
-            return stat.start >= run.leader.start
-        return self._claims.believes(stat, run.name)
-
-    def _confirm(self, run: Found) -> None:
-        """Open the main process that was written down, if it is still that process."""
-        row = run.row
-        if row is None or row.pid is None or row.start is None:
-            return
-        pidfd = open_same(Identity(row.pid, row.boot or "", row.start, row.inode or 0))
-        if pidfd is None:
-            return
-        run.leader = read_stat(row.pid)
-        run.pidfd = pidfd
-        if run.leader is None:
-            os.close(pidfd)
-            run.pidfd = None
-
-    def _unknown(
-        self, number: int, stats: list[Stat], rows: Mapping[str, ProcessRow]
-    ) -> Found | None:
-        """Return a run that is not open in the journal: closed, or never seen written."""
-        written = self._journal.run(number)
-        if written is not None:
-            return Found(number, written.name, written)
-        for name, row in rows.items():
-            if row.record.get("run") == number:
-                return Found(number, name)
-        for stat in stats:
-            process = read_variable(stat.pid, "SUPERVISOR_PROCESS_NAME")
-            group = read_variable(stat.pid, "SUPERVISOR_GROUP_NAME")
-            if process is not None and group is not None:
-                name = process if process == group else f"{group}:{process}"
-                if self._claims.believes(stat, name):
-                    return Found(number, name)
-        return None
-
-    def _sort(self, run: Found, stats: list[Stat]) -> None:
-        """Tell the main process of a run, if it was not written down, from the others."""
-        row = run.row
-        if run.leader is None and (row is None or (row.pid is None and row.ended is None)):
-            leaders = [s for s in stats if s.pid == s.session]
-            for stat in sorted(leaders, key=lambda s: s.start)[:1]:
-                pidfd = os.pidfd_open(stat.pid)
-                same = identify(stat.pid, pidfd)
-                if same is None or same.start != stat.start:
-                    os.close(pidfd)
-                    continue
-                run.leader, run.pidfd = stat, pidfd
-                self._journal.found(
-                    run.number, run.name, stat.pid, same.boot, stat.start, same.inode,
-                    time.time() - self._age(stat),
-                )  # fmt: skip
-        leader = run.leader.pid if run.leader is not None else 0
-        run.others = [s for s in stats if s.pid != leader]
-
-    def _age(self, stat: Stat) -> float:
-        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - stat.start / _TICKS)
 
     # Restoring.
 
@@ -257,7 +121,7 @@ class Adoption:
         values = row.record if row is not None else {}
         started = values.get("started")
         if live is not None and live.leader is not None and (record.run != values.get("run")):
-            started = time.time() - self._age(live.leader)
+            started = time.time() - age(live.leader)
         since = values.get("since") or time.time()
         process = self._supervisor.restore(program, record, since, started)
         if live is not None and live.leader is not None and live.pidfd is not None:
@@ -277,7 +141,7 @@ class Adoption:
         assert live.leader is not None
         if record.run == live.number and record.pid == live.leader.pid:
             return record
-        spawned = self._now - self._age(live.leader)
+        spawned = self._now - age(live.leader)
         return record._replace(
             state=State.STARTING,
             wanted=True,

@@ -92,6 +92,21 @@ def begin(daemons: Daemons, group: Path, programs: str) -> tuple[Daemon, int]:
     return daemon, member
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give it up")
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not installed")
+def test_who_gives_up_root_in_the_cgroup_is_no_liar(daemons: Daemons, group: Path) -> None:
+    """Another user, another session, no output of the run: the cgroup is proof enough."""
+    drop = "setpriv --reuid=65534 --regid=65534 --clear-groups sleep 100000"
+    note = f"echo $$ >>%(here)s/%(program_name)s.members; exec {drop}"
+    escape = f"(setsid sh -c '{note}' <&- >&- 2>&- &)"
+    daemon, member = begin(daemons, group, runaway(escape=escape))
+    wait_until(lambda: os.stat(f"/proc/{member}").st_uid == 65534)
+    crash(daemon)
+    assert "though their environment says so" not in daemon.log()
+    daemon.ctl("stop", "tree")
+    assert not alive(member)
+
+
 @pytest.mark.parametrize("life", ["own", "adopted", "upgraded"])
 @pytest.mark.parametrize("end", ["stop", "crash", "restart"])
 def test_nobody_gets_out(daemons: Daemons, group: Path, life: str, end: str) -> None:
