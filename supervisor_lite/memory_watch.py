@@ -112,7 +112,7 @@ class MemoryWatch:
 
 def restart_cause(used: int, limit: int) -> str:
     """Return why a process is restarted, in bytes that an operator can read."""
-    return f"restart: memory {_shown(used)} over memory_restart {_shown(limit)}"
+    return f"memory {_shown(used)} over memory_restart {_shown(limit)}"
 
 
 def _shown(size: int) -> str:

@@ -337,7 +337,8 @@ def _more(row: RunRow) -> str:
     reason = row.reason or ""
     if row.code is None and row.signal is None:
         return reason
-    return "core dumped" if reason.endswith("(core dumped)") else ""
+    how, _, why = reason.partition(": ")
+    return why or ("core dumped" if how.endswith("(core dumped)") else "")
 
 
 def _sendable(text: str) -> str:

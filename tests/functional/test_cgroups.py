@@ -452,6 +452,8 @@ def test_an_end_for_want_of_memory_is_named(daemons: Daemons, limits: dict[str, 
     reason = daemon.wait_state("web", "EXITED")["reason"]
     assert reason == f"killed by SIGKILL: {cause} (not expected)"
     assert f"run 2 ended by SIGKILL: {cause} after" in daemon.ctl("why", "web").stdout
+    assert [run["reason"] for run in daemon.call("runs", names=["web"])["runs"]] == [cause, ""]
+    assert f"SIGKILL: {cause}" in daemon.ctl("runs", "web").stdout
     crash(daemon)
     assert daemon.status("web")["reason"] == reason
 

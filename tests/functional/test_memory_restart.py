@@ -72,9 +72,9 @@ def test_too_much_memory_is_a_reason_to_restart(daemons: Daemons, shape: str) ->
     changes = daemon.call("events")["changes"]
     causes = [c["cause"] for c in changes if c["name"] == "hog" and c["to"] == "STOPPING"]
     assert len(causes) == 1
-    found = re.fullmatch(r"restart: memory ([0-9.]+) MB over memory_restart 100 MB", causes[0])
+    found = re.fullmatch(r"memory ([0-9.]+) MB over memory_restart 100 MB", causes[0])
     assert found is not None
-    assert 150 < float(found[1]) < 250
+    assert 100 < float(found[1]) < 250  # it may still have been growing
     assert causes[0] in daemon.ctl("why", "hog").stdout
     if shape == "main":
         assert "asked to stop" in daemon.text("log/hog.stdout.log")
@@ -187,4 +187,4 @@ def test_there_is_a_timer_only_while_somebody_asks() -> None:
     ],
 )
 def test_the_cause_never_looks_like_the_limit(used: int, limit: int, words: str) -> None:
-    assert restart_cause(used, limit) == f"restart: {words}"
+    assert restart_cause(used, limit) == words
