@@ -11,12 +11,23 @@ BARE = "bare Python"
 """The floor: what the same work costs without a supervisor."""
 LITE = "supervisor-lite"
 PEER = "Supervisor"
+CIRCUS = "circus"
+RUNIT = "runit"
+S6_NAME = "s6"
+DAEMONTOOLS = "daemontools"
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
     """Return the nearest-rank percentile: the least value that `percent` % do not exceed."""
     ordered = sorted(values)
     return ordered[max(math.ceil(percent / 100 * len(ordered)), 1) - 1]
+
+
+def number(value: float) -> str:
+    """Return three digits that say something."""
+    if value == 0 or abs(value) >= 100:
+        return f"{value:.0f}"
+    return f"{value:.{2 - math.floor(math.log10(abs(value)))}f}" if abs(value) < 100 else ""
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,6 +100,43 @@ def _marks() -> list[tuple[int, bytes]]:
     return found
 
 
+def find(mark: str, names: Container[str]) -> list[int]:
+    """Return the live processes with one of these names that carry this mark."""
+    wanted = f"{MARK}={mark}".encode()
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{pid}/comm").read_text().rstrip() not in names:
+                continue  # most of them, for the cheaper half of the question
+            if wanted in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                found.append(int(pid))
+    return found
+
+
+def runs(pid: int) -> bool:
+    """Tell whether a process exists and is more than a zombie."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    return False
+
+
+@contextlib.contextmanager
+def open_pidfd(pid: int) -> Iterator[int]:
+    """Return a descriptor of a process, closed in the end."""
+    pidfd = os.pidfd_open(pid)
+    try:
+        yield pidfd
+    finally:
+        os.close(pidfd)
+
+
+def is_over(pidfd: int, limit: float) -> bool:
+    """Wait for the end of a process, which nobody polls for; False if it does not come."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(limit * 1000))
+
+
 def timed(
     command: Sequence[str], environment: Mapping[str, str], limit: float = 30.0
 ) -> tuple[float, int]:
@@ -112,14 +149,11 @@ def timed(
         command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    pidfd = os.pidfd_open(process.pid)
     try:
-        poll = select.poll()
-        poll.register(pidfd, select.POLLIN)
-        done = poll.poll(limit * 1000)
-        took = time.perf_counter() - began
+        with open_pidfd(process.pid) as pidfd:
+            done = is_over(pidfd, limit)
+            took = time.perf_counter() - began
     finally:
-        os.close(pidfd)
         if process.poll() is None:
             process.kill()
         process.wait()
@@ -134,6 +168,9 @@ class Usage:
     """Seconds."""
     switches: int
     """Times it was switched away from or went to sleep: a wake-up each."""
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(self.cpu + other.cpu, self.switches + other.switches)
 
     def since(self, before: Usage) -> Usage:
         """Return the difference to an earlier look."""

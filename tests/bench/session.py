@@ -8,14 +8,15 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TypeVar
 
 from tests.bench.beats import Beats
-from tests.bench.contenders import Bare, Contender, Lite, Program, Supervisor
+from tests.bench.contenders import GUESTS, PEERS, Bare, Contender, Lite, Program, Supervisor
 from tests.bench.measure import Goal, Metric
 from tests.bench.place import Place, kill_marked
 from tests.bench.venvs import BenchError, Cache
@@ -24,16 +25,38 @@ T = TypeVar("T")
 
 Scenario = Callable[["Session"], None]
 
+_LEAST = 10
+"""Seconds: with fewer left, a scenario is not begun."""
+
 
 class Session:
     """One run of the benchmark."""
 
-    def __init__(self, cache: Cache, *, quick: bool) -> None:
+    def __init__(
+        self, cache: Cache, *, quick: bool, seconds: float, only: Collection[str] = ()
+    ) -> None:
+        """`seconds`: how long all of it may take; `only`: contenders to leave the others out."""
+        self._end = time.monotonic() + seconds
         self.quick = quick
         self.metrics: dict[str, Metric] = {}
         self.failed: list[str] = []
+        self.missing: dict[str, str] = {}
+        """Contenders that cannot be had on this machine, and why."""
+        self._out: set[str] = set()
+        """Contenders that have failed in the scenario that runs."""
+        self._scenario = ""
+        self._touched: list[Metric] = []
         self.lite_bin = cache.lite()
-        self.peer_bin = cache.peer()
+        self._bins: dict[str, Path] = {}
+        for kind in PEERS:
+            if only and kind.name not in only:
+                self.missing[kind.name] = "left out by --contender"
+                continue
+            try:
+                self._bins[kind.name] = kind.installed(cache)
+            except BenchError as error:
+                self.missing[kind.name] = str(error)
+                print(f"{kind.name} is left out: {error}", file=sys.stderr)
         # Only we hold the lock of the cache: whatever else carries our mark is left over.
         bases = ("/dev/shm" if os.access("/dev/shm", os.W_OK) else None, None)
         for base in bases:
@@ -50,6 +73,31 @@ class Session:
         """Return one thing for a full run, another for a quick one."""
         return quick if self.quick else full
 
+    def fit(self, kinds: Iterable[type[Contender]]) -> Iterator[type[Contender]]:
+        """Go through those that are here and have not failed in this scenario."""
+        for kind in kinds:
+            if kind.name not in self.missing and kind.name not in self._out:
+                yield kind
+
+    def turn(
+        self, kinds: Iterable[type[Contender]], number: int = 0, guests: int = 1
+    ) -> Iterator[type[Contender]]:
+        """Go through these and, in the first `guests` rounds, through the guests."""
+        yield from self.fit(kinds)
+        if number < guests:
+            yield from self.fit(GUESTS)
+
+    @contextlib.contextmanager
+    def attempt(self, kind: type[Contender]) -> Iterator[None]:
+        """Let one contender fail: it is reported, and out until the end of the scenario."""
+        try:
+            yield
+        except OutOfTime:
+            raise
+        except Exception as error:  # noqa: BLE001 the others are worth measuring still
+            self._fails(f"{self._scenario}: {kind.name}", error)
+            self._out.add(kind.name)
+
     @contextlib.contextmanager
     def contender(
         self, kind: type[Contender], programs: Callable[[Beats, Path], Sequence[Program]]
@@ -59,7 +107,7 @@ class Session:
         `programs` is told where children beat, and a directory on disk for logs that are written.
         """
         place = Place(self.memory, self.disk, kind.name.split()[0].lower())
-        contender = kind(self.peer_bin if kind is Supervisor else self.lite_bin, place)
+        contender = kind(self._bins.get(kind.name, self.lite_bin), place)
         beats = Beats(place.dir)
         try:
             contender.configure(programs(beats, place.disk))
@@ -68,34 +116,45 @@ class Session:
             contender.remove()
             beats.close()
 
-    def environment(self) -> dict[str, str]:
-        """Return the environment of a client: nothing that we happen to have."""
-        return {"PATH": os.defpath, "HOME": str(self.memory), "LANG": "C.UTF-8"}
-
     # What comes out
 
     def metric(self, name: str, unit: str, goal: Goal | None = None) -> Metric:
         """Return the row with this name, begun if there is none."""
         metric = self.metrics.setdefault(name, Metric(name, unit))
         metric.goal = metric.goal or goal
+        self._touched.append(metric)
         return metric
 
     def run(self, name: str, scenario: Scenario, limit: int) -> None:
         """Run one scenario, bounded in time; what fails is reported and the rest goes on."""
+        began = time.monotonic()
+        limit = min(limit, int(self._end - began))
+        if limit < _LEAST:
+            self.failed.append(f"{name}: not measured, the time was over")
+            return
+        self._scenario, self._out, self._touched = name, set(), []
         print(f"{name} …", file=sys.stderr, flush=True)
         before = signal.signal(signal.SIGALRM, _too_long)
         signal.alarm(limit)
         try:
             scenario(self)
         except Exception as error:  # noqa: BLE001 the other scenarios are worth measuring still
-            if not isinstance(error, BenchError):
-                traceback.print_exc()
-            self.failed.append(f"{name}: {error or type(error).__name__}")
-            print(f"{name}: FAILED: {error}", file=sys.stderr)
+            self._fails(name, error)
         finally:
             signal.alarm(0)
             signal.signal(signal.SIGALRM, before)
             kill_marked(str(self.memory))
+        for metric in self._touched:
+            for contender in self._out:
+                series = metric.of(contender)
+                series.note = series.note or ("then failed" if series.values else "failed")
+        print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+
+    def _fails(self, where: str, error: Exception) -> None:
+        if not isinstance(error, BenchError):
+            traceback.print_exc()
+        self.failed.append(f"{where}: {error or type(error).__name__}")
+        print(f"{where}: FAILED: {error}", file=sys.stderr)
 
     def close(self) -> None:
         """Leave nothing behind."""
@@ -104,8 +163,12 @@ class Session:
             shutil.rmtree(directory, ignore_errors=True)
 
 
+class OutOfTime(BenchError):
+    """A whole scenario has taken longer than it may."""
+
+
 def _too_long(_: int, __: FrameType | None) -> None:
-    raise BenchError("took too long")
+    raise OutOfTime("took too long")
 
 
 ALL: tuple[type[Contender], ...] = (Lite, Bare, Supervisor)

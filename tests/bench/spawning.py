@@ -7,16 +7,17 @@ import os
 import signal
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from tests.bench.beats import Beats
-from tests.bench.contenders import Bare, Contender, Lite, Supervisor
+from tests.bench.contenders import GUESTS, Bare, Contender, Lite, Supervisor
 from tests.bench.measure import BARE, LITE, PEER, Goal
-from tests.bench.place import usage
+from tests.bench.place import runs
 from tests.bench.session import ALL, DAEMONS, Session, sitters
 from tests.bench.venvs import BenchError
 
 MS = 1000.0
+_UP = 1.15
+"""Seconds that a program has been up before it ends: it is RUNNING, this is no failed start."""
 
 
 class Spawning(Bare):
@@ -30,36 +31,36 @@ def cold_start(session: Session) -> None:
     answer = session.metric("cold start → first answer", "ms", Goal(1, PEER))
     alive = session.metric("cold start → its program alive", "ms", Goal(1, PEER))
     burnt = session.metric("cold start: CPU until then", "ms", Goal(1, PEER))
-    for _ in session.rounds(11, 3):
-        for kind in DAEMONS:
-            with session.contender(kind, sitters(1)) as (contender, beats):
+    for number in session.rounds(11, 3):
+        for kind in session.turn(DAEMONS, number, guests=3):
+            with session.attempt(kind), session.contender(kind, sitters(1)) as (contender, beats):
                 began = time.monotonic()
                 contender.launch()
                 contender.wait_answer()
                 answer.add(kind.name, (time.monotonic() - began) * MS)
                 (beat, *_rest) = beats.wait(20)
                 alive.add(kind.name, (beat.at - began) * MS)
-                burnt.add(kind.name, usage(contender.pid).cpu * MS)
+                burnt.add(kind.name, contender.usage().cpu * MS)
 
 
 def start(session: Session) -> None:
     """Exec of the daemon, or a request to start everything → the last of N children alive."""
-    for count, rounds in ((500, session.rounds(5)), (1000, session.rounds(3, 0))):
-        cold = session.metric(
-            f"start {count}: exec → last alive", "ms", Goal(1.5, BARE, later="1.6 ×, ≤ 700 ms")
-        )
+    for count, rounds in _counts(session):
+        goal = None if count == 100 else Goal(1.6, BARE, later="≤ 700 ms")
+        cold = session.metric(f"start {count}: exec → last alive", "ms", goal)
         asked = session.metric(f"start {count}: asked → last alive", "ms")
         burnt = session.metric(f"start {count}: daemon CPU a child, its own start included", "µs")
-        for _ in rounds:
-            for kind in ALL:
-                with session.contender(kind, sitters(count)) as (contender, beats):
+        for number in rounds:
+            for kind in session.turn(ALL, number):
+                programs = sitters(count)
+                with session.attempt(kind), session.contender(kind, programs) as (contender, beats):
                     began = time.monotonic()
                     contender.launch()
                     cold.add(kind.name, _last(beats, count, began))
-                    burnt.add(kind.name, usage(contender.pid).cpu / count * 1e6)
-            for kind in ALL:
+                    burnt.add(kind.name, contender.usage().cpu / count * 1e6)
+            for kind in session.turn(ALL, number):
                 programs = sitters(count, autostart=False)
-                with session.contender(kind, programs) as (contender, beats):
+                with session.attempt(kind), session.contender(kind, programs) as (contender, beats):
                     contender.launch()
                     contender.wait_answer()
                     began = time.monotonic()
@@ -67,40 +68,39 @@ def start(session: Session) -> None:
                     asked.add(kind.name, _last(beats, count, began))
 
 
+def _counts(session: Session) -> Sequence[tuple[int, range]]:
+    """Return how many programs, and how often."""
+    both = (100, session.rounds(3)), (1000, session.rounds(3))
+    return session.either(both, both[:1])
+
+
 def _last(beats: Beats, count: int, began: float) -> float:
     return (beats.collect(count, 120)[-1].at - began) * MS
 
 
 def stop(session: Session) -> None:
-    """SIGTERM to the daemon → every child gone and the daemon too."""
-    for count, rounds in ((100, session.rounds(5)), (1000, session.rounds(3, 0))):
+    """Ask the daemon to end, with SIGTERM or as it wants it → it and every child gone."""
+    for count, rounds in _counts(session):
         goal = Goal(200) if count == 1000 else None
-        metric = session.metric(f"stop {count}: SIGTERM → all gone", "ms", goal)
-        for _ in rounds:
-            for kind in DAEMONS:
-                with session.contender(kind, sitters(count)) as (contender, beats):
+        metric = session.metric(f"stop {count}: asked → all gone", "ms", goal)
+        for number in rounds:
+            for kind in session.turn(DAEMONS, number):
+                programs = sitters(count)
+                with session.attempt(kind), session.contender(kind, programs) as (contender, beats):
                     contender.launch()
                     children = [beat.pid for beat in beats.collect(count, 120)]
                     contender.wait_answer()
+                    time.sleep(_UP)
                     began = time.monotonic()
                     contender.terminate()
                     metric.add(kind.name, (time.monotonic() - began) * MS)
-                    left = [pid for pid in children if _runs(pid)]
+                    left = [pid for pid in children if runs(pid)]
                     if left:
                         raise BenchError(f"{kind.name} left {len(left)} of {count} running")
 
 
-def _runs(pid: int) -> bool:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    return False
-
-
 class Victims:
     """The programs of one contender, killed one after another."""
-
-    UP = 1.15
-    """Seconds that one has been up before it is killed: it is RUNNING, this is no failed start."""
 
     def __init__(self, contender: Contender, beats: Beats, count: int, *, spared: str = "") -> None:
         self.name = contender.name
@@ -111,7 +111,7 @@ class Victims:
     def kill_next(self) -> float:
         """Kill -9 the one that is up for longest; return the seconds until its replacement ran."""
         victim = min(self._latest.values(), key=lambda beat: beat.at)
-        time.sleep(max(0.0, victim.at + self.UP - time.monotonic()))
+        time.sleep(max(0.0, victim.at + _UP - time.monotonic()))
         began = time.monotonic()
         os.kill(victim.pid, signal.SIGKILL)
         end = began + 20
@@ -126,19 +126,22 @@ def restart(session: Session) -> None:
     """kill -9 → the replacement says that it runs. Two daemons are killed in turns."""
     count = 40
     median = session.metric("death → replacement, median", "ms", Goal(2, BARE, later="1.4 ×"))
-    kinds: Sequence[type[Contender]] = (Lite, Spawning, Supervisor)
+    for kind, kills in ((Supervisor, 15), *((guest, 10) for guest in GUESTS)):
+        for here in session.fit([kind]):
+            with session.attempt(here), session.contender(here, sitters(count)) as (slow, beats):
+                slow.launch()
+                victims = Victims(slow, beats, count)
+                for _ in range(session.either(kills, 2)):
+                    median.add(here.name, victims.kill_next() * MS)
     with contextlib.ExitStack() as stack:
-        victims = []
-        for kind in kinds:
+        pair = []
+        for kind in (Lite, Spawning):
             contender, beats = stack.enter_context(session.contender(kind, sitters(count)))
             contender.launch()
-            victims.append(Victims(contender, beats, count))
-        ours, bare, peer = victims
-        for number in range(session.either(300, 60)):
-            for who in (ours, bare):
+            pair.append(Victims(contender, beats, count))
+        for _ in range(session.either(300, 60)):
+            for who in pair:
                 median.add(who.name, who.kill_next() * MS)
-            if number < session.either(15, 2):
-                median.add(peer.name, peer.kill_next() * MS)
     tail = session.metric("death → replacement, p99", "ms", Goal(2, BARE, later="3 ms"))
     for name in (LITE, BARE):
         tail.series[name] = median.of(name).tail(99)
