@@ -7,6 +7,7 @@
 #   make fuzz     nonsense for the control socket, the gateway, the converter: FUZZ_SECONDS=60 a test
 #   make check    everything that has to be green: format, lint, types, layers, tests
 #   make bench    the measurements of docs/performance.md
+#   make soak     a million restarts, and nothing may grow: SOAK_RESTARTS=1000000
 #   make deb      a Debian package in dist/; see packaging/README.md
 #   make clean    remove what the others made
 
@@ -14,12 +15,13 @@ PYTHON ?= python3
 JOBS ?= 6
 CHAOS_ROUNDS ?= 60
 FUZZ_SECONDS ?= 60
+SOAK_RESTARTS ?= 1000000
 
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 
-.PHONY: run test chaos demo-crash fuzz check bench deb venv clean
+.PHONY: run test chaos demo-crash fuzz check bench soak deb venv clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.installed
@@ -54,6 +56,9 @@ check: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.bench
+
+soak: $(VENV)/.installed-dev
+	SOAK_RESTARTS=$(SOAK_RESTARTS) $(BIN)/python -m tests.bench.soak
 
 deb: $(VENV)/.python
 	$(BIN)/python packaging/deb/build.py --output dist

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import sys
 from pathlib import Path
@@ -88,17 +87,12 @@ def _parse() -> argparse.Namespace:
         " several times")  # fmt: skip
     add("--write", action="store_true", help="put the table into docs/performance.md")
     add("--json", type=Path, metavar="FILE", help="keep every sample in this file")
-    add("--cache", type=Path, default=_cache(), metavar="DIR",
+    add("--cache", type=Path, default=Cache.usual(), metavar="DIR",
         help="where the virtual environments stay (%(default)s)")  # fmt: skip
     options = parser.parse_args()
     if options.write and (options.quick or options.only or options.contender):
         parser.error("--write wants all of it, measured in full")
     return options
-
-
-def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(base) / "supervisor-lite-bench"
 
 
 def _interrupt(_: int, __: FrameType | None) -> None:

@@ -131,6 +131,8 @@ def crash_loop(session: Session) -> None:
                 while time.monotonic() < began + seconds:
                     time.sleep(0.02)
                     seen.update(beat.name for beat in beats.ready())
+                if not seen:
+                    raise BenchError("no program was started again")
                 took = time.monotonic() - began
                 used = contender.usage().since(before)
                 rate.add(kind.name, seen.total() / took)

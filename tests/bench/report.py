@@ -81,8 +81,8 @@ class Report:
             "",
             *(f"- {line}" for line in (*machine(), *self.words())),
         ]
-        lines += ["", *_markdown(self.goals()), "", _LEGEND, ""]
-        lines += ["### Beside other supervisors", "", _PEERS, "", *_markdown(self.peers())]
+        lines += ["", *markdown(self.goals()), "", _LEGEND, ""]
+        lines += ["### Beside other supervisors", "", _PEERS, "", *markdown(self.peers())]
         for name, text in pictures.items():
             lines += ["", f"![{text}]({name})"]
         replace(path, BEGIN, END, lines)
@@ -128,7 +128,8 @@ def _aligned(rows: list[list[str]]) -> str:
     )
 
 
-def _markdown(rows: list[list[str]]) -> list[str]:
+def markdown(rows: list[list[str]]) -> list[str]:
+    """Return a table, its first row the head."""
     head, *body = rows
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     return lines + ["| " + " | ".join(row) + " |" for row in body]

@@ -40,6 +40,12 @@ class Cache:
         except BlockingIOError:
             raise BenchError(f'another benchmark runs: it holds "{directory}/lock"') from None
 
+    @staticmethod
+    def usual() -> Path:
+        """Return where the directory lies unless somebody wants another."""
+        base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+        return Path(base) / "supervisor-lite-bench"
+
     def lite(self) -> Path:
         """Return the bin directory of an environment with this checkout, installed."""
         return self._environment("lite", _fingerprint(), [str(ROOT)])

@@ -29,9 +29,9 @@ class Lite(Contender):
         """The control socket."""
         return self.place.dir / "run" / "supervisor.sock"
 
-    def configure(self, programs: Sequence[Program]) -> None:
-        """See `Contender.configure`."""
-        lines = ["[daemon]"]
+    def configure(self, programs: Sequence[Program], **settings: object) -> None:
+        """See `Contender.configure`; `settings`: more of the table `[daemon]`."""
+        lines = ["[daemon]", *(f"{key} = {json.dumps(value)}" for key, value in settings.items())]
         place = self.place
         for key, path in (
             ("runtime", place.dir / "run"), ("state", place.disk), ("log", place.dir / "log"),
