@@ -31,7 +31,9 @@ def status(session: Session) -> None:
                 contender.wait_answer()
                 time.sleep(1.5)  # until startsecs are over: nothing else happens meanwhile
                 command = contender.status_command()
-                for _ in range(session.either(25, 9) if kind is Lite else 5):
+                for _ in range(
+                    session.either(25, 9) if kind is Lite else 5 if kind in DAEMONS else 3
+                ):
                     if kind is Lite:
                         metric.add(BARE, timed(nothing, contender.environment())[0] * MS)
                     took, code = timed(command, contender.environment())
@@ -51,7 +53,7 @@ def restart_command(session: Session) -> None:
                 contender.launch()
                 beats.collect(count, 120)
                 contender.wait_answer()
-                for number in range(session.either(10, 3) if kind is Lite else 3):
+                for number in range(session.either(6, 3) if kind is Lite else 3):
                     if number == 0 or count == 1:
                         time.sleep(1.5)  # it is up by its own rules before it is restarted
                     over, again = _restarted(contender, beats, f"p{number % count:04}")
@@ -114,11 +116,11 @@ def _rate(session: Session, contender: Contender, clients: int, seconds: int) ->
 
 def crash_loop(session: Session) -> None:
     """100 programs that fail at once: what a restart costs, and that the loop is held."""
-    count, seconds = 100, session.either(6, 4)
+    count, seconds = 100, 6.0  # circus looks every 5 s
     rate = session.metric("crash loop, 100 programs: restarts", "/s")
     fastest = session.metric("crash loop: restarts of the busiest program", "/s", Goal(10.5))
     cost = session.metric("crash loop: daemon CPU a restart", "µs", Goal(500))
-    for number in session.rounds(3):
+    for number in session.rounds(2):
         for kind in session.turn(DAEMONS, number):
             programs = crashers(count)
             with session.attempt(kind), session.contender(kind, programs) as (contender, beats):

@@ -68,7 +68,7 @@ def chatty(session: Session) -> None:
     rate = session.metric(f"{name}captured", "MB/s")
     cost = session.metric(f"{name}CPU", "s/GB", Goal(1, S6_NAME))
     for number in session.rounds(2):
-        for kind in session.turn(DAEMONS, number):
+        for kind in session.turn((Lite,) if number else DAEMONS, number):
             programs = _chatterers(session)
             with session.attempt(kind), session.contender(kind, programs) as (contender, beats):
                 contender.launch()
@@ -154,7 +154,7 @@ def control_in_flood(session: Session) -> None:
                 contender.launch()
                 victims = Victims(contender, beats, _NEIGHBOURS + flooding, spared="flood")
                 deaths = restart if flooding else quiet_restart
-                few = session.either(60, 15) if kind in (Lite, Cat) else 3
+                few = session.either(40, 15) if kind in (Lite, Cat) else 3
                 for _ in range(few):
                     deaths.add(kind.name, victims.kill_next() * 1000)
                 if not contender.has_client:

@@ -70,7 +70,7 @@ def start(session: Session) -> None:
 
 def _counts(session: Session) -> Sequence[tuple[int, range]]:
     """Return how many programs, and how often."""
-    both = (100, session.rounds(3)), (1000, session.rounds(3))
+    both = (100, session.rounds(3)), (1000, session.rounds(2))
     return session.either(both, both[:1])
 
 
@@ -126,7 +126,7 @@ def restart(session: Session) -> None:
     """kill -9 → the replacement says that it runs. Two daemons are killed in turns."""
     count = 40
     median = session.metric("death → replacement, median", "ms", Goal(2, BARE, later="1.4 ×"))
-    for kind, kills in ((Supervisor, 15), *((guest, 10) for guest in GUESTS)):
+    for kind, kills in ((Supervisor, 9), *((guest, 4) for guest in GUESTS)):
         for here in session.fit([kind]):
             with session.attempt(here), session.contender(here, sitters(count)) as (slow, beats):
                 slow.launch()

@@ -15,7 +15,7 @@ from tests.bench.venvs import Cache
 
 
 class Circus(Contender):
-    """circus with its own check_delay (1 s); it captures output only where a log is asked for."""
+    """circus with its own check_delay (5 s); it captures output only where a log is asked for."""
 
     name = CIRCUS
     has_list = True
