@@ -19,7 +19,7 @@ MS = 1000.0
 
 def status(session: Session) -> None:
     """The whole `status` command, beside a Python that does nothing."""
-    goals = {1: Goal(3.5, BARE, later="40 ms"), 1000: Goal(60)}
+    goals = {1: Goal(40), 1000: Goal(60)}
     nothing = interpreter(session.lite_bin)
     for count in session.either((1, 100, 1000), (1, 100)):
         metric = session.metric(f"status command, {count} programs", "ms", goals.get(count))

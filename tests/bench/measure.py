@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 BARE = "bare Python"
 """The floor: what the same work costs without a supervisor."""
+CAT = "cat > file"
+"""The floor of capturing output."""
 LITE = "supervisor-lite"
 PEER = "Supervisor"
 CIRCUS = "circus"

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from tests.bench.measure import LITE, Metric, number
+from tests.bench.measure import (
+    BARE,
+    CAT,
+    CIRCUS,
+    DAEMONTOOLS,
+    LITE,
+    PEER,
+    RUNIT,
+    S6_NAME,
+    Metric,
+    number,
+)
 
 _WIDTH = 760
 _LEFT = 150
@@ -72,6 +83,12 @@ def draw(metrics: Mapping[str, Metric], directory: Path) -> dict[str, str]:
     return drawn
 
 
+def _rank(contender: str) -> int:
+    """Return the place of a contender in every panel: we, the floors, the others."""
+    order = (LITE, BARE, CAT, PEER, CIRCUS, RUNIT, S6_NAME, DAEMONTOOLS)
+    return order.index(contender) if contender in order else len(order)
+
+
 def svg(text: str, metrics: list[Metric]) -> str:
     """Return one picture: a panel under another, a bar per contender, each panel to its scale."""
     parts: list[str] = []
@@ -81,6 +98,7 @@ def svg(text: str, metrics: list[Metric]) -> str:
         unit = f" ({metric.unit})" if metric.unit else ""
         parts.append(f'<text class="title" x="8" y="{y - 10}">{escape(metric.name + unit)}</text>')
         bars = {name: series.median for name, series in metric.series.items() if series.values}
+        bars = {name: bars[name] for name in sorted(bars, key=_rank)}
         most = max(bars.values()) or 1.0
         for name, value in bars.items():
             width = max((_WIDTH - _LEFT - _RIGHT) * value / most, 1.0)

@@ -125,7 +125,7 @@ class Victims:
 def restart(session: Session) -> None:
     """kill -9 → the replacement says that it runs. Two daemons are killed in turns."""
     count = 40
-    median = session.metric("death → replacement, median", "ms", Goal(2, BARE, later="1.4 ×"))
+    median = session.metric("death → replacement, median", "ms", Goal(1.4, BARE))
     for kind, kills in ((Supervisor, 9), *((guest, 4) for guest in GUESTS)):
         for here in session.fit([kind]):
             with session.attempt(here), session.contender(here, sitters(count)) as (slow, beats):
@@ -142,6 +142,6 @@ def restart(session: Session) -> None:
         for _ in range(session.either(300, 60)):
             for who in pair:
                 median.add(who.name, who.kill_next() * MS)
-    tail = session.metric("death → replacement, p99", "ms", Goal(2, BARE, later="3 ms"))
+    tail = session.metric("death → replacement, p99", "ms", Goal(3))
     for name in (LITE, BARE):
         tail.series[name] = median.of(name).tail(99)
