@@ -24,7 +24,7 @@ from supervisor_lite.host.identity import boot_id, pid_namespace
 from supervisor_lite.journal import FOUND_ENDED, TAKEN_OVER, Journal, ProcessRow
 from supervisor_lite.memory import program_from_json, record_from_json
 from supervisor_lite.process import Process
-from supervisor_lite.rules.events import DeadlinePassed, Exit, StopAsked
+from supervisor_lite.rules.events import Exit, StopAsked
 from supervisor_lite.rules.lifecycle import Record
 from supervisor_lite.rules.program import Leftovers, Plan, Program
 from supervisor_lite.rules.states import State
@@ -96,7 +96,7 @@ class Adoption:
         removed = self._stop_undefined()
         ended = self._close(found, live)
         for process in list(self._supervisor.processes.values()):
-            self._supervisor.feed(process, DeadlinePassed())  # sets its timer
+            self._supervisor.wake(process)
         return Summary(len(live), ended, removed)
 
     # Restoring.

@@ -147,10 +147,19 @@ class Finder:
                     return Found(number, name)
         return None
 
+    def _may_live(self, run: Found) -> bool:
+        """May the main process be alive? Not if the record of its process knows its end."""
+        row = self._rows.get(run.name)
+        last = row.record.get("run") if row is not None else None
+        if row is None or not isinstance(last, int):
+            return True
+        return last < run.number or (last == run.number and row.record.get("pid") is not None)
+
     def _sort(self, run: Found, stats: list[Stat]) -> None:
         """Tell the main process of a run, if it was not written down, from the others."""
         row = run.row
-        if run.leader is None and (row is None or (row.pid is None and row.ended is None)):
+        unwritten = row is None or (row.pid is None and row.ended is None)
+        if run.leader is None and unwritten and self._may_live(run):
             leaders = [s for s in stats if s.pid == s.session]
             for stat in sorted(leaders, key=lambda s: s.start)[:1]:
                 try:

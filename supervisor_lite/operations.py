@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from supervisor_lite.bus import Bus, Change
+from supervisor_lite.bus import Bus
 from supervisor_lite.errors import OperationFailed
 from supervisor_lite.process import Process
 from supervisor_lite.rules import order
@@ -122,7 +122,8 @@ class Operations:
         """Restart processes and wait until each has its new definition, however it fares."""
 
         def verdict(process: Process) -> Result | None:
-            return result_of(process, True, "") if process.pending is None else None
+            done = process.pending is None or not process.record.wanted
+            return result_of(process, True, "") if done else None
 
         waiting = self._watch(processes, verdict)
         for process in processes:
@@ -154,14 +155,17 @@ class _Waiting:
         self._results: dict[str, Result] = {}
         self._dirty: set[str] = set()
         self._done = self._loop.create_future()
-        self._unsubscribe = bus.subscribe(self._on_change)
+        self._unsubscribe = (
+            bus.subscribe(lambda change: self._look_at(change.name)),
+            bus.on_giving_up(self._look_at),
+        )
 
-    def _on_change(self, change: Change) -> None:
-        if change.name in self._open and not self._dirty:
-            # What follows from this change at once is published in the same turn.
+    def _look_at(self, name: str) -> None:
+        if name in self._open and not self._dirty:
+            # What follows from this at once is published in the same turn.
             self._loop.call_soon(self._evaluate)
-        if change.name in self._open:
-            self._dirty.add(change.name)
+        if name in self._open:
+            self._dirty.add(name)
 
     def _evaluate(self) -> None:
         dirty, self._dirty = self._dirty, set()
@@ -189,7 +193,8 @@ class _Waiting:
                 await asyncio.wait((self._done,), timeout=timeout)
             self._judge(tuple(self._open))
         finally:
-            self._unsubscribe()
+            for unsubscribe in self._unsubscribe:
+                unsubscribe()
             self._done.cancel()
         return [self._results.get(p.name) or _undecided(p, wait, meanwhile) for p in self._order]
 

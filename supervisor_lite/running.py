@@ -37,6 +37,9 @@ from supervisor_lite.rules.program import Configuration, DaemonSettings
 from supervisor_lite.runs import Surroundings, stored_names
 from supervisor_lite.supervisor import Supervisor
 
+_READY_AGAIN = 0.05
+"""Seconds until a service manager that had no room is told again that we are ready."""
+
 _FLUSH = 2.0
 """Seconds that clients have to read their last reply before the daemon is gone."""
 
@@ -186,8 +189,15 @@ class Running:
 
     def _tell_ready(self) -> None:
         self._given.ready()
-        count = len(self._supervisor.processes)
-        self._given.notifier.send("READY=1", f"STATUS=supervising {count} processes")
+        self._send_ready()
+
+    def _send_ready(self) -> None:
+        if self._supervisor.stopping:
+            return
+        notifier, count = self._given.notifier, len(self._supervisor.processes)
+        notifier.send("READY=1", f"STATUS=supervising {count} processes")
+        if notifier.is_full:  # of descriptors of many programs that were to be stored
+            self._loop.call_later(_READY_AGAIN, self._send_ready)
 
     def _tidy_store(self) -> None:
         """Have systemd close what an earlier daemon had it keep and nobody needs any more."""

@@ -18,11 +18,11 @@ from supervisor_lite.host import users
 from supervisor_lite.host.cgroup import Cgroups
 from supervisor_lite.host.entrusted import Entrusted
 from supervisor_lite.host.exits import Ended, Reaper, Usage
-from supervisor_lite.host.family import Families, Run
-from supervisor_lite.host.identity import RUN_VARIABLE, Stat, identify
+from supervisor_lite.host.family import Families, Run, kept
+from supervisor_lite.host.identity import RUN_VARIABLE, Identity, Stat, identify
 from supervisor_lite.host.signals import send, send_to_group, signal_number
 from supervisor_lite.host.sockets import Sockets
-from supervisor_lite.host.spawn import Channels, Spawner
+from supervisor_lite.host.spawn import Channels, Child, Spawner
 from supervisor_lite.journal import Journal
 from supervisor_lite.logs import stdin
 from supervisor_lite.logs.edited import Heard
@@ -103,18 +103,18 @@ class Runs:
         marker = f"{self._journal.instance}:{run}"
         group = self.cgroups.make(run, program)
         try:
+            self._around.spawner.check()  # before anything is opened for it
             channels = self._open_channels(process)
             program = self.entrusted.give(program, run)
             environment = self._environment(program, marker)
             child = self._around.spawner.spawn(program, environment, channels, group)
+            identity = _identified(child)
         except SpawnError as error:
             if group is not None:
                 self.cgroups.let_go(group)
             self.entrusted.take(program, run)
             self._journal.ended(run, code=None, signal=None, reason=str(error))
             return SpawnFailed(run, str(error))
-        identity = identify(child.pid, child.pidfd)
-        assert identity is not None, "a child that nobody has reaped is in /proc"
         self._journal.spawned(run, child.pid, identity.boot, identity.start, identity.inode)
         self._around.store(f"run-{run}", child.pidfd)
         process.pidfd = child.pidfd
@@ -269,7 +269,7 @@ class Runs:
         if not kill:
             self._families.forget(run)
             self.entrusted.take(process.program, run)
-        self._tell(process, Exited(run, how, kill, "" if kill else _kept(survivors)))
+        self._tell(process, Exited(run, how, kill, "" if kill else kept(survivors)))
 
     def _on_gone(self, process: Process, run: int, words: str) -> None:
         self._families.forget(run)
@@ -361,6 +361,16 @@ class Runs:
         self.cgroups.tidy(self._families.knows)
 
 
+def _identified(child: Child) -> Identity:
+    """Return who our child is; one that cannot be told apart is killed, and SpawnError raised."""
+    identity = identify(child.pid, child.pidfd)
+    if identity is None:
+        send(child.pidfd, signal_number("KILL"))
+        os.close(child.pidfd)
+        raise SpawnError("cannot see its process in /proc: is that mounted with hidepid?")
+    return identity
+
+
 def last_words(process: Process) -> str:
     """Return the last lines that the last run of a process has written."""
     return process.logs.last_lines(_LAST_WORDS) if process.logs is not None else ""
@@ -383,10 +393,3 @@ def _ids(program: Program) -> tuple[int, int]:
         return os.geteuid(), os.getegid()
     user = users.lookup(program.user)
     return user.uid, user.gid
-
-
-def _kept(survivors: list[Stat]) -> str:
-    if not survivors:
-        return ""
-    names = ", ".join(f"{stat.pid} {stat.name}" for stat in survivors)
-    return f"{len(survivors)} left running: {names}"

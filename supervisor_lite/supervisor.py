@@ -181,8 +181,10 @@ class Supervisor:
             self._journal.change(change)
             self._remember(process)
             self._bus.publish(change)
-        elif record.wanted != before.wanted or record.pid != before.pid:
+        elif (record.wanted, record.pid, record.asked) != (before.wanted, before.pid, before.asked):
             self._remember(process)
+            if before.wanted and not record.wanted:
+                self._bus.give_up(process.name)  # whoever waits for its start waits no more
 
     def _change(self, process: Process, before: Record, record: Record) -> Change:
         how = record.exit if record.state in _NOTHING_RUNS and before.pid is not None else None
@@ -242,6 +244,11 @@ class Supervisor:
         if not self._waits_for_turn(process):
             self.feed(process, DeadlinePassed())
 
+    def wake(self, process: Process) -> None:
+        """See to it that its deadline comes; a spawn that is due already has to wait its turn."""
+        if not (self._is_due(process, time.monotonic()) and self._waits_for_turn(process)):
+            self.feed(process, DeadlinePassed())
+
     def _is_due(self, process: Process, now: float) -> bool:
         deadline = process.record.deadline
         return deadline is not None and deadline <= now
@@ -269,7 +276,11 @@ class Supervisor:
         ]
         self.runs.intend(due)
         for process in due:
-            self.feed(process, DeadlinePassed())
+            try:
+                self.feed(process, DeadlinePassed())
+            except Exception as error:  # noqa: BLE001 a bug with one must not keep the others down
+                context = {"message": f"cannot start {process.name}", "exception": error}
+                self._loop.call_exception_handler(context)
         for process in batch:
             self._set_timer(process)
 
@@ -306,6 +317,8 @@ class Supervisor:
 
     def close(self) -> None:
         """Let go of everything; no process is touched."""
+        self._turns.close()
+        self.flush()
         for process in self.processes.values():
             if process.timer is not None:
                 process.timer.cancel()

@@ -8,13 +8,17 @@ order in which they became due, and their intents share one commit of the journa
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 
 from supervisor_lite.process import Process
 
 TURN = 16
-"""Processes in one turn of the loop: about 10 ms."""
+"""Processes in one turn of the loop, at most."""
+
+_LONGEST = 0.01
+"""Seconds that a turn should take: where a spawn is dear, fewer have their turn."""
 
 
 class Turns:
@@ -28,6 +32,7 @@ class Turns:
         self._waiting: deque[Process] = deque()
         self._queued: set[Process] = set()
         self._planned = False
+        self._size = TURN
         self._taken = 0
         self._marks: deque[tuple[int, Callable[[], None]]] = deque()
 
@@ -56,11 +61,24 @@ class Turns:
 
     def _next(self) -> None:
         self._planned = False
-        batch = [self._waiting.popleft() for _ in range(min(TURN, len(self._waiting)))]
+        batch = [self._waiting.popleft() for _ in range(min(self._size, len(self._waiting)))]
+        if not batch:
+            return  # closed meanwhile
         self._queued.difference_update(batch)
         if self._waiting:
             self._plan()
-        self._act(batch)
-        self._taken += len(batch)
-        while self._marks and self._marks[0][0] <= self._taken:
-            self._marks.popleft()[1]()
+        began = time.monotonic()
+        try:
+            self._act(batch)
+        finally:
+            took = max(time.monotonic() - began, 1e-6)
+            self._size = max(1, min(TURN, int(len(batch) * _LONGEST / took)))
+            self._taken += len(batch)
+            while self._marks and self._marks[0][0] <= self._taken:
+                self._marks.popleft()[1]()
+
+    def close(self) -> None:
+        """Let nobody act any more."""
+        self._waiting.clear()
+        self._queued.clear()
+        self._marks.clear()

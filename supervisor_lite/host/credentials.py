@@ -41,11 +41,11 @@ class Credentials:
             self._make_base()
             self.remove(run)  # of the same number: a state directory that was lost
             os.mkdir(path, 0o700)
+            directory = os.open(path, _ENTER)
         except OSError as error:
             raise SpawnError(
                 f'cannot make the directory of credentials "{path}": {error.strerror}'
             ) from None
-        directory = os.open(path, _ENTER)
         try:
             for credential in credentials:
                 _copy(credential, directory, uid, gid)
@@ -72,6 +72,8 @@ class Credentials:
             ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
             if not ours or status.st_mode & 0o022:
                 raise OSError(errno.EPERM, f"{self._base} is not ours alone") from None
+            if stat.S_IMODE(status.st_mode) != 0o711:  # we died before we could set it
+                os.chmod(self._base, 0o711)
 
     def remove(self, run: int) -> str:
         """Remove what a run was given, if anything; return what went wrong, or ""."""

@@ -317,3 +317,11 @@ def _report(ending: _Ending) -> str:
     count = len(ending.names)
     verb = "killed" if ending.signal is signal.SIGKILL else "ended"
     return f"{count} leftover{'s' if count > 1 else ''} {verb}: {names}"
+
+
+def kept(survivors: list[Stat]) -> str:
+    """Say in words who is left running because its program wants it so; "" if nobody."""
+    if not survivors:
+        return ""
+    names = ", ".join(f"{stat.pid} {stat.name}" for stat in survivors)
+    return f"{len(survivors)} left running: {names}"

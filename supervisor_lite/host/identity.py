@@ -53,8 +53,8 @@ def read_stat(pid: int) -> Stat | None:
     try:
         with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
             data = file.read(1024)
-    except (FileNotFoundError, ProcessLookupError):
-        return None
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return None  # gone, or another user's and hidden (hidepid= of proc(5))
     # The name may hold blanks and parentheses: parse after the last one (proc_pid_stat(5)).
     left, right = data.index(b"("), data.rindex(b")")
     fields = data[right + 2 :].split()
@@ -141,7 +141,7 @@ def real_uid(pid: int) -> int | None:
     try:
         with open(f"/proc/{pid}/status", "rb", buffering=0) as file:
             data = file.read(4096)
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
     at = data.index(b"\nUid:") + 5
     return int(data[at : data.index(b"\n", at)].split()[0])

@@ -18,6 +18,8 @@ class Notifier:
 
     def __init__(self, address: str | None, variables: dict[str, str] | None = None) -> None:
         self._address = "\0" + address[1:] if address and address[0] == "@" else address
+        self.is_full = False
+        """The manager had no room for what was sent last: it is lost."""
         self.variables = variables or {}
         """What was taken out of the environment; a new version of ourselves needs it again."""
 
@@ -70,6 +72,8 @@ class Notifier:
                     socket.send_fds(sock, ["\n".join(lines).encode()], list(fds))
                 else:
                     sock.send("\n".join(lines).encode())
-            except OSError:
+                self.is_full = False
+            except OSError as error:
+                self.is_full = isinstance(error, BlockingIOError)
                 return False  # a manager that went away is not our failure
         return True

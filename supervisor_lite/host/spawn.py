@@ -74,6 +74,11 @@ class Spawner:
         self._home = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._found: dict[tuple[str, str | None, str | None], str] = {}
 
+    def check(self) -> None:
+        """Raise SpawnError if there are no descriptors left for another program."""
+        if is_nearly_out(self._descriptors):
+            raise SpawnError("too many open files: raise the limit of descriptors (minfds)")
+
     def spawn(
         self,
         program: Program,
@@ -85,8 +90,6 @@ class Spawner:
 
         Raises SpawnError with a reason that an operator understands.
         """
-        if is_nearly_out(self._descriptors):
-            raise SpawnError("too many open files: raise the limit of descriptors (minfds)")
         user = lookup(program.user) if program.user is not None else None
         if user is not None:
             if user.uid != os.geteuid() or (os.geteuid() == 0 and user.uid == 0):
