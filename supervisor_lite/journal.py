@@ -43,6 +43,12 @@ _CHANGE_DEFAULTS = {name: Change._field_defaults.get(name) for name in Change._f
 _dump = json.JSONEncoder(separators=(",", ":")).encode
 
 
+def _utf8(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return value.encode(errors="backslashreplace").decode()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRow:
     """One run, as far as it is known. Times are wall-clock seconds since the epoch."""
@@ -131,6 +137,8 @@ class Journal:
                 self._db.execute("BEGIN IMMEDIATE")
                 self._open = True
             return self._db.execute(sql, values).rowcount
+        except UnicodeEncodeError:  # a path that is not UTF-8, in a reason
+            return self._write(sql, tuple(map(_utf8, values)))
         except sqlite3.Error as error:
             self._failed(error)
             return 0

@@ -59,14 +59,19 @@ NOTE_END: Final = "end"
 """{"subscription", "reason"}: nothing more will come."""
 
 
-def encode(message: dict[str, Any]) -> bytes:
-    """Return the line for one message, newline included."""
-    return json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+def encode(message: dict[str, Any], errors: str = "backslashreplace") -> bytes:
+    """Return the line for one message, newline included.
+
+    Half a surrogate pair, which UTF-8 cannot carry, becomes an escape that JSON knows.
+    """
+    text = json.dumps(message, separators=(",", ":"), ensure_ascii=False)
+    return text.encode(errors=errors) + b"\n"
 
 
 def request(number: int, method: str, params: dict[str, Any]) -> bytes:
-    """Return the line that asks for `method`."""
-    return encode({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
+    """Return the line that asks for `method`. Raises UnicodeEncodeError."""
+    asked = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+    return encode(asked, errors="strict")
 
 
 def pack_data(data: bytes) -> dict[str, str]:

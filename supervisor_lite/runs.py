@@ -109,12 +109,17 @@ class Runs:
             environment = self._environment(program, marker)
             child = self._around.spawner.spawn(program, environment, channels, group)
             identity = _identified(child)
-        except SpawnError as error:
+        except Exception as error:  # noqa: BLE001 a bug with one program must not stop the others
             if group is not None:
                 self.cgroups.let_go(group)
             self.entrusted.take(program, run)
-            self._journal.ended(run, code=None, signal=None, reason=str(error))
-            return SpawnFailed(run, str(error))
+            reason = str(error)
+            if not isinstance(error, SpawnError):
+                reason = f"internal error: {error!r}"
+                context = {"message": f"cannot start {process.name}", "exception": error}
+                self._loop.call_exception_handler(context)
+            self._journal.ended(run, code=None, signal=None, reason=reason)
+            return SpawnFailed(run, reason)
         self._journal.spawned(run, child.pid, identity.boot, identity.start, identity.inode)
         self._around.store(f"run-{run}", child.pidfd)
         process.pidfd = child.pidfd

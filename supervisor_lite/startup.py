@@ -51,14 +51,23 @@ def make_directories(settings: DaemonSettings, owner: Owner) -> None:
     _make(settings.log_dir, 0o755, owner, private=False)
 
 
+def _settle(path: str, mode: int, owner: Owner) -> None:
+    """Give a fresh directory its mode and owner; by descriptor, for others may exchange it."""
+    made = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fchmod(made, mode)  # whatever the umask is
+        if owner.uid != -1:
+            os.fchown(made, owner.uid, owner.gid)
+    finally:
+        os.close(made)
+
+
 def _make(path: str, mode: int, owner: Owner, *, private: bool) -> None:
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         try:
             os.mkdir(path, mode)
-            os.chmod(path, mode)  # whatever the umask is
-            if owner.uid != -1:
-                os.chown(path, owner.uid, owner.gid)
+            _settle(path, mode, owner)
         except FileExistsError:
             if not os.path.isdir(path):
                 raise StartupError(f'cannot use "{path}": it is not a directory') from None

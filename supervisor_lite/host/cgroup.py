@@ -226,6 +226,9 @@ def _prepare(base: Base, directory: str) -> None:
     """Make what holds the runs' cgroups. Raises NotOursError if children could not join them."""
     try:
         if not os.path.isdir(base.path):
+            above = os.path.dirname(base.path)
+            if not os.path.exists(f"{above}/cgroup.controllers"):
+                raise NotOursError(f"{above} is no cgroup of version 2")
             os.mkdir(base.path)
         if not os.path.exists(f"{base.path}/cgroup.controllers"):  # version 1 has none
             raise NotOursError(f"{base.path} is no cgroup of version 2")

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 
 from supervisor_lite.errors import SpawnError
 from supervisor_lite.rules.program import ListenSocket
+from supervisor_lite.unix_socket import bound_unix
 
 LOWEST = 64
 """Our descriptors begin here, so that those of a child, from 3 on, can never be one of them."""
@@ -247,26 +248,14 @@ def _listening_tcp(host: str, port: int, backlog: int, *, six: bool) -> socket.s
 
 def _bound_unix(path: str, wanted: ListenSocket, uid: int, gid: int) -> _Open:
     _remove_stale(path)
-    owner, group = _owner(wanted, uid, gid)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # Not bound elsewhere and renamed: programs ask the socket for its address.
+    sock, status = bound_unix(path, wanted.mode, _owner(wanted, uid, gid))
     try:
-        # Not bound elsewhere and renamed: programs ask the socket for its address. Nobody else may
-        # connect before its mode is set.
-        before = os.umask(0o177)
-        try:
-            sock.bind(path)
-        finally:
-            os.umask(before)
-        place = _place(path)
-        status = os.lstat(path)
-        if (owner, group) != (status.st_uid, status.st_gid):
-            os.chown(path, owner, group, follow_symlinks=False)
-        os.chmod(path, wanted.mode)
         sock.listen(wanted.backlog)
     except BaseException:
         sock.close()
         raise
-    return _Open(_raised(sock), path, place)
+    return _Open(_raised(sock), path, (status.st_dev, status.st_ino))
 
 
 def _remove_stale(path: str) -> None:

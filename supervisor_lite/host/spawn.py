@@ -66,6 +66,10 @@ _JOIN = "join its cgroup"
 """The step of a child that may fail: the program runs nevertheless."""
 
 
+_MOST = 4096
+"""Bytes of a report of a failed step: so many are written at once or not at all (pipe(7))."""
+
+
 class Spawner:
     """Starts children."""
 
@@ -112,7 +116,11 @@ class Spawner:
             self._found.pop(key, None)
             raise SpawnError(explain(error, path, program)) from error
         self._found[key] = path
-        return Child(pid, os.pidfd_open(pid))
+        try:
+            return Child(pid, os.pidfd_open(pid))
+        except OSError as error:
+            os.kill(pid, signal.SIGKILL)  # it is our child and not reaped: its pid is its own
+            raise SpawnError(explain(error, path, program)) from error
 
     def _posix_spawn(
         self, path: str, program: Program, environment: Mapping[str, str], channels: Channels
@@ -179,12 +187,12 @@ class Spawner:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             os.close(mine)
         try:
-            failure = os.read(report, 512)  # ends when exec closes the other end
+            failure = os.read(report, _MOST)  # ends when exec closes the other end
         finally:
             os.close(report)
         if failure:
             os.waitpid(pid, 0)
-            number, step = failure.decode().split(" ", 1)
+            number, step = failure.decode(errors="replace").split(" ", 1)
             raise _StepError(int(number), os.strerror(int(number)), step)
         return pid
 
@@ -247,7 +255,7 @@ class Spawner:
         except (OSError, MemoryError) as error:
             # Memory may be out here only because of a limit that was just set.
             code = errno.ENOMEM if isinstance(error, MemoryError) else error.errno
-            os.write(report, f"{code} {step}".encode())
+            os.write(report, f"{code} {step}".encode(errors="backslashreplace")[:_MOST])
         finally:
             os._exit(127)
 

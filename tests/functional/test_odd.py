@@ -269,3 +269,39 @@ def test_exit_codes_from_0_to_255(daemons: Daemons) -> None:
     daemon = daemons("".join(program(f"c{n}", exits(n), startretries=0) for n in codes))
     for n in codes:
         assert daemon.wait_state(f"c{n}", "FATAL")["exitcode"] == n
+
+
+@pytest.mark.parametrize("options", [{}, {"nice": 1}])
+def test_a_failure_that_utf8_cannot_carry(daemons: Daemons, options: dict[str, object]) -> None:
+    """A path with a byte that is no text: that program fails with a reason, the others start."""
+    daemon = daemons(
+        program("aaa", SLEEPER, directory="%(ENV_ODD)s", startretries=0, **options)
+        + program("bbb", SLEEPER, startsecs=0),
+        environment={"ODD": os.fsdecode(b"/tmp/\xffodd")},
+    )
+    assert "directory" in daemon.wait_state("aaa", "FATAL")["reason"]
+    daemon.wait_state("bbb", "RUNNING")
+    assert "directory" in daemon.ctl("why", "aaa").stdout
+    assert "odd" in daemon.ctl("runs", "aaa").stdout
+
+
+def test_a_failure_with_a_very_long_reason(daemons: Daemons) -> None:
+    """What the child reports may be cut anywhere: the others start, and it says what it can."""
+    place = "/tmp/a" + ("/" + "é" * 100) * 3
+    daemon = daemons(
+        program("aaa", SLEEPER, directory=place, startretries=0, nice=1)
+        + program("bbb", SLEEPER, startsecs=0)
+    )
+    assert place in daemon.wait_state("aaa", "FATAL")["reason"]
+    daemon.wait_state("bbb", "RUNNING")
+
+
+def test_a_request_that_utf8_cannot_carry_is_answered(daemons: Daemons) -> None:
+    """JSON can say half a surrogate pair: the answer says it the same way."""
+    daemon = daemons(program("web", SLEEPER))
+    with daemon.connect() as connection:
+        line = b'{"jsonrpc":"2.0","id":1,"method":"stop","params":{"names":["a\\udcff"]}}\n'
+        connection.socket.sendall(line)
+        answer = connection.receive()
+        assert answer is not None
+        assert "a\udcff" in answer["error"]["message"]
