@@ -87,7 +87,8 @@ def test_many_hands_on_one_process(daemons: Daemons) -> None:
 
     def operator(seed: int) -> None:
         choose = random.Random(seed).choice
-        for _ in range(30):
+        for _ in range(40):
+            time.sleep(choose([0, 0.02, 0.1]))  # between two starts there is 0.1 s
             verb = choose(["start", "stop", "restart", "kill"])
             if verb == "kill":
                 pid = daemon.status("web")["pid"]
