@@ -11,7 +11,7 @@ def is_special(path: str) -> bool:
 
     What does not exist yet will be a regular file.
     """
-    if path.startswith(("/dev/", "/proc/")):
+    if path.startswith(("/dev/", "/proc/")) and not path.startswith("/dev/shm/"):
         return True
     try:
         mode = os.stat(path).st_mode

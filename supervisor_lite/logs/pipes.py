@@ -41,8 +41,13 @@ class Pipes:
     def _ready(self) -> None:
         for fd, _ in self._epoll.poll(0, _MOST):
             callback = self._callbacks.get(fd)
-            if callback is not None:  # what came before may have closed it
+            if callback is None:
+                continue  # what came before has let go of it
+            try:
                 callback()
+            except Exception as error:  # noqa: BLE001 a bug with one FIFO must not stop the others
+                context = {"message": "cannot read a FIFO", "exception": error}
+                self.loop.call_exception_handler(context)
 
     def close(self) -> None:
         """Watch nothing any more."""

@@ -71,6 +71,15 @@ def test_rotating_a_device_is_a_warning(folder: Folder) -> None:
     )
 
 
+def test_a_file_in_shared_memory_is_a_file(folder: Folder) -> None:
+    """/dev/shm is a place for files, and the one where a log that is not rotated hurts most."""
+    text = f'{A}stdout_logfile = "/dev/shm/a.log"\nstdout_logfile_maxbytes = "1MB"\n'
+    configuration = folder.load(text)
+    (process,) = configuration.plan.processes()
+    assert process.stdout.maxbytes == 1 << 20
+    assert configuration.warnings == ()
+
+
 def test_a_pipe_is_not_rotated_and_may_be_shared(folder: Folder) -> None:
     os.mkfifo(folder.path / "pipe")
     a, b = folder.processes(f'{A}stdout_logfile = "pipe"\n{B}stdout_logfile = "pipe"\n')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import partial
 
 import pytest
 
@@ -110,6 +111,32 @@ def test_hundreds_have_their_turn() -> None:
             pipes.unwatch(fd)
             os.close(fd)
             os.close(end)
+        pipes.close()
+
+    run(main())
+
+
+def test_a_bug_with_one_does_not_keep_others_from_being_read() -> None:
+    """Not even those that are told of news only once."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        told: list[str] = []
+        loop.set_exception_handler(lambda _, context: told.append(str(context["exception"])))
+        pipes = Pipes(loop)
+        heard: set[int] = set()
+
+        def broken() -> None:
+            raise ValueError("broken")
+
+        ends = [os.pipe() for _ in range(3)]
+        for number, (fd, end) in enumerate(ends):
+            os.write(end, b"x")
+            callback = broken if number == 0 else partial(heard.add, fd)
+            pipes.watch(fd, callback, news=True)
+        await turn()
+        assert heard == {ends[1][0], ends[2][0]}
+        assert told == ["broken"]
         pipes.close()
 
     run(main())
