@@ -45,6 +45,11 @@ class Kind:
     item: Kind | None = None
     """The kind of the elements of a list (or, with `table`, of the values of a table)."""
     table: bool = False
+    named: Callable[[str], Kind] | None = None
+    """With `table`, where it depends on the name: the kind of the value of that name.
+
+    Raises BadValueError for what cannot be a name; its `expected` says what can.
+    """
     not_paths: tuple[str, ...] | None = None
     """For paths, which are made absolute: the results that are words instead. None: no path."""
     octal: bool = False

@@ -53,6 +53,17 @@ def _may_write(directory: str) -> bool:
     return os.access(directory, os.W_OK | os.X_OK, effective_ids=True)
 
 
+def is_missing(path: str) -> bool:
+    """Tell whether there is certainly nothing at `path`; what may not be looked at may be there."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def others_may_write(path: str) -> bool:
     """Tell whether somebody else than root may change a file or directory."""
     try:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from supervisor_lite.config import kinds, values
 from supervisor_lite.config.kinds import Json, Kind
@@ -29,41 +30,53 @@ _SHORTEST_CHECK = 0.1
 
 
 def resource_limits(value: object) -> tuple[ResourceLimit, ...]:
-    """Return limits from a table like { nofile = 4096, core = "unlimited", as = ["1GB", "2GB"] }.
-
-    One value is the soft and the hard limit, a list of two is both.
-    """
+    """Return limits from a table of pairs (soft, hard) by name; None is unlimited."""
     if not isinstance(value, dict):
         raise BadValueError
-    return tuple(_resource_limit(str(name), value[name]) for name in sorted(value))
+    pairs = ((name, *value[name]) for name in sorted(value))
+    return tuple(ResourceLimit(name=name, soft=soft, hard=hard) for name, soft, hard in pairs)
 
 
-def _resource_limit(name: str, value: object) -> ResourceLimit:
-    if name not in LIMITS:
-        meant = suggest(name.lower().removeprefix("rlimit_"), LIMITS)
-        raise BadValueError(hint=f' with the unknown limit "{name}"{meant}')
-    both = value if isinstance(value, tuple) else (value, value)
-    if len(both) != 2:
-        raise BadValueError(hint=f"; {name} is one value, or a list of the soft and the hard one")
-    soft, hard = (_amount(name, each) for each in both)
-    if hard is not None and (soft is None or soft > hard):
-        raise BadValueError(hint=f"; the soft limit of {name} is above the hard one")
-    return ResourceLimit(name=name, soft=soft, hard=hard)
+def _amount(name: str) -> Callable[[object], int | None]:
+    """Return a parser of one limit; it gives the kernel's unit, None for unlimited."""
 
-
-def _amount(name: str, value: object) -> int | None:
-    """Return one limit in the kernel's unit, None for unlimited."""
-    if isinstance(value, str) and value.strip().lower() in (_UNLIMITED, "infinity"):
-        return None
-    try:
+    def parse(value: object) -> int | None:
+        if isinstance(value, str) and value.strip().lower() in (_UNLIMITED, "infinity"):
+            return None
         if name in _SIZES:
             return values.size(value)
         if name in _TIMES:
-            return round(values.duration(value) * _TIMES[name])
+            return _time(name, values.duration(value))
         return values.integer(0, (1 << 63) - 1)(value)
-    except BadValueError:
-        kind = "a size" if name in _SIZES else "a duration" if name in _TIMES else "a whole number"
-        raise BadValueError(hint=f'; {name} is {kind} or "{_UNLIMITED}"') from None
+
+    return parse
+
+
+def _time(name: str, seconds: float) -> int:
+    """Return a time in the kernel's unit; a part of one is a whole one, never none."""
+    # Rounded first: 0.07 * 1000000 is a little more than 70000.
+    found = math.ceil(round(seconds * _TIMES[name], 6))
+    if name == "cpu" and not found:
+        raise BadValueError(hint=": it would be killed at once")
+    return found
+
+
+def _both(name: str) -> Callable[[object], tuple[int | None, int | None]]:
+    """Return a parser of the soft and the hard limit: a list of them, or one value for both."""
+    one = _amount(name)
+
+    def parse(value: object) -> tuple[int | None, int | None]:
+        if not isinstance(value, tuple):
+            amount = one(value)
+            return amount, amount
+        if len(value) != 2:
+            raise BadValueError(hint=f" of {len(value)}")
+        soft, hard = value
+        if hard is not None and (soft is None or soft > hard):
+            raise BadValueError(hint=" where the soft limit is above the hard one")
+        return soft, hard
+
+    return parse
 
 
 def cpus(value: object) -> tuple[int, ...]:
@@ -113,10 +126,6 @@ def credentials(value: object) -> tuple[Credential, ...]:
     """Return secrets from a table of paths."""
     if not isinstance(value, dict):
         raise BadValueError
-    for name in value:
-        if not _CREDENTIAL.fullmatch(name):
-            rule = "letters, digits and _ . @ - only"
-            raise BadValueError(hint=f' with "{name}", which is no name of a file: {rule}')
     return tuple(Credential(name=name, path=str(value[name])) for name in sorted(value))
 
 
@@ -141,12 +150,39 @@ def _listed(schema: Json) -> Json:
 
 
 _AMOUNT: Json = {"type": ["string", "number"]}
-_LIMIT = Kind(
+
+
+def _limit(name: str) -> Kind:
+    kind = "a size" if name in _SIZES else "a duration" if name in _TIMES else "a whole number"
+    words = f'{kind} or "{_UNLIMITED}"'
+    return Kind(
+        words=f"{words}, or a list of the soft and the hard limit",
+        parse=_both(name),
+        schema=_listed(_AMOUNT),
+        item=Kind(words=words, parse=_amount(name), schema=_AMOUNT),
+    )
+
+
+_LIMITS = {name: _limit(name) for name in LIMITS}
+_ANY_LIMIT = Kind(
     words='a number, a size, a duration or "unlimited"',
     parse=lambda value: value,
     schema=_listed(_AMOUNT),
-    item=Kind(words="a limit", parse=lambda value: value, schema=_AMOUNT),
 )
+
+
+def _limit_kind(name: str) -> Kind:
+    if name not in _LIMITS:
+        meant = suggest(name.lower().removeprefix("rlimit_"), LIMITS)
+        raise BadValueError("the name of a limit", meant)
+    return _LIMITS[name]
+
+
+def _credential_kind(name: str) -> Kind:
+    if not _CREDENTIAL.fullmatch(name):
+        rule = "letters, digits and _ . @ - only, beginning with none of the last three"
+        raise BadValueError(f"a name for a file of at most 128 characters ({rule})")
+    return kinds.PATH
 
 
 def _show_limits(value: object) -> Mapping[str, object]:
@@ -159,12 +195,13 @@ RLIMITS = Kind(
     parse=resource_limits,
     schema={
         "type": "object",
-        "properties": dict.fromkeys(LIMITS, _LIMIT.schema),
+        "properties": dict.fromkeys(LIMITS, _ANY_LIMIT.schema),
         "additionalProperties": False,
     },
     show=_show_limits,
-    item=_LIMIT,
+    item=_ANY_LIMIT,
     table=True,
+    named=_limit_kind,
 )
 NICE = Kind(
     words="a whole number from -20 to 19",
@@ -218,6 +255,7 @@ CREDENTIALS = Kind(
     schema={"type": "object", "additionalProperties": kinds.PATH.schema},
     item=kinds.PATH,
     table=True,
+    named=_credential_kind,
 )
 MEMORY = Kind(
     words='a size like "600MB"', parse=memory, schema=kinds.SIZE.schema, show=kinds.SIZE.show

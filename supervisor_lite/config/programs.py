@@ -10,11 +10,13 @@ from typing import Any
 from supervisor_lite.config import kinds, placing
 from supervisor_lite.config.expand import Names
 from supervisor_lite.config.outputs import Outputs
+from supervisor_lite.config.places import is_missing
 from supervisor_lite.config.read import Entry, Reader, Values, absolute
 from supervisor_lite.config.schema import GROUP, LISTENER, PROGRAM, Key, field_default
-from supervisor_lite.config.source import Report
+from supervisor_lite.config.source import Report, Spot
+from supervisor_lite.config.values import show_size
 from supervisor_lite.config.wording import BadValueError, describe, dotted, suggest
-from supervisor_lite.rules.placement import Placement
+from supervisor_lite.rules.placement import Credential, EnvFile, Placement
 from supervisor_lite.rules.program import (
     Backoff,
     DaemonSettings,
@@ -90,6 +92,8 @@ class _Planner:
         self._outputs = Outputs(settings, report)
         self._environments: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
         self._placements: dict[Placement, Placement] = {}
+        self._present: dict[str, bool] = {}
+        """Which files with secrets there are, by path."""
 
     def plan(self, complete: bool) -> Plan:
         everything = (self._programs, self._groups, self._listeners)
@@ -235,6 +239,10 @@ class _Planner:
         if values.get("stdin") is Stdin.SOCKET and len(_listed(entry.raw.get("sockets"))) != 1:
             text = 'cannot be "socket" unless sockets has exactly one'
             self._report.complain(entry.at("stdin"), text)
+        high, most = values.get("memory_high"), values.get("memory_max")
+        if isinstance(high, int) and isinstance(most, int) and high > most:
+            text = f"{show_size(high)} is above memory_max, {show_size(most)}: it is never reached"
+            self._report.complain(entry.at("memory_high"), text)
         for key, other in _PAIRS:
             if key in values and other not in entry.raw:
                 self._report.warn(entry.at(key), f"has no effect without {other}")
@@ -276,16 +284,32 @@ class _Planner:
         files = values.get("env_file", ())
         assert isinstance(files, tuple)
         found = []
-        for path in files:
+        for index, path in enumerate(files):
             try:
                 place = absolute(path.removeprefix("-"), entry.spot.source.here)
-                found.append(placing.resolved(path, place))
+                found.append(file := placing.resolved(path, place))
             except BadValueError as error:
                 text = f"expected a path, got {describe(path)}{error.hint}"
                 self._report.complain(entry.at("env_file"), text)
+            else:
+                self._look_for(file, entry.at("env_file") / index)
         if found:
             fields["env_file"] = tuple(found)
+        secrets = values.get("credentials", ())
+        assert isinstance(secrets, tuple)
+        for secret in secrets:
+            self._look_for(secret, entry.at("credentials") / secret.name)
         return fields
+
+    def _look_for(self, file: EnvFile | Credential, spot: Spot) -> None:
+        """Warn of a file that is missing; it may be made before the program is started."""
+        if isinstance(file, EnvFile) and file.optional:
+            return
+        if file.path not in self._present:
+            self._present[file.path] = not is_missing(file.path)
+        if not self._present[file.path]:
+            text = f"there is no file {file.path}: starts fail as long as it is missing"
+            self._report.warn(spot, text)
 
     def _claim_sockets(self, program: str, sockets: object, entry: Entry) -> None:
         """Complain of two programs that listen in one place; processes of one may share it."""

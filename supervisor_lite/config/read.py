@@ -87,7 +87,7 @@ class Reader:
             items = [self.value(kind.item, item, spot / i, names) for i, item in enumerate(raw)]
             value = BAD if BAD in items else tuple(items)
         elif isinstance(raw, dict) and kind.item is not None and kind.table:
-            table = {k: self.value(kind.item, item, spot / k, names) for k, item in raw.items()}
+            table = {k: self._named(kind, k, item, spot / k, names) for k, item in raw.items()}
             value = BAD if BAD in table.values() else table
         elif kind.octal and _is_decimal(raw, spot):
             text = f'expected {kind.words}, got the decimal number {raw}; write "{raw:03d}"'
@@ -99,6 +99,21 @@ class Reader:
             return kind.parse(value)
         except BadValueError as error:
             return self._refuse(kind, raw, spot, error)
+
+    def _named(self, table: Kind, name: str, raw: object, spot: Spot, names: Names) -> object:
+        """Read one value of a table; its name can be wrong, and the value besides."""
+        kind = table.item
+        assert kind is not None, "a table has items"
+        wrong = False
+        if table.named is not None:
+            try:
+                kind = table.named(name)
+            except BadValueError as error:
+                text = f'expected {error.expected}, got "{name}"{error.hint}'
+                self._report.complain(spot, text)
+                wrong = True
+        value = self.value(kind, raw, spot, names)
+        return BAD if wrong else value
 
     def _string(self, kind: Kind, raw: str, spot: Spot, names: Names) -> object:
         try:
@@ -152,7 +167,8 @@ def _nearest(kind: Kind, text: str) -> str:
 def _unknown_key(name: str, value: object, keys: Mapping[str, Key], spot: Spot) -> str:
     if name in ELSEWHERE:
         return f"unknown key: {ELSEWHERE[name]}"
-    if isinstance(value, dict) and len(spot.path) == 2:
+    near = suggest(name, keys)
+    if not near and isinstance(value, dict) and len(spot.path) == 2:
         table, of = spot.path
         return f'unknown key; a name with a dot needs quotes: [{table}."{of}.{name}"]'
-    return f"unknown key{suggest(name, keys)}"
+    return f"unknown key{near}"

@@ -40,6 +40,10 @@ CASES = {
         WEB + "[program.web.v2]\ncommand = 'x'\n",
         '3: program.web.v2: unknown key; a name with a dot needs quotes: [program."web.v2"]',
     ),
+    "a table that is nearly a key": (
+        WEB + "limits = { nofile = 4 }\n",
+        '3: program.web.limits: unknown key, did you mean "rlimits"?',
+    ),
     "a key beside its alias": (
         "[daemon]\nloglevel = 'info'\nlog_level = 'info'\n",
         "3: daemon.log_level: the same key as loglevel, which is set too",

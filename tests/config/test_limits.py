@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 
 import pytest
@@ -11,7 +12,7 @@ from supervisor_lite.config.placing import LIMITS
 from supervisor_lite.memory import program_from_json, program_to_text
 from supervisor_lite.rules.placement import Credential, EnvFile, Placement, ResourceLimit
 from supervisor_lite.rules.program import MIB, Program
-from tests.config.conftest import Folder
+from tests.config.conftest import Folder, unprivileged
 from tests.config.test_schema import valid
 
 WEB = '[program.web]\ncommand = "sleep 1"\n'
@@ -56,7 +57,10 @@ def test_every_limit_of_this_system_has_a_name() -> None:
         ('core = [0, "unlimited"]', limit("core", 0, None)),
         ('as = "2GB"', limit("as", 2 << 30, 2 << 30)),
         ('cpu = "1m30s"', limit("cpu", 90, 90)),
+        ('cpu = "0.4s"', limit("cpu", 1, 1)),
+        ('cpu = [1.5, "2001ms"]', limit("cpu", 2, 3)),
         ('rttime = "50ms"', limit("rttime", 50_000, 50_000)),
+        ('rttime = "70ms"', limit("rttime", 70_000, 70_000)),
         ('nproc = "%(ENV_MANY)s"', limit("nproc", 300, 300)),
     ],
 )
@@ -72,24 +76,53 @@ def test_limits(folder: Folder, written: str, expected: ResourceLimit) -> None:
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ("nofil = 1", 'the unknown limit "nofil", did you mean "nofile"?'),
-        ("RLIMIT_CORE = 1", 'the unknown limit "RLIMIT_CORE", did you mean "core"?'),
-        ("nofile = [1, 2, 3]", "nofile is one value, or a list of the soft and the hard one"),
-        ("nofile = [10, 5]", "the soft limit of nofile is above the hard one"),
-        ('nofile = ["unlimited", 5]', "the soft limit of nofile is above the hard one"),
-        ('nofile = "2GB"', 'nofile is a whole number or "unlimited"'),
-        ("nofile = -1", 'nofile is a whole number or "unlimited"'),
-        ("nofile = true", 'nofile is a whole number or "unlimited"'),
-        ('as = "much"', 'as is a size or "unlimited"'),
-        ('cpu = "1 fortnight"', 'cpu is a duration or "unlimited"'),
+        ("nofil = 1", 'expected the name of a limit, got "nofil", did you mean "nofile"?'),
+        ("RLIMIT_CORE = 1", 'the name of a limit, got "RLIMIT_CORE", did you mean "core"?'),
+        ("nofile = [1, 2, 3]", "or a list of the soft and the hard limit, got a list of 3"),
+        ("nofile = [10, 5]", "got a list where the soft limit is above the hard one"),
+        ('nofile = ["unlimited", 5]', "got a list where the soft limit is above the hard one"),
+        ('nofile = "2GB"', 'expected a whole number or "unlimited", or a list of the soft'),
+        ("nofile = -1", 'expected a whole number or "unlimited", or a list of the soft'),
+        ("nofile = [-1, 3]", 'expected a whole number or "unlimited", got the number -1'),
+        ("nofile = true", 'expected a whole number or "unlimited", or a list of the soft'),
+        ('as = "much"', 'expected a size or "unlimited", or a list of the soft'),
+        ('cpu = "1 fortnight"', 'expected a duration or "unlimited", or a list of the soft'),
+        ("cpu = 0", "got the number 0: it would be killed at once"),
+        ('cpu = ["0s", 5]', 'got the string "0s": it would be killed at once'),
     ],
 )
 def test_bad_limits(folder: Folder, written: str, said: str) -> None:
     (complaint,) = folder.complaints(f"{WEB}rlimits = {{ {written} }}\n")
-    assert complaint.startswith(
-        "supervisor.toml:3: program.web.rlimits: expected a table of limits"
-    )
+    name = written.split()[0]
+    assert complaint.startswith(f"supervisor.toml:3: program.web.rlimits.{name}: expected ")
     assert said in complaint
+
+
+def test_every_bad_limit_is_complained_of(folder: Folder) -> None:
+    """One mistake does not hide the others; each has the place of its own."""
+    text = (
+        f"{WEB}rlimits.nofile = [8, 4]\nrlimits.cpu = 'x'\nrlimits.as = [1]\n"
+        "rlimits.core = -1\nrlimits.stack = '8MB'\nrlimits.oops = '%(nope)s'\n"
+    )
+    assert [complaint.split(": ")[:2] for complaint in folder.complaints(text)] == [
+        ["supervisor.toml:3", "program.web.rlimits.nofile"],
+        ["supervisor.toml:4", "program.web.rlimits.cpu"],
+        ["supervisor.toml:5", "program.web.rlimits.as"],
+        ["supervisor.toml:6", "program.web.rlimits.core"],
+        ["supervisor.toml:8", "program.web.rlimits.oops"],
+        ["supervisor.toml:8", "program.web.rlimits.oops"],
+    ]
+
+
+def test_every_bad_credential_is_complained_of(folder: Folder) -> None:
+    text = f'{WEB}credentials = {{ db = 3, "..x" = "/etc/x", "" = "x", ok = "/etc/passwd" }}\n'
+    assert [complaint.split(", got ")[0] for complaint in folder.complaints(text)] == [
+        'supervisor.toml:3: program.web.credentials."": expected a name for a file of at most 128'
+        " characters (letters, digits and _ . @ - only, beginning with none of the last three)",
+        'supervisor.toml:3: program.web.credentials."..x": expected a name for a file of at most'
+        " 128 characters (letters, digits and _ . @ - only, beginning with none of the last three)",
+        "supervisor.toml:3: program.web.credentials.db: expected a path",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -127,8 +160,8 @@ def test_the_rest_of_the_placement(folder: Folder) -> None:
         ("env_file = 3", "expected a path or a list of paths"),
         ('env_file = "-"', "which names no file"),
         ('env_file = "-~no-such-user/x"', "and there is no such user"),
-        ('credentials = { "a/b" = "/x" }', 'with "a/b", which is no name of a file'),
-        ('credentials = { ".." = "/x" }', 'with "..", which is no name of a file'),
+        ("rlimits = 3", "expected a table of limits like"),
+        ("credentials = 3", "expected a table of paths like"),
         ("memory_restart = 0", "that is always exceeded"),
         ('memory_restart = "lots"', 'expected a size like "600MB"'),
     ],
@@ -173,6 +206,72 @@ def test_processes_share_what_is_equal(folder: Folder) -> None:
     lines = 'numprocs = 2\nprocess_name = "w%(process_num)d"\nnice = 3\n'
     one, two = folder.processes(WEB + lines)
     assert one.placement is two.placement is not None
+
+
+def test_each_process_has_its_place(folder: Folder) -> None:
+    """Worker N runs on CPU N; the other keys of its place may hold its number, too."""
+    lines = (
+        'numprocs = 3\nprocess_name = "w%(process_num)d"\ncpu_affinity = "%(process_num)d"\n'
+        'nice = "%(process_num)d"\noom_score_adj = "1%(process_num)d"\n'
+        'rlimits = { nofile = "6%(process_num)d" }\n'
+    )
+    assert valid(WEB + lines)
+    assert [process.placement for process in folder.processes(WEB + lines)] == [
+        Placement(
+            cpu_affinity=(n,), nice=n, oom_score_adj=10 + n,
+            rlimits=(limit("nofile", 60 + n, 60 + n),),
+        )
+        for n in range(3)
+    ]  # fmt: skip
+    listed = lines.replace('"%(process_num)d"\nnice', '["1%(process_num)d", 3]\nnice')
+    found = [process.placement for process in folder.processes(WEB + listed)]
+    assert [each and each.cpu_affinity for each in found] == [(3, 10), (3, 11), (3, 12)]
+
+
+@pytest.mark.parametrize("equal", [False, True])
+def test_a_brake_beyond_the_wall_is_a_mistake(folder: Folder, equal: bool) -> None:
+    """memory_high slows a program down before memory_max ends it."""
+    text = f"{WEB}memory_max = '64MB'\nmemory_high = {(64 << 20) + (not equal)}\n"
+    if equal:
+        assert folder.process(text).memory_high == 64 << 20
+        return
+    assert folder.complaints(text) == [
+        "supervisor.toml:4: program.web.memory_high: 67108865 is above memory_max, 64MB:"
+        " it is never reached"
+    ]
+
+
+def test_a_secret_that_is_missing_is_a_warning(folder: Folder) -> None:
+    """It may be made until the program starts, or the check runs on another machine."""
+    folder.write("there.env", "A=1\n")
+    text = (
+        f'{WEB}numprocs = 2\nprocess_name = "w%(process_num)d"\n'
+        'env_file = [\n"there.env",\n"gone.env",\n"-maybe.env"\n]\n'
+        '[program.web.credentials]\ndb = "there.env/db"\nkey = "k%(process_num)d"\n'
+        'fine = "there.env"\n'
+    )
+    end = "starts fail as long as it is missing"
+    key = "supervisor.toml:12: program.web.credentials.key: there is no file"
+    assert folder.load(text).warnings == (
+        f"supervisor.toml:7: program.web.env_file: there is no file {folder.path}/gone.env: {end}",
+        "supervisor.toml:11: program.web.credentials.db: there is no file"
+        f" {folder.path}/there.env/db: {end}",
+        f"{key} {folder.path}/k0: {end}",
+        f"{key} {folder.path}/k1: {end}",
+    )
+
+
+def test_what_may_not_be_looked_at_is_not_called_missing(public: Folder) -> None:
+    """An ordinary user checks the configuration of a daemon that is root."""
+    public.write("private/db", "x").parent.chmod(0o700)
+    public.write("supervisor.toml", f'{WEB}credentials = {{ db = "private/nothing" }}\n')
+    (public.path / "supervisor.toml").chmod(0o644)
+    with unprivileged():
+        if os.access(public.path / "private", os.X_OK, effective_ids=True):
+            pytest.skip("permissions do not apply to who runs the tests")
+        assert public.load().warnings == ()
+    (warning,) = public.load().warnings
+    assert "program.web.credentials.db: there is no file" in warning
 
 
 def test_the_next_daemon_knows_all_of_it(folder: Folder) -> None:
