@@ -29,6 +29,6 @@ def adjust_daemon(section: Section, lines: dict[str, Line], keys: Keys) -> None:
     minfds = lines.get("minfds")
     if minfds is not None and isinstance(minfds.value, int) and minfds.value > _MINFDS:
         keys.say(section, "minfds").lose(
-            "programs do not inherit this limit here: set LimitNOFILE= of the service, or "
-            "`ulimit -n`, before the daemon starts"
+            "programs do not inherit this limit here: give those that need it "
+            f"rlimits = {{ nofile = {minfds.value} }}"
         )

@@ -156,7 +156,7 @@ class Client:
         except UnicodeEncodeError as error:
             raise ClientError(f'cannot ask for "{method}": a name is not UTF-8') from error
         if len(line) > protocol.MAX_LINE:
-            raise ClientError(f'cannot ask for "{method}": the request is over 1 MiB long')
+            raise ClientError(f'cannot ask for "{method}": the request is over 1 MB long')
         self.connect()
         deadline = self._deadline()
         try:

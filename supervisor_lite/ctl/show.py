@@ -137,14 +137,14 @@ def duration(seconds: float) -> str:
 
 
 def size(number: float) -> str:
-    """Return a number of bytes as `512 B`, `12.3 MiB`."""
+    """Return a number of bytes as `512 B`, `12.3 MB`: units of 1024, as in the configuration."""
     if number < 1024:
         return f"{number:.0f} B"
-    for unit in ("KiB", "MiB", "GiB"):
+    for unit in ("KB", "MB", "GB"):
         number /= 1024
         if number < 1024:
             return f"{number:.1f} {unit}"
-    return f"{number / 1024:.1f} TiB"
+    return f"{number / 1024:.1f} TB"
 
 
 def table(rows: list[list[str]]) -> list[str]:

@@ -60,7 +60,7 @@ def _walk(path: str) -> int:
                 continue
             try:
                 links += 1
-                target = _target(found, status, links)
+                target = _target(found, status, links, place, name)
             finally:
                 os.close(found)
             names.extendleft(reversed(target.split("/")))
@@ -73,9 +73,11 @@ def _walk(path: str) -> int:
     return place
 
 
-def _target(link: int, status: os.stat_result, count: int) -> str:
+def _target(link: int, status: os.stat_result, count: int, place: int, name: str) -> str:
+    """Return where a link leads that is called `name` in the directory `place`."""
     if count > _MOST_LINKS:
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     if status.st_uid not in (0, os.geteuid()):
-        raise OSError(errno.EPERM, f"a link on the way belongs to uid {status.st_uid}")
+        path = os.path.join(os.readlink(f"/proc/self/fd/{place}"), name)
+        raise OSError(errno.EPERM, f'the link "{path}" belongs to uid {status.st_uid}')
     return os.readlink("", dir_fd=link)

@@ -184,7 +184,7 @@ def test_hanging_up_before_the_reply(serve: Serve, socket_path: str) -> None:
 
 @pytest.mark.parametrize(
     ("params", "text"),
-    [({"text": "x" * (1 << 20)}, "over 1 MiB"), ({"text": "\udcff"}, "not UTF-8")],
+    [({"text": "x" * (1 << 20)}, "over 1 MB"), ({"text": "\udcff"}, "not UTF-8")],
 )
 def test_what_cannot_be_asked(socket_path: str, params: Params, text: str) -> None:
     """It is refused before anything is sent: there is no daemon at all."""

@@ -89,11 +89,11 @@ def test_runs(serve: Serve, slctl: Slctl) -> None:
     daemon = serve(runs=result({"runs": rows}))
     assert slctl("runs", "web", "-n", "4") == (
         0,
-        "RUN  NAME  PID  SPAWNED  DURATION  CPU   MEMORY    END\n"
-        "4    web   9    T        4.2s      -     -         still running\n"
-        "3    web   9    T        2h 3m     1.5s  12.0 MiB  exit 1: unexpected\n"
-        "2    web   9    T        2h 3m     1.5s  12.0 MiB  SIGSEGV\n"
-        "1    web   9    T        -         1.5s  12.0 MiB  unknown\n",
+        "RUN  NAME  PID  SPAWNED  DURATION  CPU   MEMORY   END\n"
+        "4    web   9    T        4.2s      -     -        still running\n"
+        "3    web   9    T        2h 3m     1.5s  12.0 MB  exit 1: unexpected\n"
+        "2    web   9    T        2h 3m     1.5s  12.0 MB  SIGSEGV\n"
+        "1    web   9    T        -         1.5s  12.0 MB  unknown\n",
         "",
     )
     assert daemon.asked == [("runs", {"names": ["web"], "limit": 4})]

@@ -326,7 +326,7 @@ def test_small_words() -> None:
         "0.25s", "4.2s", "1m 0s", "2m 5s", "1h 0m", "2h 3m", "1d 1h",
     ]  # fmt: skip
     assert [size(n) for n in (0, 1023, 1536, 5 << 30, 3 << 40)] == [
-        "0 B", "1023 B", "1.5 KiB", "5.0 GiB", "3.0 TiB",
+        "0 B", "1023 B", "1.5 KB", "5.0 GB", "3.0 TB",
     ]  # fmt: skip
     assert table([["a", "bb", ""], ["ccc", "d", "e"]]) == ["a    bb", "ccc  d   e"]
     assert harmless(None) == "None"
