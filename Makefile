@@ -12,7 +12,7 @@
 #   make clean    remove what the others made
 
 PYTHON ?= python3
-JOBS ?= 6
+JOBS ?= 4
 CHAOS_ROUNDS ?= 60
 FUZZ_SECONDS ?= 60
 SOAK_RESTARTS ?= 1000000

@@ -129,6 +129,8 @@ class Runs:
             self.cgroups.give_up(child.outside)
             self.cgroups.let_go(group)
             group = None
+        if group is not None:
+            self.cgroups.slow_down(group, program)
         self._join(process, Run(run, marker, child.pid, identity.start, cgroup=group))
         self.reaper.watch(child.pid, child.pidfd)
         return Spawned(run, child.pid)
@@ -155,7 +157,7 @@ class Runs:
 
     def _open_channels(self, process: Process) -> Channels:
         program = process.program
-        uid, gid = _ids(program)
+        uid, gid = users.ids(program.user)
         logs = self.logs_of(process)
         before = logs.fds()
         logs.open(uid, gid)
@@ -323,7 +325,7 @@ class Runs:
     def open_output(self, process: Process) -> None:
         """Go on with what is in the pipes of a process that an earlier daemon spawned."""
         try:
-            self.logs_of(process).open(*_ids(process.program), adopting=True)
+            self.logs_of(process).open(*users.ids(process.program.user), adopting=True)
         except SpawnError as error:
             self._around.report(f"{process.name}: {error}")
 
@@ -390,11 +392,3 @@ def stored_names(process: Process) -> set[str]:
 def _stored_name(fd: int) -> str:
     """Return a name for a FIFO that systemd takes: short and without a colon."""
     return f"fifo-{os.fstat(fd).st_ino}"
-
-
-def _ids(program: Program) -> tuple[int, int]:
-    """Return uid and gid of the program's user. Raises SpawnError."""
-    if program.user is None:
-        return os.geteuid(), os.getegid()
-    user = users.lookup(program.user)
-    return user.uid, user.gid

@@ -15,7 +15,7 @@ import os
 import signal
 import struct
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from supervisor_lite.host.delegation import LEAF, Base, NotOursError, find_base, look
 from supervisor_lite.host.identity import Stat, living
@@ -31,6 +31,10 @@ _LIMITS = (
     ("pids_max", "pids", "pids.max"),
 )
 """Key of a program, the controller that it needs, the file that it goes to."""
+
+_BEFORE = ("memory_max", "pids_max")
+_AFTER = ("memory_high", "cpu_max")
+"""The limits that are set before a child is made, and those that would slow down its exec."""
 
 _CLONE3 = 435
 _INTO_CGROUP = 1 << 33
@@ -65,12 +69,10 @@ class Cgroups:
             self._report(f"runs get no cgroups any more: {why}")
         self._why = self._why or why
         self._base = None
+        self._enabled.clear()  # so that limits which are not applied any more are told
 
     def make(self, number: int, program: Program) -> str | None:
-        """Make the cgroup of a run with the limits of its program; None if there is none to be.
-
-        What cannot be applied is told once per program and key.
-        """
+        """Make the cgroup of a run with its bounds; None if there is none to be."""
         if self._base is None:
             self.warn(program)
             return None
@@ -80,12 +82,22 @@ class Cgroups:
         except OSError as error:
             self._report(f'cannot make the cgroup "{path}": {error.strerror}')
             return None
+        self._bound(path, program, _BEFORE)
+        return path
+
+    def slow_down(self, path: str, program: Program) -> None:
+        """Set what makes a run slow, now that it runs: we wait for its exec."""
+        self._bound(path, program, _AFTER)
+
+    def _bound(self, path: str, program: Program, keys: Collection[str]) -> None:
+        """Set these limits; what cannot be applied is told once per program and key."""
         for key, file in self.warn(program):
+            if key not in keys:
+                continue
             try:
                 _write(f"{path}/{file}", str(getattr(program, key)))
             except OSError as error:
                 self._not_applied(program, key, f"{path}/{file}: {error.strerror}")
-        return path
 
     def _mkdir(self, path: str) -> None:
         """Make a cgroup; one that is there already will do if nobody lives in it."""

@@ -5,7 +5,6 @@ A definition that holds them exists for one spawn only: it is in no table, journ
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -28,10 +27,7 @@ class Entrusted:
             return program
         added = env_file.variables(program.env_file)
         if program.credentials:
-            uid, gid = os.geteuid(), os.getegid()
-            if program.user is not None:
-                user = users.lookup(program.user)
-                uid, gid = user.uid, user.gid
+            uid, gid = users.ids(program.user)
             added[VARIABLE] = self._credentials.hand_over(run, program.credentials, uid, gid)
         return replace(program, environment={**program.environment, **added})
 

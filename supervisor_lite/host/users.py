@@ -46,3 +46,11 @@ def name_of(uid: int) -> str:
 def group_id(group: str) -> int:
     """Return the gid of a group name or number. Raises KeyError if there is none."""
     return int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
+
+
+def ids(user: str | None) -> tuple[int, int]:
+    """Return uid and gid of a program's user; our own if it has none. Raises SpawnError."""
+    if user is None:
+        return os.geteuid(), os.getegid()
+    found = lookup(user)
+    return found.uid, found.gid
