@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from supervisor_lite.errors import NoSuchProcess, OperationFailed
 from supervisor_lite.operations import Operations
 from supervisor_lite.process import Process
-from supervisor_lite.rules import order
+from supervisor_lite.rules import later, order
 from supervisor_lite.rules.lifecycle import Record
 from supervisor_lite.rules.plan import Difference, difference, with_groups, without_groups
-from supervisor_lite.rules.program import Configuration, Plan
+from supervisor_lite.rules.program import Configuration, DaemonSettings, Plan
 from supervisor_lite.rules.states import State
 from supervisor_lite.supervisor import Supervisor
 
@@ -25,6 +25,10 @@ class Rollout:
     operations: Operations
     read: Callable[[], Configuration]
     """Reads the configuration again; raises ConfigError and then nothing is changed."""
+    settings: DaemonSettings
+    """What the daemon works with as long as it lives."""
+    waiting: tuple[str, ...] = ()
+    """Keys of [daemon] that were read last and need another daemon; see rules/later.py."""
     available: Plan = field(default_factory=Plan)
     """What was read last."""
     active: Plan = field(default_factory=Plan)
@@ -75,10 +79,15 @@ class Rollout:
 
         Raises ConfigError.
         """
-        configuration = self.read()
+        configuration = self._read()
         self.available = configuration.plan
         self._mark_stale()
         return difference(self.active, self.available), configuration.warnings
+
+    def _read(self) -> Configuration:
+        configuration = self.read()
+        self.waiting = later.waiting(self.settings, configuration.settings)
+        return configuration
 
     async def update(self, names: list[str], by: str) -> list[tuple[str, str]]:
         """Read the configuration and make it true, for all groups or only those named.
@@ -176,7 +185,7 @@ class Rollout:
         ConfigError.
         """
         async with self._lock:
-            configuration = self.read()
+            configuration = self._read()
             supervisor = self.supervisor
             everything = list(supervisor.processes.values())
             await self.operations.stop(everything, by, wait=True, timeout=None)

@@ -33,6 +33,7 @@ from supervisor_lite.listeners import EventListeners
 from supervisor_lite.memory_watch import MemoryWatch
 from supervisor_lite.operations import Operations
 from supervisor_lite.rollout import Rollout
+from supervisor_lite.rules import later
 from supervisor_lite.rules.program import Configuration, DaemonSettings
 from supervisor_lite.runs import Surroundings, stored_names
 from supervisor_lite.supervisor import Supervisor
@@ -42,10 +43,6 @@ _READY_AGAIN = 0.05
 
 _FLUSH = 2.0
 """Seconds that clients have to read their last reply before the daemon is gone."""
-
-
-_FOR_LIFE = ("runtime_dir", "state_dir", "socket", "user")
-"""Settings that bind the processes to their daemon."""
 
 _CHECK_TIMEOUT = 60.0
 """Seconds that the new version has to read the configuration before an upgrade."""
@@ -107,7 +104,7 @@ class Running:
         )  # fmt: skip
         self._memory = MemoryWatch(supervisor, bus, self._loop, given.journal.instance)
         self._operations = Operations(supervisor, bus)
-        self._rollout = Rollout(supervisor, self._operations, given.read)
+        self._rollout = Rollout(supervisor, self._operations, given.read, given.settings)
         self._ending = Ending(given.settings.exit_when, supervisor, bus, self._on_ending)
         self.exit_code = 0
         """What the daemon is to exit with."""
@@ -284,7 +281,9 @@ class Running:
             return
         for name, word in said:
             self._log.info(f"{name}: {word} by update")
-        if not said:
+        for note in later.notes(self._rollout.waiting):
+            self._log.warning(note)
+        if not said and not self._rollout.waiting:
             self._log.info("nothing changed in the configuration")
 
     # Beginning again, and the end.
@@ -344,7 +343,7 @@ class Running:
             fresh = self._given.read().settings
         except ConfigError:
             return  # only the new version can read it, and has found no fault
-        for name in _FOR_LIFE:
+        for name in later.FOR_LIFE:
             old, new = (getattr(settings, name) for settings in (self._given.settings, fresh))
             if old != new:
                 raise OperationFailed(

@@ -23,6 +23,7 @@ from supervisor_lite.operations import Operations, failed, result_of
 from supervisor_lite.process import Process
 from supervisor_lite.protocol import PROTOCOL_VERSION
 from supervisor_lite.rollout import Rollout
+from supervisor_lite.rules import later
 from supervisor_lite.supervisor import Supervisor
 
 _SEND_LIMIT = 1 << 16
@@ -236,7 +237,13 @@ class ProcessVerbs:
             "changed": list(diff.groups_changed),
             "removed": list(diff.groups_removed),
             "warnings": list(warnings),
+            **self._waiting(),
         }
+
+    def _waiting(self) -> dict[str, list[str]]:
+        """Answer what was read last and is not in force before there is another daemon."""
+        names = self._rollout.waiting
+        return {"daemon": list(names), "notes": list(later.notes(names))} if names else {}
 
     async def update(self, request: Request) -> Result:
         """Read the configuration and make it true; only what changed is touched."""
@@ -245,7 +252,8 @@ class ProcessVerbs:
         request.require()
         job = asyncio.ensure_future(self._rollout.update(names, request.by(*names)))
         said = await asyncio.shield(job)
-        return {"results": [{"name": name, "result": word} for name, word in said]}
+        results = [{"name": name, "result": word} for name, word in said]
+        return {"results": results, **self._waiting()}
 
     async def add(self, request: Request) -> Result:
         """Bring groups into force that were read but are not active."""
@@ -273,7 +281,7 @@ class ProcessVerbs:
         request.params.done()
         request.require()
         await asyncio.shield(asyncio.ensure_future(self._daemon.reload(request.by())))
-        return {"ok": True}
+        return {"ok": True, **self._waiting()}
 
     async def shutdown(self, request: Request) -> Result:
         """Stop everything, in order; the daemon exits when this is answered."""

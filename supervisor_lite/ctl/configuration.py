@@ -38,6 +38,7 @@ def reread(ctl: Context, arguments: list[str]) -> int:
         show.out(f"{show.harmless(name)}: {found[name]}")
     if not found:
         show.out("No config updates to processes")
+    show_notes(result)
     return protocol.DONE
 
 
@@ -55,6 +56,7 @@ def update(ctl: Context, arguments: list[str]) -> int:
         else:
             show.err(f"{name}: ERROR ({show.harmless(row.get('reason') or word)})")
             code = protocol.FAILED
+    show_notes(result)
     return code
 
 
@@ -95,6 +97,12 @@ def schema(ctl: Context, arguments: list[str]) -> int:
 
     show.out(json.dumps(json_schema(), indent=2, ensure_ascii=False))
     return protocol.DONE
+
+
+def show_notes(result: Message) -> None:
+    """Say which changes need another daemon."""
+    for text in result.get("notes") or []:
+        show.out(show.harmless(text))
 
 
 def _warn(result: Message) -> None:

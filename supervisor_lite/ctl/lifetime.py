@@ -7,6 +7,7 @@ import time
 from supervisor_lite import protocol
 from supervisor_lite.ctl import show
 from supervisor_lite.ctl.client import Client, ConnectionLost, ReplyTimeout, Unreachable
+from supervisor_lite.ctl.configuration import show_notes
 from supervisor_lite.ctl.context import Context, none_left
 
 TYPE_CHECKING = False
@@ -26,8 +27,9 @@ def reload(ctl: Context, arguments: list[str]) -> int:
     """Stop everything, read the configuration afresh, start what it says."""
     none_left(ctl.parse(arguments, {}).words)
     with ctl.client(None) as client:
-        client.call("reload")
+        result = client.call("reload")
     show.out("Restarted supervisor-lite")
+    show_notes(result)
     return protocol.DONE
 
 

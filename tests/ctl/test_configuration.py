@@ -33,6 +33,17 @@ def test_reread_without_news(serve: Serve, slctl: Slctl) -> None:
     assert slctl("reread") == (0, "No config updates to processes\n", "")
 
 
+@pytest.mark.parametrize("command", ["reread", "update", "reload"])
+def test_what_waits_for_another_daemon_is_told(serve: Serve, slctl: Slctl, command: str) -> None:
+    """After what it did, and as plain text."""
+    lists: dict[str, list[str]] = {"added": [], "changed": [], "removed": [], "results": []}
+    notes = ["[daemon] cgroups: takes effect later", "odd\x1b[2J"]
+    serve(**{command: result({**lists, "daemon": ["cgroups"], "notes": notes})})
+    code, out, err = slctl(command)
+    assert (code, err) == (0, "")
+    assert out.endswith("[daemon] cgroups: takes effect later\nodd\\x1b[2J\n")
+
+
 def test_update_uses_supervisors_words(serve: Serve, slctl: Slctl) -> None:
     rows = [("old", "stopped"), ("old", "removed"), ("b", "changed"), ("web", "added")]
     daemon = serve(update=result({"results": [{"name": n, "result": r} for n, r in rows]}))

@@ -187,6 +187,30 @@ def test_sighup_is_reread_and_update(daemons: Daemons) -> None:
     assert not alive(before["db"])
 
 
+def test_what_needs_another_daemon_is_told(daemons: Daemons) -> None:
+    """A changed key of [daemon] is no silence; an upgrade applies it, and nothing waits then."""
+    daemon = daemons(WEB)
+    before = running(daemon, "web")
+    text = daemon.config.read_text()
+    assert "[daemon]\n" in text
+    keys = '[daemon]\nidentifier = "other"\njournal_count = 77\n'
+    daemon.config.write_text(text.replace("[daemon]\n", keys, 1))
+    line = "[daemon] identifier, journal_count: take effect with the next daemon (slctl upgrade)"
+    assert daemon.ctl("reread").stdout == f"No config updates to processes\n{line}\n"
+    assert daemon.ctl("update").stdout == f"{line}\n"
+    assert daemon.call("update")["daemon"] == ["identifier", "journal_count"]
+    size = len(daemon.log())
+    daemon.signal(signal.SIGHUP)
+    wait_until(lambda: line in daemon.log()[size:], what="the log has it")
+    assert "nothing changed" not in daemon.log()[size:]
+    daemon.ctl("upgrade")
+    assert daemon.call("version")["identifier"] == "other"
+    assert daemon.ctl("reread").stdout == "No config updates to processes\n"
+    daemon.config.write_text(text)
+    assert daemon.ctl("reload").stdout.splitlines()[1:] == [line]
+    assert running(daemon, "web").keys() == before.keys()
+
+
 def test_add_and_remove(daemons: Daemons) -> None:
     """One group at a time; a group that is up is not removed."""
     daemon = daemons(WEB)
