@@ -64,6 +64,14 @@ def is_missing(path: str) -> bool:
     return False
 
 
+def owner(path: str) -> int | None:
+    """Return the uid to which a file or directory belongs; None if it cannot be looked at."""
+    try:
+        return os.stat(path).st_uid
+    except OSError:
+        return None
+
+
 def others_may_write(path: str) -> bool:
     """Tell whether somebody else than root may change a file or directory."""
     try:

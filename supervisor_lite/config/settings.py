@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Sequence
 from typing import Any
 
 from supervisor_lite import locate
 from supervisor_lite.config.expand import Names
-from supervisor_lite.config.places import is_special, no_log, not_makeable
+from supervisor_lite.config.places import is_special, no_log, not_makeable, owner
 from supervisor_lite.config.read import Entry, Reader, Values
 from supervisor_lite.config.schema import ACCESS, DAEMON, GATEWAY
 from supervisor_lite.config.source import Report
@@ -16,6 +17,13 @@ from supervisor_lite.rules.program import AccessRule, DaemonSettings, GatewaySet
 
 SOCKET_LIMIT = 107
 """The longest path that a Unix socket can be bound to, in bytes."""
+
+_SYSTEM = {
+    "runtime_dir": f"/run/{locate.NAME}",
+    "state_dir": f"/var/lib/{locate.NAME}",
+    "log_dir": f"/var/log/{locate.NAME}",
+}
+"""Where root's daemon lives unless configured, as locate.py has it."""
 
 
 def resolve_settings(
@@ -48,6 +56,8 @@ def resolve_settings(
 
 def _paths(values: Values) -> dict[str, Any]:
     """Return the paths that are made from each other."""
+    if _began_as_root(values):
+        values = {**_SYSTEM, **values}
     state_dir = str(values.get("state_dir") or locate.default_state_dir())
     runtime_dir = str(values.get("runtime_dir") or locate.default_runtime_dir())
     log_dir = values.get("log_dir")
@@ -65,6 +75,19 @@ def _paths(values: Values) -> dict[str, Any]:
         "pidfile": values.get("pidfile") or os.path.join(runtime_dir, "supervisor.pid"),
         "logfile": None if logfile == "none" else logfile,
     }
+
+
+def _began_as_root(values: Values) -> bool:
+    """Tell whether root has become `user` in this daemon: its places are still those of root.
+
+    They are told by their owner, for neither `reread` nor an upgrade can ask root again.
+    """
+    if os.geteuid() == 0 or "user" not in values:
+        return False
+    user = str(values["user"])
+    uid = int(user) if user.isdecimal() else pwd.getpwnam(user).pw_uid
+    places = [path for key, path in _SYSTEM.items() if key not in values]
+    return uid == os.geteuid() and all(owner(path) == uid for path in places)
 
 
 def _check_places(entry: Entry, values: Values, paths: dict[str, Any], report: Report) -> None:

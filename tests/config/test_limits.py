@@ -264,14 +264,13 @@ def test_a_secret_that_is_missing_is_a_warning(folder: Folder) -> None:
 def test_what_may_not_be_looked_at_is_not_called_missing(public: Folder) -> None:
     """An ordinary user checks the configuration of a daemon that is root."""
     public.write("private/db", "x").parent.chmod(0o700)
-    public.write("supervisor.toml", f'{WEB}credentials = {{ db = "private/nothing" }}\n')
+    (warning,) = public.load(f'{WEB}credentials = {{ db = "private/nothing" }}\n').warnings
+    assert "program.web.credentials.db: there is no file" in warning
     (public.path / "supervisor.toml").chmod(0o644)
     with unprivileged():
         if os.access(public.path / "private", os.X_OK, effective_ids=True):
             pytest.skip("permissions do not apply to who runs the tests")
         assert public.load().warnings == ()
-    (warning,) = public.load().warnings
-    assert "program.web.credentials.db: there is no file" in warning
 
 
 def test_the_next_daemon_knows_all_of_it(folder: Folder) -> None:

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from supervisor_lite import locate
+from supervisor_lite.config import settings
 from supervisor_lite.rules.program import DaemonSettings
-from tests.config.conftest import Folder
+from tests.config.conftest import Folder, unprivileged
+
+NOBODY = 65534
 
 
 def test_without_a_daemon_table_everything_has_its_default(folder: Folder) -> None:
@@ -23,6 +26,48 @@ def test_without_a_daemon_table_everything_has_its_default(folder: Folder) -> No
         pidfile=f"{runtime}/supervisor.pid",
         logfile=f"{log}/supervisor-lite.log",
     )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+@pytest.mark.parametrize("dirs", ["", 'state_dir = "own"\n'])
+def test_a_user_that_root_became_stays_in_the_places_of_root(
+    public: Folder, monkeypatch: pytest.MonkeyPatch, dirs: str
+) -> None:
+    """Or the first reread would move every log, and an upgrade be refused."""
+    keys = ("runtime_dir", "state_dir", "log_dir")
+    before = public.load("[daemon]\n").settings
+    assert {key: getattr(before, key) for key in keys} == settings._SYSTEM
+    system = {key: str(public.path / key) for key in keys}
+    monkeypatch.setattr(settings, "_SYSTEM", system)
+    public.write("supervisor.toml", f'[daemon]\nuser = "{NOBODY}"\n{dirs}')
+    for path in (*system.values(), "own"):
+        os.mkdir(path)
+        os.chown(path, NOBODY, NOBODY)
+    with unprivileged():
+        now = public.load().settings
+    expected = {**system, "state_dir": str(public.path / "own")} if dirs else system
+    assert {key: getattr(now, key) for key in keys} == expected
+    assert now.socket == f"{system['runtime_dir']}/supervisor.sock"
+    assert now.logfile == f"{system['log_dir']}/supervisor-lite.log"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+@pytest.mark.parametrize(("user", "owner"), [(NOBODY, 0), (NOBODY, 1), (0, NOBODY), (NOBODY, None)])
+def test_a_user_of_their_own_has_places_of_their_own(
+    public: Folder, monkeypatch: pytest.MonkeyPatch, user: int, owner: int | None
+) -> None:
+    """The places of a daemon that somebody else runs are not theirs."""
+    system = {key: str(public.path / key) for key in ("runtime_dir", "state_dir", "log_dir")}
+    monkeypatch.setattr(settings, "_SYSTEM", system)
+    # Once as root: what Python imports on the way may be out of reach for others.
+    public.load(f'[daemon]\nuser = "{user}"\n')
+    for path in system.values() if owner is not None else ():
+        os.mkdir(path)
+        os.chown(path, owner or 0, 0)
+    with unprivileged():
+        now = public.load().settings
+        expected = locate.default_runtime_dir(), locate.default_log_dir()
+    assert (now.runtime_dir, now.log_dir) == expected
 
 
 def test_every_key_reaches_its_field(folder: Folder) -> None:
