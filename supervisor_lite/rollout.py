@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
-from supervisor_lite.errors import NoSuchProcess, OperationFailed
+from supervisor_lite.errors import Complaint, ConfigError, NoSuchProcess, OperationFailed
 from supervisor_lite.operations import Operations
 from supervisor_lite.process import Process
 from supervisor_lite.rules import later, order
@@ -33,6 +34,8 @@ class Rollout:
     """What was read last."""
     active: Plan = field(default_factory=Plan)
     """What is in force."""
+    _log_dir: str = ""
+    """The directory of logs that was read last; none before anything was read again."""
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def begin(self, plan: Plan) -> None:
@@ -80,14 +83,23 @@ class Rollout:
         Raises ConfigError.
         """
         configuration = self._read()
-        self.available = configuration.plan
-        self._mark_stale()
         return difference(self.active, self.available), configuration.warnings
 
     def _read(self) -> Configuration:
         configuration = self.read()
         self.waiting = later.waiting(self.settings, configuration.settings)
+        self.available = configuration.plan
+        self._log_dir = configuration.settings.log_dir
+        self._mark_stale()
         return configuration
+
+    def _make_log_dir(self) -> None:
+        """Make the directory of logs if it is another than at the start. Raises ConfigError."""
+        try:
+            os.makedirs(self._log_dir or self.settings.log_dir, 0o755, exist_ok=True)
+        except OSError as error:
+            text = f"cannot make this directory: {error.strerror}"
+            raise ConfigError([Complaint(self._log_dir, 0, "", text)]) from error
 
     async def update(self, names: list[str], by: str) -> list[tuple[str, str]]:
         """Read the configuration and make it true, for all groups or only those named.
@@ -96,8 +108,9 @@ class Rollout:
         Raises ConfigError, or NoSuchProcess for a name that is no group, and changes nothing.
         """
         async with self._lock:
-            self.reread()
+            self._read()
             wanted = self._target(names)
+            self._make_log_dir()
             return await self._apply(difference(self.active, wanted), wanted, by)
 
     def _target(self, names: list[str]) -> Plan:
@@ -152,13 +165,17 @@ class Rollout:
         self._start(revive, by, "changed by update")
 
     async def add(self, name: str, by: str) -> None:
-        """Bring a group that was read but is not active into force. Raises OperationFailed."""
+        """Bring a group that was read but is not active into force.
+
+        Raises OperationFailed, NoSuchProcess or ConfigError.
+        """
         async with self._lock:
             if name in self.active.groups:
                 raise OperationFailed("process group already active")
             group = self.available.groups.get(name)
             if group is None:
                 raise NoSuchProcess("no such process/group")
+            self._make_log_dir()
             self.active = with_groups(self.active, (group,))
             self.supervisor.regroup(self.active.groups)
             added = [self.supervisor.add(program) for program in group.processes]
@@ -186,6 +203,7 @@ class Rollout:
         """
         async with self._lock:
             configuration = self._read()
+            self._make_log_dir()
             supervisor = self.supervisor
             everything = list(supervisor.processes.values())
             await self.operations.stop(everything, by, wait=True, timeout=None)

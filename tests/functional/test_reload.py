@@ -187,6 +187,35 @@ def test_sighup_is_reread_and_update(daemons: Daemons) -> None:
     assert not alive(before["db"])
 
 
+@pytest.mark.parametrize("command", ["update", "reload", "add"])
+def test_logs_move_to_a_directory_that_is_made(daemons: Daemons, command: str) -> None:
+    """As at the start: a program does not fail because its new log_dir is not there yet."""
+    daemon = daemons(WEB)
+    running(daemon, "web")
+    elsewhere = daemon.dir / "else" / "where"
+    daemon.configure(WEB + DB)
+    text = daemon.config.read_text().replace(f'"{daemon.dir}/log"', f'"{elsewhere}"')
+    daemon.config.write_text(text)
+    daemon.ctl("reread")
+    assert not elsewhere.exists()
+    daemon.ctl(command, *(["db"] if command == "add" else []))
+    running(daemon, "web", "db")
+    assert (elsewhere / "db.stdout.log").exists()
+    assert "cannot" not in daemon.log()
+
+
+def test_a_log_dir_that_cannot_be_made_changes_nothing(daemons: Daemons) -> None:
+    """For an ordinary user the check finds out, for root the attempt: nobody makes files there."""
+    daemon = daemons(WEB)
+    before = running(daemon, "web")
+    text = daemon.config.read_text().replace(f'"{daemon.dir}/log"', '"/proc/no-logs"')
+    daemon.config.write_text(text)
+    for command in ("update", "reload"):
+        done = daemon.ctl("-s", str(daemon.socket), command, code=2)
+        assert "/proc" in done.stderr
+    assert running(daemon, "web") == before
+
+
 def test_what_needs_another_daemon_is_told(daemons: Daemons) -> None:
     """A changed key of [daemon] is no silence; an upgrade applies it, and nothing waits then."""
     daemon = daemons(WEB)
