@@ -187,11 +187,13 @@ class Journal:
         self._commit()
         return range(first, first + len(names))
 
-    def spawned(self, run: int, pid: int, boot: str, start: int, inode: int) -> None:
-        """The run has a process, and this is which."""
+    def spawned(
+        self, run: int, pid: int, boot: str, start: int, inode: int, when: float | None = None
+    ) -> None:
+        """The run has a process, and this is which; `when` it began, if not now."""
         self._write(
             "UPDATE runs SET pid = ?, boot = ?, start = ?, inode = ?, spawned = ? WHERE run = ?",
-            (pid, boot, start, inode, time.time(), run),
+            (pid, boot, start, inode, time.time() if when is None else when, run),
         )
 
     def found(

@@ -7,6 +7,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from supervisor_lite.logs.fifo import stored_name
 from supervisor_lite.logs.processlogs import ProcessLogs
 from supervisor_lite.rules.lifecycle import Record
 from supervisor_lite.rules.program import Program
@@ -54,11 +55,21 @@ class Process:
         """The group's name."""
         return self.program.group or self.program.name
 
+    @property
+    def latest(self) -> Program:
+        """The definition that its next run has."""
+        return self.pending or self.program
+
     def is_down(self) -> bool:
         """Is nothing of it left, and nothing about to come?"""
         record = self.record
         quiet = record.state in (State.STOPPED, State.EXITED, State.FATAL)
         return quiet and record.deadline is None and not record.leftovers
+
+    def stored_names(self) -> set[str]:
+        """Return the names under which descriptors of it are kept for the next daemon."""
+        names = {stored_name(fd) for fd in self.logs.fds().values()} if self.logs else set()
+        return names | {f"run-{self.record.run}"} if self.pidfd is not None else names
 
     def changed(self) -> None:
         """What `view` tells is no longer true."""

@@ -49,7 +49,7 @@ class Rollout:
                 self.supervisor.add(program)
         groups = {
             name: replace(
-                group, processes=tuple(table[p.fullname].program for p in group.processes)
+                group, processes=tuple(table[p.fullname].latest for p in group.processes)
             )
             for name, group in plan.groups.items()
         }
@@ -61,7 +61,7 @@ class Rollout:
         """Show which processes run with a definition that is no longer the one on disk."""
         latest = {program.fullname: program for program in self.available.processes()}
         for process in self.supervisor.processes.values():
-            stale = latest.get(process.name, process.program) != process.program
+            stale = latest.get(process.name, process.latest) != process.latest
             if stale != process.stale:
                 process.stale = stale
                 process.changed()

@@ -35,7 +35,7 @@ from supervisor_lite.operations import Operations
 from supervisor_lite.rollout import Rollout
 from supervisor_lite.rules import later
 from supervisor_lite.rules.program import Configuration, DaemonSettings
-from supervisor_lite.runs import Surroundings, stored_names
+from supervisor_lite.runs import Surroundings
 from supervisor_lite.supervisor import Supervisor
 
 _READY_AGAIN = 0.05
@@ -198,7 +198,7 @@ class Running:
 
     def _tidy_store(self) -> None:
         """Have systemd close what an earlier daemon had it keep and nobody needs any more."""
-        used = {n for p in self._supervisor.processes.values() for n in stored_names(p)}
+        used = {n for p in self._supervisor.processes.values() for n in p.stored_names()}
         used |= self._supervisor.runs.sockets.stored_names()
         for name in self._given.handed.stored - used:
             self._given.notifier.unstore(name)

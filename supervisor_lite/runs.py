@@ -19,14 +19,14 @@ from supervisor_lite.host.cgroup import Cgroups
 from supervisor_lite.host.entrusted import Entrusted
 from supervisor_lite.host.exits import Ended, Reaper, Usage
 from supervisor_lite.host.family import Families, Run, kept
-from supervisor_lite.host.identity import RUN_VARIABLE, Identity, Stat, identify
+from supervisor_lite.host.identity import RUN_VARIABLE, Stat, identify
 from supervisor_lite.host.signals import send, send_to_group, signal_number
 from supervisor_lite.host.sockets import Sockets
-from supervisor_lite.host.spawn import Channels, Child, Spawner
+from supervisor_lite.host.spawn import Channels, Spawner
 from supervisor_lite.journal import Journal
 from supervisor_lite.logs import stdin
 from supervisor_lite.logs.edited import Heard
-from supervisor_lite.logs.fifo import fifo_path
+from supervisor_lite.logs.fifo import fifo_path, stored_name
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.processlogs import STREAMS, ProcessLogs
 from supervisor_lite.process import Process
@@ -77,6 +77,8 @@ class Runs:
         self._by_pid: dict[int, Process] = {}
         self._intended: dict[Process, int] = {}
         """Run ids that are in the journal, of runs that are not spawned yet."""
+        self._fresh: list[tuple[Process, Run, int]] = []
+        """Runs that were spawned in this turn of the loop, with their pidfds."""
         self._pipes = Pipes(around.loop)
         self.reaper = Reaper(self._loop, self._on_ended, self._on_stranger)
         self.cgroups = around.cgroups
@@ -95,7 +97,7 @@ class Runs:
         self._intended.update(zip(processes, numbers, strict=True))
 
     def spawn(self, process: Process) -> Spawned | SpawnFailed:
-        """Start a run of a process: written to the journal before and after the fork."""
+        """Start a run of a process; `settle` has to follow before the event loop turns."""
         program = process.program
         if process not in self._intended:
             self.intend([process])
@@ -108,7 +110,6 @@ class Runs:
             program = self.entrusted.give(program, run)
             environment = self._environment(program, marker)
             child = self._around.spawner.spawn(program, environment, channels, group)
-            identity = _identified(child)
         except Exception as error:  # noqa: BLE001 a bug with one program must not stop the others
             if group is not None:
                 self.cgroups.let_go(group)
@@ -120,7 +121,6 @@ class Runs:
                 self._loop.call_exception_handler(context)
             self._journal.ended(run, code=None, signal=None, reason=reason)
             return SpawnFailed(run, reason)
-        self._journal.spawned(run, child.pid, identity.boot, identity.start, identity.inode)
         self._around.store(f"run-{run}", child.pidfd)
         process.pidfd = child.pidfd
         process.started = time.time()
@@ -131,9 +131,31 @@ class Runs:
             group = None
         if group is not None:
             self.cgroups.slow_down(group, program)
-        self._join(process, Run(run, marker, child.pid, identity.start, cgroup=group))
+        begun = Run(run, marker, child.pid, 0, cgroup=group)
+        self._join(process, begun)
+        self._fresh.append((process, begun, child.pidfd))
         self.reaper.watch(child.pid, child.pidfd)
         return Spawned(run, child.pid)
+
+    def settle(self) -> None:
+        """Write down who was spawned in this turn: its end cannot have been collected yet.
+
+        /proc makes us wait while a child is in the middle of its exec, closing all that we have
+        open: so this is done for all of a turn, when most of them are through.
+        """
+        fresh, self._fresh = self._fresh, []
+        for process, run, pidfd in fresh:
+            identity = identify(run.leader, pidfd)
+            if identity is None:
+                hidden = "cannot see its process in /proc (is it mounted with hidepid?): killed"
+                self._around.report(f"{process.name}: {hidden}")
+                send(pidfd, signal_number("KILL"))
+                continue
+            run.start = identity.start
+            self._journal.spawned(
+                run.number, run.leader, identity.boot, identity.start, identity.inode,
+                process.started,
+            )  # fmt: skip
 
     def _join(self, process: Process, run: Run) -> None:
         """Let a run be known by everything that its descendants inherit."""
@@ -163,7 +185,7 @@ class Runs:
         logs.open(uid, gid)
         for stream, fd in logs.fds().items():
             if stream not in before:
-                self._around.store(_stored_name(fd), fd)
+                self._around.store(stored_name(fd), fd)
         source = None
         if program.listener:
             source = stdin.fresh_path(self._around.runtime_dir, program, uid, gid)
@@ -297,7 +319,7 @@ class Runs:
         """Take away what is kept for a process that is no longer defined."""
         if process.logs is not None:
             for fd in process.logs.fds().values():
-                self._around.unstore(_stored_name(fd))
+                self._around.unstore(stored_name(fd))
             process.logs.remove()
             process.logs = None
         stdin.remove(self._around.runtime_dir, process.program)
@@ -368,27 +390,6 @@ class Runs:
         self.cgroups.tidy(self._families.knows)
 
 
-def _identified(child: Child) -> Identity:
-    """Return who our child is; one that cannot be told apart is killed, and SpawnError raised."""
-    identity = identify(child.pid, child.pidfd)
-    if identity is None:
-        send(child.pidfd, signal_number("KILL"))
-        os.close(child.pidfd)
-        raise SpawnError("cannot see its process in /proc: is that mounted with hidepid?")
-    return identity
-
-
 def last_words(process: Process) -> str:
     """Return the last lines that the last run of a process has written."""
     return process.logs.last_lines(_LAST_WORDS) if process.logs is not None else ""
-
-
-def stored_names(process: Process) -> set[str]:
-    """Return the names under which descriptors of a process are kept for the next daemon."""
-    names = {_stored_name(fd) for fd in process.logs.fds().values()} if process.logs else set()
-    return names | {f"run-{process.record.run}"} if process.pidfd is not None else names
-
-
-def _stored_name(fd: int) -> str:
-    """Return a name for a FIFO that systemd takes: short and without a colon."""
-    return f"fifo-{os.fstat(fd).st_ino}"

@@ -281,6 +281,7 @@ class Supervisor:
             except Exception as error:  # noqa: BLE001 a bug with one must not keep the others down
                 context = {"message": f"cannot start {process.name}", "exception": error}
                 self._loop.call_exception_handler(context)
+        self.runs.settle()
         for process in batch:
             self._set_timer(process)
 

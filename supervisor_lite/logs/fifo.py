@@ -137,3 +137,8 @@ def capacity(fd: int) -> int:
 def waiting(fd: int) -> int:
     """Return how many bytes are in the pipe now."""
     return int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, b"\0\0\0\0"), sys.byteorder)
+
+
+def stored_name(fd: int) -> str:
+    """Return a name for a FIFO that systemd's store takes: short and without a colon."""
+    return f"fifo-{os.fstat(fd).st_ino}"
