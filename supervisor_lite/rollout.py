@@ -48,9 +48,7 @@ class Rollout:
             if program.fullname not in table:
                 self.supervisor.add(program)
         groups = {
-            name: replace(
-                group, processes=tuple(table[p.fullname].latest for p in group.processes)
-            )
+            name: replace(group, processes=tuple(table[p.fullname].latest for p in group.processes))
             for name, group in plan.groups.items()
         }
         self.available, self.active = plan, Plan(groups=groups)

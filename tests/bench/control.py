@@ -8,7 +8,7 @@ import time
 from collections import Counter
 
 from tests.bench.beats import Beats
-from tests.bench.contenders import Circus, Contender, Lite, interpreter
+from tests.bench.contenders import Circus, Contender, Daemontools, Lite, interpreter
 from tests.bench.measure import BARE, Goal
 from tests.bench.place import is_over, open_pidfd, timed
 from tests.bench.session import DAEMONS, Session, crashers, sitters
@@ -150,6 +150,8 @@ def status_in_crash_loop(session: Session) -> None:
     rate = session.metric(f"{name}: restarts", "/s")
     kinds = session.fit((Lite,)) if session.quick else session.turn(DAEMONS)
     for kind in kinds:
+        if kind is Daemontools:
+            continue  # a thousand of its supervisors that respawn cannot be got rid of
         programs = crashers(count)
         with session.attempt(kind), session.contender(kind, programs) as (contender, beats):
             contender.launch()

@@ -84,7 +84,7 @@ def kill_marked(prefix: str) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         if time.monotonic() > end:
-            raise BenchError(f"cannot get rid of {pids}")
+            raise BenchError(f"cannot get rid of {len(pids)} processes: {pids[:5]} …")
         time.sleep(0.02)
 
 
