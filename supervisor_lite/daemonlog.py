@@ -6,13 +6,17 @@ One line per event; never an environment. Must be imported before anything else 
 from __future__ import annotations
 
 import os
+import socket
 import sys
+import time
 from collections.abc import MutableMapping
 from typing import Any, Final
 
 from supervisor_lite.bus import Change
 from supervisor_lite.errors import harmless
 from supervisor_lite.logs.logfile import LogFile
+from supervisor_lite.logs.to_syslog import DEVLOG
+from supervisor_lite.rules.program import SYSLOG
 
 # structlog loads rich and better_exceptions wherever they are installed, for tracebacks that a
 # daemon does not print: 10 MB of memory and half of its start-up time.
@@ -25,8 +29,54 @@ LEVELS: Final = {"critical": 50, "error": 40, "warn": 30, "warning": 30, "info":
                  "trace": 5, "blather": 3}  # fmt: skip
 
 
+_DAEMON: Final = 3 << 3
+"""The facility of system daemons (syslog(3))."""
+
 _PRIORITIES: Final = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
-"""What systemd's journal calls the levels."""
+"""What syslog and systemd's journal call the levels."""
+
+
+class _Syslog:
+    """Sends lines to syslog without ever waiting for it: what it does not take is lost."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._socket: socket.socket | None = None
+
+    def send(self, level: str, text: str) -> None:
+        """Send a message for each line (syslog(3)). Raises OSError, with nothing sent."""
+        priority = _DAEMON + _PRIORITIES[level]
+        stamp = time.strftime("%b %e %H:%M:%S")
+        for line in text.splitlines():
+            message = f"<{priority}>{stamp} supervisor-lite[{os.getpid()}]: {line}"
+            self._send_one(message.encode(errors="backslashreplace"))
+
+    def close(self) -> None:
+        """Let go of the socket, if there is one."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _send_one(self, message: bytes) -> None:
+        try:
+            self._connected().send(message)
+        except BlockingIOError:
+            raise
+        except OSError:
+            self.close()  # it was started anew perhaps: try once more
+            self._connected().send(message)
+
+    def _connected(self) -> socket.socket:
+        if self._socket is None:
+            made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            made.setblocking(False)
+            try:
+                made.connect(self._address)
+            except OSError:
+                made.close()
+                raise
+            self._socket = made
+        return self._socket
 
 
 class LogTarget:
@@ -34,12 +84,16 @@ class LogTarget:
 
     def __init__(
         self, path: str | None, maxbytes: int, backups: int, *, to_stderr: bool,
-        to_journal: bool = False,
+        to_journal: bool = False, devlog: str = DEVLOG,
     ) -> None:  # fmt: skip
+        """`path` may be "syslog", at `devlog`."""
         self.to_stderr = to_stderr
         self._to_journal = to_journal
         self._failing = False
-        self.file = LogFile(path, maxbytes, backups, self._complain) if path is not None else None
+        self._syslog = _Syslog(devlog) if path == SYSLOG else None
+        self.file: LogFile | None = None
+        if path is not None and path != SYSLOG:
+            self.file = LogFile(path, maxbytes, backups, self._complain)
 
     def _complain(self, text: str) -> None:
         if not self._failing:
@@ -61,14 +115,23 @@ class LogTarget:
             self._stderr(lines.encode(errors="backslashreplace"))
         elif self.to_stderr:
             self._stderr(data)
-        if self.file is None:
-            return
         try:
-            self.file.append(data)
+            if self._syslog is not None:
+                self._syslog.send(level, bare)
+            if self.file is not None:
+                self.file.append(data)
         except OSError as error:
-            self._complain(f'cannot write the log "{self.file.path}": {error.strerror}')
+            name = self.file.path if self.file is not None else SYSLOG
+            self._complain(f'cannot write the log "{name}": {error.strerror}')
         else:
             self._failing = False
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        if self._syslog is not None:
+            self._syslog.close()
+        if self.file is not None:
+            self.file.close()
 
     def reopen(self) -> None:
         """Open the file again, because something has moved it away (SIGUSR2)."""

@@ -257,10 +257,7 @@ def log_file(value: str, place: Place) -> Toml | None:
 
 def daemon_log(value: str, place: Place) -> Toml | None:
     """Convert where the daemon's own log goes; NONE and AUTO are file names there."""
-    if value == "syslog":
-        place.say.lose("the daemon's own log cannot go to syslog; left out, so it goes to a file")
-        return None
-    return path(value, place)
+    return value if value == "syslog" else path(value, place)
 
 
 def command(value: str, place: Place) -> Toml | None:

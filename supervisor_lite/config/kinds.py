@@ -229,10 +229,10 @@ OUTPUT = Kind(
     not_paths=("auto", "none", "syslog"),
 )
 DAEMON_LOG = Kind(
-    words='"auto", "none" or a path',
-    parse=values.log_file("auto", "none"),
+    words='"auto", "none", "syslog" or a path',
+    parse=values.log_file("auto", "none", "syslog"),
     schema=_STRING,
-    not_paths=("auto", "none"),
+    not_paths=("auto", "none", "syslog"),
 )
 USER = Kind(
     words="a user of this system",

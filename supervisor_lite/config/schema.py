@@ -97,7 +97,7 @@ DAEMON = Table(
         Key("include", kinds.STRINGS, "Further files, as patterns relative to this file.", default=["conf.d/*.toml"]),
         Key("log_level", kinds.LOG_LEVEL, "The least important messages that the daemon logs.", D, aliases=("loglevel",)),
         Key("log_format", kinds.LOG_FORMAT, "How the daemon writes its own log.", D),
-        Key("logfile", kinds.DAEMON_LOG, 'The daemon\'s own log; "none" keeps none.', default="auto", shown="auto: log_dir/supervisor-lite.log"),
+        Key("logfile", kinds.DAEMON_LOG, 'The daemon\'s own log; "none" keeps none, "syslog" sends it to syslog.', default="auto", shown="auto: log_dir/supervisor-lite.log"),
         Key("logfile_maxbytes", kinds.SIZE, "Rotate the daemon's log when it would grow beyond this; 0 never.", D),
         Key("logfile_backups", kinds.COUNT, "How many rotated files of the daemon's log are kept.", D),
         Key("silent", kinds.BOOLEAN, "In the foreground, do not also write the log to stderr.", D),

@@ -13,7 +13,7 @@ from supervisor_lite.config.places import is_special, no_log, not_makeable, owne
 from supervisor_lite.config.read import Entry, Reader, Values
 from supervisor_lite.config.schema import ACCESS, DAEMON, GATEWAY
 from supervisor_lite.config.source import Report
-from supervisor_lite.rules.program import AccessRule, DaemonSettings, GatewaySettings
+from supervisor_lite.rules.program import SYSLOG, AccessRule, DaemonSettings, GatewaySettings
 
 SOCKET_LIMIT = 107
 """The longest path that a Unix socket can be bound to, in bytes."""
@@ -98,7 +98,7 @@ def _check_places(entry: Entry, values: Values, paths: dict[str, Any], report: R
             report.complain(entry.at(key), trouble)
     for key in ("socket", "pidfile", "logfile"):
         path = paths[key]
-        if key not in values or path is None or is_special(path):
+        if key not in values or path is None or path == SYSLOG or is_special(path):
             continue
         if trouble := no_log(path, made):
             report.complain(entry.at(key), trouble)

@@ -327,11 +327,7 @@ def log_file(*words: str) -> Callable[[object], str]:
         word = path.strip().lower()
         if word == "off":
             word = "none"
-        if word in words:
-            return word
-        if word == "syslog":
-            raise BadValueError(hint=": this log cannot go to syslog")
-        return path
+        return word if word in words else path
 
     return parse
 

@@ -15,6 +15,9 @@ from supervisor_lite.rules.placement import Credential, EnvFile, Placement
 KIB = 1024
 MIB = 1024 * KIB
 
+SYSLOG = "syslog"
+"""In place of the path of a log."""
+
 
 class AutoRestart(Enum):
     """What to do when a process ends by itself after it has been RUNNING."""
@@ -251,7 +254,8 @@ class DaemonSettings:
     pidfile: str = ""
     """`runtime_dir/supervisor.pid` unless set."""
     logfile: str | None = None
-    """The daemon's own log; None keeps none. `log_dir/supervisor-lite.log` unless set."""
+    """The daemon's own log, or SYSLOG; None keeps none. `log_dir/supervisor-lite.log` unless
+    set."""
     logfile_maxbytes: int = 50 * MIB
     logfile_backups: int = 10
     log_level: str = "info"

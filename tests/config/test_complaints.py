@@ -291,11 +291,6 @@ CASES = {
         '[daemon]\nlogfile = "/no/such/x.log"\n',
         "2: daemon.logfile: there is no directory /no/such",
     ),
-    "a daemon's log to syslog": (
-        '[daemon]\nlogfile = "syslog"\n',
-        '2: daemon.logfile: expected "auto", "none" or a path, got the string "syslog": '
-        "this log cannot go to syslog",
-    ),
     "the home of nobody": (
         WEB + 'directory = "~no-such-user/x"\n',
         '3: program.web.directory: expected a path, got the string "~no-such-user/x", '

@@ -138,7 +138,8 @@ def test_a_log_named_none_is_a_file_for_the_daemon(folder: Folder) -> None:
     folder.write("etc/supervisord.conf", "[supervisord]\nlogfile=NONE\npidfile=x.pid\n")
     text = convert("etc/supervisord.conf", "etc").files["supervisor.toml"]
     assert tomli.loads(text)["daemon"] == {"logfile": "./NONE", "pidfile": "./x.pid"}
-    assert "daemon" not in Converted(folder, "[supervisord]\nlogfile=syslog\n").data
+    converted = Converted(folder, "[supervisord]\nlogfile=syslog\n").data
+    assert converted["daemon"]["logfile"] == "syslog"
 
 
 def test_umask_and_directory_in_the_foreground_are_told(folder: Folder) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 import tomli
 
+from tests.chaos.tools import kill_process
 from tests.client import ROOT
 from tests.config import samples
 from tests.functional.test_servers import NGINX, NGINX_CONFIG, get
@@ -384,6 +385,7 @@ def test_nginx_speaks_to_an_imported_program(daemons: Daemons) -> None:
     wait_until(lambda: get(port) == "app:app", what="nginx is up")
     for _ in range(3):
         pid = daemon.wait_state("app", "RUNNING")["pid"]
-        os.kill(pid, signal.SIGKILL)
+        # Waits for its end: until then it may take a connection that it cannot answer any more.
+        kill_process(pid, reaped=False)
         assert get(port) == "app:app"
         settled(daemon, [pid])

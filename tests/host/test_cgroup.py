@@ -60,7 +60,10 @@ def test_every_limit_is_written(place: Place) -> None:
     """In the kernel's words; what is not set stays as it is."""
     run = place.run(7)
     program = limited(memory_max=64 << 20, cpu_max="150000 100000", pids_max=20)
-    assert place.cgroups().make(7, program) == str(run)
+    cgroups = place.cgroups()
+    assert cgroups.make(7, program) == str(run)
+    assert (run / "cpu.max").read_text() == "", "its exec is not to be slowed down"
+    cgroups.slow_down(str(run), program)
     written = {name: (run / name).read_text() for name in FILES}
     assert written == {
         "cgroup.procs": "", "cgroup.kill": "", "memory.max": "67108864", "memory.high": "",
@@ -73,9 +76,12 @@ def test_controllers_are_enabled_where_they_are_not(tmp_path: Path) -> None:
     """On both levels above the run."""
     place = Place(tmp_path, enabled="cpu")
     place.run(1)
-    place.cgroups().make(1, limited(memory_high=1 << 20))
-    for path in (place.path, place.own):
-        assert (path / "cgroup.subtree_control").read_text() == "+memory"
+    cgroups, program = place.cgroups(), limited(memory_high=1 << 20)
+    path = cgroups.make(1, program)
+    assert path is not None
+    cgroups.slow_down(path, program)
+    for above in (place.path, place.own):
+        assert (above / "cgroup.subtree_control").read_text() == "+memory"
     assert (place.own / "run-1/memory.high").read_text() == "1048576"
     assert not (place.path / "supervisor").exists()
 
@@ -96,7 +102,10 @@ def test_what_cannot_be_applied_is_told_once(tmp_path: Path) -> None:
     cgroups = place.cgroups()
     for number in (1, 2):
         place.run(number)
-        assert cgroups.make(number, limited(memory_max=1, memory_high=2, cpu_max="1000 1000"))
+        program = limited(memory_max=1, memory_high=2, cpu_max="1000 1000")
+        path = cgroups.make(number, program)
+        assert path is not None
+        cgroups.slow_down(path, program)
     reason = f'the controller "memory" is not available in {place.path}'
     assert place.said == [
         f"web: memory_max is not applied: {reason}",
