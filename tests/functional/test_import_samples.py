@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import sys
+import time
 import xmlrpc.client
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -149,6 +150,10 @@ def settled(daemon: Daemon, gone: Collection[int] = ()) -> dict[str, str]:
     def at_rest() -> dict[str, str]:
         rows = rows_of(daemon)
         if any(state not in AT_REST or pid in gone for _, state, pid in rows):
+            return {}
+        # EXITED is also what comes before a restart: it has to be so twice, half a second apart.
+        time.sleep(0.5)
+        if rows_of(daemon) != rows:
             return {}
         return {name: state for name, state, _ in rows}
 

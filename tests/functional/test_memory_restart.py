@@ -37,7 +37,7 @@ else:
     size = 150
 held = b"x" * (size << 20)
 while True:
-    time.sleep(1000)
+    time.sleep(0.1)  # a signal just before a long sleep would be heard only after it
 """
 """Once a file named "grow" is there, its first run takes 150 MB; then it waits for USR1."""
 
