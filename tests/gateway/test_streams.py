@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -43,7 +44,10 @@ class Following:
     def interrupt(self) -> int:
         """Press Ctrl-C; return the exit code."""
         self.process.send_signal(signal.SIGINT)
-        return self.end()
+        code = self.end()
+        # Pressed while it is busy reading, supervisorctl takes that for a broken connection.
+        self.said = re.sub(r"\S+ Cannot connect, error: .*KeyboardInterrupt.*\n$", "\n", self.said)
+        return code
 
     def end(self) -> int:
         """Wait for its end; return the exit code."""
