@@ -109,6 +109,8 @@ class Havoc:
         wait_until(lambda: len(havoc.daemon.pids_of("family", "sleep")) == 4)
         wait_until(lambda: len(havoc.daemon.pids_of("family")) == 5, what="only the family")
         havoc.pids = {name: havoc.daemon.pids_of(name) for name in STABLE}
+        flood_log = havoc.daemon.dir / "log/flood.stdout.log"
+        wait_until(lambda: flood_log.stat().st_size, what="the flood has begun")
         havoc.dam()
         return havoc
 
