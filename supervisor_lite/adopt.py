@@ -20,7 +20,7 @@ from supervisor_lite.claims import Claims, stand_in
 from supervisor_lite.finding import Finder, Found, age
 from supervisor_lite.host.exits import exit_of_stranger
 from supervisor_lite.host.family import Run
-from supervisor_lite.host.identity import boot_id, pid_namespace
+from supervisor_lite.host.identity import boot_id, named, pid_namespace
 from supervisor_lite.journal import FOUND_ENDED, TAKEN_OVER, Journal, ProcessRow
 from supervisor_lite.memory import program_from_json, record_from_json
 from supervisor_lite.process import Process
@@ -212,8 +212,8 @@ class Adoption:
         if not strays or (program is not None and program.leftovers is Leftovers.KEEP):
             return
         if program is None:
-            names = ", ".join(f"{stat.pid} {stat.name}" for stat in strays)
-            self._report(f"{run.name}: not defined, left alone what an old run left: {names}")
+            left = named(strays)
+            self._report(f"{run.name}: not defined, left alone what an old run left: {left}")
         else:
             self._supervisor.runs.end_strays(run.name, self._family(run))
 

@@ -34,7 +34,7 @@ class Claims:
         uid = real_uid(stat.pid)
         if uid == os.getuid() or any(uid == _uid_of(program) for program in programs):
             return True
-        return not outputs_of(stat.pid).isdisjoint(self._fifos_of(programs[0]))
+        return not self._fifos_of(programs[0]).isdisjoint(outputs_of(stat.pid))
 
 
 def _uid_of(program: Program) -> int | None:

@@ -16,6 +16,7 @@ from supervisor_lite.host.identity import (
     Stat,
     find_marked,
     identify,
+    named,
     open_same,
     read_stat,
     read_variable,
@@ -88,7 +89,7 @@ class Finder:
                 found[known.number] = known
                 self._sort(known, genuine)
             if len(genuine) < len(stats):
-                liars = ", ".join(f"{s.pid} {s.name}" for s in stats if s not in genuine)
+                liars = named(s for s in stats if s not in genuine)
                 self._report(f"not of run {number}, though their environment says so: {liars}")
         self._look_inside(found)
         return found
@@ -104,8 +105,8 @@ class Finder:
                 found[number] = known
                 self._sort(known, stats)
             else:
-                names = ", ".join(f"{stat.pid} {stat.name}" for stat in stats)
-                self._report(f"run {number}: nobody knows its program, left alone: {names}")
+                left = named(stats)
+                self._report(f"run {number}: nobody knows its program, left alone: {left}")
 
     def _is_of(self, run: Found, stat: Stat) -> bool:
         """Is a process of this run, as its environment says?"""

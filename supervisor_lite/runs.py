@@ -251,20 +251,20 @@ class Runs:
     def _on_ended(self, batch: list[Ended]) -> None:
         """Main processes ended: one look for all at what they left, then tell each."""
         over = [
-            (process, replace(e, exit=self._why(process, e.exit)))
+            (process, self._why(process, e.exit), e.usage)
             for e in batch
             if (process := self._by_pid.pop(e.pid, None))
         ]
-        runs = [p.record.run for p, _ in over if p.record.run is not None]
+        runs = [p.record.run for p, *_ in over if p.record.run is not None]
         left = self._families.survivors(runs)
-        for process, ended in over:
+        for process, how, usage in over:
             if process.pidfd is not None:
                 os.close(process.pidfd)
                 process.pidfd = None
             process.adopted = False
             assert process.record.run is not None
-            self._write_end(process, process.record.run, ended.exit, ended.usage)
-            self._close(process, process.record.run, ended.exit, left)
+            self._write_end(process, process.record.run, how, usage)
+            self._close(process, process.record.run, how, left)
 
     def _why(self, process: Process, how: Exit) -> Exit:
         """Add why it was killed, where the kernel did that for want of memory."""

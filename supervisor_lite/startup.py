@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from supervisor_lite.errors import AlreadyRunning, StartupError
-from supervisor_lite.host.users import group_id
+from supervisor_lite.host.users import group_id, user_id
 from supervisor_lite.rules.program import DaemonSettings
 
 LOCK = "supervisor.lock"
@@ -127,8 +127,7 @@ def socket_owner(settings: DaemonSettings, owner: Owner) -> tuple[int, int]:
     uid, gid = owner.uid, owner.gid
     try:
         if settings.socket_owner is not None:
-            name = settings.socket_owner
-            uid = int(name) if name.isdigit() else pwd.getpwnam(name).pw_uid
+            uid = user_id(settings.socket_owner)
         if settings.socket_group is not None:
             gid = group_id(settings.socket_group)
     except KeyError as error:

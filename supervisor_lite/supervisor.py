@@ -33,12 +33,9 @@ from supervisor_lite.rules.events import (
 )
 from supervisor_lite.rules.lifecycle import Record
 from supervisor_lite.rules.program import Group, Output, Program
-from supervisor_lite.rules.states import QUIET, State
+from supervisor_lite.rules.states import NOTHING_RUNS, State
 from supervisor_lite.runs import Runs, Surroundings, last_words
 from supervisor_lite.turns import Turns
-
-_NOTHING_RUNS = QUIET | {State.BACKOFF}
-"""States whose change says how the run before ended."""
 
 
 class Supervisor:
@@ -187,7 +184,7 @@ class Supervisor:
                 self._bus.give_up(process.name)  # whoever waits for its start waits no more
 
     def _change(self, process: Process, before: Record, record: Record) -> Change:
-        how = record.exit if record.state in _NOTHING_RUNS and before.pid is not None else None
+        how = record.exit if record.state in NOTHING_RUNS and before.pid is not None else None
         expected = None
         if record.state is State.EXITED:
             expected = lifecycle.is_expected(process.program, record.exit)
@@ -201,7 +198,7 @@ class Supervisor:
             from_state=before.state.name,
             to_state=record.state.name,
             cause=record.cause,
-            note=record.note if record.state in _NOTHING_RUNS | {State.STARTING} else "",
+            note=record.note if record.state in NOTHING_RUNS | {State.STARTING} else "",
             by=record.by,
             run=record.run,
             pid=record.pid or before.pid,

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 
 from supervisor_lite.process import Process
 
@@ -29,8 +30,8 @@ class Turns:
     ) -> None:
         self._loop = loop
         self._act = act
-        self._waiting: deque[Process] = deque()
-        self._queued: set[Process] = set()
+        self._waiting: dict[Process, None] = {}
+        """In the order in which they came."""
         self._planned = False
         self._size = TURN
         self._taken = 0
@@ -38,14 +39,12 @@ class Turns:
 
     def has(self, process: Process) -> bool:
         """Does the process wait for its turn?"""
-        return process in self._queued
+        return process in self._waiting
 
     def add(self, process: Process) -> None:
         """Let it act soon; one that waits already keeps its place."""
-        if process not in self._queued:
-            self._queued.add(process)
-            self._waiting.append(process)
-            self._plan()
+        self._waiting.setdefault(process)
+        self._plan()
 
     def after_these(self, then: Callable[[], None]) -> None:
         """Call `then` when everybody who waits now has had their turn; at once if nobody does."""
@@ -61,10 +60,11 @@ class Turns:
 
     def _next(self) -> None:
         self._planned = False
-        batch = [self._waiting.popleft() for _ in range(min(self._size, len(self._waiting)))]
+        batch = list(islice(self._waiting, self._size))
         if not batch:
             return  # closed meanwhile
-        self._queued.difference_update(batch)
+        for process in batch:
+            del self._waiting[process]
         if self._waiting:
             self._plan()
         began = time.monotonic()
@@ -80,5 +80,4 @@ class Turns:
     def close(self) -> None:
         """Let nobody act any more."""
         self._waiting.clear()
-        self._queued.clear()
         self._marks.clear()

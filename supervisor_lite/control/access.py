@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import grp
 import os
-import pwd
 import socket
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from supervisor_lite.host.users import name_of
+from supervisor_lite.host.users import group_id, name_of, user_id
 from supervisor_lite.rules.program import AccessRule
 
 ROLES = ("view", "operate", "admin")
@@ -92,13 +90,13 @@ def _concerns(rule: AccessRule, caller: Caller) -> bool:
 
 def _uid(user: str) -> int | None:
     try:
-        return int(user) if user.isdigit() else pwd.getpwnam(user).pw_uid
+        return user_id(user)
     except KeyError:
         return None
 
 
 def _gid(group: str) -> int | None:
     try:
-        return int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
+        return group_id(group)
     except KeyError:
         return None

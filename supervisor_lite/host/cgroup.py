@@ -17,7 +17,7 @@ import struct
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 
-from supervisor_lite.host.delegation import LEAF, Base, NotOursError, find_base, look
+from supervisor_lite.host.delegation import LEAF, Base, NotOursError, find_base, look, read
 from supervisor_lite.host.identity import Stat, living
 from supervisor_lite.rules.program import Program
 
@@ -144,9 +144,9 @@ class Cgroups:
         if base.unlimited:
             return base.unlimited
         for path in (base.path, self._directory):
-            if controller not in _read(f"{path}/cgroup.controllers").split():
+            if controller not in read(f"{path}/cgroup.controllers").split():
                 return f'the controller "{controller}" is not available in {path}'
-            if controller in _read(f"{path}/cgroup.subtree_control").split():
+            if controller in read(f"{path}/cgroup.subtree_control").split():
                 continue
             try:
                 if base.leave and path == base.path:
@@ -197,7 +197,7 @@ class Cgroups:
         """Is this process in the cgroup of one of our runs?"""
         if not self._directory:
             return False
-        return f"/{os.path.basename(self._directory)}/{_RUN}" in _read(f"/proc/{pid}/cgroup")
+        return f"/{os.path.basename(self._directory)}/{_RUN}" in read(f"/proc/{pid}/cgroup")
 
     # Their end.
 
@@ -273,7 +273,7 @@ def kill(path: str) -> bool:
 
 def oom_kills(path: str) -> int:
     """Return how many processes of a cgroup were killed for want of memory."""
-    for line in _read(f"{path}/memory.events").splitlines():
+    for line in read(f"{path}/memory.events").splitlines():
         name, _, count = line.partition(" ")
         if name == "oom_kill" and count.isdecimal():
             return int(count)
@@ -320,7 +320,7 @@ def _remove(path: str, *, inside: bool = True) -> bool:
     except FileNotFoundError:
         return True
     except OSError:
-        if not inside or "populated 0" not in _read(f"{path}/cgroup.events"):
+        if not inside or "populated 0" not in read(f"{path}/cgroup.events"):
             return False
     else:
         return True
@@ -346,15 +346,7 @@ def _children(path: str) -> Iterator[str]:
 
 def _pids(path: str) -> list[int]:
     """Return the processes of a cgroup; those of other pid namespaces are shown as 0."""
-    return [pid for word in _read(f"{path}/cgroup.procs").split() if (pid := int(word))]
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, "rb", buffering=0) as file:
-            return file.readall().decode(errors="replace")
-    except OSError:
-        return ""
+    return [pid for word in read(f"{path}/cgroup.procs").split() if (pid := int(word))]
 
 
 def _write(path: str, text: str) -> None:

@@ -56,8 +56,8 @@ class Base:
 def look() -> View:
     """Return where this process is."""
     return View(
-        mountinfo=_read("/proc/self/mountinfo"),
-        cgroup=_read("/proc/self/cgroup"),
+        mountinfo=read("/proc/self/mountinfo"),
+        cgroup=read("/proc/self/cgroup"),
         pid=os.getpid(),
         systemd=os.path.isdir("/run/systemd/system"),
         session="XDG_SESSION_ID" in os.environ,
@@ -180,9 +180,10 @@ def _is_given(path: str) -> bool:
     return owner != 0 and owner == os.geteuid() and "/user@" not in path
 
 
-def _read(path: str) -> str:
+def read(path: str) -> str:
+    """Return what a file of the kernel says; nothing if it cannot be read."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
+        with open(path, "rb", buffering=0) as file:
+            return file.readall().decode(errors="replace")
     except OSError:
         return ""

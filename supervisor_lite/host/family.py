@@ -21,10 +21,15 @@ from dataclasses import dataclass, field
 from supervisor_lite.host import cgroup
 from supervisor_lite.host.cgroup import Cgroups
 from supervisor_lite.host.exits import Reaper
-from supervisor_lite.host.identity import Stat, living, read_marker, read_stat
+from supervisor_lite.host.identity import (
+    Stat,
+    living,
+    named,
+    outputs_of,
+    read_marker,
+    read_stat,
+)
 from supervisor_lite.host.tree import below, own_children
-
-_CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(slots=True)
@@ -272,12 +277,8 @@ class Families:
 
 def _by_output(stat: Stat, outputs: dict[tuple[int, int], Run]) -> Run | None:
     """Return the run whose FIFO a process without identity writes to: it has inherited that."""
-    for number in (1, 2):
-        try:
-            status = os.stat(f"/proc/{stat.pid}/fd/{number}")
-        except OSError:
-            continue  # closed, or another user's
-        run = outputs.get((status.st_dev, status.st_ino))
+    for output in outputs_of(stat.pid):
+        run = outputs.get(output)
         if run is not None and run.start <= stat.start:
             return run
     return None
@@ -323,5 +324,4 @@ def kept(survivors: list[Stat]) -> str:
     """Say in words who is left running because its program wants it so; "" if nobody."""
     if not survivors:
         return ""
-    names = ", ".join(f"{stat.pid} {stat.name}" for stat in survivors)
-    return f"{len(survivors)} left running: {names}"
+    return f"{len(survivors)} left running: {named(survivors)}"

@@ -75,6 +75,11 @@ def living(pids: Iterable[int]) -> list[Stat]:
     return [stat for stat in stats if stat is not None and stat.state not in "ZX"]
 
 
+def named(stats: Iterable[Stat]) -> str:
+    """Return processes as they are told to an operator: "12 node, 13 sh"."""
+    return ", ".join(f"{stat.pid} {stat.name}" for stat in stats)
+
+
 def identify(pid: int, pidfd: int) -> Identity | None:
     """Return the identity of a live (or not yet reaped) process that `pidfd` refers to."""
     stat = read_stat(pid)
@@ -147,13 +152,13 @@ def real_uid(pid: int) -> int | None:
     return int(data[at : data.index(b"\n", at)].split()[0])
 
 
-def outputs_of(pid: int) -> set[tuple[int, int]]:
+def outputs_of(pid: int) -> list[tuple[int, int]]:
     """Return device and inode of a process's stdout and stderr, as far as they can be known."""
-    found = set()
+    found = []
     for number in (1, 2):
         with contextlib.suppress(OSError):  # closed, gone, or another user's
             status = os.stat(f"/proc/{pid}/fd/{number}")
-            found.add((status.st_dev, status.st_ino))
+            found.append((status.st_dev, status.st_ino))
     return found
 
 

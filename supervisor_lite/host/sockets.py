@@ -12,15 +12,14 @@ import contextlib
 import ctypes
 import errno
 import fcntl
-import grp
 import os
-import pwd
 import socket
 import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from supervisor_lite.errors import SpawnError
+from supervisor_lite.host.users import group_id, user_id
 from supervisor_lite.rules.program import ListenSocket
 from supervisor_lite.unix_socket import bound_unix
 
@@ -280,11 +279,9 @@ def _remove_stale(path: str) -> None:
 def _owner(wanted: ListenSocket, uid: int, gid: int) -> tuple[int, int]:
     try:
         if wanted.owner is not None:
-            name = wanted.owner
-            uid = int(name) if name.isdigit() else pwd.getpwnam(name).pw_uid
+            uid = user_id(wanted.owner)
         if wanted.group is not None:
-            name = wanted.group
-            gid = int(name) if name.isdigit() else grp.getgrnam(name).gr_gid
+            gid = group_id(wanted.group)
     except KeyError as error:
         raise SpawnError(f'cannot listen on "{wanted.listen}": {error.args[0]}') from None
     return uid, gid

@@ -43,6 +43,11 @@ def name_of(uid: int) -> str:
         return str(uid)
 
 
+def user_id(user: str) -> int:
+    """Return the uid of a login name or number. Raises KeyError if there is none."""
+    return int(user) if user.isdigit() else pwd.getpwnam(user).pw_uid
+
+
 def group_id(group: str) -> int:
     """Return the gid of a group name or number. Raises KeyError if there is none."""
     return int(group) if group.isdigit() else grp.getgrnam(group).gr_gid

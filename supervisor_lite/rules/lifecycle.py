@@ -33,7 +33,7 @@ from supervisor_lite.rules.events import (
     StopAsked,
 )
 from supervisor_lite.rules.program import AutoRestart, Program
-from supervisor_lite.rules.states import State
+from supervisor_lite.rules.states import NOTHING_RUNS, State
 
 __all__ = [
     "Action", "DeadlinePassed", "Event", "Exit", "Exited", "HurryAsked", "LeftoversGone", "Record",
@@ -353,8 +353,9 @@ def _soonest(record: Record, now: float) -> float:
 
 def is_spawn_next(program: Program, record: Record) -> bool:
     """Is what the deadline brings, once it has passed, a spawn?"""
-    quiet = record.state in (State.STOPPED, State.BACKOFF, State.EXITED, State.FATAL)
-    return quiet and not record.leftovers and not _reason_to_give_up(program, record)
+    if record.state not in NOTHING_RUNS or record.leftovers:
+        return False
+    return not _reason_to_give_up(program, record)
 
 
 def is_expected(program: Program, exit: Exit | None) -> bool:  # noqa: A002 the field's word

@@ -36,6 +36,9 @@ class State(IntEnum):
 QUIET = frozenset({State.STOPPED, State.EXITED, State.FATAL})
 """No process exists. Supervisor's "stopped" set: `slctl status` exits 3 for these."""
 
+NOTHING_RUNS = QUIET | {State.BACKOFF}
+"""No main process: a deadline is that of the next spawn, or of giving up."""
+
 UP = frozenset({State.STARTING, State.RUNNING, State.BACKOFF})
 """Up or on its way up. Supervisor's "running" set: a start is refused, a stop is not."""
 
