@@ -265,7 +265,7 @@ def test_a_pool_shares_its_events(daemons: Daemons) -> None:
         send(daemon, "n", str(number))
     events = told(daemon, *["REMOTE_COMMUNICATION"] * 3)
     assert len({event.pid for event in events}) == 3
-    assert [event.payload[-1] for event in events] == ["0", "1", "2"]
+    assert sorted(event.payload[-1] for event in events) == ["0", "1", "2"]  # at the same time
     unmake(daemon, "hang")
 
 
