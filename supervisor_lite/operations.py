@@ -17,7 +17,6 @@ from supervisor_lite.process import Process
 from supervisor_lite.rules import order
 from supervisor_lite.rules.states import UP, State
 from supervisor_lite.rules.words import reason
-from supervisor_lite.runs import last_words
 from supervisor_lite.supervisor import Supervisor
 
 
@@ -220,7 +219,7 @@ def _started(process: Process) -> Result | None:
         case State.BACKOFF | State.FATAL:
             if record.asked:
                 return None
-            words = "" if record.error else last_words(process)
+            words = "" if record.error else process.last_words()
             return result_of(process, False, "failed", reason(process.program, record), words)
         case State.STOPPING | State.STOPPED:
             if record.wanted:

@@ -7,12 +7,18 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from supervisor_lite.config.values import show_size
+from supervisor_lite.host.cgroup import Killed
 from supervisor_lite.logs.fifo import stored_name
 from supervisor_lite.logs.processlogs import ProcessLogs
+from supervisor_lite.rules.events import Exit
 from supervisor_lite.rules.lifecycle import Record
 from supervisor_lite.rules.program import Program
 from supervisor_lite.rules.states import State
 from supervisor_lite.rules.words import reason
+
+_LAST_WORDS = 10
+"""Lines of output that are shown with a failed start."""
 
 
 class Process:
@@ -65,6 +71,22 @@ class Process:
         record = self.record
         quiet = record.state in (State.STOPPED, State.EXITED, State.FATAL)
         return quiet and record.deadline is None and not record.leftovers
+
+    def last_words(self) -> str:
+        """Return the last lines that the last run has written."""
+        return self.logs.last_lines(_LAST_WORDS) if self.logs is not None else ""
+
+    def is_killed_by_others(self, how: Exit) -> bool:
+        """May this end be a SIGKILL that was not ours? Of an unknown one nobody can tell."""
+        unknown = how.signal is None and how.code is None
+        return (unknown or how.signal == "SIGKILL") and not self.record.killed
+
+    def short_of_memory(self, killed: Killed) -> str:
+        """Return for want of what somebody was killed; a limit that was not met is not named."""
+        limit = self.program.memory_max if killed.own else None
+        return (
+            "out of memory" if limit is None else f"out of memory (memory_max {show_size(limit)})"
+        )
 
     def stored_names(self) -> set[str]:
         """Return the names under which descriptors of it are kept for the next daemon."""

@@ -12,10 +12,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from supervisor_lite.config.values import show_size
 from supervisor_lite.errors import OperationFailed, SpawnError
 from supervisor_lite.host import users
-from supervisor_lite.host.cgroup import Cgroups
+from supervisor_lite.host.cgroup import Cgroups, Killed
 from supervisor_lite.host.entrusted import Entrusted
 from supervisor_lite.host.exits import Ended, Reaper, Usage
 from supervisor_lite.host.family import Families, Run, kept
@@ -39,9 +38,6 @@ from supervisor_lite.rules.events import (
 )
 from supervisor_lite.rules.program import Leftovers, Program, Stdin
 from supervisor_lite.rules.states import State
-
-_LAST_WORDS = 10
-"""Lines of output that are shown with a failed start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +78,9 @@ class Runs:
         self._pipes = Pipes(around.loop)
         self.reaper = Reaper(self._loop, self._on_ended, self._on_stranger)
         self.cgroups = around.cgroups
-        self._families = Families(self._loop, lambda: self.reaper, self.cgroups)
+        self._families = Families(
+            self._loop, lambda: self.reaper, self.cgroups, self._on_member_killed
+        )
         self.sockets = Sockets(around.store, around.unstore)
         self.entrusted = Entrusted(around.runtime_dir, around.report)
         self.hear: Callable[[Process, str, Heard, str | bytes], None] | None = None
@@ -268,14 +266,20 @@ class Runs:
 
     def _why(self, process: Process, how: Exit) -> Exit:
         """Add why it was killed, where the kernel did that for want of memory."""
-        record = process.record
-        if how.signal != "SIGKILL" or record.killed or record.run is None:
+        run = process.record.run
+        if run is None or not process.is_killed_by_others(how):
             return how
-        if not self._families.out_of_memory(record.run):
+        killed = self._families.out_of_memory(run)
+        if killed is None:
             return how
-        limit = process.program.memory_max
-        words = "" if limit is None else f" (memory_max {show_size(limit)})"
-        return replace(how, why=f"out of memory{words}")
+        words = process.short_of_memory(killed)
+        return replace(how, why=words if how.signal else f"probably {words}")
+
+    def _on_member_killed(self, leader: int, killed: Killed) -> None:
+        process = self._by_pid.get(leader)
+        if process is not None:
+            what = "the kernel killed one of its processes; its main process runs on"
+            self._around.report(f"{process.name}: {process.short_of_memory(killed)}: {what}")
 
     def _write_end(self, process: Process, run: int, how: Exit, usage: Usage | None) -> None:
         """Take the last words of a run whose main process has ended, and write down how."""
@@ -287,7 +291,7 @@ class Runs:
             signal=how.signal,
             reason=str(how),
             usage=(usage.maxrss, usage.utime, usage.stime) if usage else None,
-            last_words=last_words(process) if process.record.state is State.STARTING else "",
+            last_words=process.last_words() if process.record.state is State.STARTING else "",
         )
 
     def _close(self, process: Process, run: int, how: Exit, left: Mapping[int, list[Stat]]) -> None:
@@ -313,6 +317,7 @@ class Runs:
     def close(self) -> None:
         """Watch nothing any more; no process is touched."""
         self.reaper.stop()
+        self._families.close()
         self._pipes.close()
 
     def forget(self, process: Process) -> None:
@@ -388,8 +393,3 @@ class Runs:
     def tidy(self) -> None:
         """Remove the cgroups of runs that are over."""
         self.cgroups.tidy(self._families.knows)
-
-
-def last_words(process: Process) -> str:
-    """Return the last lines that the last run of a process has written."""
-    return process.logs.last_lines(_LAST_WORDS) if process.logs is not None else ""

@@ -34,7 +34,7 @@ from supervisor_lite.rules.events import (
 from supervisor_lite.rules.lifecycle import Record
 from supervisor_lite.rules.program import Group, Output, Program
 from supervisor_lite.rules.states import NOTHING_RUNS, State
-from supervisor_lite.runs import Runs, Surroundings, last_words
+from supervisor_lite.runs import Runs, Surroundings
 from supervisor_lite.turns import Turns
 
 
@@ -206,7 +206,7 @@ class Supervisor:
             signal=how.signal if how else None,
             expected=expected,
             tries=record.failures,
-            last_words=last_words(process) if failed else "",
+            last_words=process.last_words() if failed else "",
         )
 
     def _carry_out(self, process: Process, action: Action) -> Event | None:

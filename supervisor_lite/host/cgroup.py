@@ -16,6 +16,7 @@ import signal
 import struct
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 
 from supervisor_lite.host.delegation import LEAF, Base, NotOursError, find_base, look, read
 from supervisor_lite.host.identity import Stat, living
@@ -36,11 +37,24 @@ _BEFORE = ("memory_max", "pids_max")
 _AFTER = ("memory_high", "cpu_max")
 """The limits that are set before a child is made, and those that would slow down its exec."""
 
+EVENTS = "memory.events"
+"""The file that counts who was killed; it is there if the controller is."""
+
 _CLONE3 = 435
 _INTO_CGROUP = 1 << 33
 
 _TRIES = 4
 """How many cgroups that were left to somebody are looked at when another one is let go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Killed:
+    """Whom of a cgroup the kernel has killed for want of memory."""
+
+    count: int = 0
+    """Processes."""
+    own: bool = False
+    """A limit of the cgroup itself was met: it need not be one above, or the whole machine's."""
 
 
 class Cgroups:
@@ -271,13 +285,15 @@ def kill(path: str) -> bool:
     return True
 
 
-def oom_kills(path: str) -> int:
-    """Return how many processes of a cgroup were killed for want of memory."""
-    for line in read(f"{path}/memory.events").splitlines():
-        name, _, count = line.partition(" ")
-        if name == "oom_kill" and count.isdecimal():
-            return int(count)
-    return 0
+def killed(path: str) -> Killed:
+    """Return whom of a cgroup the kernel has killed for want of memory.
+
+    It counts a killed process whoever's memory was short; `oom` counts how often a limit of this
+    cgroup, or of one below it, was met.
+    """
+    lines = (line.partition(" ") for line in read(f"{path}/{EVENTS}").splitlines())
+    counts = {name: int(count) for name, _, count in lines if count.isdecimal()}
+    return Killed(counts.get("oom_kill", 0), own=counts.get("oom", 0) > 0)
 
 
 def fork_into(path: str) -> int:

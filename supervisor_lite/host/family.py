@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from supervisor_lite.host import cgroup
-from supervisor_lite.host.cgroup import Cgroups
+from supervisor_lite.host.cgroup import Cgroups, Killed
 from supervisor_lite.host.exits import Reaper
 from supervisor_lite.host.identity import (
     Stat,
@@ -29,6 +29,7 @@ from supervisor_lite.host.identity import (
     read_marker,
     read_stat,
 )
+from supervisor_lite.host.shortage import Shortages
 from supervisor_lite.host.tree import below, own_children
 
 
@@ -75,9 +76,15 @@ class Families:
     """Knows the runs, and which processes belong to which of them."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, reaper: Callable[[], Reaper], cgroups: Cgroups
+        self,
+        loop: asyncio.AbstractEventLoop,
+        reaper: Callable[[], Reaper],
+        cgroups: Cgroups,
+        member_killed: Callable[[int, Killed], None],
     ) -> None:
+        """`member_killed` gets the pid of a main process that lives on without another one."""
         self._loop = loop
+        self._shortages = Shortages(loop, member_killed)
         self._reaper = reaper
         self._cgroups = cgroups
         self._runs: dict[int, Run] = {}
@@ -93,6 +100,8 @@ class Families:
         self._markers[run.marker] = run
         self._leaders[run.leader] = run
         self._outputs.update(dict.fromkeys(run.outputs, run))
+        if run.cgroup is not None and run.watched:
+            self._shortages.add(run.number, run.cgroup, run.leader)
 
     def forget(self, number: int) -> None:
         """The run is over and nothing of it matters any more."""
@@ -108,17 +117,24 @@ class Families:
         ending = self._endings.pop(number, None)
         if ending is not None:
             self._release(ending)
+        self._shortages.forget(number)
         if run.cgroup is not None:
             self._cgroups.let_go(run.cgroup)
+
+    def close(self) -> None:
+        """Watch nobody any more."""
+        self._shortages.close()
 
     def knows(self, number: int) -> bool:
         """Is this run not forgotten yet?"""
         return number in self._runs
 
-    def out_of_memory(self, number: int) -> bool:
-        """Did the kernel kill somebody of this run for want of memory?"""
+    def out_of_memory(self, number: int) -> Killed | None:
+        """Its main process was killed: return for want of what memory, None if not for that."""
         run = self._runs.get(number)
-        return run is not None and run.cgroup is not None and cgroup.oom_kills(run.cgroup) > 0
+        if run is None or run.cgroup is None:
+            return None
+        return self._shortages.of_leader(number, run.cgroup)
 
     def stranger_ended(self, pid: int) -> None:
         """Forget an orphan that was reaped."""
@@ -132,6 +148,7 @@ class Families:
         runs = {number: self._runs[number] for number in numbers if number in self._runs}
         for run in runs.values():
             run.alive = False
+            self._shortages.forget(run.number)
         found: dict[int, list[Stat]] = {}
         for number, run in tuple(runs.items()):
             if run.cgroup is not None:

@@ -14,13 +14,15 @@ class Exit:
     signal: str | None = None
     core: bool = False
     why: str = ""
-    """Why it was killed, in words, where that is known."""
+    """Why it was killed, in words, where that is known; of an unknown end, what is likely."""
 
     def __str__(self) -> str:
+        if self.code is not None:
+            return f"exit {self.code}"
+        words = "ended with an unknown exit code"
         if self.signal is not None:
             words = f"killed by {self.signal}" + (" (core dumped)" if self.core else "")
-            return f"{words}: {self.why}" if self.why else words
-        return "ended with an unknown exit code" if self.code is None else f"exit {self.code}"
+        return f"{words}: {self.why}" if self.why else words
 
 
 # Events: what happened.

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from supervisor_lite.host import cgroup
-from supervisor_lite.host.cgroup import Cgroups, open_cgroups
+from supervisor_lite.host.cgroup import Cgroups, Killed, open_cgroups
 from supervisor_lite.host.delegation import Base
 from supervisor_lite.rules.program import Program
 
@@ -189,20 +189,22 @@ def test_the_kernel_kills_all_at_once(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "count"),
+    ("text", "short"),
     [
-        ("low 0\nhigh 3\nmax 9\noom 1\noom_kill 2\noom_group_kill 1\n", 2),
-        ("oom_kill 0\n", 0),
-        ("oom_kill many\n", 0),
-        (None, 0),
+        ("low 0\nhigh 3\nmax 9\noom 1\noom_kill 2\noom_group_kill 1\n", Killed(2, own=True)),
+        ("max 9\noom 0\noom_kill 1\n", Killed(1)),
+        ("oom_kill 1\n", Killed(1)),
+        ("oom 1\noom_kill 0\n", Killed(0, own=True)),
+        ("oom_kill many\n", Killed()),
+        (None, Killed()),
     ],
 )
-def test_kills_for_want_of_memory(place: Place, text: str | None, count: int) -> None:
-    """Counted by the kernel where the controller is enabled."""
+def test_kills_for_want_of_memory(place: Place, text: str | None, short: Killed) -> None:
+    """Counted by the kernel where the controller is enabled; `oom` only for a limit in here."""
     run = place.run(1)
     if text is not None:
         (run / "memory.events").write_text(text)
-    assert cgroup.oom_kills(str(run)) == count
+    assert cgroup.killed(str(run)) == short
 
 
 def test_a_place_of_version_1_is_refused(tmp_path: Path) -> None:

@@ -238,7 +238,9 @@ def test_after_sigkill_the_reason_says_so() -> None:
         (Exit(code=255), "exit 255"),
         (Exit(signal="SIGKILL"), "killed by SIGKILL"),
         (Exit(signal="SIGABRT", core=True), "killed by SIGABRT (core dumped)"),
+        (Exit(signal="SIGKILL", why="out of memory"), "killed by SIGKILL: out of memory"),
         (Exit(), "ended with an unknown exit code"),
+        (Exit(why="probably a"), "ended with an unknown exit code: probably a"),
     ],
 )
 def test_exits(how: Exit, words: str) -> None:

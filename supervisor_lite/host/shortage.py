@@ -1,0 +1,133 @@
+"""Hear when the kernel kills somebody of a run for want of memory, and know whom.
+
+Its counters (memory.events, cgroups(7)) do not say which process it was. If the main process lives
+on, it was another one: that is told, and a later death of the main process has other causes.
+Nothing is looked at unless the kernel says that a counter has changed (inotify(7)).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from supervisor_lite.host.cgroup import EVENTS, Killed, killed
+from supervisor_lite.host.delegation import read
+
+_LATER = 1.0
+"""Seconds after which who was killed has at least begun to die."""
+
+_IN_MODIFY = 0x2
+_EVENT = struct.Struct("iIII")
+"""Watch, mask, cookie, length of a name that follows: none, since no directory is watched."""
+_PF_EXITING = 0x4
+_SIGKILL = 1 << 8
+"""Its bit in a mask of signals."""
+
+
+@dataclass(slots=True)
+class _Watched:
+    """A run whose counters are watched."""
+
+    path: str
+    leader: int
+    watch: int
+    """Of inotify; negative if there were too many."""
+    known: int = 0
+    """How many were killed while the main process lived on."""
+    timer: asyncio.TimerHandle | None = None
+
+
+class Shortages:
+    """Watches the runs of one daemon; costs nothing where the memory controller is not enabled."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, tell: Callable[[int, Killed], None]
+    ) -> None:
+        """`tell` gets the pid of a main process that lives on after somebody else was killed."""
+        self._loop = loop
+        self._tell = tell
+        self._runs: dict[int, _Watched] = {}
+        self._watches: dict[int, _Watched] = {}
+        self._inotify = -1
+        self._libc = ctypes.CDLL(None, use_errno=True)
+
+    def add(self, number: int, path: str, leader: int) -> None:
+        """Watch a run that is alive, with its cgroup and the pid of its main process."""
+        file = f"{path}/{EVENTS}"
+        if not os.path.exists(file):
+            return
+        if self._inotify < 0:
+            self._inotify = self._libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
+            if self._inotify < 0:
+                return  # too many: what the counters say is all that is known then
+            self._loop.add_reader(self._inotify, self._on_change)
+        watch = self._libc.inotify_add_watch(self._inotify, os.fsencode(file), _IN_MODIFY)
+        watched = self._runs[number] = _Watched(path, leader, watch)
+        if watch >= 0:
+            self._watches[watch] = watched
+        count = killed(path).count
+        if count and not dying(leader):  # adopted: an earlier daemon has told of those
+            watched.known = count
+
+    def forget(self, number: int) -> None:
+        """The run is over."""
+        watched = self._runs.pop(number, None)
+        if watched is None:
+            return
+        if watched.timer is not None:
+            watched.timer.cancel()
+        if self._watches.pop(watched.watch, None) is not None:
+            self._libc.inotify_rm_watch(self._inotify, watched.watch)
+
+    def of_leader(self, number: int, path: str) -> Killed | None:
+        """The main process was killed: return for want of what, None if not for that."""
+        found = killed(path)
+        known = self._runs[number].known if number in self._runs else 0
+        return found if found.count > known else None
+
+    def close(self) -> None:
+        """Watch nothing any more."""
+        for number in tuple(self._runs):
+            self.forget(number)
+        if self._inotify >= 0:
+            self._loop.remove_reader(self._inotify)
+            os.close(self._inotify)
+            self._inotify = -1
+
+    def _on_change(self) -> None:
+        try:
+            data = os.read(self._inotify, 4096)
+        except BlockingIOError:
+            return
+        for watch, *_ in _EVENT.iter_unpack(data):
+            watched = self._watches.get(watch)
+            if watched is not None and killed(watched.path).count > watched.known:
+                self._soon(watched)
+
+    def _soon(self, watched: _Watched) -> None:
+        if watched.timer is None:
+            watched.timer = self._loop.call_later(_LATER, self._look, watched)
+
+    def _look(self, watched: _Watched) -> None:
+        """If the main process lives, it was not the one that was killed."""
+        watched.timer = None
+        found = killed(watched.path)
+        if found.count > watched.known and not dying(watched.leader):
+            watched.known = found.count
+            self._tell(watched.leader, found)
+
+
+def dying(pid: int) -> bool:
+    """Is this process about to end, or dead already? One whose end is not collected counts."""
+    fields = read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    if not fields or fields[0] in "ZX" or int(fields[6]) & _PF_EXITING:
+        return True
+    for line in read(f"/proc/{pid}/status").splitlines():
+        name, _, mask = line.partition(":")
+        if name in ("SigPnd", "ShdPnd") and int(mask, 16) & _SIGKILL:
+            return True
+    return False
