@@ -5,6 +5,8 @@
 #   make chaos    kill -9 the daemon for minutes, under load: CHAOS_ROUNDS=60 CHAOS_SEED=…
 #   make demo-crash  see in a minute what happens when the daemon is killed
 #   make fuzz     nonsense for the control socket, the gateway, the converter: FUZZ_SECONDS=60 a test
+#   make vm       real limits and a real death for want of memory, on a kernel of their own in QEMU:
+#                 VM_TESTS="tests/functional/test_real_limits.py -k cpu"; SUPERVISOR_LITE_SUITE=trixie
 #   make check    everything that has to be green: format, lint, types, layers, tests
 #   make bench    the measurements of docs/performance.md
 #   make soak     a million restarts, and nothing may grow: SOAK_RESTARTS=1000000
@@ -21,7 +23,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 
-.PHONY: run test chaos demo-crash fuzz check bench soak deb venv clean
+.PHONY: run test chaos demo-crash fuzz vm check bench soak deb venv clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.installed
@@ -46,6 +48,9 @@ demo-crash: $(VENV)/.installed
 
 fuzz: $(VENV)/.installed-dev
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest $(wildcard tests/*/test_*fuzz.py)
+
+vm: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.vm $(VM_TESTS)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check

@@ -1,7 +1,8 @@
 """Boot a real systemd as PID 1 of private namespaces, and run commands in it.
 
 Needs root, debootstrap, unshare and nsenter. The root file system is made once and kept in a cache;
-each machine works on a copy of its own (overlayfs in memory) and has no network.
+each machine works on a copy of its own (overlayfs in memory). Its network is the loopback that
+systemd sets up.
 """
 
 from __future__ import annotations
@@ -26,7 +27,18 @@ SUITE = os.environ.get("SUPERVISOR_LITE_SUITE", "bookworm")
 PACKAGES = "systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,python3,python3-venv,procps"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+_WAY_IN = """
+echo 0 >"$GROUP/cgroup.procs"
+exec unshare --cgroup sh -ec '
+    mkdir "$GROUP/boot"
+    echo 0 >"$GROUP/boot/cgroup.procs"
+    exec "$@"' boot "$@"
+"""
+"""The machine's root in the hierarchy must have no process but its first: its controllers could not
+be enabled. So whoever waits for that one is below."""
+
 _BOOT = """
+echo 0 >"$GROUP/cgroup.procs"
 mount --make-rprivate /
 mount --bind "$ROOT" "$ROOT"
 cd "$ROOT"
@@ -47,7 +59,6 @@ for n in 0 1 2; do set -- stdin stdout stderr; shift $n; ln -s /proc/self/fd/$n 
 mount -t tmpfs -o mode=755 tmpfs run
 mount -t tmpfs tmpfs tmp
 hostname slboot
-ip link set lo up 2>/dev/null || true
 mkdir -p .old
 pivot_root . .old
 cd /
@@ -60,7 +71,7 @@ def missing() -> str:
     """Return why a machine cannot be booted here, or an empty string."""
     if os.geteuid() != 0:
         return "only root can boot a machine in namespaces"
-    for tool in ("debootstrap", "unshare", "nsenter", "ip"):
+    for tool in (*([] if _is_made() else ["debootstrap"]), "unshare", "nsenter"):
         if shutil.which(tool) is None:
             return f"{tool} is not installed"
     if _cgroup2() is None:
@@ -94,16 +105,26 @@ def _cgroup2() -> Path | None:
     return None
 
 
+def _root_and_made() -> tuple[Path, Path]:
+    """Return the root file system, and the file that tells of what it was made."""
+    return CACHE / f"root-{SUITE}", CACHE / f"root-{SUITE}.made"
+
+
+def _is_made() -> bool:
+    made = _root_and_made()[1]
+    return made.exists() and made.read_text() == PACKAGES
+
+
 def base_root() -> Path:
     """Return a root file system with systemd and Python, made by debootstrap if there is none.
 
     Raises subprocess.CalledProcessError where that fails, for example without a network.
     """
     CACHE.mkdir(parents=True, exist_ok=True)
-    root, made = CACHE / f"root-{SUITE}", CACHE / f"root-{SUITE}.made"
+    root, made = _root_and_made()
     with (CACHE / f"root-{SUITE}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (made.exists() and made.read_text() == PACKAGES):
+        if not _is_made():
             made.unlink(missing_ok=True)
             shutil.rmtree(root, ignore_errors=True)
             subprocess.run(
@@ -168,12 +189,11 @@ class Machine:
     def boot(self) -> None:
         """Boot and wait until systemd has started everything."""
         self._group.mkdir()
-        namespaces = ("--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup")
-        script = f'echo $$ > {self._group}/cgroup.procs; exec "$@"'
+        namespaces = ("--mount", "--pid", "--uts", "--ipc", "--net")
         self._boot = subprocess.Popen(
-            ["bash", "-c", script, "boot", "unshare", *namespaces, "--fork",
+            ["sh", "-ec", _WAY_IN, "boot", "unshare", *namespaces, "--fork",
              "--kill-child=SIGKILL", "bash", "-euc", _BOOT],
-            env={**os.environ, "ROOT": str(self.root)},
+            env={**os.environ, "ROOT": str(self.root), "GROUP": str(self._group)},
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         wait_until(self._find_init, 30, "the machine's first process")
