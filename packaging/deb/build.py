@@ -179,6 +179,7 @@ class Build:
             ("hardening.conf", f"{DOC}/examples/hardening.conf"),
             ("leave-running.conf", f"{DOC}/examples/leave-running.conf"),
             ("preserve-store.conf", f"{DOC}/examples/preserve-store.conf"),
+            ("limits.conf", f"{DOC}/examples/limits.conf"),
         ):
             text = (SYSTEMD / name).read_text().replace("/opt/supervisor-lite/bin/", "/usr/bin/")
             manuals = "Documentation=man:supervisor-lite(1) man:slctl(1)"
