@@ -10,7 +10,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from supervisor_lite.config.values import show_size
 from supervisor_lite.errors import OperationFailed, SpawnError
@@ -44,8 +44,7 @@ _LAST_WORDS = 10
 """Lines of output that are shown with a failed start."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class Surroundings(NamedTuple):
     """What runs need from outside; made by running.py."""
 
     loop: asyncio.AbstractEventLoop
@@ -197,9 +196,9 @@ class Runs:
         if not sockets:
             return channels
         if program.stdin is Stdin.SOCKET:
-            return replace(channels, stdin_socket=sockets[0])
+            return channels._replace(stdin_socket=sockets[0])
         names = tuple(each.name or program.program or program.name for each in program.sockets)
-        return replace(channels, sockets=tuple(sockets), socket_names=names)
+        return channels._replace(sockets=tuple(sockets), socket_names=names)
 
     def _environment(self, program: Program, marker: str) -> dict[str, str]:
         environment = {
@@ -275,7 +274,7 @@ class Runs:
             return how
         limit = process.program.memory_max
         words = "" if limit is None else f" (memory_max {show_size(limit)})"
-        return replace(how, why=f"out of memory{words}")
+        return how._replace(why=f"out of memory{words}")
 
     def _write_end(self, process: Process, run: int, how: Exit, usage: Usage | None) -> None:
         """Take the last words of a run whose main process has ended, and write down how."""
