@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from supervisor_lite import __version__
 from supervisor_lite.bus import Change
@@ -31,8 +31,7 @@ from supervisor_lite.rules.states import State
 from supervisor_lite.supervisor import Supervisor
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(NamedTuple):
     """What was taken over, in numbers."""
 
     adopted: int = 0

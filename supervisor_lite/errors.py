@@ -6,7 +6,7 @@ Texts read: cannot <verb> "<thing>": <cause>. Exit codes of `slctl` are mapped i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class SupervisorLiteError(Exception):
@@ -26,8 +26,7 @@ def harmless(text: str) -> str:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Complaint:
+class Complaint(NamedTuple):
     """One thing that is wrong with a configuration.
 
     `line` is 1-based, 0 when unknown; `key` is the dotted path (`program.web.autorestart`),

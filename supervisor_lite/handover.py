@@ -14,7 +14,7 @@ import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 VARIABLE = "SUPERVISOR_LITE_HANDOVER"
 _BLOCKED = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1,
@@ -85,8 +85,7 @@ def _from_store(environment: Mapping[str, str]) -> Handed:
     return handed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parting:
+class Parting(NamedTuple):
     """What the new version of ourselves gets."""
 
     socket: int

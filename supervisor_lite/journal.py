@@ -14,8 +14,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from supervisor_lite.bus import Change
 from supervisor_lite.database import RunIds, open_database
@@ -49,8 +48,7 @@ def _utf8(value: object) -> object:
     return value.encode(errors="backslashreplace").decode()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunRow:
+class RunRow(NamedTuple):
     """One run, as far as it is known. Times are wall-clock seconds since the epoch."""
 
     run: int
@@ -71,8 +69,7 @@ class RunRow:
     last_words: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessRow:
+class ProcessRow(NamedTuple):
     """What was last known of a process: its record and definition as JSON objects."""
 
     name: str

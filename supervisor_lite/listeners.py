@@ -10,7 +10,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from supervisor_lite.bus import Bus, Change
@@ -134,7 +134,7 @@ class EventListeners:
             name: {
                 "run": process.record.run,
                 "listening": member.listening.to_json(),
-                "event": asdict(member.event) if member.event is not None else None,
+                "event": member.event._asdict() if member.event is not None else None,
                 "outbox": member.outbox.decode("latin-1"),
                 "deaf": member.deaf,
             }

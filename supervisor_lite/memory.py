@@ -7,7 +7,7 @@ that are missing have their defaults.
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
@@ -49,7 +49,7 @@ def record_from_json(values: dict[str, Any]) -> Record:
 
 def program_to_text(program: Program) -> str:
     """Return the definition as JSON text."""
-    return json.dumps(_shallow(program), separators=(",", ":"), default=_plain)
+    return json.dumps(_plain(program), separators=(",", ":"))
 
 
 def program_from_json(values: dict[str, Any]) -> Program:
@@ -62,8 +62,8 @@ def program_from_json(values: dict[str, Any]) -> Program:
     return Program(**known)
 
 
-def _known(kind: type[Any], values: dict[str, Any]) -> dict[str, Any]:
-    return {name: values[name] for name in _NAMES[kind] if name in values}
+def _known(kind: Any, values: dict[str, Any]) -> dict[str, Any]:
+    return {name: values[name] for name in kind._fields if name in values}
 
 
 def _output(values: dict[str, Any]) -> Output:
@@ -116,25 +116,18 @@ _KINDS: dict[str, Any] = {
 }
 
 
-_PARTS = (
-    Output, Backoff, RestartLimit, ListenSocket, Placement, ResourceLimit, EnvFile, Credential,
+_WITH_FIELDS = (
+    Program, Output, Backoff, RestartLimit, ListenSocket, Placement, ResourceLimit, EnvFile,
+    Credential,
 )  # fmt: skip
 
 
-_NAMES: dict[type[Any], tuple[str, ...]] = {
-    kind: tuple(field.name for field in fields(kind)) for kind in (Program, *_PARTS)
-}
-"""The fields of each; to look them up again and again is dear."""
-
-
-def _shallow(value: Any) -> dict[str, Any]:
-    """Return the fields of a dataclass; unlike `asdict` it copies nothing."""
-    return {name: getattr(value, name) for name in _NAMES[type(value)]}
-
-
 def _plain(value: object) -> object:
+    """Return a value as JSON has it: what has named fields becomes an object, not an array."""
+    if isinstance(value, _WITH_FIELDS):
+        return {name: _plain(each) for name, each in zip(value._fields, value, strict=True)}
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, _PARTS):
-        return _shallow(value)
-    raise TypeError(type(value).__name__)
+    return dict(value) if isinstance(value, Mapping) else value

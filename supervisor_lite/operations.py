@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from supervisor_lite.bus import Bus
 from supervisor_lite.errors import OperationFailed
@@ -20,8 +19,7 @@ from supervisor_lite.rules.words import reason
 from supervisor_lite.supervisor import Supervisor
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """What became of one process in an operation."""
 
     name: str
@@ -35,7 +33,7 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as docs/protocol.md describes."""
-        return asdict(self)
+        return self._asdict()
 
 
 def result_of(

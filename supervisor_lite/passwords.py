@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 COST = 14
 """log2 of the work factor: 2**14 is 16 MiB and about 50 ms."""
@@ -19,8 +19,7 @@ _SALT = 16
 _KEY = 32
 
 
-@dataclass(frozen=True, slots=True)
-class _Parts:
+class _Parts(NamedTuple):
     cost: int
     block: int
     parallel: int

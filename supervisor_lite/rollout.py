@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from supervisor_lite.errors import Complaint, ConfigError, NoSuchProcess, OperationFailed
 from supervisor_lite.operations import Operations
@@ -48,7 +48,7 @@ class Rollout:
             if program.fullname not in table:
                 self.supervisor.add(program)
         groups = {
-            name: replace(group, processes=tuple(table[p.fullname].latest for p in group.processes))
+            name: group._replace(processes=tuple(table[p.fullname].latest for p in group.processes))
             for name, group in plan.groups.items()
         }
         self.available, self.active = plan, Plan(groups=groups)

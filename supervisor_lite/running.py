@@ -8,8 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from supervisor_lite import __version__, handover
 from supervisor_lite.adopt import Adoption
@@ -48,8 +47,7 @@ _CHECK_TIMEOUT = 60.0
 """Seconds that the new version has to read the configuration before an upgrade."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class Given(NamedTuple):
     """What the daemon was started with; made by daemon.py."""
 
     settings: DaemonSettings

@@ -10,7 +10,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from supervisor_lite.errors import OperationFailed, SpawnError
 from supervisor_lite.host import users
@@ -40,8 +40,7 @@ from supervisor_lite.rules.program import Leftovers, Program, Stdin
 from supervisor_lite.rules.states import State
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class Surroundings(NamedTuple):
     """What runs need from outside; made by running.py."""
 
     loop: asyncio.AbstractEventLoop
@@ -195,9 +194,9 @@ class Runs:
         if not sockets:
             return channels
         if program.stdin is Stdin.SOCKET:
-            return replace(channels, stdin_socket=sockets[0])
+            return channels._replace(stdin_socket=sockets[0])
         names = tuple(each.name or program.program or program.name for each in program.sockets)
-        return replace(channels, sockets=tuple(sockets), socket_names=names)
+        return channels._replace(sockets=tuple(sockets), socket_names=names)
 
     def _environment(self, program: Program, marker: str) -> dict[str, str]:
         environment = {
@@ -273,7 +272,7 @@ class Runs:
         if killed is None:
             return how
         words = process.short_of_memory(killed)
-        return replace(how, why=words if how.signal else f"probably {words}")
+        return how._replace(why=words if how.signal else f"probably {words}")
 
     def _on_member_killed(self, leader: int, killed: Killed) -> None:
         process = self._by_pid.get(leader)

@@ -10,7 +10,7 @@ import pwd
 import stat
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from supervisor_lite.errors import AlreadyRunning, StartupError
 from supervisor_lite.host.users import group_id, user_id
@@ -19,8 +19,7 @@ from supervisor_lite.rules.program import DaemonSettings
 LOCK = "supervisor.lock"
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(NamedTuple):
     """Who the daemon becomes, and so who owns what it makes; -1 leaves it."""
 
     uid: int = -1

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
+from typing import NamedTuple
 
 from supervisor_lite.bus import Change
 from supervisor_lite.journal import FOUND_ENDED, TAKEN_OVER, RunRow
@@ -25,8 +26,7 @@ MOST_LINES = 60
 _ASKED = ("start asked", "restart asked", "stop asked")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Known(NamedTuple):
     """What is known of one process when its story is told. Times are wall-clock seconds."""
 
     program: Program

@@ -9,7 +9,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 
 from supervisor_lite.bus import Bus, Change
 from supervisor_lite.errors import OperationFailed
@@ -336,11 +335,11 @@ _RULES_ONLY = (
 
 def _same_child(old: Program, new: Program) -> bool:
     """Would both definitions start the same child?"""
-    same = replace(old, **{name: getattr(new, name) for name in _RULES_ONLY})
+    same = old._replace(**{name: getattr(new, name) for name in _RULES_ONLY})
     if [_goes(output) for output in (old.stdout, old.stderr)] == [
         _goes(output) for output in (new.stdout, new.stderr)
     ]:
-        same = replace(same, stdout=new.stdout, stderr=new.stderr)
+        same = same._replace(stdout=new.stdout, stderr=new.stderr)
     return same == new
 
 

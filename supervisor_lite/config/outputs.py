@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from supervisor_lite.config.places import is_special, no_log
 from supervisor_lite.config.read import Entry, Values
@@ -13,8 +12,7 @@ from supervisor_lite.config.source import Report, Spot
 from supervisor_lite.rules.program import DaemonSettings, Output, Program
 
 
-@dataclass(frozen=True, slots=True)
-class _Claim:
+class _Claim(NamedTuple):
     """Who writes to a file."""
 
     owner: str

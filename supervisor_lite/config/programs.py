@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from sys import intern
 from typing import Any
 
@@ -362,10 +361,10 @@ def _restarts(values: Values) -> dict[str, Any]:
     if changes or "backoff" in values:
         backoff = values.get("backoff", Backoff())
         assert isinstance(backoff, Backoff)
-        fields["backoff"] = replace(backoff, **changes)
+        fields["backoff"] = backoff._replace(**changes)
     limit = values.get("restart_limit")
     if isinstance(limit, tuple):
         action = values.get("restart_limit_action")
         assert action is None or isinstance(action, float)
-        fields["restart_limit"] = RestartLimit(count=limit[0], window=limit[1], cooldown=action)
+        fields["restart_limit"] = RestartLimit(restarts=limit[0], window=limit[1], cooldown=action)
     return fields

@@ -9,8 +9,8 @@ made from TABLES. Defaults are those of the dataclasses in rules/program.py and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields, replace
 from enum import Enum
+from typing import Any, NamedTuple
 
 from supervisor_lite.config import cgroups, container, gateway, kinds, listening, placing
 from supervisor_lite.config.kinds import Json, Kind
@@ -26,8 +26,7 @@ from supervisor_lite.rules.program import (
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Key:
+class Key(NamedTuple):
     """One key of a table."""
 
     name: str
@@ -35,10 +34,10 @@ class Key:
     doc: str
     """One sentence for the reference and for editors."""
     of: type | None = None
-    """The dataclass whose field of the same name (or `field`) holds the default."""
+    """The named tuple whose field of the same name (or `field`) holds the default."""
     field: str = ""
     default: object = None
-    """The default as written in TOML, where no dataclass has it; None: nothing."""
+    """The default as written in TOML, where no named tuple has it; None: nothing."""
     required: bool = False
     each: bool = False
     """Expanded for every process, so it may use %(process_num)d and the program's own ENV_X."""
@@ -62,8 +61,7 @@ class Shape(Enum):
     LIST = "[[{}]]"
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """One table of the file."""
 
     name: str
@@ -76,12 +74,11 @@ class Table:
         return {name: key for key in self.keys for name in (key.name, *key.aliases)}
 
 
-def field_default(cls: type, name: str) -> object:
-    """Return the default of a dataclass field; None if it has none or an empty container."""
-    for field in fields(cls):
-        if field.name == name:
-            return None if field.default is MISSING else field.default
-    raise KeyError(name)
+def field_default(cls: Any, name: str) -> object:
+    """Return the default of a field of a named tuple; None if it has none or an empty mapping."""
+    assert name in cls._fields, f"{cls.__name__} has no {name}"
+    default = cls._field_defaults.get(name)
+    return None if isinstance(default, Mapping) else default
 
 
 D, P, O, B, G = DaemonSettings, Program, Output, Backoff, GatewaySettings  # noqa: E741
@@ -204,7 +201,7 @@ LISTENER = Table(
         Key("buffer_size", kinds.POSITIVE, "How many events may wait for the pool; one more drops the oldest.", Group),
         Key("result_handler", listening.HANDLER, "Who judges its results; there is no other than the default, which takes OK and FAIL.", default="default"),
         *(
-            replace(key, of=None, default=-1, doc="As for a program, but by default listeners start first and stop last.") if key.name == "priority" else key
+            key._replace(of=None, default=-1, doc="As for a program, but by default listeners start first and stop last.") if key.name == "priority" else key
             for key in PROGRAM.keys
             if key.name != "stdin"
         ),

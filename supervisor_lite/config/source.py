@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from supervisor_lite.config.lines import Path, line_numbers
 from supervisor_lite.config.wording import dotted
@@ -51,8 +52,7 @@ class Source:
         return self.text.split("\n")[self.line(path) - 1]
 
 
-@dataclass(frozen=True, slots=True)
-class Spot:
+class Spot(NamedTuple):
     """A place in a file that can be complained about."""
 
     source: Source

@@ -5,7 +5,6 @@ The gateway asks these; nothing here changes a process.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import signal
 from collections.abc import Awaitable, Callable
@@ -237,7 +236,7 @@ def _definition(group: Group, program: Program, in_use: bool) -> dict[str, Any]:
         fields[key] = getattr(program, key)
     for stream, output in (("stdout", program.stdout), ("stderr", program.stderr)):
         path = None if stream == "stderr" and program.redirect_stderr else output.path
-        for key, value in dataclasses.asdict(output).items():
+        for key, value in output._asdict().items():
             # path, maxbytes, backups belong to the file; the rest to the stream.
             part = {"path": "logfile", "maxbytes": "logfile_maxbytes"}.get(key, key)
             part = "logfile_backups" if key == "backups" else part

@@ -10,7 +10,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from supervisor_lite import protocol
 from supervisor_lite.control.access import Caller, caller_of, grants, may, may_all
@@ -38,8 +38,7 @@ _TYPED = 200
 """Characters of what a caller typed that are kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class Raw:
+class Raw(NamedTuple):
     """A result that is JSON already."""
 
     data: bytes

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
@@ -107,7 +106,7 @@ class HistoryVerbs:
             # A newer definition takes effect at the next spawn, which is what is asked about.
             program = process.pending or process.program
             future = forecast(program, process.record, time.monotonic())
-            schedule = [asdict(moment) for moment in future.schedule]
+            schedule = [moment._asdict() for moment in future.schedule]
             lines = list(future.lines)
             told.append({"fullname": process.name, "lines": lines, "schedule": schedule})
             await asyncio.sleep(0)

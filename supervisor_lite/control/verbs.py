@@ -7,8 +7,7 @@ import os
 import signal as signals
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from supervisor_lite import __version__
 from supervisor_lite.control.compat import CompatVerbs
@@ -32,8 +31,7 @@ _NOOP = ("not running", "already started")
 Asked = Callable[..., Awaitable[Sequence[Any]]]
 
 
-@dataclass(frozen=True, slots=True)
-class Daemon:
+class Daemon(NamedTuple):
     """What the verbs may ask of the daemon itself; made by daemon.py."""
 
     identifier: str

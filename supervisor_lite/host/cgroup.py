@@ -16,7 +16,7 @@ import signal
 import struct
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from supervisor_lite.host.delegation import LEAF, Base, NotOursError, find_base, look, read
 from supervisor_lite.host.identity import Stat, living
@@ -47,12 +47,10 @@ _TRIES = 4
 """How many cgroups that were left to somebody are looked at when another one is let go."""
 
 
-@dataclass(frozen=True, slots=True)
-class Killed:
+class Killed(NamedTuple):
     """Whom of a cgroup the kernel has killed for want of memory."""
 
-    count: int = 0
-    """Processes."""
+    processes: int = 0
     own: bool = False
     """A limit of the cgroup itself was met: it need not be one above, or the whole machine's."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 LEAF = "supervisor"
 """The cgroup below the one that we divide in which the daemon itself may be."""
@@ -25,8 +25,7 @@ class NotOursError(Exception):
     """There is no cgroup to divide; the text says why, for an operator."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class View(NamedTuple):
     """What tells where we are."""
 
     mountinfo: str
@@ -40,8 +39,7 @@ class View:
     """We were started in somebody's login session."""
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
+class Base(NamedTuple):
     """A cgroup that is ours to divide."""
 
     path: str

@@ -6,7 +6,6 @@ A definition that holds them exists for one spawn only: it is in no table, journ
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 from supervisor_lite.host import env_file, users
 from supervisor_lite.host.credentials import VARIABLE, Credentials
@@ -29,7 +28,7 @@ class Entrusted:
         if program.credentials:
             uid, gid = users.ids(program.user)
             added[VARIABLE] = self._credentials.hand_over(run, program.credentials, uid, gid)
-        return replace(program, environment={**program.environment, **added})
+        return program._replace(environment={**program.environment, **added})
 
     def take(self, program: Program, run: int) -> None:
         """Take away what a run was given that is over."""

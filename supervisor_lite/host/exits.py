@@ -19,7 +19,7 @@ import select
 import signal
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from supervisor_lite.rules.events import Exit
 
@@ -33,8 +33,7 @@ _REAP_WAIT = 3.0
 """Seconds that an adopted process may be dead but not reaped by whoever inherited it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """One reaped process of ours."""
 
     pid: int
@@ -42,8 +41,7 @@ class Ended:
     usage: Usage | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """What a run has used (getrusage(2)); unknown for adopted runs."""
 
     maxrss: int

@@ -9,15 +9,14 @@ counts only for processes of the same user.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from types import ModuleType
+from typing import NamedTuple
 
 from supervisor_lite.host.identity import Stat, find_marked, read_marker, read_stat
 from supervisor_lite.host.tree import below, own_children
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """What a family is known by."""
 
     pid: int

@@ -9,15 +9,14 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 RUN_VARIABLE = "SUPERVISOR_LITE_RUN"
 """Every process of a run carries the run's identity in this environment variable."""
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """Which process: enough to find it again, or to know that it is gone."""
 
     pid: int
@@ -28,8 +27,7 @@ class Identity:
     """The pidfd's inode, 0 where the kernel has no pidfs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stat:
+class Stat(NamedTuple):
     """What /proc/PID/stat says that we need."""
 
     pid: int

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import resource
-from dataclasses import dataclass
+from typing import NamedTuple
 
 RESERVE = 32
 """Descriptors that no program gets: an operator must always be able to connect and stop one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Descriptors:
+class Descriptors(NamedTuple):
     """Soft and hard RLIMIT_NOFILE of the daemon, and the soft one that children get."""
 
     soft: int

@@ -11,8 +11,8 @@ import errno
 import os
 import resource
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import cache, partial
+from typing import NamedTuple
 
 from supervisor_lite.rules.placement import Placement, ResourceLimit
 
@@ -27,8 +27,7 @@ _RTTIME = 15
 """The kernel's number; not every Python has a name for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Steps:
+class Steps(NamedTuple):
     """What a child does to itself."""
 
     as_daemon: tuple[Step, ...] = ()

@@ -12,7 +12,6 @@ import ctypes
 import os
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from supervisor_lite.host.cgroup import EVENTS, Killed, killed
 from supervisor_lite.host.delegation import read
@@ -28,17 +27,19 @@ _SIGKILL = 1 << 8
 """Its bit in a mask of signals."""
 
 
-@dataclass(slots=True)
 class _Watched:
     """A run whose counters are watched."""
 
-    path: str
-    leader: int
-    watch: int
-    """Of inotify; negative if there were too many."""
-    known: int = 0
-    """How many were killed while the main process lived on."""
-    timer: asyncio.TimerHandle | None = None
+    __slots__ = ("known", "leader", "path", "timer", "watch")
+
+    def __init__(self, path: str, leader: int, watch: int) -> None:
+        self.path = path
+        self.leader = leader
+        self.watch = watch
+        """Of inotify; negative if there were too many."""
+        self.known = 0
+        """How many were killed while the main process lived on."""
+        self.timer: asyncio.TimerHandle | None = None
 
 
 class Shortages:
@@ -69,7 +70,7 @@ class Shortages:
         watched = self._runs[number] = _Watched(path, leader, watch)
         if watch >= 0:
             self._watches[watch] = watched
-        count = killed(path).count
+        count = killed(path).processes
         if count and not dying(leader):  # adopted: an earlier daemon has told of those
             watched.known = count
 
@@ -87,7 +88,7 @@ class Shortages:
         """The main process was killed: return for want of what, None if not for that."""
         found = killed(path)
         known = self._runs[number].known if number in self._runs else 0
-        return found if found.count > known else None
+        return found if found.processes > known else None
 
     def close(self) -> None:
         """Watch nothing any more."""
@@ -105,7 +106,7 @@ class Shortages:
             return
         for watch, *_ in _EVENT.iter_unpack(data):
             watched = self._watches.get(watch)
-            if watched is not None and killed(watched.path).count > watched.known:
+            if watched is not None and killed(watched.path).processes > watched.known:
                 self._soon(watched)
 
     def _soon(self, watched: _Watched) -> None:
@@ -116,8 +117,8 @@ class Shortages:
         """If the main process lives, it was not the one that was killed."""
         watched.timer = None
         found = killed(watched.path)
-        if found.count > watched.known and not dying(watched.leader):
-            watched.known = found.count
+        if found.processes > watched.known and not dying(watched.leader):
+            watched.known = found.processes
             self._tell(watched.leader, found)
 
 

@@ -17,7 +17,7 @@ import resource
 import signal
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from supervisor_lite.errors import SpawnError
 from supervisor_lite.host import cgroup, place
@@ -33,8 +33,7 @@ DEFAULT_SIGNALS = sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTO
 """What a child gets the default disposition of: all that has one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Channels:
+class Channels(NamedTuple):
     """Paths that a child's standard descriptors are opened on.
 
     FIFOs are opened read-write: the child holds a reader itself, so the daemon's death neither
@@ -52,8 +51,7 @@ class Channels:
     socket_names: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Child:
+class Child(NamedTuple):
     """A spawned process; the pidfd is the caller's to close."""
 
     pid: int
@@ -112,7 +110,7 @@ class Spawner:
         except OSError as error:
             if isinstance(error, _StepError) and error.step == _JOIN:
                 child = self.spawn(program, environment, channels)
-                return replace(child, outside=explain(error, path, program))
+                return child._replace(outside=explain(error, path, program))
             self._found.pop(key, None)
             raise SpawnError(explain(error, path, program)) from error
         self._found[key] = path

@@ -5,13 +5,12 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from supervisor_lite.errors import SpawnError
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(NamedTuple):
     """A resolved user: everything setuid needs."""
 
     name: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from supervisor_lite.errors import SpawnError
 from supervisor_lite.logs import fifo
@@ -19,8 +19,7 @@ from supervisor_lite.logs.to_syslog import SyslogSink
 from supervisor_lite.rules.program import Output
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(NamedTuple):
     """What the streams of a process need from outside."""
 
     pipes: Pipes

@@ -41,4 +41,4 @@ def recent(limit: RestartLimit, restarts: tuple[float, ...], now: float) -> tupl
 
 def budget_spent(limit: RestartLimit | None, restarts: tuple[float, ...], now: float) -> bool:
     """Have all automatic restarts of the window been used?"""
-    return limit is not None and len(recent(limit, restarts, now)) >= limit.count
+    return limit is not None and len(recent(limit, restarts, now)) >= limit.restarts

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(NamedTuple):
     """How a run ended. Neither code nor signal: nobody could tell (an adopted run)."""
 
     code: int | None = None
@@ -28,24 +27,21 @@ class Exit:
 # Events: what happened.
 
 
-@dataclass(frozen=True, slots=True)
-class StartAsked:
+class StartAsked(NamedTuple):
     """Someone wants the process up; failures are forgotten."""
 
     by: str
     cause: str = "start asked"
 
 
-@dataclass(frozen=True, slots=True)
-class StopAsked:
+class StopAsked(NamedTuple):
     """Someone wants the process down."""
 
     by: str
     cause: str = "stop asked"
 
 
-@dataclass(frozen=True, slots=True)
-class RestartAsked:
+class RestartAsked(NamedTuple):
     """Stop while still wanted: nothing stays down if the asker goes away in between."""
 
     by: str
@@ -57,24 +53,21 @@ class HurryAsked:
     """Whoever is being stopped is to be killed now."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spawned:
+class Spawned(NamedTuple):
     """The answer to Spawn: there is a process."""
 
     run: int
     pid: int
 
 
-@dataclass(frozen=True, slots=True)
-class SpawnFailed:
+class SpawnFailed(NamedTuple):
     """The answer to Spawn: there is none, and why."""
 
     run: int
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class Exited:
+class Exited(NamedTuple):
     """The main process of a run ended. `leftovers`: descendants of it are to be ended too."""
 
     run: int
@@ -84,8 +77,7 @@ class Exited:
     """Descendants that are left alone because the program says so, in words."""
 
 
-@dataclass(frozen=True, slots=True)
-class LeftoversGone:
+class LeftoversGone(NamedTuple):
     """No descendant of the run is left. `ended` names those that had to be ended."""
 
     run: int
@@ -118,16 +110,14 @@ class Spawn:
     """Start a run; answer with Spawned or SpawnFailed before anything else happens."""
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(NamedTuple):
     """Send a signal to the main process, or to its whole process group."""
 
     signal: str
     group: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SignalLeftovers:
+class SignalLeftovers(NamedTuple):
     """Send a signal to every remaining descendant of the run; LeftoversGone when none is left."""
 
     signal: str

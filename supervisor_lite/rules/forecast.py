@@ -7,7 +7,7 @@ to deadline. Nothing is computed a second time: what is told is what `lifecycle.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from supervisor_lite.rules import backoff
 from supervisor_lite.rules.lifecycle import (
@@ -41,8 +41,7 @@ _RUN = 0
 _PID = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """Something that will happen."""
 
     at: float
@@ -50,8 +49,7 @@ class Moment:
     what: str
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
+class Forecast(NamedTuple):
     """The policy in sentences, and what follows from it if every start fails at once."""
 
     lines: tuple[str, ...]
@@ -120,7 +118,7 @@ class _World:
         cools = record.cooling and not before.cooling and not self._cooled
         if cools and limit is not None and limit.cooldown is not None:
             self._cooled = True  # said once: from now on every try has a pause before it
-            used = f"{limit.count} automatic starts in {duration(limit.window)}"
+            used = f"{limit.restarts} automatic starts in {duration(limit.window)}"
             self._add(f"{used} are used up: a pause of {duration(limit.cooldown)}")
 
     def _add(self, what: str) -> None:
@@ -264,7 +262,7 @@ def _on_limit(program: Program) -> tuple[str, ...]:
     limit = program.restart_limit
     if limit is None:
         return ()
-    most = f"At most {limit.count} automatic starts in {duration(limit.window)}"
+    most = f"At most {limit.restarts} automatic starts in {duration(limit.window)}"
     if limit.cooldown is None:
         return (f"{most}, then it is FATAL; starts that were asked for do not count.",)
     pause = duration(limit.cooldown)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 from supervisor_lite.rules.program import DaemonSettings
 
 FOR_LIFE = ("runtime_dir", "state_dir", "socket", "user")
@@ -22,9 +20,9 @@ _INSIDE = ("socket", "pidfile")
 def waiting(old: DaemonSettings, new: DaemonSettings) -> tuple[str, ...]:
     """Return the keys that differ and wait for the next daemon; "access" for all its tables."""
     found = [
-        field.name
-        for field in fields(DaemonSettings)
-        if field.name not in _BY_UPDATE and getattr(old, field.name) != getattr(new, field.name)
+        name
+        for name in DaemonSettings._fields
+        if name not in _BY_UPDATE and getattr(old, name) != getattr(new, name)
     ]
     if "runtime_dir" in found:
         for name in _INSIDE:

@@ -297,7 +297,7 @@ def _reason_to_give_up(program: Program, record: Record) -> str:
     limit = program.restart_limit
     if not record.cooling or limit is None or limit.cooldown is not None:
         return ""
-    return f"gave up after {limit.count} restarts in {limit.window:g} s: {record.ended}"
+    return f"gave up after {limit.restarts} restarts in {limit.window:g} s: {record.ended}"
 
 
 def _spawn(program: Program, record: Record, now: float) -> Record:
@@ -315,7 +315,7 @@ def _spawn(program: Program, record: Record, now: float) -> Record:
     if limit is not None:
         restarts = (*backoff.recent(limit, record.restarts, now), now)
         if record.cooling:
-            restarts = (now,) * limit.count  # one try: the next end finds the budget spent
+            restarts = (now,) * limit.restarts  # one try: the next end finds the budget spent
     again = f"try {record.failures + 1} of {program.startretries + 1}"
     cause = again if record.state is State.BACKOFF else f"restart after {record.ended}"
     return starting._replace(

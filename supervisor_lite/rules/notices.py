@@ -6,14 +6,13 @@ whatever is added to one must be a word of that form, at its end.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from supervisor_lite.bus import Change
 from supervisor_lite.rules.event_types import timeslice
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(NamedTuple):
     """One event as listeners get it: its name and its text."""
 
     name: str

@@ -6,11 +6,10 @@ their values: those are read when a child is spawned and are nowhere in between.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResourceLimit:
+class ResourceLimit(NamedTuple):
     """One limit of setrlimit(2); None is unlimited."""
 
     name: str
@@ -20,8 +19,7 @@ class ResourceLimit:
     hard: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Placement:
+class Placement(NamedTuple):
     """How the kernel treats a child; None leaves a child as the daemon is."""
 
     rlimits: tuple[ResourceLimit, ...] = ()
@@ -35,8 +33,7 @@ class Placement:
     """No setuid bit and no file capability has an effect on it (prctl(2))."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnvFile:
+class EnvFile(NamedTuple):
     """A file with variables, read at each spawn."""
 
     path: str
@@ -44,8 +41,7 @@ class EnvFile:
     """It may be missing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credential:
+class Credential(NamedTuple):
     """A secret that a child finds as a file in $CREDENTIALS_DIRECTORY."""
 
     name: str

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from supervisor_lite.rules.program import Group, Plan, Program
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(NamedTuple):
     """The groups and processes that differ; everything else is not to be touched."""
 
     groups_added: tuple[str, ...] = ()

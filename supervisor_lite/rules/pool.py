@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from supervisor_lite.rules.notices import Notice
 
@@ -17,8 +16,7 @@ LONGEST_PAUSE = 5.0
 """Seconds before an event that was rejected again and again is sent once more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Queued:
+class Queued(NamedTuple):
     """An event on its way to a pool."""
 
     serial: int
@@ -104,7 +102,7 @@ class Buffer:
 
     def to_json(self) -> dict[str, Any]:
         """Return what waits, for `restore`."""
-        waiting = [asdict(event) for event in (*self._early, *self._late)]
+        waiting = [event._asdict() for event in (*self._early, *self._late)]
         return {"serial": self.serial, "caught_up": self.caught_up, "waiting": waiting}
 
     def restore(self, values: dict[str, Any]) -> None:

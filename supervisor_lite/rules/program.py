@@ -7,8 +7,9 @@ path absolute, every duration in seconds, every signal a canonical name ("TERM")
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from supervisor_lite.rules.placement import Credential, EnvFile, Placement
 
@@ -17,6 +18,8 @@ MIB = 1024 * KIB
 
 SYSLOG = "syslog"
 """In place of the path of a log."""
+
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class AutoRestart(Enum):
@@ -57,8 +60,7 @@ class BackoffKind(Enum):
     """The same number of seconds each time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backoff:
+class Backoff(NamedTuple):
     """The pause between a failed start and the next try."""
 
     kind: BackoffKind = BackoffKind.LINEAR
@@ -70,19 +72,17 @@ class Backoff:
     """Up to this fraction of the pause is added, differently for every run (0 to 1)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestartLimit:
+class RestartLimit(NamedTuple):
     """How many automatic restarts are allowed in a sliding window."""
 
-    count: int
+    restarts: int
     window: float
     """Seconds."""
     cooldown: float | None = None
     """After the limit: None goes FATAL; otherwise pause this many seconds, then one more try."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
+class Output(NamedTuple):
     """Where one stream of a child goes."""
 
     path: str | None = None
@@ -117,8 +117,7 @@ class Output:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListenSocket:
+class ListenSocket(NamedTuple):
     """A socket on which the daemon listens for a program."""
 
     listen: str
@@ -135,23 +134,22 @@ class ListenSocket:
     """Connections that may wait to be accepted; the kernel has a limit of its own."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Program:
+class Program(NamedTuple):
     """The resolved definition of one process."""
 
     name: str
     """The process name, unique in its group."""
+    command: tuple[str, ...]
+    """The argument vector; a first word without a slash is looked up in the child's PATH."""
     group: str = ""
     """The group's name; empty means: the same as `name`."""
     program: str = ""
     """The `[program.NAME]` it comes from; empty means: the same as `name`."""
-    command: tuple[str, ...]
-    """The argument vector; a first word without a slash is looked up in the child's PATH."""
     directory: str | None = None
     user: str | None = None
     """Login name or numeric uid as written; None stays who the daemon is."""
     umask: int | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = _NOTHING
     """Added to the daemon's environment; `[daemon] environment` is merged in already."""
     priority: int = 999
     autostart: bool = True
@@ -202,8 +200,7 @@ class Program:
         return f"{self.group}:{self.name}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class Group(NamedTuple):
     """Processes that are named, started and stopped together."""
 
     name: str
@@ -215,11 +212,10 @@ class Group:
     """How many events may wait for its listeners."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(NamedTuple):
     """Everything that the configuration says should exist."""
 
-    groups: Mapping[str, Group] = field(default_factory=dict)
+    groups: Mapping[str, Group] = _NOTHING
 
     def processes(self) -> Iterator[Program]:
         """Yield every process, by group name, then in its group's order."""
@@ -227,8 +223,7 @@ class Plan:
             yield from self.groups[name].processes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccessRule:
+class AccessRule(NamedTuple):
     """One `[[access]]` table: who may do what to which programs."""
 
     role: str
@@ -239,8 +234,7 @@ class AccessRule:
     """Shell patterns over `group:name`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DaemonSettings:
+class DaemonSettings(NamedTuple):
     """The `[daemon]` table, resolved."""
 
     runtime_dir: str
@@ -270,7 +264,7 @@ class DaemonSettings:
     strip_ansi: bool = False
     """Leave escape sequences out of the logs of programs."""
     identifier: str = "supervisor"
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = _NOTHING
     access: tuple[AccessRule, ...] = ()
     journal_age: float = 30 * 86400.0
     """Seconds that changes and ended runs are kept."""
@@ -284,8 +278,7 @@ class DaemonSettings:
     """How many changes, and how many runs, are kept at most."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatewayUser:
+class GatewayUser(NamedTuple):
     """One `[[gateway.users]]` table: who may come over HTTP with a password."""
 
     name: str
@@ -295,8 +288,7 @@ class GatewayUser:
     """"view", "operate" or "admin"."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatewaySettings:
+class GatewaySettings(NamedTuple):
     """The `[gateway]` table, resolved: what `supervisor-lite-gateway` serves, and to whom."""
 
     listen: tuple[str, ...]
@@ -320,8 +312,7 @@ class GatewaySettings:
         return next((url for url in self.listen if url.startswith("unix:")), self.listen[-1])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Configuration:
+class Configuration(NamedTuple):
     """What one reading of the configuration gives."""
 
     settings: DaemonSettings

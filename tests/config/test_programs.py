@@ -181,7 +181,7 @@ serverurl = "unix:///x"
         stdout=Output(path=str(folder.path / "web.log"), maxbytes=1 << 20, backups=0, syslog=True),
         stderr=Output(),
         backoff=Backoff(kind=BackoffKind.EXPONENTIAL, max=60.0, jitter=0.1),
-        restart_limit=RestartLimit(count=5, window=600.0, cooldown=3600.0),
+        restart_limit=RestartLimit(restarts=5, window=600.0, cooldown=3600.0),
         serverurl="unix:///x",
     )
 

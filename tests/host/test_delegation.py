@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,11 +68,11 @@ def test_our_own_cgroup_is_found(mount: Path, form: str) -> None:
 def test_a_part_of_the_hierarchy_that_is_mounted_elsewhere(mount: Path) -> None:
     """As in a container that shares its host's namespace of cgroups."""
     seen = view(mount, "/docker/abc/inner")
-    seen = replace(seen, mountinfo=seen.mountinfo.replace(" / ", " /docker/abc ", 1))
+    seen = seen._replace(mountinfo=seen.mountinfo.replace(" / ", " /docker/abc ", 1))
     assert locate(seen) == (str(mount), f"{mount}/inner")
-    assert locate(replace(seen, cgroup="0::/docker/abcdef\n")) == (str(mount), None)
-    assert locate(replace(seen, cgroup="0::/../other\n")) == (str(mount), None)
-    assert "cannot be seen" in why_not("auto", replace(seen, cgroup="0::/../other\n"))
+    assert locate(seen._replace(cgroup="0::/docker/abcdef\n")) == (str(mount), None)
+    assert locate(seen._replace(cgroup="0::/../other\n")) == (str(mount), None)
+    assert "cannot be seen" in why_not("auto", seen._replace(cgroup="0::/../other\n"))
 
 
 def test_no_hierarchy(mount: Path) -> None:
@@ -81,8 +80,8 @@ def test_no_hierarchy(mount: Path) -> None:
     seen = view(mount, "/")
     old = "33 32 0:27 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
     for text in (old, "", "nonsense\n"):
-        assert "no cgroup2 hierarchy" in why_not("auto", replace(seen, mountinfo=text))
-        assert "no cgroup2 hierarchy" in why_not("/sys/x", replace(seen, mountinfo=text))
+        assert "no cgroup2 hierarchy" in why_not("auto", seen._replace(mountinfo=text))
+        assert "no cgroup2 hierarchy" in why_not("/sys/x", seen._replace(mountinfo=text))
     assert why_not("off", seen) == 'cgroups is "off"'
 
 
@@ -119,7 +118,7 @@ def test_a_login_session_is_not_ours(mount: Path) -> None:
     make(mount, path)
     assert "login session" in why_not("auto", view(mount, path))
     make(mount, "/1")
-    assert "login session" in why_not("auto", replace(view(mount, "/1"), session=True))
+    assert "login session" in why_not("auto", view(mount, "/1")._replace(session=True))
 
 
 def test_one_without_systemd(mount: Path) -> None:
@@ -132,10 +131,10 @@ def test_a_container(mount: Path) -> None:
     """Its root is not that of the machine: it is for its first process, which steps aside."""
     (mount / "cgroup.events").write_text("populated 1\n")
     assert "not its pid 1" in why_not("auto", view(mount, "/"))
-    base = find_base("auto", replace(view(mount, "/"), pid=1))
+    base = find_base("auto", view(mount, "/")._replace(pid=1))
     assert base == Base(str(mount), str(mount), leave=True)
     make(mount, "/supervisor")  # after an upgrade in place
-    base = find_base("auto", replace(view(mount, "/supervisor"), pid=1))
+    base = find_base("auto", view(mount, "/supervisor")._replace(pid=1))
     assert base == Base(str(mount), f"{mount}/supervisor")
 
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -236,7 +235,7 @@ def test_a_new_path_counts_from_the_next_byte_and_followers_stay(tmp_path: Path)
 
         follower = Follower(asyncio.get_running_loop(), log, deliver, print)
         bench.say(b"one\n")
-        bench.logs.change(replace(bench.program, stdout=output(new)))
+        bench.logs.change(bench.program._replace(stdout=output(new)))
         bench.say(b"two\n")
         await rounds()
         assert (old.read_bytes(), new.read_bytes()) == (b"one\n", b"two\n")
@@ -252,7 +251,7 @@ def test_new_limits_count_from_the_next_byte(tmp_path: Path) -> None:
         log = tmp_path / "log"
         bench = Bench(tmp_path, output(log)).open()
         bench.say(b"1234567\n")
-        bench.logs.change(replace(bench.program, stdout=output(log, 5, 1)))
+        bench.logs.change(bench.program._replace(stdout=output(log, 5, 1)))
         bench.say(b"8\n")
         assert Path(f"{log}.1").read_bytes() == b"1234567\n"
         assert log.read_bytes() == b"8\n"
@@ -267,7 +266,7 @@ def test_a_new_path_that_cannot_be_opened_is_reported_and_the_old_one_kept(tmp_p
     async def main() -> None:
         log, bad = tmp_path / "log", tmp_path / "missing" / "log"
         bench = Bench(tmp_path, output(log)).open()
-        bench.logs.change(replace(bench.program, stdout=output(bad)))
+        bench.logs.change(bench.program._replace(stdout=output(bad)))
         text = f'cannot open log "{bad}": No such file or directory'
         assert bench.reports == [f"{text}; its output goes on as before"]
         bench.say(b"one\n")
@@ -290,7 +289,7 @@ def test_output_that_is_no_longer_wanted_is_dropped_but_still_read(tmp_path: Pat
         log = tmp_path / "log"
         bench = Bench(tmp_path, output(log)).open()
         child = os.open(bench.logs.child_paths()[0] or "", os.O_RDWR | os.O_NONBLOCK)
-        bench.logs.change(replace(bench.program, stdout=output(None)))
+        bench.logs.change(bench.program._replace(stdout=output(None)))
         for _ in range(40):
             os.write(child, b"x" * 60_000)
             bench.logs.drain()

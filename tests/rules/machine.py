@@ -92,4 +92,4 @@ def exponential(*, seconds: float = 1.0, limit: float | None = None, jitter: flo
 
 def at_most(count: int, window: float, cooldown: float | None = None) -> RestartLimit:
     """Return a limit of automatic restarts."""
-    return RestartLimit(count=count, window=window, cooldown=cooldown)
+    return RestartLimit(restarts=count, window=window, cooldown=cooldown)

@@ -199,7 +199,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "after a cool-down the limit is open again",
-        "            restarts = (now,) * limit.count",
+        "            restarts = (now,) * limit.restarts",
         "            restarts = (now,)",
         on="cooling",
     ),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,8 +56,8 @@ def test_a_changed_program_is_changed_alone() -> None:
     """The others of its group are not to be touched."""
     old = numbered("web", 3)
     first, second, third = old.processes
-    edited = replace(second, stdout=Output(path="/var/log/web.log"))
-    found = difference(plan(old), plan(replace(old, processes=(first, edited, third))))
+    edited = second._replace(stdout=Output(path="/var/log/web.log"))
+    found = difference(plan(old), plan(old._replace(processes=(first, edited, third))))
     assert found.groups_changed == ("web",)
     assert found.changed == (edited,)
     assert (found.added, found.removed) == ((), ())
@@ -84,7 +82,7 @@ def test_fewer_processes_remove_the_last_ones() -> None:
 def test_another_priority_of_a_group_touches_no_process() -> None:
     """The group differs, no process does."""
     old = numbered("web", 2)
-    found = difference(plan(old), plan(replace(old, priority=5)))
+    found = difference(plan(old), plan(old._replace(priority=5)))
     assert found.groups_changed == ("web",)
     assert (found.added, found.changed, found.removed) == ((), (), ())
     assert found

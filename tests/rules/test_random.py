@@ -59,7 +59,7 @@ backoffs = st.builds(
 )
 limits = st.builds(
     RestartLimit,
-    count=st.integers(1, 3),
+    restarts=st.integers(1, 3),
     window=st.sampled_from([0.5, 5.0, 60.0]),
     cooldown=st.sampled_from([None, 0.0, 0.05, 10.0]),
 )
@@ -156,12 +156,12 @@ def foretold(definition: Program, script: Sequence[Run]) -> tuple[list[float], S
                 return spawns, State.EXITED
         following = max(end + wait, now + 0.1)
         recent = [] if limit is None else [t for t in automatic if end - t < limit.window]
-        cooled = limit is not None and len(recent) >= limit.count
+        cooled = limit is not None and len(recent) >= limit.restarts
         if limit is not None and cooled:
             if limit.cooldown is None:
                 return spawns, State.FATAL
             following = max(following, end + limit.cooldown)
-            automatic = [following] * limit.count
+            automatic = [following] * limit.restarts
         else:
             automatic.append(following)
         now = following

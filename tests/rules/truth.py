@@ -74,7 +74,7 @@ def used_up(program: Program, truth: Truth, now: float) -> bool:
     limit = program.restart_limit
     if limit is None:
         return False
-    return sum(now - time < limit.window for time in truth.automatic) >= limit.count
+    return sum(now - time < limit.window for time in truth.automatic) >= limit.restarts
 
 
 def is_failed_start(program: Program, truth: Truth, now: float) -> bool:
@@ -164,6 +164,6 @@ def _after_spawn(program: Program, truth: Truth, now: float) -> Truth:
     if truth.asked or limit is None:
         return spawned
     if truth.cooling:
-        return replace(spawned, automatic=(now,) * limit.count)
+        return replace(spawned, automatic=(now,) * limit.restarts)
     kept = tuple(time for time in truth.automatic if now - time < limit.window)
     return replace(spawned, automatic=(*kept, now))
