@@ -52,7 +52,7 @@ class Killed(NamedTuple):
 
     processes: int = 0
     own: bool = False
-    """A limit of the cgroup itself was met: it need not be one above, or the whole machine's."""
+    """A limit of the cgroup itself was met; if not, it was one above, or the whole machine's."""
 
 
 class Cgroups:

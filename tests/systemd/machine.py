@@ -236,6 +236,10 @@ class Machine:
         """Run a script inside and return what it prints."""
         return self.run("sh", "-euc", script, **options).stdout
 
+    def systemd(self) -> int:
+        """Return the version of its systemd."""
+        return int(self.run("systemctl", "--version").stdout.split()[1])
+
     def put(self, path: str, text: str) -> None:
         """Write a file inside, before or after the boot."""
         place = self.root / path.lstrip("/")

@@ -24,6 +24,8 @@ SLOW_RESTART = "[Service]\nRestartSec=2s\n"
 WATCHDOG = "[Service]\nWatchdogSec=4s\nTimeoutAbortSec=1s\n"
 LEAVE_RUNNING = (SYSTEMD / "leave-running.conf").read_text()
 HARDENING = (SYSTEMD / "hardening.conf").read_text()
+PRESERVE = (SYSTEMD / "preserve-store.conf").read_text()
+LIMITS = (SYSTEMD / "limits.conf").read_text()
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze")
@@ -45,8 +47,9 @@ def test_the_units_are_without_fault_for_this_systemd(name: str, tmp_path: Path)
 
 
 def test_the_units_are_without_fault_where_they_are_installed(service: Service) -> None:
-    """With the drop-ins, too."""
-    service.begin("", HARDENING, LEAVE_RUNNING)
+    """With the drop-ins that this systemd knows, too."""
+    later = (PRESERVE, LIMITS) if service.machine.systemd() >= 254 else ()
+    service.begin("", HARDENING, LEAVE_RUNNING, *later)
     done = service.machine.run("systemd-analyze", "verify", "--man=no", service.NAME)
     assert done.stdout + done.stderr == ""
     unit = "/etc/systemd/user/supervisor-lite.service"
@@ -194,11 +197,9 @@ def test_a_restart_that_leaves_everything_running(service: Service) -> None:
 
 def test_a_preserved_store(service: Service) -> None:
     """With preserve-store.conf, how a program ended between stop and start is known, too."""
-    version = service.machine.run("systemctl", "--version").stdout.split()[1]
-    if int(version) < 254:
+    if (version := service.machine.systemd()) < 254:
         pytest.skip(f"systemd {version} has no FileDescriptorStorePreserve=, 254 has")
-    preserve = (SYSTEMD / "preserve-store.conf").read_text()
-    service.begin(program("web", TALKER, startsecs=0), LEAVE_RUNNING, preserve)
+    service.begin(program("web", TALKER, startsecs=0), LEAVE_RUNNING, PRESERVE)
     service.systemctl("start")
     web = service.pids()["web"]
     service.systemctl("stop")

@@ -74,4 +74,7 @@ def _command(vmlinuz: Path, files: Path, said: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit("tests.vm: interrupted, switched off")
