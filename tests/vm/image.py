@@ -5,6 +5,7 @@ The parts are made once and kept in the cache. Nothing is installed on this mach
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import shlex
@@ -43,7 +44,9 @@ _LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "dist", "build", "*.egg-
 def missing() -> str:
     """Return what there has to be before a machine can be made, or an empty string."""
     if platform.machine() != "x86_64":
-        return "only for x86-64"
+        return "a processor of x86-64"
+    if os.geteuid() != 0:
+        return "root: the machine's files have many owners"
     if lacking := [package for tool, package in _TOOLS.items() if shutil.which(tool) is None]:
         return f"apt-get install --no-install-recommends {' '.join(lacking)}"
     return ""
