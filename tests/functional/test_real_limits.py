@@ -107,11 +107,13 @@ def test_an_end_for_want_of_memory(daemons: Daemons, group: Path) -> None:
     assert groups(group) == []
 
 
-def test_a_start_that_has_too_little_memory(daemons: Daemons, group: Path) -> None:
-    """Given up with the reason, not with a bare signal."""
-    table = program("web", EAT.split(), startsecs=SLOW, startretries=0, memory_max="32MB")
+@pytest.mark.parametrize("limit", ["32MB", "200KB"])
+def test_a_start_that_has_too_little_memory(daemons: Daemons, group: Path, limit: str) -> None:
+    """Given up with the reason, not with a bare signal; even if there is not enough for an exec."""
+    table = program("web", EAT.split(), startsecs=SLOW, startretries=0, memory_max=limit)
     daemon = begin(daemons, group, table)
-    assert OUT in daemon.wait_state("web", "FATAL", limit=SLOW)["reason"]
+    reason = daemon.wait_state("web", "FATAL", limit=SLOW)["reason"]
+    assert f"out of memory (memory_max {limit})" in reason
     assert groups(group) == []
 
 
