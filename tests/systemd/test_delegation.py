@@ -55,13 +55,19 @@ def limited(service: Service, request: pytest.FixtureRequest) -> Iterator[tuple[
     machine.put(MAIN, before)
 
 
-def limits(service: Service, place: str) -> dict[str, str]:
-    """Return what the kernel says of the run of web, below that cgroup."""
+def run_of_web(service: Service, place: str) -> str:
+    """Return the cgroup of the run of web, below that cgroup."""
     run = service.processes()["web"]["run"]
     found = service.machine.run("find", place, "-type", "d", "-name", f"run-{run}").stdout.split()
     assert len(found) == 1, found
     assert "not applied" not in (said := service.journal("-o", "cat")), said
-    return {name: service.machine.read(f"{found[0]}/{name}").strip() for name in FILES}
+    return found[0]
+
+
+def limits(service: Service, place: str) -> dict[str, str]:
+    """Return what the kernel says of the limits of web."""
+    run = run_of_web(service, place)
+    return {name: service.machine.read(f"{run}/{name}").strip() for name in FILES}
 
 
 def cgroup_of(service: Service, pid: int) -> str:
@@ -128,5 +134,6 @@ def test_a_hog_that_comes_back(limited: tuple[Service, str]) -> None:
     wait_until(lambda: service.pids().get("web", web) != web, 60, "it is restarted")
     if place == ELSEWHERE:
         assert "out of memory (memory_max 32MB)" in service.ctl("why", "web").stdout
-    assert limits(service, place)["memory.max"] == FILES["memory.max"]
+    run = run_of_web(service, place)
+    assert service.machine.read(f"{run}/memory.max").strip() == FILES["memory.max"]
     service.systemctl("stop")
