@@ -11,15 +11,16 @@ import re
 Path = tuple[str | int, ...]
 """Keys from the root to a value; an integer is an index into an array."""
 
-# Strings are single tokens, so nothing inside them can be taken for structure.
+# Strings are single tokens, so nothing inside them can be taken for structure. No possessive
+# quantifiers: those of Python before 3.11.5 are wrong (github.com/python/cpython/issues/106052).
 _TOKEN = re.compile(
     r"""
     (?P<skip>   [ \t\r]+ | \#[^\n]* )
   | (?P<newline> \n )
-  | (?P<string> \"{3} (?: [^\\"]++ | \\[\s\S] | "(?!"") )*+ \"{3,5}
-              | '{3} (?: [^']++ | '(?!'') )*+ '{3,5}
-              | " (?: [^\\"]++ | \\. )*+ "
-              | ' [^']*+ ' )
+  | (?P<string> \"{3} [^\\"]* (?: (?: \\[\s\S] | "(?!"") ) [^\\"]* )* \"{3,5}
+              | '{3} [^']* (?: '(?!'') [^']* )* '{3,5}
+              | " [^\\"]* (?: \\. [^\\"]* )* "
+              | ' [^']* ' )
   | (?P<mark>   [\[\]{}=,.] )
   | (?P<bare>   [^\s\[\]{}=,.\#"']+ )
     """,

@@ -26,8 +26,8 @@ _DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|[smhdw])")
 _NUMBER = re.compile(r"\s*[0-9]+(?:\.[0-9]+)?\s*")
 
 _WORD_PIECE = re.compile(
-    r"""(?P<blank>[ \t\r\n]+) | (?P<plain>[^ \t\r\n'"\\]+) | '(?P<single>[^']*+)'
-      | "(?P<double>(?:[^"\\]++|\\[\s\S])*+)" | \\(?P<escaped>[\s\S]) | (?P<open>['"\\])""",
+    r"""(?P<blank>[ \t\r\n]+) | (?P<plain>[^ \t\r\n'"\\]+) | '(?P<single>[^']*)'
+      | "(?P<double>[^"\\]*(?:\\[\s\S][^"\\]*)*)" | \\(?P<escaped>[\s\S]) | (?P<open>['"\\])""",
     re.VERBOSE,
 )
 

@@ -18,7 +18,7 @@ from supervisor_lite.host.secret_files import read_secret
 from supervisor_lite.rules.placement import EnvFile
 
 _NAME = re.compile(r"[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=([ \t]*)")
-_QUOTED = re.compile(r"""'(?P<single>[^']*+)'|"(?P<double>(?:[^"\\]++|\\[\s\S])*+)\"""")
+_QUOTED = re.compile(r"""'(?P<single>[^']*)'|"(?P<double>[^"\\]*(?:\\[\s\S][^"\\]*)*)\"""")
 _REST = re.compile(r"[ \t\r]*(?:\#.*)?$", re.MULTILINE)
 _COMMENT = re.compile(r"[ \t]\#")
 _ESCAPE = re.compile(r"\\([\s\S])")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import grp
 import os
 import pwd
 import re
 import resource
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.programs import program, sh, writes_and_stays
 from tests.support import Daemon, Daemons, wait_until
+
+_BIND = 'mount --bind "$0" /etc/group'
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
 
@@ -155,13 +157,18 @@ def test_user(daemons: Daemons, user: str) -> None:
 @needs_root
 def test_supplementary_groups(daemons: Daemons) -> None:
     """A user's supplementary groups come from the group database, root's are gone."""
-    users = {name: group.gr_name for group in grp.getgrall() for name in group.gr_mem}
-    if not users:
-        pytest.skip("no user of this machine has a supplementary group")
-    user = sorted(users)[0]
-    entry = pwd.getpwnam(user)
-    daemon = daemons(
-        program("member", writes_and_stays("id -G; echo done"), user=user, directory="/")
+    user = pwd.getpwnam("nobody")
+    daemon = daemons.prepare(
+        program("member", writes_and_stays("id -G; echo done"), user=user.pw_name, directory="/")
     )
+    groups = daemon.dir / "group"
+    groups.write_text(Path("/etc/group").read_text() + f"sl-test:x:54321:{user.pw_name}\n")
+    # The daemon has a group database of its own.
+    within = ["unshare", "--mount", "sh", "-c", f'{_BIND} && exec "$@"', str(groups)]
+    if subprocess.run([*within, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine does not let us mount")
+    command = [*within, *daemon.command()]
+    daemon.command = lambda: command  # type: ignore[method-assign]
+    daemon.start()
     found = {int(word) for word in printed(daemon, "member")[0].split()}
-    assert found == set(os.getgrouplist(user, entry.pw_gid))
+    assert found == {user.pw_gid, 54321} | set(os.getgrouplist(user.pw_name, user.pw_gid))
