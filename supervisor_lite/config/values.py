@@ -277,7 +277,7 @@ def environment(value: object) -> dict[str, str]:
         raise BadValueError
     for name in value:
         if not name or "=" in name or "\0" in name:
-            raise BadValueError('names of variables without "="')
+            raise BadValueError('names of variables without "="', f', with the name "{name}"')
     return value
 
 

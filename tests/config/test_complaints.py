@@ -202,7 +202,8 @@ CASES = {
     ),
     "a variable with a bad name": (
         WEB + 'environment = { "A=B" = "x" }\n',
-        '3: program.web.environment: expected names of variables without "=", got a table',
+        '3: program.web.environment: expected names of variables without "=", got a table, '
+        'with the name "A=B"',
     ),
     "a program with a blank in its name": (
         '[program."a b"]\ncommand = "x"\n',
