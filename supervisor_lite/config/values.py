@@ -27,7 +27,8 @@ _NUMBER = re.compile(r"\s*[0-9]+(?:\.[0-9]+)?\s*")
 
 _WORD_PIECE = re.compile(
     r"""(?P<blank>[ \t\r\n]+) | (?P<plain>[^ \t\r\n'"\\]+) | '(?P<single>[^']*+)'
-      | "(?P<double>(?:[^"\\]++|\\[\s\S])*+)" | \\(?P<escaped>[\s\S]) | (?P<open>['"\\])""",
+      | "(?P<double>(?:[^"\\]++|\\[\s\S])*+)" | (?P<joined>\\\r?\n)
+      | \\(?P<escaped>[\s\S]) | (?P<open>['"\\])""",
     re.VERBOSE,
 )
 
@@ -226,7 +227,10 @@ def command(value: object) -> tuple[str, ...]:
 
 
 def split_words(text: str) -> tuple[str, ...]:
-    """Split like `shlex.split`, at an eighth of its time, which counts for many programs."""
+    """Split like `shlex.split`, at an eighth of its time, which counts for many programs.
+
+    Unlike it, and like a shell, a backslash at the end of a line joins the line to the next.
+    """
     words: list[str] = []
     inside = False
     for match in _WORD_PIECE.finditer(text):
@@ -234,12 +238,14 @@ def split_words(text: str) -> tuple[str, ...]:
         if kind == "blank":
             inside = False
             continue
+        if kind == "joined":
+            continue
         if kind == "open":
             is_quote = piece in "'\""
             what = "a quote that is never closed" if is_quote else "nothing after its backslash"
             raise BadValueError("a command", hint=f", which has {what}")
         if kind == "double":
-            piece = re.sub(r"\\([\"\\])", r"\1", piece)
+            piece = re.sub(r"\\(?:([\"\\])|\r?\n)", r"\1", piece)
         if inside:
             words[-1] += piece
         else:

@@ -7,7 +7,7 @@ import shlex
 import signal
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from supervisor_lite.config import kinds, values
@@ -199,8 +199,24 @@ def test_variables() -> None:
     assert "quotes" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("run \\\n  --a \\\r\n --b", ("run", "--a", "--b")),
+        ("run --a=\\\nb", ("run", "--a=b")),
+        ('"a\\\nb"', ("ab",)),
+        ("'a\\\nb'", ("a\\\nb",)),
+        ('run "a\\\\\nb"', ("run", "a\\\nb")),
+        ("run \\\n", ("run",)),
+    ],
+)
+def test_a_backslash_joins_the_lines_of_a_command(text: str, words: tuple[str, ...]) -> None:
+    assert values.split_words(text) == words
+
+
 @given(st.text(alphabet="ab '\"\\\n\t#$", max_size=12))
 def test_commands_are_split_like_a_shell_does(text: str) -> None:
+    assume("\\\n" not in text)  # what shlex, unlike a shell, does not join
     try:
         expected = tuple(shlex.split(text))
     except ValueError:
