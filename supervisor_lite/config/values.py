@@ -59,6 +59,9 @@ def integer(low: int | None = None, high: int | None = None) -> Callable[[object
             raise BadValueError
         if (low is not None and value < low) or (high is not None and value > high):
             raise BadValueError
+        if abs(value) >= 1 << 63:
+            # TOML, SQLite and the kernel end there.
+            raise BadValueError(hint=", which takes more than 64 bits")
         return value
 
     return parse

@@ -297,6 +297,11 @@ CASES = {
         '3: program.web.directory: expected a path, got the string "~no-such-user/x", '
         "and there is no such user",
     ),
+    "a number that is too large for any use": (
+        "[daemon]\nminfds = 9223372036854775808\njournal_count = 9223372036854775807\n",
+        "2: daemon.minfds: expected a whole number, 0 or more, got the number "
+        "9223372036854775808, which takes more than 64 bits",
+    ),
     "a bad restart limit": (
         WEB + 'restart_limit = "5 per minute"\n',
         '3: program.web.restart_limit: expected a number of restarts in a time, like "5/10m", '
