@@ -77,8 +77,8 @@ def fraction(value: object) -> float:
 
 
 def text(value: object) -> str:
-    """Accept a string that is not empty."""
-    if not isinstance(value, str) or not value:
+    """Accept a string that is more than blanks."""
+    if not isinstance(value, str) or not value.strip():
         raise BadValueError
     return value
 

@@ -297,6 +297,11 @@ CASES = {
         '3: program.web.directory: expected a path, got the string "~no-such-user/x", '
         "and there is no such user",
     ),
+    "a path of blanks": (
+        WEB + 'stdout_logfile = " "\n',
+        '3: program.web.stdout_logfile: expected "auto", "none", "syslog" or a path, '
+        'got the string " "',
+    ),
     "a number that is too large for any use": (
         "[daemon]\nminfds = 9223372036854775808\njournal_count = 9223372036854775807\n",
         "2: daemon.minfds: expected a whole number, 0 or more, got the number "
