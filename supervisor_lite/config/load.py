@@ -127,6 +127,7 @@ class _Loading:
             self._names.plus({}, settings.environment),
             complete=self._complete,
             listeners=tables.named.get("eventlistener", {}),
+            files=self._files,
         )
         gateway = resolve_gateway(
             tables.single.get("gateway"), self._reader, self._report, self._names

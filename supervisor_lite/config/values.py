@@ -23,7 +23,9 @@ _SIZE = re.compile(
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _DURATION = re.compile(r"\s*(?:[0-9]+(?:\.[0-9]+)?\s*(?:ms|[smhdw])\s*)+")
 _DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|[smhdw])")
-_NUMBER = re.compile(r"\s*[0-9]+(?:\.[0-9]+)?\s*")
+# Of what else counts as a blank, int() and float() refuse some.
+_NUMBER = re.compile(r"\s*[0-9]+(?:\.[0-9]+)?\s*", re.ASCII)
+_INTEGER = re.compile(r"\s*[-+]?[0-9]{1,18}\s*", re.ASCII)
 
 _WORD_PIECE = re.compile(
     r"""(?P<blank>[ \t\r\n]+) | (?P<plain>[^ \t\r\n'"\\]+) | '(?P<single>[^']*+)'
@@ -53,7 +55,7 @@ def integer(low: int | None = None, high: int | None = None) -> Callable[[object
     """Return a parser of whole numbers within limits."""
 
     def parse(value: object) -> int:
-        if isinstance(value, str) and re.fullmatch(r"\s*[-+]?[0-9]{1,18}\s*", value):
+        if isinstance(value, str) and _INTEGER.fullmatch(value):
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             raise BadValueError
@@ -315,7 +317,7 @@ def restart_limit(value: object) -> tuple[int, float]:
     if not isinstance(value, str):
         raise BadValueError
     count, slash, window = value.partition("/")
-    if not slash or not re.fullmatch(r"\s*[0-9]{1,9}\s*", count) or not int(count):
+    if not slash or not re.fullmatch(r"\s*[0-9]{1,9}\s*", count, re.ASCII) or not int(count):
         raise BadValueError
     seconds = duration(window)
     if not seconds:
