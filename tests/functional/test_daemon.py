@@ -144,6 +144,30 @@ def test_a_directory_is_read_as_conf_d(daemons: Daemons) -> None:
     daemon.ctl("status", "web")
 
 
+def closed(daemon: Daemon, *arguments: str) -> list[str]:
+    """Return the command line of the daemon without standard descriptors."""
+    line = [sys.executable, "-m", "supervisor_lite", "-c", str(daemon.config), *arguments]
+    return ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *line]
+
+
+def test_closed_standard_descriptors_are_no_other_files(
+    daemons: Daemons, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that writes to /dev/stdout does not write into the locks of the daemon."""
+    daemon = daemons.prepare(program("web", sh("echo hello"), stdout_logfile="/dev/stdout"))
+    monkeypatch.setattr(daemon, "command", lambda: closed(daemon))
+    daemon.start()
+    places = [os.readlink(f"/proc/{daemon.pid}/fd/{number}") for number in range(3)]
+    assert places == ["/dev/null"] * 3
+
+
+def test_the_exit_code_needs_no_stderr(daemons: Daemons) -> None:
+    daemon = daemons.prepare("[program.web]\n")
+    environment = environment_of(str(daemon.dir))
+    done = subprocess.run(closed(daemon), cwd=daemon.dir, env=environment, timeout=60, check=False)
+    assert done.returncode == 2
+
+
 @pytest.mark.parametrize("key", ["socket", "pidfile"])
 def test_a_mistyped_path_costs_nobody_a_file(daemons: Daemons, key: str) -> None:
     """What is no socket, or no pid file, is neither replaced nor removed; it is named."""
