@@ -116,9 +116,9 @@ class _Start:
 
         with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
             code = runner.run(run())
-        for path in (settings.pidfile, settings.socket):
-            with contextlib.suppress(OSError):
-                os.unlink(path)
+        startup.remove_pidfile(settings.pidfile)
+        with contextlib.suppress(OSError):
+            os.unlink(settings.socket)
         given.journal.close()
         return code
 

@@ -5,7 +5,9 @@ On the hot path of `slctl`: a TOML parser is loaded only if the file really sets
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 
 NAME = "supervisor-lite"
 
@@ -55,6 +57,20 @@ def toml_files(directory: str) -> list[str]:
     return [os.path.join(directory, name) for name in names]
 
 
+def read_regular(path: str) -> bytes:
+    """Return what a file holds. /dev/null is an empty one.
+
+    Raises OSError, also for what is no file: a FIFO would keep its reader waiting for ever, a
+    device might never end, and at a second reading both would hold something else.
+    """
+    with open(path, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as file:
+        status = os.fstat(file.fileno())
+        null = stat.S_ISCHR(status.st_mode) and status.st_rdev == os.makedev(1, 3)
+        if not stat.S_ISREG(status.st_mode) and not null:
+            raise OSError(errno.EINVAL, "it is no regular file")
+        return file.read()
+
+
 def _expand(value: str, here: str) -> str:
     """Expand %(here)s and friends as config/expand.py does, without loading it."""
     names = {f"ENV_{name}": text for name, text in os.environ.items()}
@@ -92,8 +108,7 @@ def find_socket(config: str | None) -> str:
     path = config or find_config()
     files = [] if path is None else toml_files(path) if os.path.isdir(path) else [path]
     for file in files:
-        with open(file, "rb") as stream:
-            data = stream.read()
+        data = read_regular(file)
         if b"runtime_dir" in data or b"socket" in data:
             table = _daemon_table(data.decode("utf-8-sig", errors="replace"))
             here = os.path.dirname(os.path.abspath(file))

@@ -144,6 +144,74 @@ def test_a_directory_is_read_as_conf_d(daemons: Daemons) -> None:
     daemon.ctl("status", "web")
 
 
+def closed(daemon: Daemon, *arguments: str) -> list[str]:
+    """Return the command line of the daemon without standard descriptors."""
+    line = [sys.executable, "-m", "supervisor_lite", "-c", str(daemon.config), *arguments]
+    return ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *line]
+
+
+def test_closed_standard_descriptors_are_no_other_files(
+    daemons: Daemons, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that writes to /dev/stdout does not write into the locks of the daemon."""
+    daemon = daemons.prepare(program("web", sh("echo hello"), stdout_logfile="/dev/stdout"))
+    monkeypatch.setattr(daemon, "command", lambda: closed(daemon))
+    daemon.start()
+    places = [os.readlink(f"/proc/{daemon.pid}/fd/{number}") for number in range(3)]
+    assert places == ["/dev/null"] * 3
+
+
+def test_the_exit_code_needs_no_stderr(daemons: Daemons) -> None:
+    daemon = daemons.prepare("[program.web]\n")
+    environment = environment_of(str(daemon.dir))
+    done = subprocess.run(closed(daemon), cwd=daemon.dir, env=environment, timeout=60, check=False)
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize("key", ["socket", "pidfile"])
+def test_a_mistyped_path_costs_nobody_a_file(daemons: Daemons, key: str) -> None:
+    """What is no socket, or no pid file, is neither replaced nor removed; it is named."""
+    daemon = daemons.prepare(WEB, settings=f'{key} = "precious"')
+    precious = daemon.dir / "precious"
+    precious.write_text("[program.mine]\n")
+    done = run(daemon, "-c", str(daemon.config))
+    assert done.returncode == 1
+    assert "there is something else" in done.stderr
+    assert str(precious) in done.stderr
+    assert precious.read_text() == "[program.mine]\n"
+
+
+def test_a_socket_that_is_served_is_left_alone(daemons: Daemons) -> None:
+    """Another daemon, with directories of its own, does not take it away."""
+    first = daemons(WEB)
+    second = daemons.prepare(WEB, settings=f'socket = "{first.socket}"')
+    done = run(second, "-c", str(second.config))
+    assert done.returncode == 1
+    assert f"somebody is listening there already: {first.socket}" in done.stderr
+    assert first.answers()
+
+
+def test_a_pid_file_that_is_a_device_is_none(daemons: Daemons) -> None:
+    """/dev/null stays what it is, when the daemon starts and when it ends."""
+    daemon = daemons(WEB, settings='pidfile = "/dev/null"')
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait_exit() == 0
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+
+
+def test_a_pid_file_of_another_daemon_stays(daemons: Daemons) -> None:
+    """One that was written since is not ours to remove; a stale one is replaced."""
+    daemon = daemons.prepare(WEB, settings='pidfile = "my.pid"')
+    file = daemon.dir / "my.pid"
+    file.write_text("99999\n")
+    daemon.start()
+    assert file.read_text() == f"{daemon.pid}\n"
+    file.write_text("99999\n")
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait_exit() == 0
+    assert file.read_text() == "99999\n"
+
+
 @pytest.mark.parametrize("name", ["TERM", "INT", "QUIT"])
 def test_signals_end_it_in_order(daemons: Daemons, name: str) -> None:
     """Everything is stopped, socket and pid file are gone, the exit code is 0."""
