@@ -31,10 +31,13 @@ def main(argv: list[str]) -> int:
     """
     options = _parse(argv)
     handed = handover.receive()
-    here = os.getcwd()
-    config = os.path.abspath(options.config) if options.config else locate.find_config()
     try:
+        here = _current_directory(options.config)
+        config = os.path.abspath(options.config) if options.config else locate.find_config()
         configuration = load(options.config)
+    except StartupError as error:
+        sys.stderr.write(f"supervisor-lite: {error}\n")
+        return 1
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -77,6 +80,19 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     if options.daemonize and options.nodaemon:
         parser().error("--daemonize and --nodaemon exclude each other")
     return options
+
+
+def _current_directory(config: str | None) -> str:
+    """Return where we are, / if that was deleted and nothing depends on it. Raises StartupError."""
+    try:
+        return os.getcwd()
+    except OSError as error:
+        if config is not None and os.path.isabs(config):
+            os.chdir("/")
+            return "/"
+        hint = "name the configuration by an absolute path with -c"
+        text = f"cannot tell the current directory: {error.strerror}; {hint}"
+        raise StartupError(text) from error
 
 
 @dataclass(slots=True)

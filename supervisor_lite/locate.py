@@ -37,11 +37,11 @@ def default_log_dir() -> str:
 def candidates() -> list[str]:
     """Return the configuration files that are tried without -c, in order."""
     home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    return [
-        os.path.abspath("supervisor.toml"),
-        os.path.join(home, NAME, "supervisor.toml"),
-        f"/etc/{NAME}/supervisor.toml",
-    ]
+    places = [os.path.join(home, NAME, "supervisor.toml"), f"/etc/{NAME}/supervisor.toml"]
+    try:
+        return [os.path.abspath("supervisor.toml"), *places]
+    except OSError:
+        return places  # the current directory was deleted
 
 
 def find_config() -> str | None:

@@ -232,6 +232,17 @@ def test_signal(daemons: Daemons) -> None:
     assert "not running" in daemon.ctl("signal", "USR1", "idle", code=1).stderr
 
 
+def test_signals_by_pattern_leave_out_what_is_down(daemons: Daemons) -> None:
+    """`signal CONT all` is no failure because one of many is down; nothing signalled is one."""
+    idle = [program(name, SLEEPER, autostart=False) for name in ("idle", "idler")]
+    daemon = daemons(program("web", SLEEPER, startsecs=0) + "".join(idle))
+    daemon.wait_state("web", "RUNNING")
+    assert daemon.ctl("signal", "CONT", "all").stdout == "web: signalled\n"
+    named = daemon.ctl("signal", "CONT", "all", "idle", code=1)
+    assert (named.stdout, named.stderr) == ("web: signalled\n", "idle: ERROR (not running)\n")
+    assert daemon.ctl("signal", "CONT", "idle*", code=1).stderr.count("not running") == 2
+
+
 def test_a_signal_that_kills_is_an_ordinary_death(daemons: Daemons) -> None:
     """The rules of restart apply to what an operator's signal does."""
     daemon = daemons(program("web", SLEEPER, startsecs=0))
