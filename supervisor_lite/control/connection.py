@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from typing import Any, NamedTuple, Protocol, cast
 
 from supervisor_lite import protocol
 from supervisor_lite.control.access import Caller, caller_of, grants, may, may_all
+from supervisor_lite.control.names import resolve
 from supervisor_lite.control.params import Params
 from supervisor_lite.errors import (
     BadSignal,
@@ -25,6 +27,7 @@ from supervisor_lite.errors import (
     ProtocolError,
     SupervisorLiteError,
 )
+from supervisor_lite.process import Process
 from supervisor_lite.rules.program import AccessRule
 
 _PILE = 16 << 20
@@ -74,13 +77,25 @@ class Request:
             typed = f"{typed[:_TYPED]}…"  # it is kept with every change that it causes
         return f"{self.caller.words}: {typed}"
 
+    def chosen(self, names: Sequence[str], table: Mapping[str, Process]) -> list[Process]:
+        """Return the processes that the names mean, if the caller may do this to all of them.
+
+        Raises NoSuchProcess, NotPermitted.
+        """
+        connection = self.connection
+        sees = None if connection.sees_all("status") else partial(connection.sees, "status")
+        processes = resolve(names, table, sees)
+        for process in processes:
+            self.require(process.name)
+        return processes
+
     def require(self, name: str | None = None) -> None:
         """Raise NotPermitted if the caller may not do this to the process, or to the daemon."""
         if not may(self.connection.granted, self.method, name):
-            what = f'"{name}"' if name is not None else "this"
+            what = f' on "{name}"' if name is not None else ""
             self.connection.denied(self.method, name)
             raise NotPermitted(
-                f"uid {self.caller.uid} may not {self.method} {what}; see [[access]]"
+                f'{self.caller.user} may not use "{self.method}"{what}; see [[access]]'
             )
 
 
@@ -141,7 +156,7 @@ class Connection(asyncio.Protocol):
         self.server.connections.add(self)
         if not self.granted:
             self.denied("connect", None)
-            text = f"uid {self.caller.uid} has no access; see [[access]]"
+            text = f"{self.caller.user} has no access; see [[access]]"
             self._send_error(None, protocol.NOT_PERMITTED, text)
             self._transport.close()
 

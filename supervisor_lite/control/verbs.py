@@ -14,7 +14,6 @@ from supervisor_lite.control.compat import CompatVerbs
 from supervisor_lite.control.connection import Raw, Request, Result
 from supervisor_lite.control.history import HistoryVerbs
 from supervisor_lite.control.listing import Listing
-from supervisor_lite.control.names import resolve
 from supervisor_lite.control.output import OutputVerbs
 from supervisor_lite.errors import BadSignal, NoSuchProcess, OperationFailed, ProtocolError
 from supervisor_lite.host.signals import signal_number
@@ -92,10 +91,7 @@ class ProcessVerbs:
 
     def _chosen(self, request: Request, names: list[str]) -> list[Process]:
         """Return the processes meant, if the caller may do this to all of them."""
-        processes = resolve(names, self._supervisor.processes)
-        for process in processes:
-            request.require(process.name)
-        return processes
+        return request.chosen(names, self._supervisor.processes)
 
     def _visible(self, request: Request, names: list[str]) -> list[Process]:
         """Return the processes meant; without names, those that the caller may see."""
