@@ -21,6 +21,7 @@ from supervisor_lite.host.identity import boot_id
 from supervisor_lite.host.sd_notify import Notifier
 from supervisor_lite.journal import open_journal
 from supervisor_lite.rules.program import Configuration, DaemonSettings
+from supervisor_lite.rules.words import counted
 from supervisor_lite.running import Given, Running
 
 
@@ -45,7 +46,9 @@ def main(argv: list[str]) -> int:
         for warning in configuration.warnings:
             sys.stderr.write(f"warning: {warning}\n")
         count = sum(1 for _ in configuration.plan.processes())
-        sys.stdout.write(f"ok: {count} processes in {len(configuration.plan.groups)} groups\n")
+        processes = counted(count, "process", "processes")
+        groups = counted(len(configuration.plan.groups), "group", "groups")
+        sys.stdout.write(f"ok: {processes} in {groups}\n")
         return 0
     try:
         return _Start(options, configuration, config, here, handed).run()

@@ -262,7 +262,7 @@ def test_daemonize_reports_what_goes_wrong(daemons: Daemons) -> None:
 
 
 def test_sd_notify(daemons: Daemons) -> None:
-    """systemd hears READY when the socket is served, and STOPPING at the end."""
+    """systemd hears READY when the socket is served, STOPPING at the end; and of a reload."""
     daemon = daemons.prepare(WEB)
     address = str(daemon.dir / "notify")
     daemon.environment["NOTIFY_SOCKET"] = address
@@ -274,6 +274,13 @@ def test_sd_notify(daemons: Daemons) -> None:
         while "READY=1" not in said.splitlines():
             said += service.recv(4096).decode() + "\n"
         assert daemon.answers()
+        assert "STATUS=supervising 1 process" in said.splitlines()
+        daemon.configure("this is not TOML")  # which changes nothing, and is over, too
+        daemon.signal(signal.SIGHUP)
+        reload = ""
+        while "READY=1" not in reload.splitlines():
+            reload += service.recv(4096).decode() + "\n"
+        assert re.match(r"RELOADING=1\nMONOTONIC_USEC=\d+\nREADY=1\n", reload)
         daemon.signal(signal.SIGTERM)
         while "STOPPING=1" not in said.splitlines():
             said += service.recv(4096).decode() + "\n"
