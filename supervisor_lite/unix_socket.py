@@ -12,11 +12,16 @@ import stat
 def bind_unix(path: str, mode: int, owner: tuple[int, int], backlog: int) -> socket.socket:
     """Return a socket that listens at `path`, close-on-exec and blocking.
 
-    It is bound under another name and renamed, over whatever is there: nobody ever sees it with
-    another owner, or not there at all. That nobody listens there is the caller's to know. The
-    socket's own address (getsockname(2)) stays that other name. `owner` is uid and gid, -1 for our
-    own. Raises OSError.
+    It is bound under another name and renamed, over a socket or link that is there: nobody ever
+    sees it with another owner, or not there at all. That nobody listens there is the caller's to
+    know. The socket's own address (getsockname(2)) stays that other name. `owner` is uid and gid,
+    -1 for our own. Raises OSError.
     """
+    with contextlib.suppress(FileNotFoundError):
+        there = os.lstat(path).st_mode
+        if not stat.S_ISSOCK(there) and not stat.S_ISLNK(there):
+            # A mistake in the configuration must not cost somebody a file.
+            raise FileExistsError(errno.EEXIST, "something that is not a socket is there", path)
     fresh = f"{path[:-1]}~"  # no longer than the path itself: sun_path has room for 107 bytes
     with contextlib.suppress(FileNotFoundError):
         os.unlink(fresh)

@@ -179,6 +179,7 @@ def test_unknown_names_are_4_and_nothing_is_done(fleet: Daemon) -> None:
     for verb in ("start", "stop", "restart", "clear", "pid"):
         done = fleet.ctl(verb, "site:a", "nosuch", code=4)
         assert "nosuch" in done.stderr
+    assert fleet.ctl("stop", "", code=4).stderr == '"": ERROR (no such process)\n'
     assert fleet.ctl("tail", "nosuch", code=4).stdout == ""
     assert fleet.ctl("signal", "HUP", "nosuch", code=4).stdout == ""
     assert fleet.states()["site:a"] == "RUNNING"
