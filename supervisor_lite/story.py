@@ -357,7 +357,8 @@ def _failed(group: list[_Episode], program: Program, clock: Callable[[float], st
 
 def _times(group: list[_Episode], clock: Callable[[float], str]) -> str:
     first, last = clock(group[-1].time), clock(group[0].time)
-    return f"{len(group)} times between {first} and {last}"
+    when = f"at {first}" if first == last else f"between {first} and {last}"
+    return f"{len(group)} times {when}"
 
 
 def _range(group: list[_Episode]) -> str:

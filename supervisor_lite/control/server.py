@@ -43,6 +43,8 @@ class Server:
         self._sock: socket.socket | None = None
         self._greetings: set[asyncio.Task[Any]] = set()
         self._again: asyncio.TimerHandle | None = None
+        self._short = False
+        """Was the last client one that could not be accepted? That is reported once."""
 
     def serve(self, sock: socket.socket) -> None:
         """Accept clients from now on."""
@@ -62,10 +64,13 @@ class Server:
             except (BlockingIOError, ConnectionAbortedError):
                 return
             except OSError as error:
-                self.report_trouble(f"cannot accept a client: {error.strerror}")
+                if not self._short:
+                    self.report_trouble(f"cannot accept a client: {error.strerror}")
+                self._short = True
                 self._loop.remove_reader(sock)
                 self._again = self._loop.call_later(_RETRY, self._accept_again)
                 return
+            self._short = False
             fresh.setblocking(False)
             greeting = self._loop.create_task(
                 self._loop.connect_accepted_socket(lambda: Connection(self), fresh)

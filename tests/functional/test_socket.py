@@ -271,6 +271,27 @@ def deafen(daemon: Daemon, stack: ExitStack) -> Connection:
     return connection
 
 
+def test_clients_beyond_the_descriptors_wait_and_are_reported_once(daemons: Daemons) -> None:
+    """They are accepted as soon as others leave; until then the log is not filled."""
+    daemon = daemons.prepare(program("web", SLEEPER, startsecs=0))
+    limited = ["sh", "-c", 'ulimit -n 64; exec "$@"', "sh", *daemon.command()]
+    daemon.command = lambda: limited  # type: ignore[method-assign]
+    daemon.start()
+    with ExitStack() as stack:
+        for _ in range(80):
+            stack.enter_context(daemon.connect())
+        wait_until(lambda: "cannot accept a client" in daemon.log())
+        late = daemon.connect()
+        late.socket.settimeout(2.5)
+        # There is nothing to wait for but the time of two more tries, a second apart.
+        with pytest.raises(TimeoutError):
+            late.socket.recv(1)
+    late.socket.settimeout(20)
+    with late:
+        assert late.call("pid") == {"pid": daemon.pid}
+    assert daemon.log().count("cannot accept a client") == 1
+
+
 def test_a_client_that_never_reads_is_dropped(daemons: Daemons) -> None:
     """It is not waited for, and what it does not read does not pile up in memory."""
     daemon = daemons("".join(program(f"p{n}", SLEEPER) for n in range(50)))
