@@ -44,7 +44,7 @@ class Server:
         self._greetings: set[asyncio.Task[Any]] = set()
         self._again: asyncio.TimerHandle | None = None
         self._short = False
-        """Was the last client one that could not be accepted? That is reported once."""
+        """Are clients waiting because there was no descriptor? That is reported once."""
 
     def serve(self, sock: socket.socket) -> None:
         """Accept clients from now on."""
@@ -62,6 +62,7 @@ class Server:
             try:
                 fresh, _ = sock.accept()
             except (BlockingIOError, ConnectionAbortedError):
+                self._short = False
                 return
             except OSError as error:
                 if not self._short:
@@ -70,7 +71,6 @@ class Server:
                 self._loop.remove_reader(sock)
                 self._again = self._loop.call_later(_RETRY, self._accept_again)
                 return
-            self._short = False
             fresh.setblocking(False)
             greeting = self._loop.create_task(
                 self._loop.connect_accepted_socket(lambda: Connection(self), fresh)
