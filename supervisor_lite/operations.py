@@ -243,8 +243,8 @@ def _stopped(process: Process) -> Result | None:
         return result_of(process, True, "stopped")
     record = process.record
     if record.wanted and record.state in UP:
-        why = f"{record.cause} by {record.by}" if record.by else record.cause
-        return result_of(process, False, "aborted", f"started again: {why}")
+        why = f": {record.cause} by {record.by}" if record.by else ""
+        return result_of(process, False, "aborted", f"started again{why}")
     return None
 
 

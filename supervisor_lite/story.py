@@ -262,7 +262,9 @@ class _Reader:
         if self._comes("STARTING") and self._changes[self._place].cause == change.cause:
             again = self._take("STARTING")
         if again is None:
-            return _Episode("stopped", stopped.time, f"{_asked(change, '')}; {details}")
+            # What began as a restart may have become a stop: then that is what it is down for.
+            asked = stopped if stopped.cause == "stop asked" != change.cause else change
+            return _Episode("stopped", stopped.time, f"{_asked(asked, '')}; {details}")
         self._started = again.time
         rest = f"{_asked(change, '')}; {details}"
         if not self._comes("BACKOFF"):
