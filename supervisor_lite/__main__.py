@@ -10,7 +10,7 @@ from supervisor_lite import handover
 
 def main() -> int:
     """Run the daemon; return its exit code."""
-    _open_standard()
+    _fill_standard_streams()
     if os.getpid() == 1:
         handover.block()  # a signal for which PID 1 has no handler yet would just be lost
     # asyncio loads ssl only if it can; the daemon speaks to a Unix socket and saves 5 MB.
@@ -20,17 +20,18 @@ def main() -> int:
     return daemon_main(sys.argv[1:])
 
 
-def _open_standard() -> None:
-    """Point standard descriptors that are closed to /dev/null.
+def _fill_standard_streams() -> None:
+    """Open /dev/null for standard streams that are closed.
 
-    Else the next file has their number, a lock or the journal, and is what `/dev/stdout` means.
+    Else the next files opened, a lock among them, would be taken for stdin, stdout and stderr.
     """
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
+    for fd, name in enumerate(("stdin", "stdout", "stderr")):
         try:
-            os.fstat(number)
+            os.fstat(fd)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest that is free
-            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest one free: fd
+            stream = os.fdopen(fd, "w" if fd else "r", encoding="utf-8", closefd=False)
+            setattr(sys, name, stream)
 
 
 if __name__ == "__main__":

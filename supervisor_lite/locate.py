@@ -18,7 +18,12 @@ def default_runtime_dir() -> str:
     """Return where sockets and FIFOs live unless configured: /run for root, else per user."""
     if os.geteuid() == 0:
         return _SYSTEM_RUNTIME_DIR
-    return os.path.join(os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/{NAME}-{os.geteuid()}", NAME)
+    return os.path.join(os.environ.get("XDG_RUNTIME_DIR") or own_tmp_dir(), NAME)
+
+
+def own_tmp_dir() -> str:
+    """Return the directory of a user who has no XDG_RUNTIME_DIR."""
+    return f"/tmp/{NAME}-{os.geteuid()}"
 
 
 def default_state_dir() -> str:
@@ -39,11 +44,11 @@ def default_log_dir() -> str:
 def candidates() -> list[str]:
     """Return the configuration files that are tried without -c, in order."""
     home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    return [
-        os.path.abspath("supervisor.toml"),
-        os.path.join(home, NAME, "supervisor.toml"),
-        f"/etc/{NAME}/supervisor.toml",
-    ]
+    places = [os.path.join(home, NAME, "supervisor.toml"), f"/etc/{NAME}/supervisor.toml"]
+    try:
+        return [os.path.abspath("supervisor.toml"), *places]
+    except OSError:
+        return places  # the current directory was deleted
 
 
 def find_config() -> str | None:

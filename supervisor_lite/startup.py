@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
+from supervisor_lite import locate
 from supervisor_lite.errors import AlreadyRunning, StartupError
 from supervisor_lite.host.users import group_id, user_id
 from supervisor_lite.locate import read_regular
@@ -49,6 +50,10 @@ def owner_of(settings: DaemonSettings) -> Owner:
 
 def make_directories(settings: DaemonSettings, owner: Owner) -> None:
     """Make the directories that the daemon works in. Raises StartupError."""
+    above = os.path.dirname(settings.runtime_dir)
+    if above == locate.own_tmp_dir():
+        # Anybody could have made it before us, to own what is in it.
+        _make(above, 0o755, owner, private=True)
     _make(settings.runtime_dir, 0o755, owner, private=True)
     _make(settings.state_dir, 0o700, owner, private=True)
     _make(settings.log_dir, 0o755, owner, private=False)

@@ -276,6 +276,47 @@ def test_daemonize(daemons: Daemons) -> None:
     assert daemon.marked() == []
 
 
+@pytest.mark.parametrize("how", ["foreground", "background"])
+def test_without_standard_streams(daemons: Daemons, how: str) -> None:
+    """Closed stdin, stdout and stderr are /dev/null; the lock does not get their numbers."""
+    daemon = daemons.prepare(WEB)
+    more = ["--daemonize"] if how == "background" else []
+    line = [sys.executable, "-m", "supervisor_lite", "-c", str(daemon.config), *more]
+    daemon.process = subprocess.Popen(
+        ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *line], cwd=daemon.dir,
+        env=environment_of(str(daemon.dir)), start_new_session=True,
+    )  # fmt: skip
+    wait_until(daemon.answers)
+    pid = int(daemon.ctl("pid").stdout)
+    assert [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in range(3)] == ["/dev/null"] * 3
+    second = run(daemon, "-c", str(daemon.config))
+    assert second.returncode == 1
+    assert str(pid) in second.stderr
+    daemon.ctl("shutdown")
+    wait_until(lambda: not alive(pid))
+
+
+def test_in_a_directory_that_was_deleted(daemons: Daemons) -> None:
+    """An absolute -c is all that it needs; without one it says what is wrong."""
+    daemon = daemons.prepare(WEB)
+    script = f'mkdir gone; cd gone; rmdir ../gone; exec {sys.executable} -m supervisor_lite "$@"'
+
+    def there(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["sh", "-c", script, "sh", *arguments], cwd=daemon.dir, text=True, timeout=60,
+            env=environment_of(str(daemon.dir)), capture_output=True,
+        )  # fmt: skip
+
+    lost = there("--daemonize")
+    assert lost.returncode == 1
+    assert "current directory" in lost.stderr
+    assert "Traceback" not in lost.stderr
+    assert there("-c", str(daemon.config), "--daemonize").returncode == 0
+    pid = int(daemon.ctl("pid").stdout)
+    daemon.ctl("shutdown")
+    wait_until(lambda: not alive(pid))
+
+
 def test_daemonize_reports_what_goes_wrong(daemons: Daemons) -> None:
     """A daemon that cannot start says so to whoever called it."""
     daemon = daemons.prepare(program("web", ""))
@@ -289,7 +330,7 @@ def test_daemonize_reports_what_goes_wrong(daemons: Daemons) -> None:
 
 
 def test_sd_notify(daemons: Daemons) -> None:
-    """systemd hears READY when the socket is served, and STOPPING at the end."""
+    """systemd hears READY when the socket is served, STOPPING at the end; and of a reload."""
     daemon = daemons.prepare(WEB)
     address = str(daemon.dir / "notify")
     daemon.environment["NOTIFY_SOCKET"] = address
@@ -301,6 +342,13 @@ def test_sd_notify(daemons: Daemons) -> None:
         while "READY=1" not in said.splitlines():
             said += service.recv(4096).decode() + "\n"
         assert daemon.answers()
+        assert "STATUS=supervising 1 process" in said.splitlines()
+        daemon.configure("this is not TOML")  # which changes nothing, and is over, too
+        daemon.signal(signal.SIGHUP)
+        reload = ""
+        while "READY=1" not in reload.splitlines():
+            reload += service.recv(4096).decode() + "\n"
+        assert re.match(r"RELOADING=1\nMONOTONIC_USEC=\d+\nREADY=1\n", reload)
         daemon.signal(signal.SIGTERM)
         while "STOPPING=1" not in said.splitlines():
             said += service.recv(4096).decode() + "\n"

@@ -254,8 +254,10 @@ def test_add_and_remove(daemons: Daemons) -> None:
     daemon.ctl("stop", "db")
     daemon.ctl("remove", "db")
     assert list(daemon.states()) == ["web"]
-    assert daemon.ctl("add", "nosuch", code=None).returncode in (1, 4)
-    assert daemon.ctl("remove", "nosuch", code=None).returncode in (1, 4)
+    refused = daemon.ctl("add", "db", "nosuch", code=4)
+    assert (refused.stdout, refused.stderr) == ("", "nosuch: ERROR (no such group)\n")
+    assert daemon.ctl("remove", "web", "nosuch", code=4).stderr == refused.stderr
+    assert list(daemon.states()) == ["web"], "one bad name: nothing is done"
 
 
 def test_reload_starts_everything_afresh(daemons: Daemons) -> None:
