@@ -277,6 +277,9 @@ class Running:
             for complaint in error.complaints:
                 self._log.error(f"configuration not used: {complaint}")
             return
+        except OperationFailed as error:
+            self._log.warning(f"configuration not used: {error}")
+            return
         for name, word in said:
             self._log.info(f"{name}: {word} by update")
         for note in later.notes(self._rollout.waiting):
