@@ -280,6 +280,9 @@ class Running:
             for complaint in error.complaints:
                 self._log.error(f"configuration not used: {complaint}")
             return
+        except OperationFailed as error:
+            self._log.warning(f"configuration not used: {error}")
+            return
         finally:
             self._send_ready()
         for name, word in said:
