@@ -150,17 +150,6 @@ def closed(daemon: Daemon, *arguments: str) -> list[str]:
     return ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *line]
 
 
-def test_closed_standard_descriptors_are_no_other_files(
-    daemons: Daemons, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A program that writes to /dev/stdout does not write into the locks of the daemon."""
-    daemon = daemons.prepare(program("web", sh("echo hello"), stdout_logfile="/dev/stdout"))
-    monkeypatch.setattr(daemon, "command", lambda: closed(daemon))
-    daemon.start()
-    places = [os.readlink(f"/proc/{daemon.pid}/fd/{number}") for number in range(3)]
-    assert places == ["/dev/null"] * 3
-
-
 def test_the_exit_code_needs_no_stderr(daemons: Daemons) -> None:
     daemon = daemons.prepare("[program.web]\n")
     environment = environment_of(str(daemon.dir))
@@ -281,9 +270,8 @@ def test_without_standard_streams(daemons: Daemons, how: str) -> None:
     """Closed stdin, stdout and stderr are /dev/null; the lock does not get their numbers."""
     daemon = daemons.prepare(WEB)
     more = ["--daemonize"] if how == "background" else []
-    line = [sys.executable, "-m", "supervisor_lite", "-c", str(daemon.config), *more]
     daemon.process = subprocess.Popen(
-        ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *line], cwd=daemon.dir,
+        closed(daemon, *more), cwd=daemon.dir,
         env=environment_of(str(daemon.dir)), start_new_session=True,
     )  # fmt: skip
     wait_until(daemon.answers)

@@ -57,16 +57,6 @@ def test_a_stale_socket_is_replaced(daemons: Daemons) -> None:
     assert daemon.states() == {"idle": "STOPPED"}
 
 
-def test_a_file_in_place_of_the_socket_is_kept(daemons: Daemons) -> None:
-    """A `socket` that names a file by mistake does not cost the file."""
-    daemon = daemons.prepare(program("idle", SLEEPER, autostart=False))
-    daemon.socket.parent.mkdir()
-    daemon.socket.write_text("precious")
-    assert daemon.launch().wait(20) == 1
-    assert daemon.socket.read_text() == "precious"
-    assert f"there is something else than a socket: {daemon.socket}" in daemon.text("stderr")
-
-
 def test_a_second_daemon_is_refused_and_told_the_pid(daemons: Daemons) -> None:
     """Two daemons never share their directories; the first is not disturbed."""
     daemon = daemons(program("web", SLEEPER))
