@@ -10,6 +10,7 @@ from supervisor_lite import handover
 
 def main() -> int:
     """Run the daemon; return its exit code."""
+    _fill_standard_streams()
     if os.getpid() == 1:
         handover.block()  # a signal for which PID 1 has no handler yet would just be lost
     # asyncio loads ssl only if it can; the daemon speaks to a Unix socket and saves 5 MB.
@@ -17,6 +18,20 @@ def main() -> int:
     from supervisor_lite.daemon import main as daemon_main
 
     return daemon_main(sys.argv[1:])
+
+
+def _fill_standard_streams() -> None:
+    """Open /dev/null for standard streams that are closed.
+
+    Else the next files opened, a lock among them, would be taken for stdin, stdout and stderr.
+    """
+    for fd, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest one free: fd
+            stream = os.fdopen(fd, "w" if fd else "r", encoding="utf-8", closefd=False)
+            setattr(sys, name, stream)
 
 
 if __name__ == "__main__":

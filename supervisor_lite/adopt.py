@@ -28,6 +28,7 @@ from supervisor_lite.rules.events import Exit, StopAsked
 from supervisor_lite.rules.lifecycle import Record
 from supervisor_lite.rules.program import Leftovers, Plan, Program
 from supervisor_lite.rules.states import State
+from supervisor_lite.rules.words import counted
 from supervisor_lite.supervisor import Supervisor
 
 
@@ -85,10 +86,8 @@ class Adoption:
         live = {f.name: f for _, f in sorted(found.items()) if f.leader is not None}
         unwritten = [name for name, run in live.items() if run.row is None and name not in rows]
         if unwritten:
-            self._report(
-                f"{len(unwritten)} running processes are not in the journal: known by the identity"
-                " in their environment"
-            )
+            those = counted(len(unwritten), "running process is", "running processes are")
+            self._report(f"{those} not in the journal: known by the identity in the environment")
         for name in sorted(rows.keys() | live.keys()):
             self._restore(name, rows.get(name), live.get(name))
         # Before the ends that nobody saw are answered: what is not defined is not respawned.

@@ -21,6 +21,7 @@ from supervisor_lite.host.identity import boot_id
 from supervisor_lite.host.sd_notify import Notifier
 from supervisor_lite.journal import open_journal
 from supervisor_lite.rules.program import Configuration, DaemonSettings
+from supervisor_lite.rules.words import counted
 from supervisor_lite.running import Given, Running
 
 
@@ -31,10 +32,13 @@ def main(argv: list[str]) -> int:
     """
     options = _parse(argv)
     handed = handover.receive()
-    here = os.getcwd()
-    config = os.path.abspath(options.config) if options.config else locate.find_config()
     try:
+        here = _current_directory(options.config)
+        config = os.path.abspath(options.config) if options.config else locate.find_config()
         configuration = load(options.config)
+    except StartupError as error:
+        sys.stderr.write(f"supervisor-lite: {error}\n")
+        return 1
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -42,7 +46,9 @@ def main(argv: list[str]) -> int:
         for warning in configuration.warnings:
             sys.stderr.write(f"warning: {warning}\n")
         count = sum(1 for _ in configuration.plan.processes())
-        sys.stdout.write(f"ok: {count} processes in {len(configuration.plan.groups)} groups\n")
+        processes = counted(count, "process", "processes")
+        groups = counted(len(configuration.plan.groups), "group", "groups")
+        sys.stdout.write(f"ok: {processes} in {groups}\n")
         return 0
     try:
         return _Start(options, configuration, config, here, handed).run()
@@ -77,6 +83,19 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     if options.daemonize and options.nodaemon:
         parser().error("--daemonize and --nodaemon exclude each other")
     return options
+
+
+def _current_directory(config: str | None) -> str:
+    """Return where we are, / if that was deleted and nothing depends on it. Raises StartupError."""
+    try:
+        return os.getcwd()
+    except OSError as error:
+        if config is not None and os.path.isabs(config):
+            os.chdir("/")
+            return "/"
+        hint = "name the configuration by an absolute path with -c"
+        text = f"cannot tell the current directory: {error.strerror}; {hint}"
+        raise StartupError(text) from error
 
 
 @dataclass(slots=True)
@@ -116,9 +135,9 @@ class _Start:
 
         with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
             code = runner.run(run())
-        for path in (settings.pidfile, settings.socket):
-            with contextlib.suppress(OSError):
-                os.unlink(path)
+        startup.remove_pidfile(settings.pidfile)
+        with contextlib.suppress(OSError):
+            os.unlink(settings.socket)
         given.journal.close()
         return code
 

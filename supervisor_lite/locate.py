@@ -5,7 +5,9 @@ On the hot path of `slctl`: a TOML parser is loaded only if the file really sets
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 
 NAME = "supervisor-lite"
 
@@ -16,7 +18,12 @@ def default_runtime_dir() -> str:
     """Return where sockets and FIFOs live unless configured: /run for root, else per user."""
     if os.geteuid() == 0:
         return _SYSTEM_RUNTIME_DIR
-    return os.path.join(os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/{NAME}-{os.geteuid()}", NAME)
+    return os.path.join(os.environ.get("XDG_RUNTIME_DIR") or own_tmp_dir(), NAME)
+
+
+def own_tmp_dir() -> str:
+    """Return the directory of a user who has no XDG_RUNTIME_DIR."""
+    return f"/tmp/{NAME}-{os.geteuid()}"
 
 
 def default_state_dir() -> str:
@@ -37,11 +44,11 @@ def default_log_dir() -> str:
 def candidates() -> list[str]:
     """Return the configuration files that are tried without -c, in order."""
     home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    return [
-        os.path.abspath("supervisor.toml"),
-        os.path.join(home, NAME, "supervisor.toml"),
-        f"/etc/{NAME}/supervisor.toml",
-    ]
+    places = [os.path.join(home, NAME, "supervisor.toml"), f"/etc/{NAME}/supervisor.toml"]
+    try:
+        return [os.path.abspath("supervisor.toml"), *places]
+    except OSError:
+        return places  # the current directory was deleted
 
 
 def find_config() -> str | None:
@@ -53,6 +60,20 @@ def toml_files(directory: str) -> list[str]:
     """Return the `*.toml` files of a directory in the order in which they are read."""
     names = sorted(n for n in os.listdir(directory) if n.endswith(".toml") and n[0] != ".")
     return [os.path.join(directory, name) for name in names]
+
+
+def read_regular(path: str) -> bytes:
+    """Return what a file holds. /dev/null is an empty one.
+
+    Raises OSError, also for what is no file: a FIFO would keep its reader waiting for ever, a
+    device might never end, and at a second reading both would hold something else.
+    """
+    with open(path, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as file:
+        status = os.fstat(file.fileno())
+        null = stat.S_ISCHR(status.st_mode) and status.st_rdev == os.makedev(1, 3)
+        if not stat.S_ISREG(status.st_mode) and not null:
+            raise OSError(errno.EINVAL, "it is no regular file")
+        return file.read()
 
 
 def _expand(value: str, here: str) -> str:
@@ -92,8 +113,7 @@ def find_socket(config: str | None) -> str:
     path = config or find_config()
     files = [] if path is None else toml_files(path) if os.path.isdir(path) else [path]
     for file in files:
-        with open(file, "rb") as stream:
-            data = stream.read()
+        data = read_regular(file)
         if b"runtime_dir" in data or b"socket" in data:
             table = _daemon_table(data.decode("utf-8-sig", errors="replace"))
             here = os.path.dirname(os.path.abspath(file))

@@ -78,22 +78,32 @@ class Operations:
             if process.is_down():
                 self._supervisor.stop(process, by)  # the wish is noted even so
         todo = [p for p in processes if not p.is_down()]
-        job = asyncio.ensure_future(self._stop_waves(todo, by))
+        first, *more = self._stop_waves(todo) or [[]]
+        # Now, not in the job: whoever asks next, on the same connection, finds it stopping.
+        stopping = self._begin_stop(first, by)
+        job = asyncio.ensure_future(self._go_on_stopping(stopping, more, by))
         if not wait:
             _keep(job)
             return results + [result_of(p, True, "stopping") for p in todo]
         return results + await _bounded(job, todo, timeout)
 
-    async def _stop_waves(self, processes: list[Process], by: str) -> list[Result]:
-        results: list[Result] = []
-        by_program = {p.name: p for p in processes}
-        programs = [p.program for p in processes]
-        for wave in order.stop_waves(programs, self._supervisor.groups):
-            members = [by_program[program.fullname] for program in wave]
-            waiting = self._watch(members, _stopped)
-            for process in members:
-                self._supervisor.stop(process, by)
-            results += await waiting.outcome(True, None, "")
+    def _stop_waves(self, processes: list[Process]) -> list[list[Process]]:
+        table = {p.name: p for p in processes}
+        waves = order.stop_waves([p.program for p in processes], self._supervisor.groups)
+        return [[table[program.fullname] for program in wave] for wave in waves]
+
+    def _begin_stop(self, wave: list[Process], by: str) -> _Waiting:
+        waiting = self._watch(wave, _stopped)
+        for process in wave:
+            self._supervisor.stop(process, by)
+        return waiting
+
+    async def _go_on_stopping(
+        self, first: _Waiting, more: list[list[Process]], by: str
+    ) -> list[Result]:
+        results = await first.outcome(True, None, "")
+        for wave in more:
+            results += await self._begin_stop(wave, by).outcome(True, None, "")
         return results
 
     async def restart(
@@ -232,8 +242,8 @@ def _stopped(process: Process) -> Result | None:
         return result_of(process, True, "stopped")
     record = process.record
     if record.wanted and record.state in UP:
-        why = f"{record.cause} by {record.by}" if record.by else record.cause
-        return result_of(process, False, "aborted", f"started again: {why}")
+        why = f": {record.cause} by {record.by}" if record.by else ""
+        return result_of(process, False, "aborted", f"started again{why}")
     return None
 
 

@@ -103,9 +103,11 @@ class Rollout:
         """Read the configuration and make it true, for all groups or only those named.
 
         Returns (group, "added" | "changed" | "removed" | "stopped") in the order of doing.
-        Raises ConfigError, or NoSuchProcess for a name that is no group, and changes nothing.
+        Raises ConfigError, NoSuchProcess for a name that is no group, or OperationFailed when the
+        daemon is shutting down, and changes nothing.
         """
         async with self._lock:
+            self.supervisor.refuse_if_stopping()
             self._read()
             wanted = self._target(names)
             self._make_log_dir()
@@ -168,6 +170,7 @@ class Rollout:
         Raises OperationFailed, NoSuchProcess or ConfigError.
         """
         async with self._lock:
+            self.supervisor.refuse_if_stopping()
             if name in self.active.groups:
                 raise OperationFailed("process group already active")
             group = self.available.groups.get(name)

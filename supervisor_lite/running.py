@@ -34,6 +34,7 @@ from supervisor_lite.operations import Operations
 from supervisor_lite.rollout import Rollout
 from supervisor_lite.rules import later
 from supervisor_lite.rules.program import Configuration, DaemonSettings
+from supervisor_lite.rules.words import counted
 from supervisor_lite.runs import Surroundings
 from supervisor_lite.supervisor import Supervisor
 
@@ -162,10 +163,9 @@ class Running:
             config=given.configuration.files[0] if given.configuration.files else "",
         )
         if taken.adopted or taken.ended:
-            log.info(
-                f"took over {taken.adopted} running processes; {taken.ended} had ended meanwhile",
-                seconds=round(time.monotonic() - began, 3),
-            )
+            adopted = counted(taken.adopted, "running process", "running processes")
+            seconds = round(time.monotonic() - began, 3)
+            log.info(f"took over {adopted}; {taken.ended} had ended meanwhile", seconds=seconds)
         self._rollout.start_all()
         self._ending.begin()
         self._memory.begin()
@@ -189,8 +189,9 @@ class Running:
     def _send_ready(self) -> None:
         if self._supervisor.stopping:
             return
-        notifier, count = self._given.notifier, len(self._supervisor.processes)
-        notifier.send("READY=1", f"STATUS=supervising {count} processes")
+        notifier = self._given.notifier
+        count = counted(len(self._supervisor.processes), "process", "processes")
+        notifier.send("READY=1", f"STATUS=supervising {count}")
         if notifier.is_full:  # of descriptors of many programs that were to be stored
             self._loop.call_later(_READY_AGAIN, self._send_ready)
 
@@ -250,6 +251,8 @@ class Running:
 
     def _on_hangup(self) -> None:
         self._log.info("SIGHUP: reading the configuration")
+        # With Type=notify-reload, `systemctl reload` is this signal and waits for READY.
+        self._given.notifier.tell_reloading()
         self._do(self._update())
 
     def _on_reopen(self) -> None:
@@ -277,6 +280,11 @@ class Running:
             for complaint in error.complaints:
                 self._log.error(f"configuration not used: {complaint}")
             return
+        except OperationFailed as error:
+            self._log.warning(f"configuration not used: {error}")
+            return
+        finally:
+            self._send_ready()
         for name, word in said:
             self._log.info(f"{name}: {word} by update")
         for note in later.notes(self._rollout.waiting):
@@ -309,8 +317,7 @@ class Running:
         self._refuse_to_move()
         self._refuse_while_stopping()  # somebody may have asked for that during the check
         self._log.info("upgrade: executing the new version", by=by)
-        moment = f"MONOTONIC_USEC={time.monotonic_ns() // 1000}"
-        given.notifier.send("RELOADING=1", moment, "WATCHDOG=1")  # a whole interval for the new one
+        given.notifier.tell_reloading("WATCHDOG=1")  # a whole interval for the new one
         self._supervisor.flush()
         logs = [p.logs for p in self._supervisor.processes.values() if p.logs is not None]
         parting = handover.Parting(

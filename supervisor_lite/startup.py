@@ -12,11 +12,16 @@ import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
+from supervisor_lite import locate
 from supervisor_lite.errors import AlreadyRunning, StartupError
 from supervisor_lite.host.users import group_id, user_id
+from supervisor_lite.locate import read_regular
 from supervisor_lite.rules.program import DaemonSettings
 
 LOCK = "supervisor.lock"
+
+_PID_MOST = 20
+"""Characters: more is no pid."""
 
 
 class Owner(NamedTuple):
@@ -45,6 +50,10 @@ def owner_of(settings: DaemonSettings) -> Owner:
 
 def make_directories(settings: DaemonSettings, owner: Owner) -> None:
     """Make the directories that the daemon works in. Raises StartupError."""
+    above = os.path.dirname(settings.runtime_dir)
+    if above == locate.own_tmp_dir():
+        # Anybody could have made it before us, to own what is in it.
+        _make(above, 0o755, owner, private=True)
     _make(settings.runtime_dir, 0o755, owner, private=True)
     _make(settings.state_dir, 0o700, owner, private=True)
     _make(settings.log_dir, 0o755, owner, private=False)
@@ -148,7 +157,15 @@ def become(owner: Owner) -> None:
 
 
 def write_pidfile(path: str) -> None:
-    """Write our pid, whole or not at all. Raises StartupError."""
+    """Write our pid, whole or not at all; to a device such as /dev/null, nothing.
+
+    Raises StartupError, also if what is there is no pid file.
+    """
+    held = _pid_in(path)
+    if held is None:
+        return
+    if held and not held.isdigit():
+        raise StartupError(f'cannot write the pid file "{path}": there is something else')
     fresh = f"{path}.new"
     try:
         # The directory may be one that others write to: a file of theirs is not written to.
@@ -158,6 +175,32 @@ def write_pidfile(path: str) -> None:
         with os.fdopen(fd, "w", encoding="utf-8") as file:
             file.write(f"{os.getpid()}\n")
         os.replace(fresh, path)
+    except OSError as error:
+        raise StartupError(f'cannot write the pid file "{path}": {error.strerror}') from error
+
+
+def remove_pidfile(path: str) -> None:
+    """Remove the file that we wrote; one with another pid is somebody else's."""
+    with contextlib.suppress(OSError, StartupError):
+        if _pid_in(path) == str(os.getpid()):
+            os.unlink(path)
+
+
+def _pid_in(path: str) -> str | None:
+    """Return what a pid file holds, None for a device, "" for no file or one with another name.
+
+    Whoever may write to the directory can have made a link; what it leads to is not read, and
+    stays when the link is replaced. Raises StartupError.
+    """
+    try:
+        status = os.lstat(path)
+        if os.path.exists(path) and stat.S_ISCHR(os.stat(path).st_mode):
+            return None
+        if stat.S_ISLNK(status.st_mode) or status.st_nlink > 1:
+            return ""
+        return read_regular(path)[:_PID_MOST].decode("ascii", "replace").strip("\0 \n")
+    except FileNotFoundError:
+        return ""
     except OSError as error:
         raise StartupError(f'cannot write the pid file "{path}": {error.strerror}') from error
 

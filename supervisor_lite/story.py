@@ -262,7 +262,9 @@ class _Reader:
         if self._comes("STARTING") and self._changes[self._place].cause == change.cause:
             again = self._take("STARTING")
         if again is None:
-            return _Episode("stopped", stopped.time, f"{_asked(change, '')}; {details}")
+            # What began as a restart may have become a stop: then that is what it is down for.
+            asked = stopped if stopped.cause == "stop asked" != change.cause else change
+            return _Episode("stopped", stopped.time, f"{_asked(asked, '')}; {details}")
         self._started = again.time
         rest = f"{_asked(change, '')}; {details}"
         if not self._comes("BACKOFF"):
@@ -357,7 +359,8 @@ def _failed(group: list[_Episode], program: Program, clock: Callable[[float], st
 
 def _times(group: list[_Episode], clock: Callable[[float], str]) -> str:
     first, last = clock(group[-1].time), clock(group[0].time)
-    return f"{len(group)} times between {first} and {last}"
+    when = f"at {first}" if first == last else f"between {first} and {last}"
+    return f"{len(group)} times {when}"
 
 
 def _range(group: list[_Episode]) -> str:

@@ -111,10 +111,14 @@ class Supervisor:
 
     # What may be asked.
 
-    def start(self, process: Process, by: str, cause: str = "start asked") -> None:
-        """Wish it up."""
+    def refuse_if_stopping(self) -> None:
+        """Raise OperationFailed once the daemon has begun to end: nothing starts any more."""
         if self.stopping:
             raise OperationFailed("the daemon is shutting down")
+
+    def start(self, process: Process, by: str, cause: str = "start asked") -> None:
+        """Wish it up."""
+        self.refuse_if_stopping()
         self.feed(process, StartAsked(by, cause))
 
     def stop(self, process: Process, by: str, cause: str = "stop asked") -> None:
@@ -123,8 +127,7 @@ class Supervisor:
 
     def restart(self, process: Process, by: str, cause: str = "restart asked") -> None:
         """Stop it while it is still wanted."""
-        if self.stopping:
-            raise OperationFailed("the daemon is shutting down")
+        self.refuse_if_stopping()
         self.feed(process, RestartAsked(by, cause))
 
     def hurry(self, processes: Iterable[Process]) -> None:

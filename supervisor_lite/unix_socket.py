@@ -12,12 +12,15 @@ import stat
 def bind_unix(path: str, mode: int, owner: tuple[int, int], backlog: int) -> socket.socket:
     """Return a socket that listens at `path`, close-on-exec and blocking.
 
-    It is bound under another name and renamed, over whatever is there: nobody ever sees it with
-    another owner, or not there at all. That nobody listens there is the caller's to know. The
-    socket's own address (getsockname(2)) stays that other name. `owner` is uid and gid, -1 for our
-    own. Raises OSError.
+    It is bound under another name and renamed, over a socket that is there: nobody ever sees it
+    with another owner, or not there at all. The socket's own address (getsockname(2)) stays that
+    other name. `owner` is uid and gid, -1 for our own. Raises OSError, also if somebody listens
+    there, and if what is there is no socket: a mistyped path costs nobody a file.
     """
     fresh = f"{path[:-1]}~"  # no longer than the path itself: sun_path has room for 107 bytes
+    _refuse_file(fresh)
+    if _refuse_file(path):
+        _refuse_served(path)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(fresh)
     sock, _ = bound_unix(fresh, mode, owner)
@@ -29,6 +32,34 @@ def bind_unix(path: str, mode: int, owner: tuple[int, int], backlog: int) -> soc
         sock.close()
         raise
     return sock
+
+
+def _refuse_file(path: str) -> bool:
+    """Tell whether there is a socket; raise OSError if there is something else.
+
+    A link is neither: whoever may write to the directory can have made it, and what it leads to
+    stays when it is replaced.
+    """
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    is_socket = stat.S_ISSOCK(status.st_mode)
+    if not is_socket and not stat.S_ISLNK(status.st_mode) and status.st_nlink == 1:
+        raise OSError(errno.EEXIST, "there is something else than a socket", path)
+    return is_socket
+
+
+def _refuse_served(path: str) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(2)
+        try:
+            probe.connect(path)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return
+        except TimeoutError:
+            pass  # somebody has it open and is busy
+    raise OSError(errno.EADDRINUSE, "somebody is listening there already", path)
 
 
 def bound_unix(

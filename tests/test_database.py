@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import resource
+import sqlite3
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -19,12 +22,27 @@ def state(tmp_path: Path) -> Path:
     return tmp_path / "state"
 
 
+_opened: list[Journal] = []
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    while _opened:
+        with suppress(sqlite3.Error):  # closed already, or its file is gone
+            _opened.pop().close()
+
+
 def open_in(state: Path, boot: str = "boot") -> Journal:
+    """Return the journal of a directory; what the test does not close is closed after it."""
+
     def complain(text: str) -> None:
         raise AssertionError(text)
 
     runtime_dir = str(state.parent / "run")
-    return open_journal(str(state / "journal.db"), complain, runtime_dir=runtime_dir, boot=boot)
+    path = str(state / "journal.db")
+    _opened.append(open_journal(path, complain, runtime_dir=runtime_dir, boot=boot))
+    return _opened[-1]
 
 
 def wipe(directory: Path) -> None:

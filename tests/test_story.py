@@ -261,6 +261,22 @@ def test_a_spawn_error_has_its_reason_and_no_duration() -> None:
     assert history.told()[1] == 'failed to start @10 (try 1 of 4): cannot find "nope" in PATH'
 
 
+def test_what_happens_within_a_second_has_one_time() -> None:
+    history = History()
+    for number in (1, 2):
+        history.to(10, "STARTING", "start asked" if number == 1 else "try 2 of 4")
+        history.to(10, "BACKOFF", 'cannot find "nope" in PATH', tries=number, run=number)
+    assert history.told()[1].startswith("failed to start 2 times at @10 (tries 1 to 2 of 4): ")
+
+
+def test_a_restart_that_became_a_stop_is_told_as_the_stop() -> None:
+    history = History().up(0, 1)
+    history.to(10, "STOPPING", "restart asked", by="uid 1 (a), pid 2: slctl restart web", run=1)
+    by = "uid 1 (a), pid 3: slctl stop web"
+    history.to(12, "STOPPED", "stop asked", by=by, run=1, note="KILL after 2 s")
+    assert history.told()[1].startswith(f"stopped @12 by {by}; TERM, KILL after 2 s")
+
+
 def test_equal_restarts_are_counted() -> None:
     history = History().up(0, 1)
     for number in range(1, 18):

@@ -127,6 +127,7 @@ class _Loading:
             self._names.plus({}, settings.environment),
             complete=self._complete,
             listeners=tables.named.get("eventlistener", {}),
+            files=self._files,
         )
         gateway = resolve_gateway(
             tables.single.get("gateway"), self._reader, self._report, self._names
@@ -216,7 +217,15 @@ class _Loading:
 
         pattern = os.path.expanduser(pattern)
         if not glob.has_magic(pattern):
-            return [os.path.join(directory, pattern)]
+            label = os.path.join(directory, pattern)
+            try:
+                os.lstat(label)
+            except OSError as error:
+                if spot is not None:
+                    self._report.complain(spot, f"cannot read {label}: {error.strerror}")
+                self._complete = False
+                return []
+            return [label]
         found = sorted(glob.glob(pattern, root_dir=directory or None, recursive=True))
         if not found:
             # A directory that may not be read looks empty.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from supervisor_lite.config.places import is_special, no_log
@@ -22,9 +23,12 @@ class _Claim(NamedTuple):
 
 
 class Outputs:
-    """Resolves the keys `stdout_…` and `stderr_…` and checks them against each other."""
+    """Resolves the keys `stdout_…` and `stderr_…` and checks them against each other.
 
-    def __init__(self, settings: DaemonSettings, report: Report) -> None:
+    `files` are those of the configuration: no log goes into one of them.
+    """
+
+    def __init__(self, settings: DaemonSettings, report: Report, files: Iterable[str]) -> None:
         self._log_dir = settings.log_dir
         self._made = (settings.runtime_dir, settings.state_dir, settings.log_dir)
         self._prefix = settings.output_prefix
@@ -36,6 +40,9 @@ class Outputs:
         self._real: dict[str, str] = {}
         self._trouble: dict[str, str] = {}
         self._special: dict[str, bool] = {}
+        self._taken = {self._identity(path): "a file of the configuration" for path in files}
+        self._taken[self._identity(settings.pidfile)] = "the daemon's pid file"
+        self._taken[self._identity(settings.socket)] = "the control socket"
         if settings.logfile is not None and not self._is_special(settings.logfile):
             rotated = settings.logfile_backups if settings.logfile_maxbytes else 0
             self._claims[self._identity(settings.logfile)] = _Claim("the daemon", None, rotated)
@@ -96,6 +103,9 @@ class Outputs:
                 continue
             identity = self._identity(output.path)
             spot = entry.at(f"{stream}_logfile")
+            if identity in self._taken:
+                text = f"cannot write {output.path}: it is {self._taken[identity]}"
+                self._report.complain(spot, text)
             rotated = output.backups if output.maxbytes else 0
             claim = _Claim(f'{stream} of "{process.fullname}"', spot, rotated, process)
             first = self._claims.setdefault(identity, claim)
@@ -124,11 +134,12 @@ class Outputs:
         return self._special[path]
 
     def _identity(self, path: str) -> str:
-        """Return one name for a file, also where its directory has several."""
+        """Return one name for a file, also where its directory has several, or it is a link."""
         directory, name = os.path.split(path)
         if directory not in self._real:
             self._real[directory] = os.path.realpath(directory)
-        return f"{self._real[directory]}/{name}"
+        real = f"{self._real[directory]}/{name}"
+        return os.path.realpath(real) if os.path.islink(real) else real
 
     def _why_not(self, path: str) -> str:
         if path not in self._trouble:

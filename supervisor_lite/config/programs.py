@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from sys import intern
 from typing import Any
 
@@ -59,9 +59,14 @@ def resolve_plan(
     *,
     complete: bool,
     listeners: Mapping[str, Entry],
+    files: Iterable[str],
 ) -> Plan:
-    """Return the plan. Not `complete`: a file is missing, and perhaps programs with it."""
-    planner = _Planner(programs, groups, listeners, settings, reader, report, names)
+    """Return the plan. Not `complete`: a file is missing, and perhaps programs with it.
+
+    `files` are the absolute paths of the configuration.
+    """
+    outputs = Outputs(settings, report, files)
+    planner = _Planner(programs, groups, listeners, settings, reader, report, names, outputs)
     return planner.plan(complete)
 
 
@@ -77,6 +82,7 @@ class _Planner:
         reader: Reader,
         report: Report,
         names: Names,
+        outputs: Outputs,
     ) -> None:
         self._programs = programs
         self._listeners = listeners
@@ -88,7 +94,7 @@ class _Planner:
         self._reader = reader
         self._report = report
         self._names = names
-        self._outputs = Outputs(settings, report)
+        self._outputs = outputs
         self._environments: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
         self._placements: dict[Placement, Placement] = {}
         self._present: dict[str, bool] = {}

@@ -96,12 +96,15 @@ def _check_places(entry: Entry, values: Values, paths: dict[str, Any], report: R
     for key in ("runtime_dir", "state_dir", "log_dir"):
         if key in values and (trouble := not_makeable(paths[key])):
             report.complain(entry.at(key), trouble)
+    taken = {entry.spot.source.path: "configuration", paths["socket"]: "socket"}
     for key in ("socket", "pidfile", "logfile"):
         path = paths[key]
         if key not in values or path is None or path == SYSLOG or is_special(path):
             continue
         if trouble := no_log(path, made):
             report.complain(entry.at(key), trouble)
+        elif (other := taken.setdefault(path, key)) != key:
+            report.complain(entry.at(key), f"cannot use {path}: it is the {other}")
     directory = values.get("directory")
     if directory is not None and not os.path.isdir(str(directory)):
         report.complain(entry.at("directory"), f"there is no directory {directory}")

@@ -14,6 +14,10 @@ from typing import NamedTuple
 from supervisor_lite.config.lines import Path, line_numbers
 from supervisor_lite.config.wording import dotted
 from supervisor_lite.errors import Complaint
+from supervisor_lite.locate import read_regular
+
+_HEADER = re.compile(r"\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?$")
+_KEY = re.compile(r"([A-Za-z0-9_-]+)\s*=")
 
 
 @dataclass(slots=True, eq=False)
@@ -115,8 +119,7 @@ def parse(label: str, path: str, number: int, report: Report) -> Source | None:
     import tomli
 
     try:
-        with open(path, "rb") as stream:
-            data = stream.read()
+        data = read_regular(path)
     except OSError as error:
         report.fail(number, label, f"cannot read it: {error.strerror}")
         return None
@@ -132,12 +135,36 @@ def parse(label: str, path: str, number: int, report: Report) -> Source | None:
     try:
         return Source(label, path, number, text, tomli.loads(text))
     except tomli.TOMLDecodeError as error:
-        text = f"column {error.colno}: {error.msg}{_advice(error.doc, error.lineno)}"
+        text = _defined_twice(label, error.doc, error.lineno) if "Cannot" in error.msg else ""
+        text = text or f"column {error.colno}: {error.msg}{_advice(error.doc, error.lineno)}"
         report.fail(number, label, text, error.lineno)
     except (ValueError, RecursionError) as error:
         # A number of thousands of digits, hundreds of nested brackets: no line is known.
         report.fail(number, label, str(error))
     return None
+
+
+def _defined_twice(label: str, text: str, line: int) -> str:
+    """Say what is defined on `line` for the second time, and where first; "" if nothing is.
+
+    Called for text that is no TOML, so it only compares lines: a table of the same header, or a
+    key of the same name that stands above it in its table.
+    """
+    lines = [written.strip() for written in text.split("\n")]
+    above = list(enumerate(lines[: line - 1], start=1))
+    if (found := _HEADER.match(lines[line - 1])) is not None:
+        for number, written in above:
+            if (other := _HEADER.match(written)) is not None and other[1] == found[1]:
+                return f"{found[1]}: is defined twice, first at {label}:{number}"
+    elif (found := _KEY.match(lines[line - 1])) is not None:
+        first = 0
+        for number, written in reversed(above):
+            if (header := _HEADER.match(written)) is not None:
+                key = f"{header[1]}.{found[1]}"
+                return f"{key}: is set twice, first at {label}:{first}" if first else ""
+            if (other := _KEY.match(written)) is not None and other[1] == found[1]:
+                first = number
+    return ""
 
 
 def _advice(text: str, line: int) -> str:

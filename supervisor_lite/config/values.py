@@ -23,11 +23,14 @@ _SIZE = re.compile(
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _DURATION = re.compile(r"\s*(?:[0-9]+(?:\.[0-9]+)?\s*(?:ms|[smhdw])\s*)+")
 _DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|[smhdw])")
-_NUMBER = re.compile(r"\s*[0-9]+(?:\.[0-9]+)?\s*")
+# Of what else counts as a blank, int() and float() refuse some.
+_NUMBER = re.compile(r"\s*[0-9]+(?:\.[0-9]+)?\s*", re.ASCII)
+_INTEGER = re.compile(r"\s*[-+]?[0-9]{1,18}\s*", re.ASCII)
 
 _WORD_PIECE = re.compile(
     r"""(?P<blank>[ \t\r\n]+) | (?P<plain>[^ \t\r\n'"\\]+) | '(?P<single>[^']*)'
-      | "(?P<double>[^"\\]*(?:\\[\s\S][^"\\]*)*)" | \\(?P<escaped>[\s\S]) | (?P<open>['"\\])""",
+      | "(?P<double>[^"\\]*(?:\\[\s\S][^"\\]*)*)" | (?P<joined>\\\r?\n)
+      | \\(?P<escaped>[\s\S]) | (?P<open>['"\\])""",
     re.VERBOSE,
 )
 
@@ -52,12 +55,15 @@ def integer(low: int | None = None, high: int | None = None) -> Callable[[object
     """Return a parser of whole numbers within limits."""
 
     def parse(value: object) -> int:
-        if isinstance(value, str) and re.fullmatch(r"\s*[-+]?[0-9]{1,18}\s*", value):
+        if isinstance(value, str) and _INTEGER.fullmatch(value):
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             raise BadValueError
         if (low is not None and value < low) or (high is not None and value > high):
             raise BadValueError
+        if abs(value) >= 1 << 63:
+            # TOML, SQLite and the kernel end there.
+            raise BadValueError(hint=", which takes more than 64 bits")
         return value
 
     return parse
@@ -73,8 +79,8 @@ def fraction(value: object) -> float:
 
 
 def text(value: object) -> str:
-    """Accept a string that is not empty."""
-    if not isinstance(value, str) or not value:
+    """Accept a string that is more than blanks."""
+    if not isinstance(value, str) or not value.strip():
         raise BadValueError
     return value
 
@@ -226,7 +232,10 @@ def command(value: object) -> tuple[str, ...]:
 
 
 def split_words(text: str) -> tuple[str, ...]:
-    """Split like `shlex.split`, at an eighth of its time, which counts for many programs."""
+    """Split like `shlex.split`, at an eighth of its time, which counts for many programs.
+
+    Unlike it, and like a shell, a backslash at the end of a line joins the line to the next.
+    """
     words: list[str] = []
     inside = False
     for match in _WORD_PIECE.finditer(text):
@@ -234,12 +243,14 @@ def split_words(text: str) -> tuple[str, ...]:
         if kind == "blank":
             inside = False
             continue
+        if kind == "joined":
+            continue
         if kind == "open":
             is_quote = piece in "'\""
             what = "a quote that is never closed" if is_quote else "nothing after its backslash"
             raise BadValueError("a command", hint=f", which has {what}")
         if kind == "double":
-            piece = re.sub(r"\\([\"\\])", r"\1", piece)
+            piece = re.sub(r"\\(?:([\"\\])|\r?\n)", r"\1", piece)
         if inside:
             words[-1] += piece
         else:
@@ -277,7 +288,7 @@ def environment(value: object) -> dict[str, str]:
         raise BadValueError
     for name in value:
         if not name or "=" in name or "\0" in name:
-            raise BadValueError('names of variables without "="')
+            raise BadValueError('names of variables without "="', f', with the name "{name}"')
     return value
 
 
@@ -306,7 +317,7 @@ def restart_limit(value: object) -> tuple[int, float]:
     if not isinstance(value, str):
         raise BadValueError
     count, slash, window = value.partition("/")
-    if not slash or not re.fullmatch(r"\s*[0-9]{1,9}\s*", count) or not int(count):
+    if not slash or not re.fullmatch(r"\s*[0-9]{1,9}\s*", count, re.ASCII) or not int(count):
         raise BadValueError
     seconds = duration(window)
     if not seconds:

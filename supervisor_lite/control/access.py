@@ -39,9 +39,15 @@ class Caller:
     groups: tuple[int, ...] = ()
 
     @property
+    def user(self) -> str:
+        """Name the user."""
+        return f"uid {self.uid} ({name_of(self.uid)})"
+
+    @property
     def words(self) -> str:
         """Name the caller for the record of who did what."""
-        return f"uid {self.uid} ({name_of(self.uid)}), pid {self.pid}"
+        # 0: it is outside our pid namespace, which has no number for it (pid_namespaces(7)).
+        return f"{self.user}, pid {self.pid}" if self.pid else self.user
 
 
 def caller_of(sock: socket.socket) -> Caller:
@@ -77,9 +83,16 @@ def may(granted: Sequence[tuple[str, Sequence[str]]], method: str, name: str | N
             continue
         if name is None and (needed < ROLES.index("admin") or "*" in patterns):
             return True
-        if name is not None and any(fnmatchcase(name, pattern) for pattern in patterns):
+        if name is not None and any(_matches(name, pattern) for pattern in patterns):
             return True
     return False
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """Is it the process, also if the pattern spells out `web:web`, which is called `web`?"""
+    return fnmatchcase(name, pattern) or (
+        ":" not in name and fnmatchcase(f"{name}:{name}", pattern)
+    )
 
 
 def _concerns(rule: AccessRule, caller: Caller) -> bool:

@@ -14,7 +14,6 @@ from typing import Any
 from supervisor_lite import protocol
 from supervisor_lite.control.access import Caller
 from supervisor_lite.control.connection import Request, Result
-from supervisor_lite.control.names import resolve
 from supervisor_lite.errors import OperationFailed, ProtocolError, SpawnError
 from supervisor_lite.host.signals import signal_number
 from supervisor_lite.host.spawn import find_command
@@ -106,19 +105,16 @@ class CompatVerbs:
         """Answer what keeps processes from being spawned: the last time, and if tried now."""
         names = request.params.names(required=True)
         request.params.done()
-        processes = resolve(names, self._supervisor.processes)
-        for process in processes:
-            request.require(process.name)
+        processes = request.chosen(names, self._supervisor.processes)
         return {"processes": [_trouble(process) for process in processes]}
 
     def read_log(self, request: Request) -> Result:
         """Answer a piece of the live log file of a stream, by offset."""
         name = request.params.text("name")
         stream = request.params.text("stream", "stdout")
-        (process,) = _only(name, resolve([name], self._supervisor.processes))
+        (process,) = _only(name, request.chosen([name], self._supervisor.processes))
         if stream not in ("stdout", "stderr"):
             raise OperationFailed(f'no such stream: "{stream}"; stdout or stderr')
-        request.require(process.name)
         log = self._supervisor.logs_of(process).log(stream)
         return _piece(request, log, process.name)
 

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+import math
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
+from functools import partial
 from typing import Any, NamedTuple, Protocol, cast
 
 from supervisor_lite import protocol
 from supervisor_lite.control.access import Caller, caller_of, grants, may, may_all
+from supervisor_lite.control.names import resolve
 from supervisor_lite.control.params import Params
 from supervisor_lite.errors import (
     BadSignal,
@@ -23,6 +27,7 @@ from supervisor_lite.errors import (
     ProtocolError,
     SupervisorLiteError,
 )
+from supervisor_lite.process import Process
 from supervisor_lite.rules.program import AccessRule
 
 _PILE = 16 << 20
@@ -47,6 +52,15 @@ class Raw(NamedTuple):
 Result = dict[str, Any] | Raw
 
 
+class _Id(Enum):
+    """What stands for an id where there is none."""
+
+    NONE = "a notification: JSON-RPC wants it to be carried out and never answered"
+
+
+Id = int | float | str | None | _Id
+
+
 @dataclass(slots=True)
 class Request:
     """One call: who asks for what, and the connection for a subscription's notifications."""
@@ -63,13 +77,25 @@ class Request:
             typed = f"{typed[:_TYPED]}…"  # it is kept with every change that it causes
         return f"{self.caller.words}: {typed}"
 
+    def chosen(self, names: Sequence[str], table: Mapping[str, Process]) -> list[Process]:
+        """Return the processes that the names mean, if the caller may do this to all of them.
+
+        Raises NoSuchProcess, NotPermitted.
+        """
+        connection = self.connection
+        sees = None if connection.sees_all("status") else partial(connection.sees, "status")
+        processes = resolve(names, table, sees)
+        for process in processes:
+            self.require(process.name)
+        return processes
+
     def require(self, name: str | None = None) -> None:
         """Raise NotPermitted if the caller may not do this to the process, or to the daemon."""
         if not may(self.connection.granted, self.method, name):
-            what = f'"{name}"' if name is not None else "this"
+            what = f' on "{name}"' if name is not None else ""
             self.connection.denied(self.method, name)
             raise NotPermitted(
-                f"uid {self.caller.uid} may not {self.method} {what}; see [[access]]"
+                f'{self.caller.user} may not use "{self.method}"{what}; see [[access]]'
             )
 
 
@@ -130,7 +156,7 @@ class Connection(asyncio.Protocol):
         self.server.connections.add(self)
         if not self.granted:
             self.denied("connect", None)
-            text = f"uid {self.caller.uid} has no access; see [[access]]"
+            text = f"{self.caller.user} has no access; see [[access]]"
             self._send_error(None, protocol.NOT_PERMITTED, text)
             self._transport.close()
 
@@ -178,10 +204,10 @@ class Connection(asyncio.Protocol):
         self._transport.close()
 
     def _serve(self, line: bytes) -> None:
-        number: int | str | None = None
+        number: Id = None
         try:
             message = _parse(line)
-            number = message.get("id")
+            number = message.get("id", _Id.NONE)
             method = message["method"]
             params = Params(message.get("params", {}))
             handler = self.server.verbs.handler(method)
@@ -202,7 +228,7 @@ class Connection(asyncio.Protocol):
         self._jobs.add(job)
         job.add_done_callback(self._job_done)
 
-    async def _finish(self, number: int | str | None, answer: Awaitable[Result]) -> None:
+    async def _finish(self, number: Id, answer: Awaitable[Result]) -> None:
         try:
             self._send_result(number, await answer)
         except SupervisorLiteError as error:
@@ -221,8 +247,8 @@ class Connection(asyncio.Protocol):
 
     # Writing.
 
-    def _send_result(self, number: int | str | None, result: Result) -> None:
-        if number is None:
+    def _send_result(self, number: Id, result: Result) -> None:
+        if number is _Id.NONE:
             return
         if isinstance(result, Raw):
             start = b'{"jsonrpc":"2.0","id":%s,"result":' % json.dumps(number).encode()
@@ -230,19 +256,19 @@ class Connection(asyncio.Protocol):
         else:
             self.write(protocol.encode({"jsonrpc": "2.0", "id": number, "result": result}))
 
-    def _send_failure(self, number: int | str | None, error: SupervisorLiteError) -> None:
+    def _send_failure(self, number: Id, error: SupervisorLiteError) -> None:
         data = [str(c) for c in error.complaints] if isinstance(error, ConfigError) else None
         text = "the configuration cannot be used" if data else str(error)
         self._send_error(number, error_code(error), text, data)
 
-    def _send_bug(self, number: int | str | None, error: Exception) -> None:
+    def _send_bug(self, number: Id, error: Exception) -> None:
         self.server.report_bug(error)
         text = f"internal error: {type(error).__name__}; the daemon's log has more"
         self._send_error(number, protocol.INTERNAL_ERROR, text)
 
-    def _send_error(
-        self, number: int | str | None, code: int, text: str, data: list[str] | None = None
-    ) -> None:
+    def _send_error(self, number: Id, code: int, text: str, data: list[str] | None = None) -> None:
+        if number is _Id.NONE:
+            return
         error: dict[str, Any] = {"code": code, "message": text}
         if data is not None:
             error["data"] = data
@@ -321,6 +347,8 @@ def _parse(line: bytes) -> dict[str, Any]:
     if not isinstance(message, dict) or not isinstance(message.get("method"), str):
         raise ProtocolError(protocol.INVALID_REQUEST, "not a request: an object with a method")
     number = message.get("id")
-    if isinstance(number, bool) or not isinstance(number, int | str | None):
+    if isinstance(number, bool) or not isinstance(number, int | float | str | None):
         raise ProtocolError(protocol.INVALID_REQUEST, "id must be a number or a string")
+    if isinstance(number, float) and not math.isfinite(number):
+        raise ProtocolError(protocol.INVALID_REQUEST, "id must be a number that JSON has")
     return message

@@ -12,7 +12,6 @@ from typing import Any
 from supervisor_lite import protocol, story
 from supervisor_lite.bus import Bus, Change
 from supervisor_lite.control.connection import Connection, Request, Result
-from supervisor_lite.control.names import resolve
 from supervisor_lite.errors import NoSuchProcess, OperationFailed
 from supervisor_lite.journal import Journal, RunRow
 from supervisor_lite.process import Process, rfc3339
@@ -98,9 +97,7 @@ class HistoryVerbs:
         """Answer what the restart policy of each process will do."""
         names = request.params.names(required=True)
         request.params.done()
-        processes = resolve(names, self._supervisor.processes)
-        for process in processes:
-            request.require(process.name)
+        processes = request.chosen(names, self._supervisor.processes)
         told = []
         for process in processes:
             # A newer definition takes effect at the next spawn, which is what is asked about.
@@ -129,7 +126,8 @@ class HistoryVerbs:
         unknown: list[str] = []
         for name in names:
             try:
-                found |= dict.fromkeys(p.name for p in resolve([name], self._supervisor.processes))
+                chosen = request.chosen([name], self._supervisor.processes)
+                found |= dict.fromkeys(process.name for process in chosen)
             except NoSuchProcess:
                 if name == _sendable(name) and self._journal.knows(name):
                     found[name] = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
@@ -10,17 +10,24 @@ from supervisor_lite.errors import NoSuchProcess
 from supervisor_lite.process import Process
 
 
-def resolve(names: Sequence[str], table: Mapping[str, Process]) -> list[Process]:
+def resolve(
+    names: Sequence[str],
+    table: Mapping[str, Process],
+    sees: Callable[[str], bool] | None = None,
+) -> list[Process]:
     """Return the processes that the names mean, each once, in the order of the names.
 
     `web` (a process, else the group or program of that name), `site:web`, `site:*`, `site:`,
-    `all`, shell globs over `group:name` and `name`. Raises NoSuchProcess for the names that mean
-    nothing, all of them; then nothing at all is to be done.
+    `all`, shell globs over `group:name` and `name`. A name that may mean many means those that the
+    caller `sees`. Raises NoSuchProcess for the names that mean nothing, all of them; then nothing
+    at all is to be done.
     """
     found: dict[str, Process] = {}
     unknown: list[str] = []
     for name in names:
         matches = _match(name, table)
+        if sees is not None:
+            matches = _seen(name, matches, sees)
         if not matches and name != "all":
             unknown.append(name)
         for process in matches:
@@ -28,6 +35,13 @@ def resolve(names: Sequence[str], table: Mapping[str, Process]) -> list[Process]
     if unknown:
         raise NoSuchProcess(", ".join(unknown))
     return list(found.values())
+
+
+def _seen(name: str, matches: list[Process], sees: Callable[[str], bool]) -> list[Process]:
+    """Leave out what the caller does not see, unless it was named as such: that is refused."""
+    seen = [process for process in matches if sees(process.name)]
+    pattern = name == "all" or name.endswith(":") or any(char in name for char in "*?[")
+    return seen if seen or pattern else matches
 
 
 def in_order(processes: Iterable[Process]) -> list[Process]:

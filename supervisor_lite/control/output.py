@@ -8,7 +8,7 @@ from typing import Any
 
 from supervisor_lite import protocol
 from supervisor_lite.control.connection import Connection, Request, Result
-from supervisor_lite.control.names import in_order, resolve
+from supervisor_lite.control.names import in_order
 from supervisor_lite.errors import OperationFailed
 from supervisor_lite.logs.follow import Follower
 from supervisor_lite.logs.logfile import LogFile
@@ -47,8 +47,7 @@ class OutputVerbs:
         request.params.done()
         if stream not in ("stdout", "stderr"):
             raise OperationFailed(f'no such stream: "{stream}"; stdout or stderr')
-        process = self._one(name)
-        request.require(process.name)
+        process = self._one(request, name)
         log = self._supervisor.logs_of(process).log(stream)
         if log is None:
             raise OperationFailed(f"{process.name}: no log file")
@@ -110,8 +109,8 @@ class OutputVerbs:
                 _follow(request.connection, number, log, process.name, stream)
         return result
 
-    def _one(self, name: str) -> Process:
-        processes = resolve([name], self._supervisor.processes)
+    def _one(self, request: Request, name: str) -> Process:
+        processes = request.chosen([name], self._supervisor.processes)
         if len(processes) != 1:
             raise OperationFailed(f'"{name}" is {len(processes)} processes; name one')
         return processes[0]
@@ -119,10 +118,7 @@ class OutputVerbs:
     def _visible(self, request: Request, names: Sequence[str]) -> list[Process]:
         table = self._supervisor.processes
         if names:
-            processes = resolve(names, table)
-            for process in processes:
-                request.require(process.name)
-            return processes
+            return request.chosen(names, table)
         everything = in_order(table.values())
         return [p for p in everything if request.connection.sees(request.method, p.name)]
 

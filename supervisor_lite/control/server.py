@@ -43,6 +43,8 @@ class Server:
         self._sock: socket.socket | None = None
         self._greetings: set[asyncio.Task[Any]] = set()
         self._again: asyncio.TimerHandle | None = None
+        self._short = False
+        """Are clients waiting because there was no descriptor? That is reported once."""
 
     def serve(self, sock: socket.socket) -> None:
         """Accept clients from now on."""
@@ -60,9 +62,12 @@ class Server:
             try:
                 fresh, _ = sock.accept()
             except (BlockingIOError, ConnectionAbortedError):
+                self._short = False
                 return
             except OSError as error:
-                self.report_trouble(f"cannot accept a client: {error.strerror}")
+                if not self._short:
+                    self.report_trouble(f"cannot accept a client: {error.strerror}")
+                self._short = True
                 self._loop.remove_reader(sock)
                 self._again = self._loop.call_later(_RETRY, self._accept_again)
                 return

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal as signals
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from supervisor_lite import __version__
@@ -14,13 +14,12 @@ from supervisor_lite.control.compat import CompatVerbs
 from supervisor_lite.control.connection import Raw, Request, Result
 from supervisor_lite.control.history import HistoryVerbs
 from supervisor_lite.control.listing import Listing
-from supervisor_lite.control.names import resolve
 from supervisor_lite.control.output import OutputVerbs
-from supervisor_lite.errors import BadSignal, NoSuchProcess, OperationFailed
+from supervisor_lite.errors import BadSignal, NoSuchProcess, OperationFailed, ProtocolError
 from supervisor_lite.host.signals import signal_number
 from supervisor_lite.operations import Operations, failed, result_of
 from supervisor_lite.process import Process
-from supervisor_lite.protocol import PROTOCOL_VERSION
+from supervisor_lite.protocol import INVALID_PARAMS, PROTOCOL_VERSION
 from supervisor_lite.rollout import Rollout
 from supervisor_lite.rules import later
 from supervisor_lite.supervisor import Supervisor
@@ -92,10 +91,7 @@ class ProcessVerbs:
 
     def _chosen(self, request: Request, names: list[str]) -> list[Process]:
         """Return the processes meant, if the caller may do this to all of them."""
-        processes = resolve(names, self._supervisor.processes)
-        for process in processes:
-            request.require(process.name)
-        return processes
+        return request.chosen(names, self._supervisor.processes)
 
     def _visible(self, request: Request, names: list[str]) -> list[Process]:
         """Return the processes meant; without names, those that the caller may see."""
@@ -196,6 +192,10 @@ class ProcessVerbs:
                 results.append(result_of(process, True, "signalled"))
             except OperationFailed as error:
                 results.append(failed(process, error))
+        if any(result.ok for result in results):
+            # As for "start all": those that are down are meant only if named as such.
+            down = [r for r in results if r.reason in _NOOP and r.fullname not in names]
+            results = [result for result in results if result not in down]
         return {"results": [result.to_json() for result in results]}
 
     def clear(self, request: Request) -> Result:
@@ -218,7 +218,10 @@ class ProcessVerbs:
         processes = self._chosen(request, [name])
         if len(processes) != 1:
             raise OperationFailed(f'"{name}" is {len(processes)} processes; name one')
-        data = text.encode(errors="surrogateescape")
+        try:
+            data = text.encode(errors="surrogateescape")
+        except UnicodeEncodeError:
+            raise ProtocolError(INVALID_PARAMS, "text has half of a surrogate pair") from None
         if len(data) > _SEND_LIMIT:
             raise OperationFailed(f"cannot send more than {_SEND_LIMIT} bytes at once")
         return {"sent": self._supervisor.runs.send_input(processes[0], data)}
@@ -258,6 +261,7 @@ class ProcessVerbs:
         names = request.params.names(required=True)
         request.params.done()
         request.require()
+        _require_groups(names, {**self._rollout.available.groups, **self._rollout.active.groups})
         results = []
         for name in names:
             by = request.by(name)
@@ -269,6 +273,7 @@ class ProcessVerbs:
         names = request.params.names(required=True)
         request.params.done()
         request.require()
+        _require_groups(names, self._rollout.active.groups)
         results = []
         for name in names:
             results.append(await _group_result(name, "removed", self._rollout.remove(name)))
@@ -296,6 +301,12 @@ class ProcessVerbs:
         request.require()
         await asyncio.shield(asyncio.ensure_future(self._daemon.upgrade(request.by())))
         raise OperationFailed("the upgrade did not happen")
+
+
+def _require_groups(names: list[str], known: Mapping[str, object]) -> None:
+    unknown = sorted({name for name in names if name not in known})
+    if unknown:
+        raise NoSuchProcess(f"no such group: {', '.join(unknown)}")
 
 
 async def _group_result(name: str, word: str, doing: Awaitable[None]) -> dict[str, Any]:

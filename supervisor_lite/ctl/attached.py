@@ -7,7 +7,7 @@ import threading
 
 from supervisor_lite import protocol
 from supervisor_lite.ctl import show
-from supervisor_lite.ctl.client import ClientError
+from supervisor_lite.ctl.client import ClientError, RemoteError
 from supervisor_lite.ctl.context import Context
 from supervisor_lite.ctl.follow import follow
 from supervisor_lite.ctl.options import UsageError
@@ -22,8 +22,14 @@ def send(ctl: Context, arguments: list[str]) -> int:
     if len(words) < 2:
         raise UsageError("it needs a NAME and a TEXT")
     text = " ".join(words[1:])
-    with ctl.client() as client:
-        client.call("send", {"name": words[0], "text": text + "\n"})
+    try:
+        with ctl.client() as client:
+            client.call("send", {"name": words[0], "text": text + "\n"})
+    except RemoteError as error:
+        if error.code != protocol.FAILED:
+            raise
+        show.err(f"{show.harmless(words[0])}: ERROR ({show.harmless(error)})")
+        return protocol.FAILED
     return protocol.DONE
 
 

@@ -91,9 +91,12 @@ def report_missing(error: RemoteError) -> list[str]:
     missing = [name for name in asked if name in said]
     if not missing and len(asked) == 1 and asked[0]:
         missing = asked
+    elif not missing and "" in asked:
+        missing = [""]  # a variable of a shell that was not set
     noun = "group" if error.method in ("update", "add", "remove") else "process"
     for name in missing:
-        show.err(f"{show.harmless(name)}: ERROR (no such {noun})")
+        shown = show.harmless(name) or '""'
+        show.err(f"{shown}: ERROR (no such {noun})")
     return missing
 
 

@@ -35,7 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "import": ("[-o DIR] [--strict] SUPERVISORD.CONF", "convert a configuration of Supervisor"),
     "schema": ("", "JSON Schema of the configuration, for editors"),
     "reload": ("", "stop everything, start the new configuration"),
-    "shutdown": ("[--leave-running]", "end the daemon (and, unless told, all processes)"),
+    "shutdown": ("[--leave-running]", "stop all processes and end the daemon, or the latter alone"),
     "upgrade": ("", "re-execute the daemon in place; processes go on"),
     "version": ("", "version of the daemon"),
     "passwd": ("NAME [--role ROLE]", "a user of the web gateway, with a hashed password"),
@@ -89,7 +89,7 @@ def help(ctl: Context, arguments: list[str]) -> int:  # noqa: A001  (it is the c
     show.out(f"\n{summary[0].upper()}{summary[1:]}.")
     if name in DETAILS:
         show.out(DETAILS[name])
-    if "NAME" in synopsis:
+    if "NAME" in synopsis and name != "passwd":  # whose NAME is a user
         show.out(NAMES)
     return protocol.DONE
 

@@ -33,12 +33,10 @@ def status(ctl: Context, arguments: list[str]) -> int:
         except RemoteError as error:
             missing = report_missing(error)
             known = [name for name in names if name not in missing]
-            if not missing or not known:
-                if missing:
-                    return error.code
+            if not missing:
                 raise
             code = error.code
-            result = client.call("status", {"names": known})
+            result = client.call("status", {"names": known}) if known else {"processes": []}
     processes = listed(result, "processes", "fullname", "state")
     now = float(result.get("now") or 0.0)
     if given.has("json"):

@@ -62,7 +62,6 @@ def _inode(path: str) -> tuple[int, int]:
 def _bind(url: str, settings: GatewaySettings) -> Iterator[socket.socket]:
     if url.startswith("unix://"):
         path = url.removeprefix("unix://")
-        _refuse_if_served(path)
         yield bind_unix(path, settings.socket_mode, _owner(settings), _BACKLOG)
         return
     parts = urlsplit(url)
@@ -98,18 +97,6 @@ def _bind_tcp(family: int, kind: int, place: tuple[object, ...], everywhere: boo
         sock.close()
         raise
     return sock
-
-
-def _refuse_if_served(path: str) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(2)
-        try:
-            probe.connect(path)
-        except (FileNotFoundError, ConnectionRefusedError):
-            return
-        except TimeoutError:
-            pass  # somebody has it open and is busy
-    raise OSError(errno.EADDRINUSE, "somebody is listening there already")
 
 
 def _owner(settings: GatewaySettings) -> tuple[int, int]:

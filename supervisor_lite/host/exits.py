@@ -89,6 +89,25 @@ def exit_of_stranger(pidfd: int) -> Exit | None:
     return exit_from_status(values[-1])
 
 
+def exit_of_zombie(pid: int, pidfd: int) -> Exit | None:
+    """Return how a process ended that is dead and that its parent has not reaped.
+
+    None if it is reaped, alive, or not ours to know.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+            data = file.read(1024)
+        # Who may not trace it reads 0 there, however it ended (proc_pid_stat(5)); here, nothing.
+        with open(f"/proc/{pid}/io", "rb", buffering=0) as file:
+            file.read(1)
+        # It is still there, so nobody else had its pid when the files were read.
+        signal.pidfd_send_signal(pidfd, 0)
+    except OSError:
+        return None
+    fields = data[data.rindex(b")") + 2 :].split()
+    return exit_from_status(int(fields[49])) if fields[0] == b"Z" else None
+
+
 def _child_signals() -> int:
     """Return a descriptor that is readable when children have ended (signalfd(2)).
 
@@ -211,7 +230,7 @@ class Reaper:
             self._ended(ended)
 
     def _adopted_ended(self, pid: int) -> None:
-        """It is dead; how it ended is known when its parent has reaped it."""
+        """It is dead; how it ended is known now, or when its parent has reaped it."""
         pidfd = self._adopted[pid]
         self._loop.remove_reader(pidfd)
         try:
@@ -221,6 +240,11 @@ class Reaper:
         else:  # our own child after all
             self._children[pid] = self._adopted.pop(pid)
             self._sweep()
+            return
+        if (found := exit_of_zombie(pid, pidfd)) is not None:
+            # The pid 1 of many a container reaps late, or never.
+            del self._adopted[pid]
+            self._ended([Ended(pid, found)])
             return
         # EPOLLHUP comes when it is reaped; asked for with no events, in an epoll of its own,
         # because the loop would wake up for ever on the EPOLLIN that is there already.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 
 VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "JOURNAL_STREAM",
              "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")  # fmt: skip
@@ -59,6 +60,10 @@ class Notifier:
     def unstore(self, name: str) -> None:
         """Have the descriptors of this name closed."""
         self.send("FDSTOREREMOVE=1", f"FDNAME={name}")
+
+    def tell_reloading(self, *more: str) -> None:
+        """Say that we are becoming something else, until READY=1 is sent again."""
+        self.send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}", *more)
 
     def send(self, *lines: str, fds: tuple[int, ...] = ()) -> bool:
         """Send assignments such as READY=1; False if there is nobody, or nobody listens."""

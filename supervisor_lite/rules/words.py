@@ -24,6 +24,11 @@ def duration(seconds: float) -> str:
     return f"{days} d {hours} h" if hours else f"{days} d"
 
 
+def counted(number: int, one: str, many: str) -> str:
+    """Return a number with its noun: `1 process`, `2 processes`."""
+    return f"{number} {one if number == 1 else many}"
+
+
 def reason(program: Program, record: Record) -> str:
     """Return why the process is not up; empty when there is nothing to say."""
     tries = program.startretries + 1

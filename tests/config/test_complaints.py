@@ -202,7 +202,8 @@ CASES = {
     ),
     "a variable with a bad name": (
         WEB + 'environment = { "A=B" = "x" }\n',
-        '3: program.web.environment: expected names of variables without "=", got a table',
+        '3: program.web.environment: expected names of variables without "=", got a table, '
+        'with the name "A=B"',
     ),
     "a program with a blank in its name": (
         '[program."a b"]\ncommand = "x"\n',
@@ -295,6 +296,16 @@ CASES = {
         WEB + 'directory = "~no-such-user/x"\n',
         '3: program.web.directory: expected a path, got the string "~no-such-user/x", '
         "and there is no such user",
+    ),
+    "a path of blanks": (
+        WEB + 'stdout_logfile = " "\n',
+        '3: program.web.stdout_logfile: expected "auto", "none", "syslog" or a path, '
+        'got the string " "',
+    ),
+    "a number that is too large for any use": (
+        "[daemon]\nminfds = 9223372036854775808\njournal_count = 9223372036854775807\n",
+        "2: daemon.minfds: expected a whole number, 0 or more, got the number "
+        "9223372036854775808, which takes more than 64 bits",
     ),
     "a bad restart limit": (
         WEB + 'restart_limit = "5 per minute"\n',

@@ -62,9 +62,30 @@ def test_an_include_that_cannot_be_read_is_wrong(folder: Folder) -> None:
     (folder.path / "dir.toml").mkdir()
     text = '[daemon]\ninclude = ["missing.toml", "d*.toml"]\n'
     assert folder.complaints(text) == [
-        "missing.toml: cannot read it: No such file or directory",
+        "supervisor.toml:2: daemon.include: cannot read missing.toml: No such file or directory",
         "dir.toml: cannot read it: Is a directory",
     ]
+
+
+@pytest.mark.parametrize("path", ["conf.d/fifo.toml", "fifo.toml"])
+def test_what_is_no_file_is_wrong_and_keeps_nobody_waiting(folder: Folder, path: str) -> None:
+    """A FIFO has no end while nobody writes, and other devices have none at all."""
+    (folder.path / "conf.d").mkdir()
+    os.mkfifo(folder.path / path)
+    main = folder.write("supervisor.toml", '[daemon]\ninclude = ["/dev/zero", "conf.d/*.toml"]\n')
+    if path == "fifo.toml":
+        main.unlink()
+        main.symlink_to("fifo.toml")
+        assert folder.complaints() == ["supervisor.toml: cannot read it: it is no regular file"]
+    else:
+        assert folder.complaints() == [
+            "/dev/zero: cannot read it: it is no regular file",
+            f"{path}: cannot read it: it is no regular file",
+        ]
+
+
+def test_the_empty_device_is_an_empty_file(folder: Folder) -> None:
+    assert names(folder, path="/dev/null") == []
 
 
 def test_files_without_permission_are_wrong(public: Folder) -> None:
@@ -170,7 +191,16 @@ def test_windows_line_ends_are_no_mistake(folder: Folder) -> None:
         (b"[daemon]\numask = 022\n", "supervisor.toml:2: column "),
         (b"[daemon]\nlog_level = info\n", "; put text in quotes"),
         (b"[daemon]\n; comment\n", '; comments begin with "#"'),
-        (b"[daemon]\n[daemon]\n", "supervisor.toml:2: column "),
+        (
+            b"[program.a]\n[ program.b ]\n[program.a] # again\n",
+            "supervisor.toml:3: program.a: is defined twice, first at supervisor.toml:1",
+        ),
+        (
+            b"[program.a]\npriority = 1\n[daemon]\nminfds= 1\n minfds =2\n",
+            "supervisor.toml:5: daemon.minfds: is set twice, first at supervisor.toml:4",
+        ),
+        (b"[a]\nx = 1\n[b]\nx = 1\nx.y = 2\n", "supervisor.toml:5: column "),
+        (b"[a]\nx = 1\n[a.x]\n", "supervisor.toml:3: column "),
         (b"a = " + b"[" * 5000, "nested more than"),
         (b"a = 1" + b"0" * 5000, "Exceeds the limit"),
         (b"a = [1,", "supervisor.toml:1: column 8: "),

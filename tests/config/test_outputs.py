@@ -137,6 +137,39 @@ def test_a_pipe_is_not_rotated_and_may_be_shared(folder: Folder) -> None:
             "write to one file, DIR/a.b.stdout.log",
         ),
         (
+            f'{A}stdout_logfile = "x.log"\n{B}stdout_logfile = "x.link"\n',
+            'supervisor.toml:6: program.b.stdout_logfile: stdout of "a" and stdout of "b" write '
+            "to one file, DIR/x.link",
+        ),
+        (
+            f'{A}stdout_logfile = "link/supervisor.toml"\n',
+            "supervisor.toml:3: program.a.stdout_logfile: cannot write DIR/link/supervisor.toml: "
+            "it is a file of the configuration",
+        ),
+        (
+            f'[daemon]\npidfile = "x.pid"\n{A}stderr_logfile = "x.pid"\n',
+            "supervisor.toml:5: program.a.stderr_logfile: cannot write DIR/x.pid: "
+            "it is the daemon's pid file",
+        ),
+        (
+            f'[daemon]\nsocket = "x.sock"\n{A}stderr_logfile = "x.sock"\n',
+            "supervisor.toml:5: program.a.stderr_logfile: cannot write DIR/x.sock: "
+            "it is the control socket",
+        ),
+        (
+            '[daemon]\npidfile = "supervisor.toml"\n',
+            "supervisor.toml:2: daemon.pidfile: cannot use DIR/supervisor.toml: "
+            "it is the configuration",
+        ),
+        (
+            '[daemon]\nsocket = "x"\npidfile = "x"\n',
+            "supervisor.toml:3: daemon.pidfile: cannot use DIR/x: it is the socket",
+        ),
+        (
+            '[daemon]\nlogfile = "x"\npidfile = "x"\n',
+            "supervisor.toml:2: daemon.logfile: cannot use DIR/x: it is the pidfile",
+        ),
+        (
             f'{A}stdout_logfile = "missing/x.log"\n',
             "supervisor.toml:3: program.a.stdout_logfile: there is no directory DIR/missing",
         ),
@@ -152,6 +185,7 @@ def test_a_pipe_is_not_rotated_and_may_be_shared(folder: Folder) -> None:
 )
 def test_logs_that_cannot_be_written_are_wrong(folder: Folder, text: str, complaint: str) -> None:
     (folder.path / "link").symlink_to(folder.path)
+    (folder.path / "x.link").symlink_to("x.log")
     assert complaint.replace("DIR", str(folder.path)) in folder.complaints(text)
 
 

@@ -7,7 +7,7 @@ import shlex
 import signal
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from supervisor_lite.config import kinds, values
@@ -70,7 +70,8 @@ def test_durations(value: object, expected: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["", "s", "1x", "-1", -1, "1m30", True, float("nan"), float("inf"), "9" * 400, "1 0"]
+    "value",
+    ["", "s", "1x", "-1", -1, "1m30", True, float("nan"), float("inf"), "9" * 400, "1 0", "0\x1f"],
 )
 def test_bad_durations(value: object) -> None:
     with pytest.raises(BadValueError):
@@ -199,8 +200,24 @@ def test_variables() -> None:
     assert "quotes" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("run \\\n  --a \\\r\n --b", ("run", "--a", "--b")),
+        ("run --a=\\\nb", ("run", "--a=b")),
+        ('"a\\\nb"', ("ab",)),
+        ("'a\\\nb'", ("a\\\nb",)),
+        ('run "a\\\\\nb"', ("run", "a\\\nb")),
+        ("run \\\n", ("run",)),
+    ],
+)
+def test_a_backslash_joins_the_lines_of_a_command(text: str, words: tuple[str, ...]) -> None:
+    assert values.split_words(text) == words
+
+
 @given(st.text(alphabet="ab '\"\\\n\t#$", max_size=12))
 def test_commands_are_split_like_a_shell_does(text: str) -> None:
+    assume("\\\n" not in text)  # what shlex, unlike a shell, does not join
     try:
         expected = tuple(shlex.split(text))
     except ValueError:
@@ -208,6 +225,14 @@ def test_commands_are_split_like_a_shell_does(text: str) -> None:
             values.split_words(text)
     else:
         assert values.split_words(text) == expected
+
+
+def test_a_blank_that_python_takes_for_none_is_no_part_of_a_number() -> None:
+    for parse in (values.integer(), values.fraction, values.restart_limit):
+        with pytest.raises(BadValueError):
+            parse("1\x1f")
+    with pytest.raises(BadValueError):
+        values.restart_limit("1\x1f/10m")
 
 
 _ANY = st.one_of(

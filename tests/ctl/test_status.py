@@ -103,6 +103,7 @@ def test_an_unknown_name_is_error_4(serve: Serve, slctl: Slctl, data: list[str] 
     serve(status=error(4, "no such process: ghost", data))
     code, out, err = slctl("status", "ghost")
     assert (code, out, err.splitlines()[0]) == (4, "", "ghost: ERROR (no such process)")
+    assert slctl("status", "--json", "ghost")[:2] == (4, '{"processes": []}\n')
 
 
 def test_known_names_are_shown_beside_an_unknown_one(serve: Serve, slctl: Slctl) -> None:

@@ -119,6 +119,28 @@ def test_one_forbidden_name_forbids_the_whole_request(open_daemon: Daemon) -> No
     assert open_daemon.status("site")["pid"] == site
 
 
+def test_what_one_may_not_see_is_not_meant_by_all(daemons: Daemons) -> None:
+    """Names that may mean many mean those one sees, and tell nothing of others."""
+    rule = '[[access]]\nusers = ["nobody"]\nrole = "operate"\nprograms = ["site:site"]\n'
+    programs = program("site", SLEEPER, startsecs=0) + program("secret", SLEEPER) + rule
+    daemon = daemons(programs, settings='socket_mode = "0666"')
+    daemon.wait_state("site", "RUNNING")
+    all_seen, many, hidden, guessed, stopped = as_nobody(
+        daemon,
+        'status {"names": ["all"]}',
+        'tail {"name": "s*"}',
+        'status {"names": ["sec*"]}',
+        'status {"names": ["secret"]}',
+        'stop {"names": ["*"]}',
+    )
+    assert [p["name"] for p in all_seen["result"]["processes"]] == ["site"]  # type: ignore[index]
+    assert many["result"]["fullname"] == "site"  # type: ignore[index]
+    assert hidden["error"] == {"code": 4, "message": "sec*"}
+    assert guessed["error"]["code"] == 5  # type: ignore[index]
+    assert [r["result"] for r in stopped["result"]["results"]] == ["stopped"]  # type: ignore[index]
+    assert daemon.status("secret")["wanted"] is True
+
+
 @pytest.mark.parametrize(
     "request_line",
     ["shutdown", "reload", "update", "reread", "upgrade", "maintail", 'add {"names": ["x"]}',
@@ -147,7 +169,7 @@ def test_slctl_says_not_permitted_and_exits_5(open_daemon: Daemon) -> None:
         [sys.executable, "-c", warm + script], capture_output=True, text=True, env=env, timeout=30
     )
     assert done.returncode == 5, done.stderr
-    assert "may not stop" in done.stderr
+    assert f'uid {NOBODY} (nobody) may not use "stop" on "secret"' in done.stderr
 
 
 def test_who_asked_is_recorded(open_daemon: Daemon) -> None:

@@ -179,6 +179,7 @@ def test_unknown_names_are_4_and_nothing_is_done(fleet: Daemon) -> None:
     for verb in ("start", "stop", "restart", "clear", "pid"):
         done = fleet.ctl(verb, "site:a", "nosuch", code=4)
         assert "nosuch" in done.stderr
+    assert fleet.ctl("stop", "", code=4).stderr == '"": ERROR (no such process)\n'
     assert fleet.ctl("tail", "nosuch", code=4).stdout == ""
     assert fleet.ctl("signal", "HUP", "nosuch", code=4).stdout == ""
     assert fleet.states()["site:a"] == "RUNNING"
@@ -230,6 +231,17 @@ def test_signal(daemons: Daemons) -> None:
         wait_until(lambda s=said, n=before: daemon.text("log/web.stdout.log").count(s) == n + 1)  # type: ignore[misc]
     assert daemon.status("web")["state"] in ("STARTING", "RUNNING")
     assert "not running" in daemon.ctl("signal", "USR1", "idle", code=1).stderr
+
+
+def test_signals_by_pattern_leave_out_what_is_down(daemons: Daemons) -> None:
+    """`signal CONT all` is no failure because one of many is down; nothing signalled is one."""
+    idle = [program(name, SLEEPER, autostart=False) for name in ("idle", "idler")]
+    daemon = daemons(program("web", SLEEPER, startsecs=0) + "".join(idle))
+    daemon.wait_state("web", "RUNNING")
+    assert daemon.ctl("signal", "CONT", "all").stdout == "web: signalled\n"
+    named = daemon.ctl("signal", "CONT", "all", "idle", code=1)
+    assert (named.stdout, named.stderr) == ("web: signalled\n", "idle: ERROR (not running)\n")
+    assert daemon.ctl("signal", "CONT", "idle*", code=1).stderr.count("not running") == 2
 
 
 def test_a_signal_that_kills_is_an_ordinary_death(daemons: Daemons) -> None:

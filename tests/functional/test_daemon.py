@@ -144,6 +144,63 @@ def test_a_directory_is_read_as_conf_d(daemons: Daemons) -> None:
     daemon.ctl("status", "web")
 
 
+def closed(daemon: Daemon, *arguments: str) -> list[str]:
+    """Return the command line of the daemon without standard descriptors."""
+    line = [sys.executable, "-m", "supervisor_lite", "-c", str(daemon.config), *arguments]
+    return ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *line]
+
+
+def test_the_exit_code_needs_no_stderr(daemons: Daemons) -> None:
+    daemon = daemons.prepare("[program.web]\n")
+    environment = environment_of(str(daemon.dir))
+    done = subprocess.run(closed(daemon), cwd=daemon.dir, env=environment, timeout=60, check=False)
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize("key", ["socket", "pidfile"])
+def test_a_mistyped_path_costs_nobody_a_file(daemons: Daemons, key: str) -> None:
+    """What is no socket, or no pid file, is neither replaced nor removed; it is named."""
+    daemon = daemons.prepare(WEB, settings=f'{key} = "precious"')
+    precious = daemon.dir / "precious"
+    precious.write_text("[program.mine]\n")
+    done = run(daemon, "-c", str(daemon.config))
+    assert done.returncode == 1
+    assert "there is something else" in done.stderr
+    assert str(precious) in done.stderr
+    assert precious.read_text() == "[program.mine]\n"
+
+
+def test_a_socket_that_is_served_is_left_alone(daemons: Daemons) -> None:
+    """Another daemon, with directories of its own, does not take it away."""
+    first = daemons(WEB)
+    second = daemons.prepare(WEB, settings=f'socket = "{first.socket}"')
+    done = run(second, "-c", str(second.config))
+    assert done.returncode == 1
+    assert f"somebody is listening there already: {first.socket}" in done.stderr
+    assert first.answers()
+
+
+def test_a_pid_file_that_is_a_device_is_none(daemons: Daemons) -> None:
+    """/dev/null stays what it is, when the daemon starts and when it ends."""
+    daemon = daemons(WEB, settings='pidfile = "/dev/null"')
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait_exit() == 0
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+
+
+def test_a_pid_file_of_another_daemon_stays(daemons: Daemons) -> None:
+    """One that was written since is not ours to remove; a stale one is replaced."""
+    daemon = daemons.prepare(WEB, settings='pidfile = "my.pid"')
+    file = daemon.dir / "my.pid"
+    file.write_text("99999\n")
+    daemon.start()
+    assert file.read_text() == f"{daemon.pid}\n"
+    file.write_text("99999\n")
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait_exit() == 0
+    assert file.read_text() == "99999\n"
+
+
 @pytest.mark.parametrize("name", ["TERM", "INT", "QUIT"])
 def test_signals_end_it_in_order(daemons: Daemons, name: str) -> None:
     """Everything is stopped, socket and pid file are gone, the exit code is 0."""
@@ -208,6 +265,46 @@ def test_daemonize(daemons: Daemons) -> None:
     assert daemon.marked() == []
 
 
+@pytest.mark.parametrize("how", ["foreground", "background"])
+def test_without_standard_streams(daemons: Daemons, how: str) -> None:
+    """Closed stdin, stdout and stderr are /dev/null; the lock does not get their numbers."""
+    daemon = daemons.prepare(WEB)
+    more = ["--daemonize"] if how == "background" else []
+    daemon.process = subprocess.Popen(
+        closed(daemon, *more), cwd=daemon.dir,
+        env=environment_of(str(daemon.dir)), start_new_session=True,
+    )  # fmt: skip
+    wait_until(daemon.answers)
+    pid = int(daemon.ctl("pid").stdout)
+    assert [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in range(3)] == ["/dev/null"] * 3
+    second = run(daemon, "-c", str(daemon.config))
+    assert second.returncode == 1
+    assert str(pid) in second.stderr
+    daemon.ctl("shutdown")
+    wait_until(lambda: not alive(pid))
+
+
+def test_in_a_directory_that_was_deleted(daemons: Daemons) -> None:
+    """An absolute -c is all that it needs; without one it says what is wrong."""
+    daemon = daemons.prepare(WEB)
+    script = f'mkdir gone; cd gone; rmdir ../gone; exec {sys.executable} -m supervisor_lite "$@"'
+
+    def there(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["sh", "-c", script, "sh", *arguments], cwd=daemon.dir, text=True, timeout=60,
+            env=environment_of(str(daemon.dir)), capture_output=True,
+        )  # fmt: skip
+
+    lost = there("--daemonize")
+    assert lost.returncode == 1
+    assert "current directory" in lost.stderr
+    assert "Traceback" not in lost.stderr
+    assert there("-c", str(daemon.config), "--daemonize").returncode == 0
+    pid = int(daemon.ctl("pid").stdout)
+    daemon.ctl("shutdown")
+    wait_until(lambda: not alive(pid))
+
+
 def test_daemonize_reports_what_goes_wrong(daemons: Daemons) -> None:
     """A daemon that cannot start says so to whoever called it."""
     daemon = daemons.prepare(program("web", ""))
@@ -221,7 +318,7 @@ def test_daemonize_reports_what_goes_wrong(daemons: Daemons) -> None:
 
 
 def test_sd_notify(daemons: Daemons) -> None:
-    """systemd hears READY when the socket is served, and STOPPING at the end."""
+    """systemd hears READY when the socket is served, STOPPING at the end; and of a reload."""
     daemon = daemons.prepare(WEB)
     address = str(daemon.dir / "notify")
     daemon.environment["NOTIFY_SOCKET"] = address
@@ -233,6 +330,13 @@ def test_sd_notify(daemons: Daemons) -> None:
         while "READY=1" not in said.splitlines():
             said += service.recv(4096).decode() + "\n"
         assert daemon.answers()
+        assert "STATUS=supervising 1 process" in said.splitlines()
+        daemon.configure("this is not TOML")  # which changes nothing, and is over, too
+        daemon.signal(signal.SIGHUP)
+        reload = ""
+        while "READY=1" not in reload.splitlines():
+            reload += service.recv(4096).decode() + "\n"
+        assert re.match(r"RELOADING=1\nMONOTONIC_USEC=\d+\nREADY=1\n", reload)
         daemon.signal(signal.SIGTERM)
         while "STOPPING=1" not in said.splitlines():
             said += service.recv(4096).decode() + "\n"

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from tests.client import CallError
-from tests.programs import SLEEPER, program, stamper
+from tests.programs import SLEEPER, TERM_IGNORER, program, stamper
 from tests.support import Daemon, Daemons, alive, wait_until
 
 NUMBERED = "%(program_name)s_%(process_num)d"
@@ -254,8 +254,10 @@ def test_add_and_remove(daemons: Daemons) -> None:
     daemon.ctl("stop", "db")
     daemon.ctl("remove", "db")
     assert list(daemon.states()) == ["web"]
-    assert daemon.ctl("add", "nosuch", code=None).returncode in (1, 4)
-    assert daemon.ctl("remove", "nosuch", code=None).returncode in (1, 4)
+    refused = daemon.ctl("add", "db", "nosuch", code=4)
+    assert (refused.stdout, refused.stderr) == ("", "nosuch: ERROR (no such group)\n")
+    assert daemon.ctl("remove", "web", "nosuch", code=4).stderr == refused.stderr
+    assert list(daemon.states()) == ["web"], "one bad name: nothing is done"
 
 
 def test_reload_starts_everything_afresh(daemons: Daemons) -> None:
@@ -286,3 +288,19 @@ def test_included_files(daemons: Daemons) -> None:
     (folder / "db.toml").unlink()
     daemon.ctl("update")
     assert list(daemon.states()) == ["web"]
+
+
+def test_nothing_is_updated_while_the_daemon_ends(daemons: Daemons) -> None:
+    """Neither SIGHUP nor update adds a process to those that are being stopped."""
+    daemon = daemons(program("deaf", TERM_IGNORER, startsecs=0, stopwaitsecs=100))
+    wait_until(lambda: "ready" in daemon.text("log/deaf.stdout.log"))
+    daemon.configure(program("deaf", TERM_IGNORER, startsecs=1) + WEB)
+    daemon.signal(signal.SIGTERM)
+    daemon.wait_state("deaf", "STOPPING")
+    daemon.signal(signal.SIGHUP)
+    wait_until(lambda: "configuration not used: the daemon is shutting down" in daemon.log())
+    assert "the daemon is shutting down" in daemon.ctl("update", code=1).stderr
+    assert daemon.states() == {"deaf": "STOPPING"}
+    assert "Traceback" not in daemon.log()
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait_exit() == 0

@@ -106,6 +106,14 @@ def test_a_second_daemon_is_refused_and_told_the_pid(daemons: Daemons) -> None:
             b'"params": {"name": "web", "bytes": -1}}\n',
             INVALID_PARAMS,
         ),
+        (
+            b'{"jsonrpc": "2.0", "id": 1, "method": "send", '
+            b'"params": {"name": "web", "text": "\\ud800"}}\n',
+            INVALID_PARAMS,
+        ),
+        (b'{"jsonrpc": "2.0", "id": true, "method": "version"}\n', INVALID_REQUEST),
+        (b'{"jsonrpc": "2.0", "id": NaN, "method": "version"}\n', INVALID_REQUEST),
+        (b'{"jsonrpc": "2.0", "id": [1], "method": "version"}\n', INVALID_REQUEST),
         (b"[" * 100_000 + b"\n", PARSE_ERROR),
     ],
     ids=lambda value: str(value)[:60] if isinstance(value, bytes) else None,
@@ -118,6 +126,42 @@ def test_bad_messages_get_an_answer(daemons: Daemons, line: bytes, code: int) ->
     assert answer["error"]["code"] == code, answer
     assert answer["error"]["message"]
     assert daemon.wait_state("web", "RUNNING")["wanted"] is True
+
+
+def test_ids_come_back_and_notifications_are_not_answered(daemons: Daemons) -> None:
+    """Any id that JSON-RPC knows; without one there is no answer, not even to a mistake."""
+    daemon = daemons(program("web", SLEEPER, startsecs=0, autostart=False))
+    messages: list[dict[str, Any]] = [
+        {"method": "explode"},
+        {"method": "status", "params": {"colour": 1}},
+        {"method": "start", "params": {"names": ["web"]}},
+        *({"id": number, "method": "pid"} for number in (7, "x", 1.5, None)),
+    ]
+    with daemon.connect() as connection:
+        for message in messages:
+            connection.socket.sendall(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
+        answers = [connection.receive() for _ in range(4)]
+    assert [answer and answer["id"] for answer in answers] == [7, "x", 1.5, None]
+    daemon.wait_state("web", "RUNNING")
+
+
+def test_the_second_of_two_wishes_at_once_holds(daemons: Daemons) -> None:
+    """A start right behind a stop, on one connection, is carried out after it."""
+    daemon = daemons(program("web", SLEEPER, startsecs=0))
+    old = daemon.wait_state("web", "RUNNING")["pid"]
+    lines = [
+        {"jsonrpc": "2.0", "id": number, "method": verb, "params": {"names": ["web"]}}
+        for number, verb in enumerate(("stop", "start"))
+    ]
+    with daemon.connect() as connection:
+        connection.socket.sendall("".join(f"{json.dumps(line)}\n" for line in lines).encode())
+        answers = {
+            a["id"]: a["result"]["results"]
+            for a in (connection.receive(), connection.receive())
+            if a
+        }
+    assert answers[1][0]["result"] == "started"
+    assert daemon.status("web")["pid"] not in (None, old)
 
 
 def test_an_oversized_message_is_refused_and_the_connection_closed(daemons: Daemons) -> None:
@@ -215,6 +259,27 @@ def deafen(daemon: Daemon, stack: ExitStack) -> Connection:
     connection = stack.enter_context(daemon.connect(4))
     connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     return connection
+
+
+def test_clients_beyond_the_descriptors_wait_and_are_reported_once(daemons: Daemons) -> None:
+    """They are accepted as soon as others leave; until then the log is not filled."""
+    daemon = daemons.prepare(program("web", SLEEPER, startsecs=0))
+    limited = ["sh", "-c", 'ulimit -n 64; exec "$@"', "sh", *daemon.command()]
+    daemon.command = lambda: limited  # type: ignore[method-assign]
+    daemon.start()
+    with ExitStack() as stack:
+        for _ in range(80):
+            stack.enter_context(daemon.connect())
+        wait_until(lambda: "cannot accept a client" in daemon.log())
+        late = daemon.connect()
+        late.socket.settimeout(2.5)
+        # There is nothing to wait for but the time of two more tries, a second apart.
+        with pytest.raises(TimeoutError):
+            late.socket.recv(1)
+    late.socket.settimeout(20)
+    with late:
+        assert late.call("pid") == {"pid": daemon.pid}
+    assert daemon.log().count("cannot accept a client") == 1
 
 
 def test_a_client_that_never_reads_is_dropped(daemons: Daemons) -> None:

@@ -96,7 +96,12 @@ async def remove_group(session: Session, name: str) -> object:
 
 async def _group(session: Session, verb: str, name: str) -> str:
     """Return why it was not done; empty if it was."""
-    answer = await session.call(verb, timeout=None, names=[name])
+    try:
+        answer = await session.call(verb, timeout=None, names=[name])
+    except RemoteError as error:
+        if error.code != protocol.NO_SUCH_PROCESS:
+            raise
+        return error.message
     (result,) = listed(answer, "results", "ok", "reason")
     return "" if result["ok"] else str(result["reason"] or "failed")
 
