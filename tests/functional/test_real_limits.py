@@ -239,7 +239,7 @@ def test_a_change_of_limits(daemons: Daemons, group: Path) -> None:
 def test_the_next_daemon_knows_why(daemons: Daemons, group: Path) -> None:
     """Its predecessor was killed: the limit is still there, and so is the reason of an end.
 
-    Before Linux 6.15 nobody can tell it how a process ended that is not its child.
+    Before Linux 6.15 it may not be able to tell how a process ended that is not its child.
     """
     daemon = begin(daemons, group, eater(autorestart=False))
     pid = daemon.status("web")["pid"]
