@@ -83,7 +83,7 @@ def test_the_three_commands_of_the_readme(bare: Machine, package: Path) -> None:
     # The rest of what was installed is in order, too.
     verify = bare.run("systemd-analyze", "verify", "--man=no", service.NAME)
     assert verify.stdout + verify.stderr == ""
-    assert "ok: 1 processes" in bare.run("slctl", "check").stdout
+    assert "ok: 1 process in 1 group" in bare.run("slctl", "check").stdout
     assert bare.run("dpkg", "--verify", "supervisor-lite").stdout == ""
     assert bare.run("slctl", "version").stdout.strip().endswith(__version__)
     assert bare.run("supervisor-lite-gateway", "--version").stdout.strip() == __version__
