@@ -219,7 +219,8 @@ def test_why_tells_what_is_repeated_once(daemons: Daemons) -> None:
     lines = why(daemon, "loop")
     assert re.match(r"gave up \S+ after 5 restarts in 60 s: exit 1; next: fix it", lines[1])
     assert lines[2].startswith("exited ")
-    assert re.match(r"restarted 5 times (at|between \S+ and) \S+: ended with exit 1 after", lines[3])
+    times = r"restarted 5 times (at|between \S+ and) \S+: ended with exit 1 after"
+    assert re.match(times, lines[3])
     assert len(lines) == 5
 
 
