@@ -350,6 +350,9 @@ def _failed(group: list[_Episode], program: Program, clock: Callable[[float], st
     total = program.startretries + 1
     of = f" of {total}" if newest.number <= total else ""
     end = f"{newest.how}{_range(group)}{newest.after}"
+    if newest.how in {f"exit {code}" for code in program.exitcodes}:
+        # Nothing went wrong, as it seems: so what did?
+        end += f", before startsecs ({span(program.startsecs)})"
     if len(group) == 1:
         return f"failed to start {clock(newest.time)} (try {newest.number}{of}): {end}"
     climbing = newest.number - oldest.number == len(group) - 1

@@ -248,6 +248,12 @@ def test_giving_up() -> None:
     assert later[2:] == expected
 
 
+def test_an_end_that_looks_right_but_comes_too_soon() -> None:
+    history = History().to(9.9, "STARTING", "start asked").fail(10, 1, 1, how="exit 0")
+    told = history.told(failures=1, exit=Exit(code=0))
+    assert told[1] == "failed to start @10 (try 1 of 4): exit 0 after 0.1 s, before startsecs (1 s)"
+
+
 def test_success_at_a_later_try() -> None:
     history = History().to(9.9, "STARTING", "start asked").fail(10, 1, 1)
     history.to(11, "STARTING", "try 2 of 4", run=1)
