@@ -15,19 +15,22 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from supervisor_lite import __version__
-from supervisor_lite.bus import Change
 from supervisor_lite.claims import Claims, stand_in
 from supervisor_lite.finding import Finder, Found, age
 from supervisor_lite.host.exits import exit_of_stranger
 from supervisor_lite.host.family import Run
 from supervisor_lite.host.identity import boot_id, named, pid_namespace
-from supervisor_lite.journal import FOUND_ENDED, TAKEN_OVER, Journal, ProcessRow
+from supervisor_lite.journal import FOUND_ENDED, TAKEN_OVER, Journal
 from supervisor_lite.memory import program_from_json, record_from_json
+from supervisor_lite.model.change import Change
+from supervisor_lite.model.events import StopAsked
+from supervisor_lite.model.exit import Exit
+from supervisor_lite.model.plan import Plan
+from supervisor_lite.model.program import Leftovers, Program
+from supervisor_lite.model.record import Record
+from supervisor_lite.model.run import ProcessRow
+from supervisor_lite.model.states import State
 from supervisor_lite.process import Process
-from supervisor_lite.rules.events import Exit, StopAsked
-from supervisor_lite.rules.lifecycle import Record
-from supervisor_lite.rules.program import Leftovers, Plan, Program
-from supervisor_lite.rules.states import State
 from supervisor_lite.rules.words import counted
 from supervisor_lite.supervisor import Supervisor
 

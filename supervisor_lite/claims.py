@@ -14,7 +14,7 @@ from collections.abc import Callable
 from supervisor_lite.errors import SpawnError
 from supervisor_lite.host import users
 from supervisor_lite.host.identity import Stat, outputs_of, real_uid
-from supervisor_lite.rules.program import Program
+from supervisor_lite.model.program import Program
 
 
 class Claims:

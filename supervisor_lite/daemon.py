@@ -20,7 +20,8 @@ from supervisor_lite.host import limits
 from supervisor_lite.host.identity import boot_id
 from supervisor_lite.host.sd_notify import Notifier
 from supervisor_lite.journal import open_journal
-from supervisor_lite.rules.program import Configuration, DaemonSettings
+from supervisor_lite.model.plan import Configuration
+from supervisor_lite.model.settings import DaemonSettings
 from supervisor_lite.rules.words import counted
 from supervisor_lite.running import Given, Running
 

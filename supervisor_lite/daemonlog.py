@@ -12,11 +12,11 @@ import time
 from collections.abc import MutableMapping
 from typing import Any, Final
 
-from supervisor_lite.bus import Change
 from supervisor_lite.errors import harmless
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.to_syslog import DEVLOG
-from supervisor_lite.rules.program import SYSLOG
+from supervisor_lite.model.change import Change
+from supervisor_lite.model.output import SYSLOG
 
 # structlog loads rich and better_exceptions wherever they are installed, for tracebacks that a
 # daemon does not print: 10 MB of memory and half of its start-up time.

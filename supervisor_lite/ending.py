@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from supervisor_lite.bus import Bus, Change
+from supervisor_lite.bus import Bus
 from supervisor_lite.host.signals import signal_number
+from supervisor_lite.model.change import Change
+from supervisor_lite.model.states import State
 from supervisor_lite.process import Process
-from supervisor_lite.rules.states import State
 from supervisor_lite.supervisor import Supervisor
 
 NOT_STARTED = 127

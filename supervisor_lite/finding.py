@@ -21,7 +21,8 @@ from supervisor_lite.host.identity import (
     read_stat,
     read_variable,
 )
-from supervisor_lite.journal import Journal, ProcessRow, RunRow
+from supervisor_lite.journal import Journal
+from supervisor_lite.model.run import ProcessRow, RunRow
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 

@@ -14,11 +14,12 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from supervisor_lite.bus import Change
 from supervisor_lite.database import RunIds, open_database
 from supervisor_lite.errors import OperationFailed
+from supervisor_lite.model.change import Change
+from supervisor_lite.model.run import ProcessRow, RunRow
 
 _TRIM_EVERY = 256
 """Changes after which what is too old is forgotten: no timer is needed for that."""
@@ -46,35 +47,6 @@ def _utf8(value: object) -> object:
     if not isinstance(value, str):
         return value
     return value.encode(errors="backslashreplace").decode()
-
-
-class RunRow(NamedTuple):
-    """One run, as far as it is known. Times are wall-clock seconds since the epoch."""
-
-    run: int
-    name: str
-    intended: float
-    pid: int | None = None
-    boot: str | None = None
-    start: int | None = None
-    inode: int | None = None
-    spawned: float | None = None
-    ended: float | None = None
-    code: int | None = None
-    signal: str | None = None
-    reason: str | None = None
-    maxrss: int | None = None
-    utime: float | None = None
-    stime: float | None = None
-    last_words: str | None = None
-
-
-class ProcessRow(NamedTuple):
-    """What was last known of a process: its record and definition as JSON objects."""
-
-    name: str
-    record: dict[str, Any]
-    definition: dict[str, Any]
 
 
 class Journal:

@@ -13,16 +13,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from supervisor_lite.bus import Bus, Change
+from supervisor_lite.bus import Bus
 from supervisor_lite.logs.edited import Heard
+from supervisor_lite.model.change import Change
+from supervisor_lite.model.plan import Group
+from supervisor_lite.model.states import UP, State
 from supervisor_lite.process import Process
 from supervisor_lite.rules import notices
 from supervisor_lite.rules.event_types import TICKS, timeslice, wanted_by
 from supervisor_lite.rules.listening import Answer, Listener, Listening
 from supervisor_lite.rules.notices import Notice
 from supervisor_lite.rules.pool import Buffer, Queued, pause
-from supervisor_lite.rules.program import Group
-from supervisor_lite.rules.states import UP, State
 from supervisor_lite.supervisor import Supervisor
 
 _STATE_LOST = "its state was lost with the daemon"

@@ -11,21 +11,15 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-from supervisor_lite.rules.events import Exit
-from supervisor_lite.rules.lifecycle import Record
-from supervisor_lite.rules.placement import Credential, EnvFile, Placement, ResourceLimit
-from supervisor_lite.rules.program import (
-    AutoRestart,
-    Backoff,
-    BackoffKind,
-    Leftovers,
-    ListenSocket,
-    Output,
-    Program,
-    RestartLimit,
-    Stdin,
-)
-from supervisor_lite.rules.states import State
+from supervisor_lite.model.exit import Exit
+from supervisor_lite.model.output import Output
+from supervisor_lite.model.process_attributes import Placement, ResourceLimit
+from supervisor_lite.model.program import Leftovers, Program, Stdin
+from supervisor_lite.model.record import Record
+from supervisor_lite.model.restart import AutoRestart, Backoff, BackoffKind, RestartLimit
+from supervisor_lite.model.secrets import Credential, EnvFile
+from supervisor_lite.model.sockets import ListenSocket
+from supervisor_lite.model.states import State
 
 
 def record_to_json(record: Record) -> dict[str, Any]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import math
 
-from supervisor_lite.bus import Bus, Change
+from supervisor_lite.bus import Bus
 from supervisor_lite.host.family_memory import Head, resident
+from supervisor_lite.model.change import Change
+from supervisor_lite.model.constants import MIB
+from supervisor_lite.model.states import State
 from supervisor_lite.process import Process
-from supervisor_lite.rules.program import MIB
-from supervisor_lite.rules.states import State
 from supervisor_lite.supervisor import Supervisor
 
 _EARLY = 0.1

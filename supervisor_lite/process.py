@@ -11,10 +11,10 @@ from supervisor_lite.config.values import show_size
 from supervisor_lite.host.cgroup import Killed
 from supervisor_lite.logs.fifo import stored_name
 from supervisor_lite.logs.processlogs import ProcessLogs
-from supervisor_lite.rules.events import Exit
-from supervisor_lite.rules.lifecycle import Record
-from supervisor_lite.rules.program import Program
-from supervisor_lite.rules.states import State
+from supervisor_lite.model.exit import Exit
+from supervisor_lite.model.program import Program
+from supervisor_lite.model.record import Record
+from supervisor_lite.model.states import State
 from supervisor_lite.rules.words import reason
 
 _LAST_WORDS = 10

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from supervisor_lite.errors import Complaint, ConfigError, NoSuchProcess, OperationFailed
+from supervisor_lite.model.plan import Configuration, Plan
+from supervisor_lite.model.record import Record
+from supervisor_lite.model.settings import DaemonSettings
+from supervisor_lite.model.states import State
 from supervisor_lite.operations import Operations
 from supervisor_lite.process import Process
 from supervisor_lite.rules import later, order
-from supervisor_lite.rules.lifecycle import Record
 from supervisor_lite.rules.plan import Difference, difference, with_groups, without_groups
-from supervisor_lite.rules.program import Configuration, DaemonSettings, Plan
-from supervisor_lite.rules.states import State
 from supervisor_lite.supervisor import Supervisor
 
 

@@ -30,10 +30,11 @@ from supervisor_lite.host.spawn import Spawner
 from supervisor_lite.journal import Journal
 from supervisor_lite.listeners import EventListeners
 from supervisor_lite.memory_watch import MemoryWatch
+from supervisor_lite.model.plan import Configuration
+from supervisor_lite.model.settings import DaemonSettings
 from supervisor_lite.operations import Operations
 from supervisor_lite.rollout import Rollout
 from supervisor_lite.rules import later
-from supervisor_lite.rules.program import Configuration, DaemonSettings
 from supervisor_lite.rules.words import counted
 from supervisor_lite.runs import Surroundings
 from supervisor_lite.supervisor import Supervisor

@@ -28,16 +28,11 @@ from supervisor_lite.logs.edited import Heard
 from supervisor_lite.logs.fifo import fifo_path, stored_name
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.processlogs import STREAMS, ProcessLogs
+from supervisor_lite.model.events import Exited, LeftoversGone, Spawned, SpawnFailed
+from supervisor_lite.model.exit import Exit
+from supervisor_lite.model.program import Leftovers, Program, Stdin
+from supervisor_lite.model.states import State
 from supervisor_lite.process import Process
-from supervisor_lite.rules.events import (
-    Exit,
-    Exited,
-    LeftoversGone,
-    Spawned,
-    SpawnFailed,
-)
-from supervisor_lite.rules.program import Leftovers, Program, Stdin
-from supervisor_lite.rules.states import State
 
 
 class Surroundings(NamedTuple):

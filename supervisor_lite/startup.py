@@ -16,7 +16,7 @@ from supervisor_lite import locate
 from supervisor_lite.errors import AlreadyRunning, StartupError
 from supervisor_lite.host.users import group_id, user_id
 from supervisor_lite.locate import read_regular
-from supervisor_lite.rules.program import DaemonSettings
+from supervisor_lite.model.settings import DaemonSettings
 
 LOCK = "supervisor.lock"
 

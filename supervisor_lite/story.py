@@ -13,11 +13,12 @@ from datetime import datetime
 from itertools import groupby
 from typing import NamedTuple
 
-from supervisor_lite.bus import Change
-from supervisor_lite.journal import FOUND_ENDED, TAKEN_OVER, RunRow
-from supervisor_lite.rules.lifecycle import Record
-from supervisor_lite.rules.program import Program
-from supervisor_lite.rules.states import QUIET, State
+from supervisor_lite.journal import FOUND_ENDED, TAKEN_OVER
+from supervisor_lite.model.change import Change
+from supervisor_lite.model.program import Program
+from supervisor_lite.model.record import Record
+from supervisor_lite.model.run import RunRow
+from supervisor_lite.model.states import QUIET, State
 from supervisor_lite.rules.words import duration, reason
 
 MOST_LINES = 60

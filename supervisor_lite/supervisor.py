@@ -10,29 +10,29 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 
-from supervisor_lite.bus import Bus, Change
+from supervisor_lite.bus import Bus
 from supervisor_lite.errors import OperationFailed
 from supervisor_lite.host.signals import send
 from supervisor_lite.journal import Journal
 from supervisor_lite.logs.processlogs import ProcessLogs
 from supervisor_lite.memory import program_to_text, record_to_json
-from supervisor_lite.process import Process
-from supervisor_lite.rules import lifecycle
-from supervisor_lite.rules.events import (
-    Action,
+from supervisor_lite.model.actions import Action, Signal, SignalLeftovers, Spawn
+from supervisor_lite.model.change import Change
+from supervisor_lite.model.events import (
     DeadlinePassed,
     Event,
     HurryAsked,
     RestartAsked,
-    Signal,
-    SignalLeftovers,
-    Spawn,
     StartAsked,
     StopAsked,
 )
-from supervisor_lite.rules.lifecycle import Record
-from supervisor_lite.rules.program import Group, Output, Program
-from supervisor_lite.rules.states import NOTHING_RUNS, State
+from supervisor_lite.model.output import Output
+from supervisor_lite.model.plan import Group
+from supervisor_lite.model.program import Program
+from supervisor_lite.model.record import Record
+from supervisor_lite.model.states import NOTHING_RUNS, State
+from supervisor_lite.process import Process
+from supervisor_lite.rules import lifecycle
 from supervisor_lite.runs import Runs, Surroundings
 from supervisor_lite.turns import Turns
 

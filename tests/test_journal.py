@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from supervisor_lite.bus import Change
 from supervisor_lite.database import SCHEMA
 from supervisor_lite.errors import OperationFailed, StartupError
 from supervisor_lite.journal import Journal, open_journal
+from supervisor_lite.model.change import Change
 
 DAY = 86400.0
 

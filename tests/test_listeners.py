@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervisor_lite.bus import Change
+from supervisor_lite.model.change import Change
 from supervisor_lite.rules import notices
 from supervisor_lite.rules.event_types import MEANINGS, TICKS, timeslice, wanted_by
 from supervisor_lite.rules.listening import Answer, Listener, Listening

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 from supervisor_lite.control.listing import Listing
+from supervisor_lite.model.program import Program
+from supervisor_lite.model.states import State
 from supervisor_lite.process import Process
-from supervisor_lite.rules.program import Program
-from supervisor_lite.rules.states import State
 
 
 def put(table: dict[str, Process], name: str) -> Process:

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from supervisor_lite.memory import record_from_json, record_to_json
-from supervisor_lite.rules.events import Exit
-from supervisor_lite.rules.lifecycle import Record
-from supervisor_lite.rules.states import State
+from supervisor_lite.model.exit import Exit
+from supervisor_lite.model.record import Record
+from supervisor_lite.model.states import State
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from supervisor_lite import locate, startup
 from supervisor_lite.errors import StartupError
-from supervisor_lite.rules.program import DaemonSettings
+from supervisor_lite.model.settings import DaemonSettings
 
 
 def settings(place: Path) -> DaemonSettings:

@@ -6,11 +6,12 @@ import time
 from typing import Any
 
 from supervisor_lite import story
-from supervisor_lite.bus import Change
-from supervisor_lite.journal import RunRow
-from supervisor_lite.rules.lifecycle import Exit, Record
-from supervisor_lite.rules.program import Program
-from supervisor_lite.rules.states import State
+from supervisor_lite.model.change import Change
+from supervisor_lite.model.exit import Exit
+from supervisor_lite.model.program import Program
+from supervisor_lite.model.record import Record
+from supervisor_lite.model.run import RunRow
+from supervisor_lite.model.states import State
 
 BY = "uid 1000 (deploy), pid 812: slctl"
 PROGRAM = Program(name="web", command=("web",))

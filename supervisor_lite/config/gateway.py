@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from supervisor_lite.config.kinds import ROLE, TEXT, Kind
 from supervisor_lite.config.wording import BadValueError, suggest
+from supervisor_lite.model.settings import GatewayUser
 from supervisor_lite.passwords import is_hash
-from supervisor_lite.rules.program import GatewayUser
 
 _USER_KEYS = ("name", "password_hash", "role")
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?")

@@ -7,13 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from supervisor_lite.config import values
-from supervisor_lite.rules.program import (
-    AutoRestart,
-    Backoff,
-    BackoffKind,
-    Leftovers,
-    Stdin,
-)
+from supervisor_lite.model.program import Leftovers, Stdin
+from supervisor_lite.model.restart import AutoRestart, Backoff, BackoffKind
 
 Json = dict[str, object]
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from supervisor_lite.config import values
 from supervisor_lite.config.kinds import OCTAL, USER, USER_GROUP, Kind
 from supervisor_lite.config.wording import BadValueError, describe, suggest
+from supervisor_lite.model.sockets import ListenSocket
 from supervisor_lite.rules.event_types import MEANINGS
-from supervisor_lite.rules.program import ListenSocket
 
 _MOST = 32
 """Sockets of one program."""

@@ -17,7 +17,8 @@ from supervisor_lite.config.settings import resolve_gateway, resolve_settings
 from supervisor_lite.config.source import Report, Source, Spot, parse
 from supervisor_lite.config.wording import describe, suggest
 from supervisor_lite.errors import Complaint, ConfigError
-from supervisor_lite.rules.program import Configuration, GatewaySettings
+from supervisor_lite.model.plan import Configuration
+from supervisor_lite.model.settings import GatewaySettings
 
 _INCLUDE = next(key for key in DAEMON.keys if key.name == "include")
 

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 from supervisor_lite.config.places import is_special, no_log
 from supervisor_lite.config.read import Entry, Values
 from supervisor_lite.config.source import Report, Spot
-from supervisor_lite.rules.program import DaemonSettings, Output, Program
+from supervisor_lite.model.output import Output
+from supervisor_lite.model.program import Program
+from supervisor_lite.model.settings import DaemonSettings
 
 
 class _Claim(NamedTuple):

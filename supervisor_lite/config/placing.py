@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from supervisor_lite.config import kinds, values
 from supervisor_lite.config.kinds import Json, Kind
 from supervisor_lite.config.wording import BadValueError, suggest
-from supervisor_lite.rules.placement import Credential, EnvFile, ResourceLimit
+from supervisor_lite.model.process_attributes import ResourceLimit
+from supervisor_lite.model.secrets import Credential, EnvFile
 
 _SIZES = ("as", "core", "data", "fsize", "memlock", "msgqueue", "rss", "stack")
 _NUMBERS = ("nice", "nofile", "nproc", "rtprio", "sigpending")

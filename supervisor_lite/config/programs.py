@@ -15,17 +15,13 @@ from supervisor_lite.config.schema import GROUP, LISTENER, PROGRAM, Key, field_d
 from supervisor_lite.config.source import Report, Spot
 from supervisor_lite.config.values import show_size
 from supervisor_lite.config.wording import BadValueError, describe, dotted, suggest
-from supervisor_lite.rules.placement import Credential, EnvFile, Placement
-from supervisor_lite.rules.program import (
-    Backoff,
-    DaemonSettings,
-    Group,
-    ListenSocket,
-    Plan,
-    Program,
-    RestartLimit,
-    Stdin,
-)
+from supervisor_lite.model.plan import Group, Plan
+from supervisor_lite.model.process_attributes import Placement
+from supervisor_lite.model.program import Program, Stdin
+from supervisor_lite.model.restart import Backoff, RestartLimit
+from supervisor_lite.model.secrets import Credential, EnvFile
+from supervisor_lite.model.settings import DaemonSettings
+from supervisor_lite.model.sockets import ListenSocket
 
 _POOL_KEYS = [key for key in LISTENER.keys if key.name not in PROGRAM.by_name()]
 _LISTENER_KEYS = [key for key in LISTENER.keys if key not in _POOL_KEYS]

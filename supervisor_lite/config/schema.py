@@ -14,16 +14,12 @@ from typing import Any, NamedTuple
 
 from supervisor_lite.config import cgroups, container, gateway, kinds, listening, placing
 from supervisor_lite.config.kinds import Json, Kind
-from supervisor_lite.rules.placement import Placement
-from supervisor_lite.rules.program import (
-    AccessRule,
-    Backoff,
-    DaemonSettings,
-    GatewaySettings,
-    Group,
-    Output,
-    Program,
-)
+from supervisor_lite.model.output import Output
+from supervisor_lite.model.plan import Group
+from supervisor_lite.model.process_attributes import Placement
+from supervisor_lite.model.program import Program
+from supervisor_lite.model.restart import Backoff
+from supervisor_lite.model.settings import AccessRule, DaemonSettings, GatewaySettings
 
 
 class Key(NamedTuple):

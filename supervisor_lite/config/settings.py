@@ -13,7 +13,8 @@ from supervisor_lite.config.places import is_special, no_log, not_makeable, owne
 from supervisor_lite.config.read import Entry, Reader, Values
 from supervisor_lite.config.schema import ACCESS, DAEMON, GATEWAY
 from supervisor_lite.config.source import Report
-from supervisor_lite.rules.program import SYSLOG, AccessRule, DaemonSettings, GatewaySettings
+from supervisor_lite.model.output import SYSLOG
+from supervisor_lite.model.settings import AccessRule, DaemonSettings, GatewaySettings
 
 SOCKET_LIMIT = 107
 """The longest path that a Unix socket can be bound to, in bytes."""

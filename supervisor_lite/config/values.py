@@ -13,7 +13,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from supervisor_lite.config.wording import BadValueError, suggest
-from supervisor_lite.rules.program import AutoRestart, Backoff, BackoffKind
+from supervisor_lite.model.restart import AutoRestart, Backoff, BackoffKind
 
 _SIZES = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _SIZE = re.compile(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from supervisor_lite.host.users import group_id, name_of, user_id
-from supervisor_lite.rules.program import AccessRule
+from supervisor_lite.model.settings import AccessRule
 
 ROLES = ("view", "operate", "admin")
 """Each may do what those before it may."""

@@ -21,9 +21,10 @@ from supervisor_lite.host.users import lookup, name_of
 from supervisor_lite.logs.links import open_log
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.read import tail_bytes
+from supervisor_lite.model.plan import Group
+from supervisor_lite.model.program import Program
 from supervisor_lite.process import Process
 from supervisor_lite.rollout import Rollout
-from supervisor_lite.rules.program import Group, Program
 from supervisor_lite.supervisor import Supervisor
 
 _MOST_BYTES = 4 << 20

@@ -27,8 +27,8 @@ from supervisor_lite.errors import (
     ProtocolError,
     SupervisorLiteError,
 )
+from supervisor_lite.model.settings import AccessRule
 from supervisor_lite.process import Process
-from supervisor_lite.rules.program import AccessRule
 
 _PILE = 16 << 20
 """Bytes of unread replies at which a client is dropped."""

@@ -10,14 +10,16 @@ from itertools import islice
 from typing import Any
 
 from supervisor_lite import protocol, story
-from supervisor_lite.bus import Bus, Change
+from supervisor_lite.bus import Bus
 from supervisor_lite.control.connection import Connection, Request, Result
 from supervisor_lite.errors import NoSuchProcess, OperationFailed
-from supervisor_lite.journal import Journal, RunRow
+from supervisor_lite.journal import Journal
+from supervisor_lite.model.change import Change
+from supervisor_lite.model.program import Program
+from supervisor_lite.model.run import RunRow
+from supervisor_lite.model.states import State
 from supervisor_lite.process import Process, rfc3339
 from supervisor_lite.rules.forecast import forecast
-from supervisor_lite.rules.program import Program
-from supervisor_lite.rules.states import State
 from supervisor_lite.supervisor import Supervisor
 
 _MOST = 1000

@@ -19,7 +19,7 @@ from supervisor_lite.gateway.guard import Guard
 from supervisor_lite.gateway.hub import Hub
 from supervisor_lite.gateway.metrics import Metrics
 from supervisor_lite.gateway.page import Page
-from supervisor_lite.rules.program import GatewaySettings
+from supervisor_lite.model.settings import GatewaySettings
 
 
 def make_app(settings: GatewaySettings, daemon: Daemon, hub: Hub) -> ASGIApp:

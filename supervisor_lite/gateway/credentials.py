@@ -11,8 +11,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from supervisor_lite.model.settings import GatewayUser
 from supervisor_lite.passwords import make_hash, matches
-from supervisor_lite.rules.program import GatewayUser
 
 ROLES = ("view", "operate", "admin")
 """Each may do what those before it may."""

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from supervisor_lite.gateway.credentials import Credentials, TooBusy, Who
 from supervisor_lite.gateway.http import MAX_BODY
-from supervisor_lite.rules.program import GatewaySettings
+from supervisor_lite.model.settings import GatewaySettings
 
 CSRF_HEADER = "x-supervisor-lite"
 """Any value will do: that a page of another site cannot send it is what counts."""

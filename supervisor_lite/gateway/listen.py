@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from supervisor_lite.errors import StartupError
-from supervisor_lite.rules.program import GatewaySettings
+from supervisor_lite.model.settings import GatewaySettings
 from supervisor_lite.unix_socket import bind_unix
 
 _BACKLOG = 256

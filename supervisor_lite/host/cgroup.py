@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from supervisor_lite.host.delegation import LEAF, Base, NotOursError, find_base, look, read
 from supervisor_lite.host.identity import Stat, living
-from supervisor_lite.rules.program import Program
+from supervisor_lite.model.program import Program
 
 _DIRECTORY = "supervisor-lite-"
 _RUN = "run-"

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable
 
 from supervisor_lite.errors import SpawnError
 from supervisor_lite.host.secret_files import read_secret
-from supervisor_lite.rules.placement import Credential
+from supervisor_lite.model.secrets import Credential
 
 VARIABLE = "CREDENTIALS_DIRECTORY"
 

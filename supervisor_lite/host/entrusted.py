@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 
 from supervisor_lite.host import env_file, users
 from supervisor_lite.host.credentials import VARIABLE, Credentials
-from supervisor_lite.rules.lifecycle import Record
-from supervisor_lite.rules.program import Program
+from supervisor_lite.model.program import Program
+from supervisor_lite.model.record import Record
 
 
 class Entrusted:

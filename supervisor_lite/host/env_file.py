@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 from supervisor_lite.errors import SpawnError
 from supervisor_lite.host.secret_files import read_secret
-from supervisor_lite.rules.placement import EnvFile
+from supervisor_lite.model.secrets import EnvFile
 
 _NAME = re.compile(r"[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=([ \t]*)")
 _QUOTED = re.compile(r"""'(?P<single>[^']*)'|"(?P<double>[^"\\]*(?:\\[\s\S][^"\\]*)*)\"""")

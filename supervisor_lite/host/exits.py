@@ -21,7 +21,7 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
-from supervisor_lite.rules.events import Exit
+from supervisor_lite.model.exit import Exit
 
 _PR_SET_CHILD_SUBREAPER = 36
 _PIDFD_GET_INFO = (3 << 30) | (64 << 16) | (0xFF << 8) | 11

@@ -7,7 +7,7 @@ import os
 
 from supervisor_lite.host.exits import Reaper
 from supervisor_lite.host.spawn import DEFAULT_SIGNALS
-from supervisor_lite.rules.events import Exit
+from supervisor_lite.model.exit import Exit
 
 _MOST = 16384
 """Bytes of output that are kept."""

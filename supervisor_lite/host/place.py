@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from functools import cache, partial
 from typing import NamedTuple
 
-from supervisor_lite.rules.placement import Placement, ResourceLimit
+from supervisor_lite.model.process_attributes import Placement, ResourceLimit
 
 Step = tuple[str, Callable[[], object]]
 """What is done, in words that follow "cannot", and what does it; it raises OSError."""

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 from supervisor_lite.errors import SpawnError
 from supervisor_lite.host.users import group_id, user_id
-from supervisor_lite.rules.program import ListenSocket
+from supervisor_lite.model.sockets import ListenSocket
 from supervisor_lite.unix_socket import bound_unix
 
 LOWEST = 64

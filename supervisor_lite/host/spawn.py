@@ -24,7 +24,7 @@ from supervisor_lite.host import cgroup, place
 from supervisor_lite.host.limits import Descriptors, is_nearly_out
 from supervisor_lite.host.sockets import LOWEST
 from supervisor_lite.host.users import User, lookup
-from supervisor_lite.rules.program import Program
+from supervisor_lite.model.program import Program
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

@@ -18,7 +18,7 @@ from supervisor_lite.logs.cut import Cutter, Piece
 from supervisor_lite.logs.fifo import waiting
 from supervisor_lite.logs.peek import MOST, peek
 from supervisor_lite.logs.sinks import FileSink, Sink, Tap
-from supervisor_lite.rules.program import Output
+from supervisor_lite.model.output import Output
 
 Heard: TypeAlias = Literal["text", "message", "answer"]
 """What of the output is told: all of it, what was between the tokens, a listener's answer."""

@@ -14,7 +14,8 @@ import sys
 import termios
 
 from supervisor_lite.errors import SpawnError
-from supervisor_lite.rules.program import KIB, MIB, Program
+from supervisor_lite.model.constants import KIB, MIB
+from supervisor_lite.model.program import Program
 
 DIRECTORY = "fifo"
 LONGEST_NAME = 240

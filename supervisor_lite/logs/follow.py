@@ -14,7 +14,7 @@ from typing import Final
 from supervisor_lite.logs.links import open_log
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.read import last_boundary
-from supervisor_lite.rules.program import MIB
+from supervisor_lite.model.constants import MIB
 
 PIECE: Final = 64 * 1024
 """Bytes delivered at once; between two pieces the loop does other things."""

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from supervisor_lite.logs.links import open_log
-from supervisor_lite.rules.program import MIB
+from supervisor_lite.model.constants import MIB
 
 LINE_MAX = MIB
 """Bytes by which a file may grow beyond its limit to finish the line that has begun in it."""

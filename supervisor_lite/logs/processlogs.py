@@ -16,7 +16,8 @@ from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.read import tail_lines
 from supervisor_lite.logs.stream import Stream, Surroundings
 from supervisor_lite.logs.to_syslog import DEVLOG
-from supervisor_lite.rules.program import Output, Program
+from supervisor_lite.model.output import Output
+from supervisor_lite.model.program import Program
 
 STDOUT: Final = "stdout"
 STDERR: Final = "stderr"

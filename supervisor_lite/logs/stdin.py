@@ -7,7 +7,7 @@ import os
 
 from supervisor_lite.errors import OperationFailed
 from supervisor_lite.logs import fifo
-from supervisor_lite.rules.program import Program
+from supervisor_lite.model.program import Program
 
 
 def stdin_path(runtime_dir: str, program: Program, uid: int, gid: int) -> str:

@@ -16,7 +16,7 @@ from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.sinks import FileSink, Sink
 from supervisor_lite.logs.to_syslog import SyslogSink
-from supervisor_lite.rules.program import Output
+from supervisor_lite.model.output import Output
 
 
 class Surroundings(NamedTuple):

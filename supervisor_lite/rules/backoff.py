@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from supervisor_lite.rules.program import Backoff, BackoffKind, Program, RestartLimit
+from supervisor_lite.model.program import Program
+from supervisor_lite.model.restart import Backoff, BackoffKind, RestartLimit
 
 MIN_INTERVAL = 0.1
 """Seconds between two spawns of one process, at least: a respawn loop is never tight."""

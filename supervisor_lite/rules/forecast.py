@@ -9,21 +9,22 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
-from supervisor_lite.rules import backoff
-from supervisor_lite.rules.lifecycle import (
+from supervisor_lite.model.actions import Spawn
+from supervisor_lite.model.events import (
     DeadlinePassed,
     Event,
-    Exit,
     Exited,
     LeftoversGone,
-    Record,
-    Spawn,
     Spawned,
     StartAsked,
-    step,
 )
-from supervisor_lite.rules.program import AutoRestart, BackoffKind, Leftovers, Program
-from supervisor_lite.rules.states import ALIVE, QUIET, State
+from supervisor_lite.model.exit import Exit
+from supervisor_lite.model.program import Leftovers, Program
+from supervisor_lite.model.record import Record
+from supervisor_lite.model.restart import AutoRestart, BackoffKind
+from supervisor_lite.model.states import ALIVE, QUIET, State
+from supervisor_lite.rules import backoff
+from supervisor_lite.rules.lifecycle import step
 from supervisor_lite.rules.words import duration
 
 _MOST_ENDS = 300

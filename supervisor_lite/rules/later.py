@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from supervisor_lite.rules.program import DaemonSettings
+from supervisor_lite.model.settings import DaemonSettings
 
 FOR_LIFE = ("runtime_dir", "state_dir", "socket", "user")
 """Settings that bind the processes to their daemon: an upgrade is refused if one has changed."""

@@ -12,85 +12,30 @@ passed already, and the caller feeds `DeadlinePassed` until no deadline is due.
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias, assert_never
+from typing import TypeAlias, assert_never
 
-from supervisor_lite.rules import backoff
-from supervisor_lite.rules.events import (
-    Action,
+from supervisor_lite.model.actions import Action, Signal, SignalLeftovers, Spawn
+from supervisor_lite.model.events import (
     DeadlinePassed,
     Event,
-    Exit,
     Exited,
     HurryAsked,
     LeftoversGone,
     RestartAsked,
-    Signal,
-    SignalLeftovers,
-    Spawn,
     Spawned,
     SpawnFailed,
     StartAsked,
     StopAsked,
 )
-from supervisor_lite.rules.program import AutoRestart, Program
-from supervisor_lite.rules.states import NOTHING_RUNS, State
-
-__all__ = [
-    "Action", "DeadlinePassed", "Event", "Exit", "Exited", "HurryAsked", "LeftoversGone", "Record",
-    "RestartAsked", "Signal", "SignalLeftovers", "Spawn", "SpawnFailed", "Spawned", "StartAsked",
-    "Step", "StopAsked", "is_expected", "is_spawn_next", "step",
-]  # fmt: skip
+from supervisor_lite.model.exit import Exit
+from supervisor_lite.model.program import Program
+from supervisor_lite.model.record import Record
+from supervisor_lite.model.restart import AutoRestart
+from supervisor_lite.model.states import NOTHING_RUNS, State
+from supervisor_lite.rules import backoff
 
 KILL_AGAIN = 1.0
 """Seconds, at least, until SIGKILL is sent again to what did not die of it."""
-
-
-class Record(NamedTuple):
-    """Where a process is now."""
-
-    state: State = State.STOPPED
-    wanted: bool = False
-    """The wish: should this process be up?"""
-    pid: int | None = None
-    run: int | None = None
-    """The id of the last run; its process is alive while `pid` is set."""
-    spawned: float | None = None
-    """When the last run was spawned."""
-    failures: int = 0
-    """Failed starts in a row."""
-    deadline: float | None = None
-    """When to act next without anybody asking; in a quiet state: the next spawn."""
-    leftovers: bool = False
-    """Descendants of the last run are being ended; `deadline` is when to kill them."""
-    due: float | None = None
-    """The deadline to go back to when the leftovers are gone."""
-    asked: bool = False
-    """The next spawn was asked for, it is no automatic restart."""
-    killed: bool = False
-    """SIGKILL was sent to the main process of the last run."""
-    hurried: bool = False
-    """Whatever is left of the last run is to be killed without waiting."""
-    cooling: bool = False
-    """`restart_limit` was used up at its end: FATAL at the deadline, or one try after a pause."""
-    exit: Exit | None = None
-    """How the last run that ended did so."""
-    error: str = ""
-    """Why the last start failed before there was a process."""
-    restarts: tuple[float, ...] = ()
-    """When automatic restarts happened, as far back as `restart_limit` looks."""
-    restart_count: int = 0
-    """Automatic restarts since the last start that was asked for."""
-    cause: str = ""
-    """Why the state is what it is, in words."""
-    note: str = ""
-    """What else had to be done: SIGKILL after a while, leftovers ended."""
-    by: str = ""
-    """Who asked for it; empty if nobody did."""
-
-    @property
-    def ended(self) -> str:
-        """How the last try ended, in words."""
-        return self.error or (str(self.exit) if self.exit else "")
 
 
 Step: TypeAlias = tuple[Record, tuple[Action, ...]]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 
-from supervisor_lite.rules.program import Group, Program
+from supervisor_lite.model.plan import Group
+from supervisor_lite.model.program import Program
 
 
 def _key(groups: Mapping[str, Group], program: Program) -> tuple[int, int]:

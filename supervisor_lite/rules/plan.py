@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from supervisor_lite.rules.program import Group, Plan, Program
+from supervisor_lite.model.plan import Group, Plan
+from supervisor_lite.model.program import Program
 
 
 class Difference(NamedTuple):

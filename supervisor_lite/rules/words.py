@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from supervisor_lite.model.program import Program
+from supervisor_lite.model.record import Record
+from supervisor_lite.model.states import State
 from supervisor_lite.rules import backoff
-from supervisor_lite.rules.lifecycle import Record
-from supervisor_lite.rules.program import Program
-from supervisor_lite.rules.states import State
 
 
 def duration(seconds: float) -> str:

@@ -13,7 +13,8 @@ import pytest
 
 from supervisor_lite.config.load import load
 from supervisor_lite.errors import ConfigError
-from supervisor_lite.rules.program import Configuration, Program
+from supervisor_lite.model.plan import Configuration
+from supervisor_lite.model.program import Program
 
 
 class Folder:

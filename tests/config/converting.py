@@ -11,7 +11,7 @@ import tomli
 from supervisor_lite.config.convert import Conversion, convert
 from supervisor_lite.config.load import load
 from supervisor_lite.errors import ConfigError
-from supervisor_lite.rules.program import Configuration
+from supervisor_lite.model.plan import Configuration
 from tests.config.conftest import Folder
 
 MACHINE = (

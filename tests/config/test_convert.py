@@ -9,7 +9,7 @@ import tomli
 
 from supervisor_lite.config.convert import Conversion, convert
 from supervisor_lite.errors import ConfigError
-from supervisor_lite.rules.program import Leftovers, Stdin
+from supervisor_lite.model.program import Leftovers, Stdin
 from tests.config import samples
 from tests.config.conftest import Folder
 from tests.config.converting import Converted, loaded, program, write_out

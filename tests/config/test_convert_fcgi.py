@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from supervisor_lite.rules.program import ListenSocket, Stdin
+from supervisor_lite.model.program import Stdin
+from supervisor_lite.model.sockets import ListenSocket
 from tests.config.conftest import Folder
 from tests.config.converting import Converted
 

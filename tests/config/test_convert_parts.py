@@ -7,7 +7,7 @@ import tomli
 
 from supervisor_lite.config import convert_keys
 from supervisor_lite.config.convert import convert
-from supervisor_lite.rules.program import AutoRestart
+from supervisor_lite.model.restart import AutoRestart
 from tests.config.conftest import Folder
 from tests.config.converting import Converted, program
 

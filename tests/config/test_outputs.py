@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from supervisor_lite.rules.program import Output
+from supervisor_lite.model.output import Output
 from tests.config.conftest import Folder, unprivileged
 
 A = '[program.a]\ncommand = "x"\n'

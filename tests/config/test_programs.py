@@ -10,17 +10,10 @@ import time
 import pytest
 
 from supervisor_lite.errors import ConfigError
-from supervisor_lite.rules.program import (
-    AutoRestart,
-    Backoff,
-    BackoffKind,
-    Group,
-    Leftovers,
-    Output,
-    Program,
-    RestartLimit,
-    Stdin,
-)
+from supervisor_lite.model.output import Output
+from supervisor_lite.model.plan import Group
+from supervisor_lite.model.program import Leftovers, Program, Stdin
+from supervisor_lite.model.restart import AutoRestart, Backoff, BackoffKind, RestartLimit
 from tests.config.conftest import Folder
 
 ME = pwd.getpwuid(os.geteuid()).pw_name

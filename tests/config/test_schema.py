@@ -14,8 +14,10 @@ import tomli
 from supervisor_lite.config import schema
 from supervisor_lite.config.reference import reference, toml
 from supervisor_lite.config.schema import TABLES, Key, Table
-from supervisor_lite.rules.placement import Placement
-from supervisor_lite.rules.program import DaemonSettings, Group, Program
+from supervisor_lite.model.plan import Group
+from supervisor_lite.model.process_attributes import Placement
+from supervisor_lite.model.program import Program
+from supervisor_lite.model.settings import DaemonSettings
 from tests.config.conftest import Folder
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ import pytest
 
 from supervisor_lite import locate
 from supervisor_lite.config import settings
-from supervisor_lite.rules.program import DaemonSettings
+from supervisor_lite.model.settings import DaemonSettings
 from tests.config.conftest import Folder, unprivileged
 
 NOBODY = 65534

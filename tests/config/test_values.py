@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from supervisor_lite.config import kinds, values
 from supervisor_lite.config.wording import BadValueError
-from supervisor_lite.rules.program import AutoRestart, Backoff, BackoffKind
+from supervisor_lite.model.restart import AutoRestart, Backoff, BackoffKind
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 

@@ -13,7 +13,7 @@ import pytest
 from supervisor_lite.host import cgroup
 from supervisor_lite.host.cgroup import Cgroups, Killed, open_cgroups
 from supervisor_lite.host.delegation import Base
-from supervisor_lite.rules.program import Program
+from supervisor_lite.model.program import Program
 
 FILES = ("cgroup.procs", "cgroup.kill", "memory.max", "memory.high", "cpu.max", "pids.max")
 

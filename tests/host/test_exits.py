@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from supervisor_lite.host.exits import Ended, Reaper, exit_of_zombie
-from supervisor_lite.rules.events import Exit
+from supervisor_lite.model.exit import Exit
 from tests.support import wait_until
 
 # A parent that never reaps its child; the child does what it is told by signals.

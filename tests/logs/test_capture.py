@@ -169,7 +169,7 @@ DAEMON = """
 import asyncio, os, sys
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.processlogs import ProcessLogs
-from supervisor_lite.rules.program import Output, Program
+from supervisor_lite.model.program import Output, Program
 
 async def main():
     out = Output(path=sys.argv[2], maxbytes=50_000, backups=100_000)

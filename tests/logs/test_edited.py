@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from supervisor_lite.logs.cut import BEGIN, END, Cutter, Piece
 from supervisor_lite.logs.edited import Decoder
 from supervisor_lite.logs.processlogs import ProcessLogs
-from supervisor_lite.rules.program import Output, Program
+from supervisor_lite.model.output import Output
+from supervisor_lite.model.program import Program
 from tests.logs.tools import output, pipes, rounds, run, until
 
 Said = list[tuple[str, str, str | bytes]]

@@ -8,7 +8,7 @@ import pytest
 
 from supervisor_lite.errors import SpawnError
 from supervisor_lite.logs import fifo
-from supervisor_lite.rules.program import Program
+from supervisor_lite.model.program import Program
 
 ME = (os.geteuid(), os.getegid())
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")

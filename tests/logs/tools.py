@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 from supervisor_lite.logs import fifo
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.processlogs import ProcessLogs
-from supervisor_lite.rules.program import Output, Program
+from supervisor_lite.model.output import Output
+from supervisor_lite.model.program import Program
 
 T = TypeVar("T")
 

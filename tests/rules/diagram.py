@@ -11,8 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from supervisor_lite.rules.events import Event
-from supervisor_lite.rules.states import State
+from supervisor_lite.model.events import Event
+from supervisor_lite.model.states import State
 from tests.rules.promises_of_records import OF_RECORDS
 from tests.rules.promises_of_steps import OF_SPAWNS, OF_STEPS
 from tests.rules.walk import Edge, walked

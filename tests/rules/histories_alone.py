@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from supervisor_lite.rules.events import Exit
+from supervisor_lite.model.exit import Exit
 from tests.rules.history import DIES, LIVES, History
 from tests.rules.machine import (
     ALWAYS,

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from supervisor_lite.rules.events import Event
-from supervisor_lite.rules.program import Program
+from supervisor_lite.model.events import Event
+from supervisor_lite.model.program import Program
 from tests.rules.stage import DEAF, Run
 
 

@@ -5,24 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from supervisor_lite.model.events import Event, HurryAsked, RestartAsked, StartAsked, StopAsked
+from supervisor_lite.model.exit import Exit
+from supervisor_lite.model.program import Leftovers, Program
+from supervisor_lite.model.record import Record
+from supervisor_lite.model.restart import AutoRestart, Backoff, BackoffKind, RestartLimit
 from supervisor_lite.rules import lifecycle
-from supervisor_lite.rules.events import (
-    Event,
-    Exit,
-    HurryAsked,
-    RestartAsked,
-    StartAsked,
-    StopAsked,
-)
-from supervisor_lite.rules.lifecycle import Record, Step
-from supervisor_lite.rules.program import (
-    AutoRestart,
-    Backoff,
-    BackoffKind,
-    Leftovers,
-    Program,
-    RestartLimit,
-)
+from supervisor_lite.rules.lifecycle import Step
 
 START = StartAsked("ann")
 STOP = StopAsked("ann")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from supervisor_lite.rules.events import Action, Event, Spawn, Spawned, SpawnFailed
-from supervisor_lite.rules.lifecycle import Record
-from supervisor_lite.rules.program import Program
-from supervisor_lite.rules.states import State
+from supervisor_lite.model.actions import Action, Spawn
+from supervisor_lite.model.events import Event, Spawned, SpawnFailed
+from supervisor_lite.model.program import Program
+from supervisor_lite.model.record import Record
+from supervisor_lite.model.states import State
 from tests.rules.truth import Truth
 
 MIN_INTERVAL = 0.1

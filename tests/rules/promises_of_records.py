@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from supervisor_lite.rules.states import QUIET
+from supervisor_lite.model.states import QUIET
 from tests.rules.moment import (
     BACKOFF,
     EXITED,

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from supervisor_lite.rules.events import (
+from supervisor_lite.model.actions import Signal, SignalLeftovers, Spawn
+from supervisor_lite.model.events import (
     DeadlinePassed,
     Exited,
     HurryAsked,
     LeftoversGone,
     RestartAsked,
-    Signal,
-    SignalLeftovers,
-    Spawn,
     Spawned,
     SpawnFailed,
     StartAsked,
     StopAsked,
 )
+from supervisor_lite.model.program import Program
+from supervisor_lite.model.restart import BackoffKind
+from supervisor_lite.model.states import QUIET
 from supervisor_lite.rules.lifecycle import is_spawn_next
-from supervisor_lite.rules.program import BackoffKind, Program
-from supervisor_lite.rules.states import QUIET
 from tests.rules.moment import (
     BACKOFF,
     EXITED,

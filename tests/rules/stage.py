@@ -13,20 +13,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, count, repeat
 
-from supervisor_lite.rules.events import (
-    Action,
+from supervisor_lite.model.actions import Action, Signal, SignalLeftovers, Spawn
+from supervisor_lite.model.events import (
     DeadlinePassed,
     Event,
-    Exit,
     Exited,
     LeftoversGone,
-    Signal,
-    SignalLeftovers,
-    Spawn,
     Spawned,
     SpawnFailed,
 )
-from supervisor_lite.rules.program import Program
+from supervisor_lite.model.exit import Exit
+from supervisor_lite.model.program import Program
 from tests.rules import truth as truths
 from tests.rules.invariants import broken
 from tests.rules.machine import FAILED, REAL, Machine

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from supervisor_lite.model.restart import Backoff, BackoffKind
 from supervisor_lite.rules import backoff
-from supervisor_lite.rules.program import Backoff, BackoffKind
 from tests.rules.machine import at_most, constant, exponential, program
 
 LINEAR = Backoff()

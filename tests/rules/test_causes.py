@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from supervisor_lite.rules.events import Event, StartAsked, StopAsked
-from supervisor_lite.rules.program import Program
+from supervisor_lite.model.events import Event, StartAsked, StopAsked
+from supervisor_lite.model.program import Program
 from tests.rules.history import DEAF_RUN, DIES, LIVES
 from tests.rules.machine import (
     DONE,

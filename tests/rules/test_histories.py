@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from supervisor_lite.rules.program import BackoffKind
-from supervisor_lite.rules.states import State
+from supervisor_lite.model.restart import BackoffKind
+from supervisor_lite.model.states import State
 from tests.rules.histories import HISTORIES
 from tests.rules.history import History
 from tests.rules.machine import REAL, START, Machine

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from supervisor_lite.model.settings import AccessRule, DaemonSettings
 from supervisor_lite.rules.later import notes, waiting
-from supervisor_lite.rules.program import AccessRule, DaemonSettings
 
 OLD = DaemonSettings(
     runtime_dir="/run/s",

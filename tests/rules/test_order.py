@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from supervisor_lite.model.plan import Group
+from supervisor_lite.model.program import Program
 from supervisor_lite.rules.order import start_waves, stop_waves
-from supervisor_lite.rules.program import Group, Program
 
 
 def process(name: str, priority: int = 999, group: str = "") -> Program:

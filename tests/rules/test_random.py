@@ -13,16 +13,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from supervisor_lite.model.events import Event
+from supervisor_lite.model.exit import Exit
+from supervisor_lite.model.program import Program
+from supervisor_lite.model.restart import AutoRestart, Backoff, BackoffKind, RestartLimit
+from supervisor_lite.model.states import QUIET, State
 from supervisor_lite.rules.backoff import pause
-from supervisor_lite.rules.events import Event, Exit
-from supervisor_lite.rules.program import (
-    AutoRestart,
-    Backoff,
-    BackoffKind,
-    Program,
-    RestartLimit,
-)
-from supervisor_lite.rules.states import QUIET, State
 from tests.rules.machine import (
     ALWAYS,
     DONE,

@@ -6,9 +6,10 @@ import inspect
 
 import pytest
 
-from supervisor_lite.rules.events import Action, Event
-from supervisor_lite.rules.program import AutoRestart, BackoffKind
-from supervisor_lite.rules.states import State
+from supervisor_lite.model.actions import Action
+from supervisor_lite.model.events import Event
+from supervisor_lite.model.restart import AutoRestart, BackoffKind
+from supervisor_lite.model.states import State
 from tests.rules import promises_of_records, promises_of_steps
 from tests.rules.moment import WAYS
 from tests.rules.promises_of_records import OF_RECORDS

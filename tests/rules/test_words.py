@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from supervisor_lite.rules.events import Event, Exit, StartAsked, StopAsked
-from supervisor_lite.rules.lifecycle import Record
-from supervisor_lite.rules.program import Program
-from supervisor_lite.rules.states import State
+from supervisor_lite.model.events import Event, StartAsked, StopAsked
+from supervisor_lite.model.exit import Exit
+from supervisor_lite.model.program import Program
+from supervisor_lite.model.record import Record
+from supervisor_lite.model.states import State
 from supervisor_lite.rules.words import duration, reason
 from tests.rules.history import DEAF_RUN, DIES, FAMILY, LIVES
 from tests.rules.machine import (

@@ -9,22 +9,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from supervisor_lite.rules.events import (
-    Action,
+from supervisor_lite.model.actions import Action, Signal, Spawn
+from supervisor_lite.model.events import (
     DeadlinePassed,
     Event,
     Exited,
     HurryAsked,
     LeftoversGone,
     RestartAsked,
-    Signal,
-    Spawn,
     Spawned,
     SpawnFailed,
     StartAsked,
     StopAsked,
 )
-from supervisor_lite.rules.program import AutoRestart, Program
+from supervisor_lite.model.program import Program
+from supervisor_lite.model.restart import AutoRestart
 
 TICK = 1e-6
 """Seconds within which two times are the same."""

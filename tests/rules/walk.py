@@ -14,19 +14,19 @@ from collections.abc import Collection, Hashable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from supervisor_lite.rules.events import (
+from supervisor_lite.model.actions import Spawn
+from supervisor_lite.model.events import (
     DeadlinePassed,
     Event,
-    Exit,
     Exited,
     LeftoversGone,
-    Spawn,
     Spawned,
     SpawnFailed,
 )
-from supervisor_lite.rules.lifecycle import Record
-from supervisor_lite.rules.program import Program
-from supervisor_lite.rules.states import QUIET, State
+from supervisor_lite.model.exit import Exit
+from supervisor_lite.model.program import Program
+from supervisor_lite.model.record import Record
+from supervisor_lite.model.states import QUIET, State
 from tests.rules import truth as truths
 from tests.rules.invariants import broken
 from tests.rules.machine import (

@@ -31,20 +31,3 @@ class Placement(NamedTuple):
     """Numbers of CPUs, ascending."""
     no_new_privileges: bool = False
     """No setuid bit and no file capability has an effect on it (prctl(2))."""
-
-
-class EnvFile(NamedTuple):
-    """A file with variables, read at each spawn."""
-
-    path: str
-    optional: bool = False
-    """It may be missing."""
-
-
-class Credential(NamedTuple):
-    """A secret that a child finds as a file in $CREDENTIALS_DIRECTORY."""
-
-    name: str
-    """The name of that file."""
-    path: str
-    """The file that is copied there at each spawn."""

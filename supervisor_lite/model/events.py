@@ -1,28 +1,11 @@
-"""What happens to a process, and what is done about it: the words of `lifecycle.step`."""
+"""What happens to a process: the input of `lifecycle.step`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-
-class Exit(NamedTuple):
-    """How a run ended. Neither code nor signal: nobody could tell (an adopted run)."""
-
-    code: int | None = None
-    signal: str | None = None
-    core: bool = False
-    why: str = ""
-    """Why it was killed, in words, where that is known; of an unknown end, what is likely."""
-
-    def __str__(self) -> str:
-        if self.code is not None:
-            return f"exit {self.code}"
-        words = "ended with an unknown exit code"
-        if self.signal is not None:
-            words = f"killed by {self.signal}" + (" (core dumped)" if self.core else "")
-        return f"{words}: {self.why}" if self.why else words
-
+from supervisor_lite.model.exit import Exit
 
 # Events: what happened.
 
@@ -103,24 +86,3 @@ Event: TypeAlias = (
 
 
 # Actions: what to do about it.
-
-
-@dataclass(frozen=True, slots=True)
-class Spawn:
-    """Start a run; answer with Spawned or SpawnFailed before anything else happens."""
-
-
-class Signal(NamedTuple):
-    """Send a signal to the main process, or to its whole process group."""
-
-    signal: str
-    group: bool
-
-
-class SignalLeftovers(NamedTuple):
-    """Send a signal to every remaining descendant of the run; LeftoversGone when none is left."""
-
-    signal: str
-
-
-Action: TypeAlias = Spawn | Signal | SignalLeftovers

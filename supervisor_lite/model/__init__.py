@@ -1,0 +1,1 @@
+"""Data: frozen definitions, records and events, without behaviour. Imports nothing of ours."""

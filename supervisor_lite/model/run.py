@@ -1,0 +1,34 @@
+"""One execution of a process and what was last known of it: rows of the journal."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class RunRow(NamedTuple):
+    """One run, as far as it is known. Times are wall-clock seconds since the epoch."""
+
+    run: int
+    name: str
+    intended: float
+    pid: int | None = None
+    boot: str | None = None
+    start: int | None = None
+    inode: int | None = None
+    spawned: float | None = None
+    ended: float | None = None
+    code: int | None = None
+    signal: str | None = None
+    reason: str | None = None
+    maxrss: int | None = None
+    utime: float | None = None
+    stime: float | None = None
+    last_words: str | None = None
+
+
+class ProcessRow(NamedTuple):
+    """What was last known of a process: its record and definition as JSON objects."""
+
+    name: str
+    record: dict[str, Any]
+    definition: dict[str, Any]
