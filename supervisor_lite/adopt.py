@@ -16,13 +16,14 @@ from typing import NamedTuple
 
 from supervisor_lite import __version__
 from supervisor_lite.claims import Claims, stand_in
+from supervisor_lite.explain.reason import counted
 from supervisor_lite.finding import Finder, Found, age
 from supervisor_lite.host.exits import exit_of_stranger
 from supervisor_lite.host.family import Run
 from supervisor_lite.host.identity import boot_id, named, pid_namespace
-from supervisor_lite.journal import FOUND_ENDED, TAKEN_OVER, Journal
+from supervisor_lite.journal import Journal
 from supervisor_lite.memory import program_from_json, record_from_json
-from supervisor_lite.model.change import Change
+from supervisor_lite.model.change import FOUND_ENDED, TAKEN_OVER, Change
 from supervisor_lite.model.events import StopAsked
 from supervisor_lite.model.exit import Exit
 from supervisor_lite.model.plan import Plan
@@ -31,7 +32,6 @@ from supervisor_lite.model.record import Record
 from supervisor_lite.model.run import ProcessRow
 from supervisor_lite.model.states import State
 from supervisor_lite.process import Process
-from supervisor_lite.rules.words import counted
 from supervisor_lite.supervisor import Supervisor
 
 

@@ -16,13 +16,13 @@ from supervisor_lite.config.load import load
 from supervisor_lite.control.server import bind
 from supervisor_lite.daemonlog import LogTarget, open_log
 from supervisor_lite.errors import ConfigError, StartupError, SupervisorLiteError
+from supervisor_lite.explain.reason import counted
 from supervisor_lite.host import limits
 from supervisor_lite.host.identity import boot_id
 from supervisor_lite.host.sd_notify import Notifier
 from supervisor_lite.journal import open_journal
 from supervisor_lite.model.plan import Configuration
 from supervisor_lite.model.settings import DaemonSettings
-from supervisor_lite.rules.words import counted
 from supervisor_lite.running import Given, Running
 
 

@@ -24,12 +24,6 @@ from supervisor_lite.model.run import ProcessRow, RunRow
 _TRIM_EVERY = 256
 """Changes after which what is too old is forgotten: no timer is needed for that."""
 
-TAKEN_OVER = "taken over"
-FOUND_ENDED = "found ended"
-"""How the cause begins of a change from a state to the same one: nothing changed, it is a note.
-
-Such changes are kept and shown like all others, but not published on the bus.
-"""
 
 _RUN_COLUMNS = (
     "run, name, intended, pid, boot, start, inode, spawned, ended, code, signal, reason,"

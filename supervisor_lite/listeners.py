@@ -19,11 +19,11 @@ from supervisor_lite.model.change import Change
 from supervisor_lite.model.plan import Group
 from supervisor_lite.model.states import UP, State
 from supervisor_lite.process import Process
-from supervisor_lite.rules import notices
-from supervisor_lite.rules.event_types import TICKS, timeslice, wanted_by
-from supervisor_lite.rules.listening import Answer, Listener, Listening
-from supervisor_lite.rules.notices import Notice
-from supervisor_lite.rules.pool import Buffer, Queued, pause
+from supervisor_lite.rules.event_listener import payloads
+from supervisor_lite.rules.event_listener.buffer import Buffer, Queued, pause
+from supervisor_lite.rules.event_listener.payloads import Notice
+from supervisor_lite.rules.event_listener.session import Answer, Listener, Listening
+from supervisor_lite.rules.event_listener.types import TICKS, timeslice, wanted_by
 from supervisor_lite.supervisor import Supervisor
 
 _STATE_LOST = "its state was lost with the daemon"
@@ -177,15 +177,15 @@ class EventListeners:
 
     def tell_remote(self, kind: str, data: str) -> None:
         """Have everyone hear of what somebody sent over the control socket."""
-        self.tell(notices.of_remote(kind, data))
+        self.tell(payloads.of_remote(kind, data))
 
     def tell_running(self) -> None:
         """Have everyone hear that the daemon is there."""
-        self.tell(notices.of_daemon("RUNNING"))
+        self.tell(payloads.of_daemon("RUNNING"))
 
     def tell_stopping(self) -> None:
         """Have everyone hear that the daemon is on its way out."""
-        self.tell(notices.of_daemon("STOPPING"))
+        self.tell(payloads.of_daemon("STOPPING"))
 
     def _say_dropped(self, pool: _Pool, event: Queued | None) -> None:
         if event is None:
@@ -210,7 +210,7 @@ class EventListeners:
         if change.to_state == "STOPPING":
             self._stopping[name] = change.pid or 0
         pid = self._stopping.pop(name, 0) if change.to_state == "STOPPED" else 0
-        self.tell(notices.of_change(change, change.pid or pid))
+        self.tell(payloads.of_change(change, change.pid or pid))
         if change.to_state == "RUNNING" and name in self._pool_of:
             self._dispatch(self._pool_of[name])
 
@@ -219,7 +219,7 @@ class EventListeners:
         if isinstance(data, bytes):
             self._on_answer(process, data)
             return
-        made = notices.of_output if kind == "text" else notices.of_communication
+        made = payloads.of_output if kind == "text" else payloads.of_communication
         what = "LOG" if kind == "text" else "COMMUNICATION"
         if f"PROCESS_{what}_{stream.upper()}" in self._wanted:
             pid = process.record.pid or 0
@@ -230,9 +230,9 @@ class EventListeners:
     def _on_regrouped(self, _: Mapping[str, Group], groups: Mapping[str, Group]) -> None:
         self._make_pools(groups)
         for name in sorted(self._groups - groups.keys()):
-            self.tell(notices.of_group(name, added=False))
+            self.tell(payloads.of_group(name, added=False))
         for name in sorted(groups.keys() - self._groups):
-            self.tell(notices.of_group(name, added=True))
+            self.tell(payloads.of_group(name, added=True))
         self._groups = set(groups)
 
     def _make_pools(self, groups: Mapping[str, Group]) -> None:
@@ -396,5 +396,5 @@ class EventListeners:
             current = timeslice(name, now)
             if current != last:
                 self._slices[name] = current
-                self.tell(notices.of_tick(name, now))
+                self.tell(payloads.of_tick(name, now))
         self._set_clock()

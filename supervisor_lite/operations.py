@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from supervisor_lite.bus import Bus
 from supervisor_lite.errors import OperationFailed
+from supervisor_lite.explain.reason import reason
 from supervisor_lite.model.states import UP, State
 from supervisor_lite.process import Process
 from supervisor_lite.rules import order
-from supervisor_lite.rules.words import reason
 from supervisor_lite.supervisor import Supervisor
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from supervisor_lite.config.values import show_size
+from supervisor_lite.explain.reason import reason
 from supervisor_lite.host.cgroup import Killed
 from supervisor_lite.logs.fifo import stored_name
 from supervisor_lite.logs.processlogs import ProcessLogs
@@ -15,7 +16,6 @@ from supervisor_lite.model.exit import Exit
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record
 from supervisor_lite.model.states import State
-from supervisor_lite.rules.words import reason
 
 _LAST_WORDS = 10
 """Lines of output that are shown with a failed start."""

@@ -14,8 +14,8 @@ from supervisor_lite.model.settings import DaemonSettings
 from supervisor_lite.model.states import State
 from supervisor_lite.operations import Operations
 from supervisor_lite.process import Process
-from supervisor_lite.rules import later, order
-from supervisor_lite.rules.plan import Difference, difference, with_groups, without_groups
+from supervisor_lite.rules import order, pending_settings
+from supervisor_lite.rules.plan_diff import Difference, difference, with_groups, without_groups
 from supervisor_lite.supervisor import Supervisor
 
 
@@ -86,7 +86,7 @@ class Rollout:
 
     def _read(self) -> Configuration:
         configuration = self.read()
-        self.waiting = later.waiting(self.settings, configuration.settings)
+        self.waiting = pending_settings.waiting(self.settings, configuration.settings)
         self.available = configuration.plan
         self._log_dir = configuration.settings.log_dir
         self._mark_stale()

@@ -21,6 +21,7 @@ from supervisor_lite.control.verbs import Daemon, ProcessVerbs
 from supervisor_lite.daemonlog import Log, LogTarget, log_change
 from supervisor_lite.ending import Ending
 from supervisor_lite.errors import ConfigError, OperationFailed
+from supervisor_lite.explain.reason import counted
 from supervisor_lite.host.cgroup import open_cgroups
 from supervisor_lite.host.exits import become_subreaper
 from supervisor_lite.host.helper import run_helper
@@ -34,8 +35,7 @@ from supervisor_lite.model.plan import Configuration
 from supervisor_lite.model.settings import DaemonSettings
 from supervisor_lite.operations import Operations
 from supervisor_lite.rollout import Rollout
-from supervisor_lite.rules import later
-from supervisor_lite.rules.words import counted
+from supervisor_lite.rules import pending_settings
 from supervisor_lite.runs import Surroundings
 from supervisor_lite.supervisor import Supervisor
 
@@ -288,7 +288,7 @@ class Running:
             self._send_ready()
         for name, word in said:
             self._log.info(f"{name}: {word} by update")
-        for note in later.notes(self._rollout.waiting):
+        for note in pending_settings.notes(self._rollout.waiting):
             self._log.warning(note)
         if not said and not self._rollout.waiting:
             self._log.info("nothing changed in the configuration")
@@ -349,7 +349,7 @@ class Running:
             fresh = self._given.read().settings
         except ConfigError:
             return  # only the new version can read it, and has found no fault
-        for name in later.FOR_LIFE:
+        for name in pending_settings.FOR_LIFE:
             old, new = (getattr(settings, name) for settings in (self._given.settings, fresh))
             if old != new:
                 raise OperationFailed(

@@ -11,11 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supervisor_lite.model.change import Change
-from supervisor_lite.rules import notices
-from supervisor_lite.rules.event_types import MEANINGS, TICKS, timeslice, wanted_by
-from supervisor_lite.rules.listening import Answer, Listener, Listening
-from supervisor_lite.rules.notices import Notice
-from supervisor_lite.rules.pool import (
+from supervisor_lite.rules.event_listener import payloads
+from supervisor_lite.rules.event_listener.buffer import (
     LONGEST_PAUSE,
     STARTUP_CHARACTERS,
     STARTUP_EVENTS,
@@ -23,6 +20,9 @@ from supervisor_lite.rules.pool import (
     Queued,
     pause,
 )
+from supervisor_lite.rules.event_listener.payloads import Notice
+from supervisor_lite.rules.event_listener.session import Answer, Listener, Listening
+from supervisor_lite.rules.event_listener.types import MEANINGS, TICKS, timeslice, wanted_by
 
 
 def heard(*said: bytes) -> tuple[list[Answer], Listener]:
@@ -119,7 +119,7 @@ def caught_up(size: int) -> Buffer:
     return buffer
 
 
-def payloads(buffer: Buffer) -> list[str]:
+def payloads_of(buffer: Buffer) -> list[str]:
     return [buffer.take().payload for _ in range(len(buffer))]
 
 
@@ -130,7 +130,7 @@ def test_a_full_buffer_drops_its_oldest_event() -> None:
     dropped = buffer.add(3, Notice("TICK_5", "c"))
     assert dropped is not None
     assert (dropped.payload, dropped.serial) == ("a", 1)
-    assert payloads(buffer) == ["b", "c"]
+    assert payloads_of(buffer) == ["b", "c"]
 
 
 def test_an_event_that_was_rejected_is_the_next_again() -> None:
@@ -139,7 +139,7 @@ def test_an_event_that_was_rejected_is_the_next_again() -> None:
         buffer.add(serial, Notice("TICK_5", text))
     event = buffer.take()
     assert buffer.put_back(event) is None
-    assert payloads(buffer) == ["a", "b", "c"]
+    assert payloads_of(buffer) == ["a", "b", "c"]
 
 
 def test_an_event_that_was_rejected_goes_before_a_full_buffer() -> None:
@@ -152,7 +152,7 @@ def test_an_event_that_was_rejected_goes_before_a_full_buffer() -> None:
     dropped = buffer.put_back(event)
     assert dropped is not None
     assert dropped.payload == "b"
-    assert payloads(buffer) == ["a", "c"]
+    assert payloads_of(buffer) == ["a", "c"]
 
 
 def test_nothing_is_dropped_before_the_first_listener_has_caught_up() -> None:
@@ -162,7 +162,7 @@ def test_nothing_is_dropped_before_the_first_listener_has_caught_up() -> None:
     first = buffer.take()
     assert buffer.add(500, Notice("TICK_5", "500")) is None
     assert buffer.put_back(first) is None
-    assert payloads(buffer) == [str(serial) for serial in range(501)]
+    assert payloads_of(buffer) == [str(serial) for serial in range(501)]
     buffer.add(501, Notice("TICK_5", "a"))
     assert buffer.add(502, Notice("TICK_5", "b")) is not None
 
@@ -242,7 +242,7 @@ def change(to: str, **more: Any) -> Change:
     ],
 )
 def test_changes_of_state(made: Change, said: str) -> None:
-    notice = notices.of_change(made, 7)
+    notice = payloads.of_change(made, 7)
     assert notice.name == f"PROCESS_STATE_{made.to_state}"
     words = "processname:p groupname:g from_state:RUNNING"
     assert notice.payload == f"{words} {said}".rstrip()
@@ -252,13 +252,13 @@ def test_changes_of_state(made: Change, said: str) -> None:
 
 def test_the_other_events() -> None:
     said = [
-        notices.of_output("p", "g", 7, "stderr", "x\n"),
-        notices.of_communication("p", "g", 7, "stdout", "x"),
-        notices.of_remote("t", "d"),
-        notices.of_group("g", added=True),
-        notices.of_group("g", added=False),
-        notices.of_daemon("STOPPING"),
-        notices.of_tick("TICK_60", 3725.5),
+        payloads.of_output("p", "g", 7, "stderr", "x\n"),
+        payloads.of_communication("p", "g", 7, "stdout", "x"),
+        payloads.of_remote("t", "d"),
+        payloads.of_group("g", added=True),
+        payloads.of_group("g", added=False),
+        payloads.of_daemon("STOPPING"),
+        payloads.of_tick("TICK_60", 3725.5),
     ]
     assert [(notice.name, notice.payload) for notice in said] == [
         ("PROCESS_LOG_STDERR", "processname:p groupname:g pid:7 channel:stderr\nx\n"),

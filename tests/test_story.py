@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from supervisor_lite import story
+from supervisor_lite.explain import episodes, reason, story
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.exit import Exit
 from supervisor_lite.model.program import Program
@@ -75,7 +75,7 @@ class History:
             "pid": last.pid if last and last.to_state in ("RUNNING", "STARTING") else None,
             **record,
         }
-        known = story.Known(
+        known = episodes.Known(
             program=PROGRAM,
             record=Record(**values),
             since=last.time if last else 0.0,
@@ -378,7 +378,7 @@ def test_a_long_story_is_cut() -> None:
 
 def test_next_start_and_other_states() -> None:
     history = History().to(9.9, "STARTING", "start asked").fail(10, 1, 1)
-    known = story.Known(
+    known = episodes.Known(
         program=PROGRAM,
         record=Record(state=State.BACKOFF, run=1, failures=1, exit=Exit(code=3)),
         since=10,
@@ -401,5 +401,5 @@ def test_clock_shows_the_day_only_when_it_is_another() -> None:
 
 
 def test_spans() -> None:
-    spans = [story.span(seconds) for seconds in (0, 0.0004, 0.004, 0.09, 0.1, 5, 7380)]
+    spans = [reason.span(seconds) for seconds in (0, 0.0004, 0.004, 0.09, 0.1, 5, 7380)]
     assert spans == ["0 ms", "0 ms", "4 ms", "90 ms", "0.1 s", "5 s", "2 h 3 m"]

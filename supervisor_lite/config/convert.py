@@ -19,7 +19,7 @@ from supervisor_lite.config.convert_toml import Line, Table, comment, render
 from supervisor_lite.config.convert_values import Refused
 from supervisor_lite.config.schema import TABLES
 from supervisor_lite.config.wording import BadValueError, suggest
-from supervisor_lite.rules.event_types import MEANINGS
+from supervisor_lite.rules.event_listener.types import MEANINGS
 
 MAIN = "supervisor.toml"
 

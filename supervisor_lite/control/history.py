@@ -9,17 +9,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
 from typing import Any
 
-from supervisor_lite import protocol, story
+from supervisor_lite import protocol
 from supervisor_lite.bus import Bus
 from supervisor_lite.control.connection import Connection, Request, Result
 from supervisor_lite.errors import NoSuchProcess, OperationFailed
+from supervisor_lite.explain import episodes, story
+from supervisor_lite.explain.forecast import forecast
 from supervisor_lite.journal import Journal
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.run import RunRow
 from supervisor_lite.model.states import State
 from supervisor_lite.process import Process, rfc3339
-from supervisor_lite.rules.forecast import forecast
 from supervisor_lite.supervisor import Supervisor
 
 _MOST = 1000
@@ -163,7 +164,7 @@ def _told(process: Process, changes: list[Change], runs: list[RunRow], now: floa
     waiting = record.state in (State.BACKOFF, State.EXITED) and not record.leftovers
     if waiting and record.deadline is not None:
         due = now + record.deadline - time.monotonic()
-    known = story.Known(
+    known = episodes.Known(
         program=process.program,
         record=record,
         since=process.since,

@@ -21,7 +21,7 @@ from supervisor_lite.operations import Operations, failed, result_of
 from supervisor_lite.process import Process
 from supervisor_lite.protocol import INVALID_PARAMS, PROTOCOL_VERSION
 from supervisor_lite.rollout import Rollout
-from supervisor_lite.rules import later
+from supervisor_lite.rules import pending_settings
 from supervisor_lite.supervisor import Supervisor
 
 _SEND_LIMIT = 1 << 16
@@ -244,7 +244,9 @@ class ProcessVerbs:
     def _waiting(self) -> dict[str, list[str]]:
         """Answer what was read last and is not in force before there is another daemon."""
         names = self._rollout.waiting
-        return {"daemon": list(names), "notes": list(later.notes(names))} if names else {}
+        return (
+            {"daemon": list(names), "notes": list(pending_settings.notes(names))} if names else {}
+        )
 
     async def update(self, request: Request) -> Result:
         """Read the configuration and make it true; only what changed is touched."""

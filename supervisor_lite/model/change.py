@@ -36,3 +36,13 @@ class Change(NamedTuple):
     """For STARTING and BACKOFF: failed starts so far."""
     last_words: str = ""
     """For a failed start: the last lines of its output."""
+
+
+TAKEN_OVER = "taken over"
+
+
+FOUND_ENDED = "found ended"
+"""How the cause begins of a change from a state to the same one: nothing changed, it is a note.
+
+Such changes are kept and shown like all others, but not published on the bus.
+"""

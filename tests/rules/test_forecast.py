@@ -6,12 +6,12 @@ import time
 
 import pytest
 
+from supervisor_lite.explain.forecast import Forecast, forecast
 from supervisor_lite.model.events import DeadlinePassed, Exited, Spawned, StartAsked, StopAsked
 from supervisor_lite.model.program import Leftovers, Program
 from supervisor_lite.model.record import Record
 from supervisor_lite.model.restart import Backoff, BackoffKind
 from supervisor_lite.model.states import State
-from supervisor_lite.rules.forecast import Forecast, forecast
 from supervisor_lite.rules.lifecycle import step
 from tests.rules.machine import (
     ALWAYS,

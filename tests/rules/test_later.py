@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from supervisor_lite.model.settings import AccessRule, DaemonSettings
-from supervisor_lite.rules.later import notes, waiting
+from supervisor_lite.rules.pending_settings import notes, waiting
 
 OLD = DaemonSettings(
     runtime_dir="/run/s",

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from supervisor_lite.model.output import Output
 from supervisor_lite.model.plan import Group, Plan
 from supervisor_lite.model.program import Program
-from supervisor_lite.rules.plan import difference, with_groups, without_groups
+from supervisor_lite.rules.plan_diff import difference, with_groups, without_groups
 
 
 def process(name: str, group: str = "", priority: int = 999) -> Program:

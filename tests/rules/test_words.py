@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from supervisor_lite.explain.reason import duration, reason
 from supervisor_lite.model.events import Event, StartAsked, StopAsked
 from supervisor_lite.model.exit import Exit
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record
 from supervisor_lite.model.states import State
-from supervisor_lite.rules.words import duration, reason
 from tests.rules.history import DEAF_RUN, DIES, FAMILY, LIVES
 from tests.rules.machine import (
     DONE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, NamedTuple
 
-from supervisor_lite.rules.notices import Notice
+from supervisor_lite.rules.event_listener.payloads import Notice
 
 STARTUP_EVENTS = 10_000
 STARTUP_CHARACTERS = 4 << 20

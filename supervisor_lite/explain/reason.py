@@ -77,3 +77,10 @@ def _cooling(program: Program, record: Record) -> str:
     limit = program.restart_limit
     pause = duration(limit.cooldown or 0.0) if limit else ""
     return f"too many restarts, one more try after {pause}: {record.ended}"
+
+
+def span(seconds: float) -> str:
+    """Return a duration in words, in milliseconds where it is short."""
+    if seconds < 0.095:
+        return f"{max(round(seconds * 1000), 0)} ms"
+    return duration(seconds)

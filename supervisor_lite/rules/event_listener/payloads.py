@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from supervisor_lite.model.change import Change
-from supervisor_lite.rules.event_types import timeslice
+from supervisor_lite.rules.event_listener.types import timeslice
 
 
 class Notice(NamedTuple):

@@ -1,0 +1,1 @@
+"""Sentences: the only folder that turns facts into prose. Pure."""

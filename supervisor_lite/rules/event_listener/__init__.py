@@ -1,0 +1,1 @@
+"""The protocol of event listeners (Supervisor's), without any I/O."""
