@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from supervisor_lite import handover
+from supervisor_lite.daemon import handover
 
 
 def main() -> int:
@@ -15,7 +15,7 @@ def main() -> int:
         handover.block()  # a signal for which PID 1 has no handler yet would just be lost
     # asyncio loads ssl only if it can; the daemon speaks to a Unix socket and saves 5 MB.
     sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
-    from supervisor_lite.daemon import main as daemon_main
+    from supervisor_lite.daemon.main import main as daemon_main
 
     return daemon_main(sys.argv[1:])
 

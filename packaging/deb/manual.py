@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import sys
 
-from supervisor_lite.ctl.help import COMMANDS, DETAILS, NAMES
-from supervisor_lite.daemon import parser
+from supervisor_lite.ctl.commands.help import COMMANDS, DETAILS, NAMES
+from supervisor_lite.daemon.main import parser
 
 EXITS = """\
 0 done; 1 failed; 2 usage or configuration error; 3 (status) something listed is not up;

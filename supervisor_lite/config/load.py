@@ -7,9 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from supervisor_lite import locate
 from supervisor_lite.config.expand import Names
-from supervisor_lite.config.places import others_may_write
+from supervisor_lite.config.paths import others_may_write
 from supervisor_lite.config.programs import resolve_plan
 from supervisor_lite.config.read import BAD, Entry, Reader
 from supervisor_lite.config.schema import DAEMON, ELSEWHERE, TABLES, Shape
@@ -19,6 +18,7 @@ from supervisor_lite.config.wording import describe, suggest
 from supervisor_lite.errors import Complaint, ConfigError
 from supervisor_lite.model.plan import Configuration
 from supervisor_lite.model.settings import GatewaySettings
+from supervisor_lite.protocol import locate
 
 _INCLUDE = next(key for key in DAEMON.keys if key.name == "include")
 

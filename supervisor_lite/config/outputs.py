@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from supervisor_lite.config.places import is_special, no_log
+from supervisor_lite.config.paths import is_special, no_log
 from supervisor_lite.config.read import Entry, Values
 from supervisor_lite.config.source import Report, Spot
 from supervisor_lite.model.output import Output

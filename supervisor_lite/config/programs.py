@@ -9,7 +9,7 @@ from typing import Any
 from supervisor_lite.config import kinds, placing
 from supervisor_lite.config.expand import Names
 from supervisor_lite.config.outputs import Outputs
-from supervisor_lite.config.places import is_missing
+from supervisor_lite.config.paths import is_missing
 from supervisor_lite.config.read import Entry, Reader, Values, absolute
 from supervisor_lite.config.schema import GROUP, LISTENER, PROGRAM, Key, field_default
 from supervisor_lite.config.source import Report, Spot

@@ -7,14 +7,14 @@ import pwd
 from collections.abc import Sequence
 from typing import Any
 
-from supervisor_lite import locate
 from supervisor_lite.config.expand import Names
-from supervisor_lite.config.places import is_special, no_log, not_makeable, owner
+from supervisor_lite.config.paths import is_special, no_log, not_makeable, owner
 from supervisor_lite.config.read import Entry, Reader, Values
 from supervisor_lite.config.schema import ACCESS, DAEMON, GATEWAY
 from supervisor_lite.config.source import Report
 from supervisor_lite.model.output import SYSLOG
 from supervisor_lite.model.settings import AccessRule, DaemonSettings, GatewaySettings
+from supervisor_lite.protocol import locate
 
 SOCKET_LIMIT = 107
 """The longest path that a Unix socket can be bound to, in bytes."""

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from supervisor_lite.config.lines import Path, line_numbers
 from supervisor_lite.config.wording import dotted
 from supervisor_lite.errors import Complaint
-from supervisor_lite.locate import read_regular
+from supervisor_lite.protocol.locate import read_regular
 
 _HEADER = re.compile(r"\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?$")
 _KEY = re.compile(r"([A-Za-z0-9_-]+)\s*=")

@@ -15,10 +15,10 @@ from enum import Enum
 from functools import partial
 from typing import Any, NamedTuple, Protocol, cast
 
-from supervisor_lite import protocol
 from supervisor_lite.control.access import Caller, caller_of, grants, may, may_all
 from supervisor_lite.control.names import resolve
 from supervisor_lite.control.params import Params
+from supervisor_lite.core.process import Process
 from supervisor_lite.errors import (
     BadSignal,
     ConfigError,
@@ -28,7 +28,7 @@ from supervisor_lite.errors import (
     SupervisorLiteError,
 )
 from supervisor_lite.model.settings import AccessRule
-from supervisor_lite.process import Process
+from supervisor_lite.protocol import codes, messages
 
 _PILE = 16 << 20
 """Bytes of unread replies at which a client is dropped."""
@@ -124,13 +124,13 @@ def error_code(error: SupervisorLiteError) -> int:
         case ProtocolError():
             return error.code
         case ConfigError() | BadSignal():
-            return protocol.USAGE
+            return codes.USAGE
         case NoSuchProcess():
-            return protocol.NO_SUCH_PROCESS
+            return codes.NO_SUCH_PROCESS
         case NotPermitted():
-            return protocol.NOT_PERMITTED
+            return codes.NOT_PERMITTED
         case _:
-            return protocol.FAILED
+            return codes.FAILED
 
 
 @dataclass(eq=False)
@@ -157,7 +157,7 @@ class Connection(asyncio.Protocol):
         if not self.granted:
             self.denied("connect", None)
             text = f"{self.caller.user} has no access; see [[access]]"
-            self._send_error(None, protocol.NOT_PERMITTED, text)
+            self._send_error(None, codes.NOT_PERMITTED, text)
             self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -184,10 +184,10 @@ class Connection(asyncio.Protocol):
             end = self._buffer.find(b"\n", self._scanned)
             if end < 0:
                 self._scanned = len(self._buffer)
-                if self._scanned >= protocol.MAX_LINE:
+                if self._scanned >= messages.MAX_LINE:
                     self._refuse_long_line()
                 break
-            if end >= protocol.MAX_LINE:
+            if end >= messages.MAX_LINE:
                 self._refuse_long_line()
                 break
             line = bytes(self._buffer[:end])
@@ -199,8 +199,8 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _refuse_long_line(self) -> None:
-        text = f"line longer than {protocol.MAX_LINE} bytes"
-        self._send_error(None, protocol.INVALID_REQUEST, text)
+        text = f"line longer than {messages.MAX_LINE} bytes"
+        self._send_error(None, codes.INVALID_REQUEST, text)
         self._transport.close()
 
     def _serve(self, line: bytes) -> None:
@@ -212,7 +212,7 @@ class Connection(asyncio.Protocol):
             params = Params(message.get("params", {}))
             handler = self.server.verbs.handler(method)
             if handler is None:
-                raise ProtocolError(protocol.METHOD_NOT_FOUND, f"no such method: {method}")
+                raise ProtocolError(codes.METHOD_NOT_FOUND, f"no such method: {method}")
             request = Request(method, params, self.caller, self)
             answer = handler(request)
         except SupervisorLiteError as error:
@@ -254,7 +254,7 @@ class Connection(asyncio.Protocol):
             start = b'{"jsonrpc":"2.0","id":%s,"result":' % json.dumps(number).encode()
             self.write(start + result.data + b"}\n")
         else:
-            self.write(protocol.encode({"jsonrpc": "2.0", "id": number, "result": result}))
+            self.write(messages.encode({"jsonrpc": "2.0", "id": number, "result": result}))
 
     def _send_failure(self, number: Id, error: SupervisorLiteError) -> None:
         data = [str(c) for c in error.complaints] if isinstance(error, ConfigError) else None
@@ -264,7 +264,7 @@ class Connection(asyncio.Protocol):
     def _send_bug(self, number: Id, error: Exception) -> None:
         self.server.report_bug(error)
         text = f"internal error: {type(error).__name__}; the daemon's log has more"
-        self._send_error(number, protocol.INTERNAL_ERROR, text)
+        self._send_error(number, codes.INTERNAL_ERROR, text)
 
     def _send_error(self, number: Id, code: int, text: str, data: list[str] | None = None) -> None:
         if number is _Id.NONE:
@@ -272,11 +272,11 @@ class Connection(asyncio.Protocol):
         error: dict[str, Any] = {"code": code, "message": text}
         if data is not None:
             error["data"] = data
-        self.write(protocol.encode({"jsonrpc": "2.0", "id": number, "error": error}))
+        self.write(messages.encode({"jsonrpc": "2.0", "id": number, "error": error}))
 
     def notify(self, method: str, params: dict[str, Any]) -> bool:
         """Send a notification; False when the client should be given time to read first."""
-        self.write(protocol.encode({"jsonrpc": "2.0", "method": method, "params": params}))
+        self.write(messages.encode({"jsonrpc": "2.0", "method": method, "params": params}))
         return not self._choked and not self._transport.is_closing()
 
     def write(self, data: bytes) -> None:
@@ -343,12 +343,12 @@ def _parse(line: bytes) -> dict[str, Any]:
     try:
         message = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise ProtocolError(protocol.PARSE_ERROR, f"not JSON: {error}") from None
+        raise ProtocolError(codes.PARSE_ERROR, f"not JSON: {error}") from None
     if not isinstance(message, dict) or not isinstance(message.get("method"), str):
-        raise ProtocolError(protocol.INVALID_REQUEST, "not a request: an object with a method")
+        raise ProtocolError(codes.INVALID_REQUEST, "not a request: an object with a method")
     number = message.get("id")
     if isinstance(number, bool) or not isinstance(number, int | float | str | None):
-        raise ProtocolError(protocol.INVALID_REQUEST, "id must be a number or a string")
+        raise ProtocolError(codes.INVALID_REQUEST, "id must be a number or a string")
     if isinstance(number, float) and not math.isfinite(number):
-        raise ProtocolError(protocol.INVALID_REQUEST, "id must be a number that JSON has")
+        raise ProtocolError(codes.INVALID_REQUEST, "id must be a number that JSON has")
     return message

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from supervisor_lite.control.names import in_order
-from supervisor_lite.process import Process
+from supervisor_lite.core.process import Process
 
 
 class Listing:

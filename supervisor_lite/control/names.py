@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
+from supervisor_lite.core.process import Process
 from supervisor_lite.errors import NoSuchProcess
-from supervisor_lite.process import Process
 
 
 def resolve(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from supervisor_lite.errors import ProtocolError
-from supervisor_lite.protocol import INVALID_PARAMS
+from supervisor_lite.protocol.codes import INVALID_PARAMS
 
 
 class Params:

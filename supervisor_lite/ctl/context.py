@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from supervisor_lite import protocol
+from supervisor_lite.client.errors import RemoteError
+from supervisor_lite.client.sync import DEFAULT_TIMEOUT, Client
 from supervisor_lite.ctl import show
-from supervisor_lite.ctl.client import DEFAULT_TIMEOUT, Client, RemoteError
 from supervisor_lite.ctl.options import Arguments, UsageError, parse
+from supervisor_lite.protocol import codes
 
 _COLORS = ("auto", "always", "never")
 
@@ -55,7 +56,7 @@ class Context:
             if self._socket.startswith(("http://", "https://")):
                 raise UsageError("-s takes the path of a control socket; slctl does not speak HTTP")
             return self._socket.removeprefix("unix://")
-        from supervisor_lite.locate import find_socket
+        from supervisor_lite.protocol.locate import find_socket
 
         try:
             return find_socket(self.config)
@@ -83,7 +84,7 @@ def none_left(words: list[str]) -> None:
 
 def report_missing(error: RemoteError) -> list[str]:
     """Report on stderr the names that nothing matches, and return those; [] for other errors."""
-    if error.code != protocol.NO_SUCH_PROCESS:
+    if error.code != codes.NO_SUCH_PROCESS:
         return []
     asked = error.params.get("names") or [error.params.get("name")]
     # "ghost, web_9" or "no such group: ghost, web_9"

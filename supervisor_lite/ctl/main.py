@@ -10,9 +10,8 @@ import os
 import sys
 from importlib import import_module
 
-from supervisor_lite import __version__, protocol
-from supervisor_lite.ctl import show
-from supervisor_lite.ctl.client import (
+from supervisor_lite import __version__
+from supervisor_lite.client.errors import (
     BadReply,
     ClientError,
     ConnectionLost,
@@ -20,8 +19,10 @@ from supervisor_lite.ctl.client import (
     ReplyTimeout,
     Unreachable,
 )
+from supervisor_lite.ctl import show
 from supervisor_lite.ctl.context import Context, report_missing, tolerant_streams
 from supervisor_lite.ctl.options import HelpAsked, UsageError, parse, suggest
+from supervisor_lite.protocol import codes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,14 +38,14 @@ READER_GONE = 141
 
 MODULES = {
     "status": "status", "pid": "status", "version": "status",
-    "start": "verbs", "stop": "verbs", "restart": "verbs", "signal": "verbs", "clear": "verbs",
-    "add": "verbs", "remove": "verbs",
+    "start": "processes", "stop": "processes", "restart": "processes", "signal": "processes",
+    "clear": "processes", "add": "processes", "remove": "processes",
     "tail": "output", "maintail": "output", "logs": "output",
     "reread": "configuration", "update": "configuration", "avail": "configuration",
-    "check": "configuration", "schema": "configuration", "import": "importing",
-    "reload": "lifetime", "shutdown": "lifetime", "upgrade": "lifetime",
+    "check": "configuration", "schema": "configuration", "import": "import_",
+    "reload": "daemon", "shutdown": "daemon", "upgrade": "daemon",
     "events": "history", "why": "history", "runs": "history", "explain": "history",
-    "fg": "attached", "send": "attached", "completion": "completion",
+    "fg": "foreground", "send": "foreground", "completion": "completion",
     "passwd": "passwd", "help": "help",
 }  # fmt: skip
 """Which module has the function of which command."""
@@ -73,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
         code = READER_GONE
     except OSError as error:
         # The client and the configuration report their own: only writing is left.
-        code = protocol.FAILED
+        code = codes.FAILED
         _abandon_stdout()
         show.err(f"slctl: cannot write the result: {error.strerror}")
     else:
@@ -88,7 +89,7 @@ def _run(argv: list[str]) -> int:
         given = parse(argv, _GLOBAL, leading=True)
         if given.has("version"):
             show.out(f"slctl {__version__}")
-            return protocol.DONE
+            return codes.DONE
         ctl = Context(given.text("config") or None, given.text("socket") or None)
         ctl.use_color(given.text("color", "auto"))
     except HelpAsked:
@@ -104,7 +105,7 @@ def execute(ctl: Context, words: list[str]) -> int:
     try:
         return _command(command)(ctl, arguments)
     except HelpAsked:
-        from supervisor_lite.ctl.help import help as show_help
+        from supervisor_lite.ctl.commands.help import help as show_help
 
         return show_help(ctl, [command])
     except UsageError as error:
@@ -126,7 +127,7 @@ def _command(name: str) -> Command:
     module = MODULES.get(name)
     if module is None:
         raise UsageError(f'there is no command "{show.harmless(name)}"{suggest(name, [*MODULES])}')
-    function: Command = getattr(import_module(f"supervisor_lite.ctl.{module}"), name)
+    function: Command = getattr(import_module(f"supervisor_lite.ctl.commands.{module}"), name)
     return function
 
 
@@ -140,33 +141,33 @@ def _no_command(ctl: Context) -> int:
 
 
 def _usage(command: str, text: str) -> int:
-    from supervisor_lite.ctl.help import usage
+    from supervisor_lite.ctl.commands.help import usage
 
     known = command if command in MODULES else ""
     show.err(f"slctl: {known}: {text}" if known else f"slctl: {text}")
     show.err(usage(known))
-    return protocol.USAGE
+    return codes.USAGE
 
 
 def _refused(error: RemoteError) -> int:
     """Report what the daemon said, and return the exit code that this means."""
     missing = report_missing(error)
     details = [text for text in error.data if text not in missing]
-    if error.code == protocol.USAGE and details:
+    if error.code == codes.USAGE and details:
         for text in details:  # complaints about the configuration, each with its place
             show.err(show.harmless(text))
-        return protocol.USAGE
+        return codes.USAGE
     if not missing:
         show.err(f"slctl: {_refusal(error)}")
     for text in details:
         show.err(f"  {show.harmless(text)}")
-    if error.code == protocol.INVALID_PARAMS:
-        return protocol.USAGE
-    return error.code if 0 < error.code < 128 else protocol.FAILED
+    if error.code == codes.INVALID_PARAMS:
+        return codes.USAGE
+    return error.code if 0 < error.code < 128 else codes.FAILED
 
 
 def _refusal(error: RemoteError) -> str:
-    if error.code == protocol.METHOD_NOT_FOUND:
+    if error.code == codes.METHOD_NOT_FOUND:
         return f'the daemon does not know "{error.method}": is it older than this slctl?'
     return show.harmless(error.message)
 
@@ -174,21 +175,21 @@ def _refusal(error: RemoteError) -> str:
 def _unreachable(error: Unreachable, ctl: Context, command: str) -> int:
     if error.denied:
         show.err(f"slctl: {show.harmless(error)}")
-        return protocol.NOT_PERMITTED
+        return codes.NOT_PERMITTED
     hint = "is supervisor-lite running?"
     if not ctl.located:
         hint += " Name its configuration with -c, or its socket with -s"
     show.err(f"slctl: {show.harmless(error)}; {hint}")
-    return protocol.NO_SUCH_PROCESS if command in ("", "status") else protocol.TIMED_OUT
+    return codes.NO_SUCH_PROCESS if command in ("", "status") else codes.TIMED_OUT
 
 
 def _no_answer(error: ClientError, command: str) -> int:
     show.err(f"slctl: {show.harmless(error)}")
     if not isinstance(error, ConnectionLost | ReplyTimeout | BadReply):
-        return protocol.USAGE
+        return codes.USAGE
     if command in _CHANGING:
         show.err(f"whether the {command} was carried out is not known; `slctl status` tells")
-    return protocol.FAILED if isinstance(error, BadReply) else protocol.TIMED_OUT
+    return codes.FAILED if isinstance(error, BadReply) else codes.TIMED_OUT
 
 
 def _abandon_stdout() -> None:

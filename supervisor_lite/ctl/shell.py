@@ -8,8 +8,8 @@ import os
 import shlex
 import time
 
+from supervisor_lite.client.errors import ClientError
 from supervisor_lite.ctl import show
-from supervisor_lite.ctl.client import ClientError
 from supervisor_lite.ctl.context import Context
 
 TYPE_CHECKING = False

@@ -8,7 +8,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from supervisor_lite.ctl.client import Message
+    from supervisor_lite.protocol.messages import Message
 
 GREEN, YELLOW, RED, CYAN, DIM = "32", "33", "31", "36", "2"
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from supervisor_lite.explain.reason import span
 from supervisor_lite.model.change import FOUND_ENDED, TAKEN_OVER, Change
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record
 from supervisor_lite.model.run import RunRow
+from supervisor_lite.text import span
 
 
 @dataclass(slots=True)

@@ -53,7 +53,6 @@ def forecast(program: Program, record: Record, now: float) -> Forecast:
     return Forecast(lines, _shortened(world.moments))
 
 
-
 def _supposed(program: Program, record: Record) -> tuple[tuple[Event, ...], str]:
     """Return the events that the forecast begins with, and the sentence that says so."""
     gone: tuple[Event, ...] = (LeftoversGone(record.run or 0),) if record.leftovers else ()
@@ -83,4 +82,3 @@ def _shortened(moments: list[Moment]) -> tuple[Moment, ...]:
         return tuple(moments)
     gap = Moment(moments[-_LAST - 1].at, f"… {hidden} more like these, until here")
     return (*moments[:_FIRST], gap, *moments[-_LAST:])
-

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
-from supervisor_lite.explain.reason import duration
 from supervisor_lite.model.actions import Spawn
 from supervisor_lite.model.events import DeadlinePassed, Event, Exited, Spawned
 from supervisor_lite.model.exit import Exit
@@ -13,6 +12,7 @@ from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record
 from supervisor_lite.model.states import State
 from supervisor_lite.rules.lifecycle import step
+from supervisor_lite.text import duration
 
 _MOST_ENDS = 300
 """Failed starts that are imagined; a policy that goes on after them is told as far as that."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from supervisor_lite.explain.imagined import IMAGINED_RUN, ImaginedWorld
-from supervisor_lite.explain.reason import duration
 from supervisor_lite.model.events import StartAsked
 from supervisor_lite.model.program import Leftovers, Program
 from supervisor_lite.model.record import Record
 from supervisor_lite.model.restart import AutoRestart, BackoffKind
 from supervisor_lite.rules import backoff
+from supervisor_lite.text import duration
 
 
 def on_start(program: Program) -> str:

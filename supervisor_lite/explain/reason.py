@@ -8,25 +8,7 @@ from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record
 from supervisor_lite.model.states import State
 from supervisor_lite.rules import backoff
-
-
-def duration(seconds: float) -> str:
-    """Return a number of seconds as people say it: `0.5 s`, `90 s`, `2 m 5 s`, `3 h 2 m`."""
-    if seconds < 100:
-        return f"{round(seconds, 1):g} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 100:
-        return f"{minutes} m {rest} s" if rest else f"{minutes} m"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes} m" if minutes else f"{hours} h"
-    days, hours = divmod(hours, 24)
-    return f"{days} d {hours} h" if hours else f"{days} d"
-
-
-def counted(number: int, one: str, many: str) -> str:
-    """Return a number with its noun: `1 process`, `2 processes`."""
-    return f"{number} {one if number == 1 else many}"
+from supervisor_lite.text import duration
 
 
 def reason(program: Program, record: Record) -> str:
@@ -77,10 +59,3 @@ def _cooling(program: Program, record: Record) -> str:
     limit = program.restart_limit
     pause = duration(limit.cooldown or 0.0) if limit else ""
     return f"too many restarts, one more try after {pause}: {record.ended}"
-
-
-def span(seconds: float) -> str:
-    """Return a duration in words, in milliseconds where it is short."""
-    if seconds < 0.095:
-        return f"{max(round(seconds * 1000), 0)} ms"
-    return duration(seconds)

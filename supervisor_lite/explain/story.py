@@ -12,9 +12,10 @@ from datetime import datetime
 from itertools import groupby
 
 from supervisor_lite.explain.episodes import Episode, EpisodeReader, Known
-from supervisor_lite.explain.reason import reason, span
+from supervisor_lite.explain.reason import reason
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.states import QUIET, State
+from supervisor_lite.text import span
 
 MOST_LINES = 60
 """Lines that are told of one process."""

@@ -8,8 +8,9 @@ import logging
 import os
 import sys
 
-from supervisor_lite import __version__, locate
+from supervisor_lite import __version__
 from supervisor_lite.errors import ConfigError, StartupError
+from supervisor_lite.protocol import locate
 
 _log = logging.getLogger("supervisor_lite.gateway")
 

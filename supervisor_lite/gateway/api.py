@@ -11,8 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from supervisor_lite import protocol
-from supervisor_lite.ctl.client import ClientError, RemoteError, Unreachable, listed
+from supervisor_lite.client.aio import Message
+from supervisor_lite.client.buffer import listed
+from supervisor_lite.client.errors import ClientError, RemoteError, Unreachable
 from supervisor_lite.gateway.compat import output
 from supervisor_lite.gateway.daemon import Daemon, shown
 from supervisor_lite.gateway.endpoints import (
@@ -26,12 +27,12 @@ from supervisor_lite.gateway.endpoints import (
     openapi,
 )
 from supervisor_lite.gateway.http import Stream, read_body, require, while_connected, who
-from supervisor_lite.gateway.link import Message
+from supervisor_lite.protocol import codes, messages
 
 _STATUS = {
-    protocol.NO_SUCH_PROCESS: 404, protocol.NOT_PERMITTED: 403, protocol.TIMED_OUT: 504,
-    protocol.FAILED: 409, protocol.USAGE: 422, protocol.INVALID_PARAMS: 400,
-    protocol.METHOD_NOT_FOUND: 501,
+    codes.NO_SUCH_PROCESS: 404, codes.NOT_PERMITTED: 403, codes.TIMED_OUT: 504,
+    codes.FAILED: 409, codes.USAGE: 422, codes.INVALID_PARAMS: 400,
+    codes.METHOD_NOT_FOUND: 501,
 }  # fmt: skip
 
 _TIMES = {"wait": BOOLEAN, "timeout": SECONDS}
@@ -157,7 +158,7 @@ class Api:
         params = {**params, "bytes": number(request, "bytes", 16384)}
         if request.query_params.get("follow", "false") != "true":
             found = await self._ask(request, verb, params)
-            return Response(protocol.unpack_data(found), media_type="text/plain")
+            return Response(messages.unpack_data(found), media_type="text/plain")
         link = self._daemon.link(who(request))
         await link.open()
         try:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp
 
-from supervisor_lite.ctl.client import ClientError
+from supervisor_lite.client.errors import ClientError
 from supervisor_lite.gateway.api import Api, error_response, refusal
 from supervisor_lite.gateway.compat import SupervisorCompat
 from supervisor_lite.gateway.credentials import Credentials

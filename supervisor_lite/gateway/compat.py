@@ -10,13 +10,13 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from supervisor_lite import protocol
-from supervisor_lite.ctl.client import ClientError, RemoteError, Unreachable
+from supervisor_lite.client.aio import AsyncClient, Message
+from supervisor_lite.client.errors import ClientError, RemoteError, Unreachable
 from supervisor_lite.gateway.daemon import Daemon
 from supervisor_lite.gateway.http import Stream, read_body, require, while_connected, who
-from supervisor_lite.gateway.link import Link, Message
 from supervisor_lite.gateway.rpc import Background, Dispatcher, Session
 from supervisor_lite.gateway.xmlrpc import Fault, NotXmlRpc, dump_fault, dump_result, parse_request
+from supervisor_lite.protocol import codes, messages
 
 _TAIL_BYTES = 1024
 """Bytes of old output with which Supervisor's tail begins."""
@@ -89,7 +89,7 @@ class SupervisorCompat:
             first = await link.call(verb, {**params, "bytes": _TAIL_BYTES, "follow": True})
         except RemoteError as error:
             link.close()
-            status = 403 if error.code == protocol.NOT_PERMITTED else 404
+            status = 403 if error.code == codes.NOT_PERMITTED else 404
             raise HTTPException(status, error.message) from error
         except BaseException:
             link.close()
@@ -97,14 +97,14 @@ class SupervisorCompat:
         return Stream(output(link, first), self._daemon.ending, "text/plain")
 
 
-async def output(link: Link, first: Message) -> AsyncIterator[bytes]:
+async def output(link: AsyncClient, first: Message) -> AsyncIterator[bytes]:
     """Yield what is in the log, and then what comes, until the daemon hangs up; closes the link."""
     try:
-        yield protocol.unpack_data(first)
+        yield messages.unpack_data(first)
         async for method, note in link.notifications():
-            if method == protocol.NOTE_OUTPUT:
-                yield protocol.unpack_data(note)
-            elif method == protocol.NOTE_END:
+            if method == messages.NOTE_OUTPUT:
+                yield messages.unpack_data(note)
+            elif method == messages.NOTE_END:
                 return
     except ClientError:
         return

@@ -6,9 +6,9 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from supervisor_lite.ctl.client import listed
+from supervisor_lite.client.aio import AsyncClient, Message
+from supervisor_lite.client.buffer import listed
 from supervisor_lite.gateway.credentials import Who
-from supervisor_lite.gateway.link import Link, Message
 
 
 @dataclass(slots=True)
@@ -20,9 +20,9 @@ class Daemon:
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the gateway ends: streams end then."""
 
-    def link(self, who: Who | None = None) -> Link:
+    def link(self, who: Who | None = None) -> AsyncClient:
         """Return a connection to the daemon, for somebody."""
-        return Link(self.path, f"{who.name} over HTTP" if who is not None else "")
+        return AsyncClient(self.path, f"{who.name} over HTTP" if who is not None else "")
 
     async def ask(
         self,

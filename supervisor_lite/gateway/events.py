@@ -19,12 +19,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from supervisor_lite.ctl.client import ClientError, listed
+from supervisor_lite.client.aio import Message
+from supervisor_lite.client.buffer import listed
+from supervisor_lite.client.errors import ClientError
 from supervisor_lite.gateway.api import refusal
 from supervisor_lite.gateway.daemon import Daemon, shown
 from supervisor_lite.gateway.http import Stream, who
 from supervisor_lite.gateway.hub import Hub, Watcher
-from supervisor_lite.gateway.link import Message
 
 HEARTBEAT = 25.0
 """Seconds after which something is sent, so that proxies keep the connection."""

@@ -12,10 +12,11 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 
-from supervisor_lite import protocol
-from supervisor_lite.ctl.client import ClientError, RemoteError, listed
+from supervisor_lite.client.aio import AsyncClient, Message
+from supervisor_lite.client.buffer import listed
+from supervisor_lite.client.errors import ClientError, RemoteError
 from supervisor_lite.gateway.daemon import Daemon, row_shown
-from supervisor_lite.gateway.link import Link, Message
+from supervisor_lite.protocol import messages
 
 QUEUE = 10_000
 """Messages that a watcher may be behind; then it is told to look at everything anew."""
@@ -64,7 +65,7 @@ class Hub:
                 self._tell("daemon", {"connected": False})
             await asyncio.sleep(_TRY_AGAIN)
 
-    async def _follow(self, link: Link) -> None:
+    async def _follow(self, link: AsyncClient) -> None:
         await link.call("events", {"limit": 0, "follow": True})
         self.connected = True
         self._tell("daemon", {"connected": True})
@@ -72,15 +73,15 @@ class Hub:
         async with _Rows(self._daemon, self._on_rows) as rows:
             self._rows = rows
             async for method, note in link.notifications():
-                if method == protocol.NOTE_CHANGE and isinstance(note.get("change"), dict):
+                if method == messages.NOTE_CHANGE and isinstance(note.get("change"), dict):
                     change = note["change"]
                     self._count(change)
                     self._tell("change", change)
                     if self._watchers:
                         rows.changed(str(change.get("name")))
-                elif method == protocol.NOTE_MISSED:
+                elif method == messages.NOTE_MISSED:
                     self._tell("reset", {})
-                elif method == protocol.NOTE_END:
+                elif method == messages.NOTE_END:
                     return
 
     def _count(self, change: Message) -> None:

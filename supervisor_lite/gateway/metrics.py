@@ -15,11 +15,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from supervisor_lite.ctl.client import ClientError
+from supervisor_lite.client.aio import Message
+from supervisor_lite.client.errors import ClientError
 from supervisor_lite.gateway.daemon import Daemon, shown
 from supervisor_lite.gateway.http import who
 from supervisor_lite.gateway.hub import Hub
-from supervisor_lite.gateway.link import Message
 
 _TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 
-from supervisor_lite.host.exits import Reaper
+from supervisor_lite.host.reaper import Reaper
 from supervisor_lite.host.spawn import DEFAULT_SIGNALS
 from supervisor_lite.model.exit import Exit
 

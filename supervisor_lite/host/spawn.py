@@ -20,9 +20,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from supervisor_lite.errors import SpawnError
-from supervisor_lite.host import cgroup, place
-from supervisor_lite.host.limits import Descriptors, is_nearly_out
-from supervisor_lite.host.sockets import LOWEST
+from supervisor_lite.host import cgroup, process_attributes
+from supervisor_lite.host.own_limits import Descriptors, is_nearly_out
+from supervisor_lite.host.socket_set import LOWEST
 from supervisor_lite.host.users import User, lookup
 from supervisor_lite.model.program import Program
 
@@ -167,7 +167,7 @@ class Spawner:
         user: User | None,
         group: str | None,
     ) -> int:
-        steps = place.steps(program.placement)
+        steps = process_attributes.steps(program.placement)
         report, mine = os.pipe2(os.O_CLOEXEC)
         # No signal may reach the child while it still has the daemon's handlers.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, DEFAULT_SIGNALS)
@@ -202,7 +202,7 @@ class Spawner:
         channels: Channels,
         user: User | None,
         group: str | None,
-        steps: place.Steps,
+        steps: process_attributes.Steps,
         report: int,
     ) -> None:
         """Turn the forked child into the program; never returns."""
@@ -321,8 +321,12 @@ def find_command(program: Program, environment: Mapping[str, str]) -> str:
             candidates.insert(0, os.path.join(program.directory, word))
     else:
         path = environment.get("PATH", DEFAULT_PATH)
-        places = [place for place in path.split(os.pathsep) if place]
-        candidates = [os.path.join(place, word) for place in places]
+        places = [
+            process_attributes
+            for process_attributes in path.split(os.pathsep)
+            if process_attributes
+        ]
+        candidates = [os.path.join(process_attributes, word) for process_attributes in places]
     blocked = ""
     for candidate in candidates:
         try:

@@ -11,9 +11,9 @@ import stat
 from collections.abc import Callable
 from typing import Final
 
-from supervisor_lite.logs.links import destination, open_log
 from supervisor_lite.logs.peek import MOST, peek
 from supervisor_lite.logs.prefix import ATOMIC, Prefixer
+from supervisor_lite.logs.safe_open import destination, open_log
 
 STANDARD: Final = re.compile(r"/dev/(stdout|stderr)|(?:/dev|/proc/self)/fd/(\d+)")
 DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG})

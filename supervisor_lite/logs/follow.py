@@ -11,9 +11,9 @@ import os
 from collections.abc import Callable
 from typing import Final
 
-from supervisor_lite.logs.links import open_log
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.read import last_boundary
+from supervisor_lite.logs.safe_open import open_log
 from supervisor_lite.model.constants import MIB
 
 PIECE: Final = 64 * 1024

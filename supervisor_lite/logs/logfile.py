@@ -16,7 +16,7 @@ import stat
 from collections.abc import Callable
 from typing import Protocol
 
-from supervisor_lite.logs.links import open_log
+from supervisor_lite.logs.safe_open import open_log
 from supervisor_lite.model.constants import MIB
 
 LINE_MAX = MIB

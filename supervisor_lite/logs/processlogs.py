@@ -10,12 +10,12 @@ from typing import Final
 
 from supervisor_lite.errors import OperationFailed, SpawnError
 from supervisor_lite.logs import fifo
-from supervisor_lite.logs.edited import Heard
+from supervisor_lite.logs.filtering import Heard
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.read import tail_lines
 from supervisor_lite.logs.stream import Stream, Surroundings
-from supervisor_lite.logs.to_syslog import DEVLOG
+from supervisor_lite.logs.syslog import DEVLOG
 from supervisor_lite.model.output import Output
 from supervisor_lite.model.program import Program
 

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 
 from supervisor_lite.errors import OperationFailed
-from supervisor_lite.logs.links import open_log
+from supervisor_lite.logs.safe_open import open_log
 
 BLOCK = 64 * 1024
 """Bytes read at once."""

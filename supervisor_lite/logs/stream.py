@@ -11,11 +11,11 @@ from supervisor_lite.errors import SpawnError
 from supervisor_lite.logs import fifo
 from supervisor_lite.logs.capture import Capture
 from supervisor_lite.logs.devices import DeviceSink, is_special
-from supervisor_lite.logs.edited import AnswerSink, EditedSink, Hear
+from supervisor_lite.logs.filtering import AnswerSink, EditedSink, Hear
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.sinks import FileSink, Sink
-from supervisor_lite.logs.to_syslog import SyslogSink
+from supervisor_lite.logs.syslog import SyslogSink
 from supervisor_lite.model.output import Output
 
 

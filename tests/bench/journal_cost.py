@@ -14,8 +14,8 @@ import tempfile
 import time
 from collections.abc import Callable
 
-from supervisor_lite.journal import Journal, open_journal
-from supervisor_lite.turns import TURN
+from supervisor_lite.core.spawn_queue import TURN
+from supervisor_lite.store.journal import Journal, open_journal
 
 ROUNDS = 60
 

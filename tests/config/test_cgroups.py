@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from supervisor_lite.memory import program_from_json, program_to_text
 from supervisor_lite.model.constants import MIB
 from supervisor_lite.model.program import Program
+from supervisor_lite.store.codec import program_from_json, program_to_text
 from tests.config.conftest import Folder
 from tests.config.test_schema import valid
 

@@ -9,11 +9,11 @@ import resource
 import pytest
 
 from supervisor_lite.config.placing import LIMITS
-from supervisor_lite.memory import program_from_json, program_to_text
 from supervisor_lite.model.constants import MIB
 from supervisor_lite.model.process_attributes import Placement, ResourceLimit
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.secrets import Credential, EnvFile
+from supervisor_lite.store.codec import program_from_json, program_to_text
 from tests.config.conftest import Folder, unprivileged
 from tests.config.test_schema import valid
 

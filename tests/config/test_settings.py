@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from supervisor_lite import locate
 from supervisor_lite.config import settings
 from supervisor_lite.model.settings import DaemonSettings
+from supervisor_lite.protocol import locate
 from tests.config.conftest import Folder, unprivileged
 
 NOBODY = 65534

@@ -11,17 +11,18 @@ from typing import Any
 
 import pytest
 
-from supervisor_lite.ctl import client as module
-from supervisor_lite.ctl.client import (
+from supervisor_lite.client import buffer
+from supervisor_lite.client import sync as module
+from supervisor_lite.client.buffer import listed
+from supervisor_lite.client.errors import (
     BadReply,
-    Client,
     ClientError,
     ConnectionLost,
     RemoteError,
     ReplyTimeout,
     Unreachable,
-    listed,
 )
+from supervisor_lite.client.sync import Client
 from tests.ctl.conftest import Serve, Slctl
 from tests.ctl.fake import Answer, Connection, Params, error, hang_up, process, raw, result, silence
 
@@ -84,7 +85,7 @@ def test_a_reply_of_the_wrong_shape(serve: Serve, slctl: Slctl, value: Params) -
     assert "cannot understand the answer" in err
 
 
-@pytest.mark.parametrize("chunk", [1, 7, module.CHUNK])
+@pytest.mark.parametrize("chunk", [1, 7, buffer.CHUNK])
 def test_a_reply_in_pieces(
     serve: Serve, socket_path: str, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
@@ -131,7 +132,7 @@ def test_a_reply_that_does_not_end(
     serve: Serve, socket_path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Memory is bounded, whoever has taken the daemon's place."""
-    monkeypatch.setattr(module, "MAX_REPLY", 1 << 20)
+    monkeypatch.setattr(buffer, "MAX_REPLY", 1 << 20)
 
     def flood(connection: Connection, number: Any, params: Params) -> None:
         while True:

@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from supervisor_lite import __version__, protocol
-from supervisor_lite.ctl import help as help_module
+from supervisor_lite import __version__
+from supervisor_lite.ctl.commands import help as help_module
 from supervisor_lite.ctl.main import MODULES, main
 from supervisor_lite.ctl.options import HelpAsked, UsageError, parse, seconds
 from supervisor_lite.ctl.show import Style, duration, harmless, size, table
+from supervisor_lite.protocol import messages
 from tests.ctl.conftest import ROOT, Serve, Slctl
 from tests.ctl.fake import Connection, Params, error, process, result
 
@@ -26,8 +27,9 @@ HEAVY = (
     "asyncio", "structlog", "psutil", "email", "ssl", "subprocess", "inspect", "dataclasses",
     "argparse", "logging", "socket", "pathlib", "datetime", "shutil", "tempfile", "threading",
     "difflib", "tomli", "tomllib", "supervisor_lite.errors", "supervisor_lite.config",
-    "supervisor_lite.rules", "supervisor_lite.ctl.help", "supervisor_lite.ctl.verbs",
-    "supervisor_lite.ctl.output",
+    "supervisor_lite.rules", "supervisor_lite.ctl.commands.help",
+    "supervisor_lite.ctl.commands.processes",
+    "supervisor_lite.ctl.commands.output",
 )  # fmt: skip
 
 
@@ -45,7 +47,7 @@ def test_status_loads_nothing_heavy(serve: Serve, slctl: Slctl) -> None:
         capture_output=True, text=True, timeout=30, check=True,
     )  # fmt: skip
     loaded = done.stderr.split()
-    assert "supervisor_lite.ctl.status" in loaded
+    assert "supervisor_lite.ctl.commands.status" in loaded
     assert done.stdout.startswith("web  ")
     assert [name for name in HEAVY if name in loaded] == []
 
@@ -53,7 +55,7 @@ def test_status_loads_nothing_heavy(serve: Serve, slctl: Slctl) -> None:
 def test_every_command_exists_and_has_a_help_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert sorted(MODULES) == sorted(help_module.COMMANDS)
     for name, module in MODULES.items():
-        assert callable(getattr(import_module(f"supervisor_lite.ctl.{module}"), name))
+        assert callable(getattr(import_module(f"supervisor_lite.ctl.commands.{module}"), name))
         assert main(["help", name]) == 0
         text = capsys.readouterr().out
         assert text.startswith(f"usage: slctl {name}")
@@ -64,7 +66,7 @@ def test_every_command_exists_and_has_a_help_text(capsys: pytest.CaptureFixture[
 
 def test_every_method_has_a_command() -> None:
     """A method that the daemon gains is not forgotten here."""
-    assert set(protocol.METHODS) - set(MODULES) == set()
+    assert set(messages.METHODS) - set(MODULES) == set()
 
 
 def test_the_help_text_lists_all(capsys: pytest.CaptureFixture[str]) -> None:

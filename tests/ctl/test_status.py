@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from supervisor_lite.ctl.status import KEYS
+from supervisor_lite.ctl.commands.status import KEYS
 from tests.ctl.conftest import Serve, Slctl
 from tests.ctl.fake import error, process, raw, result
 

@@ -164,7 +164,8 @@ def test_slctl_says_not_permitted_and_exits_5(open_daemon: Daemon) -> None:
         ]
     )
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    warm = "import supervisor_lite.ctl.verbs, supervisor_lite.ctl.show, supervisor_lite.ctl.help; "
+    loaded = ("commands.processes", "show", "help")
+    warm = "".join(f"import supervisor_lite.ctl.{name}; " for name in loaded)
     done = subprocess.run(
         [sys.executable, "-c", warm + script], capture_output=True, text=True, env=env, timeout=30
     )

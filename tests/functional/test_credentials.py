@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from supervisor_lite.host import secret_files
-from supervisor_lite.host.credentials import Credentials
-from supervisor_lite.host.secret_files import read_secret
+from supervisor_lite.host.secrets import read
+from supervisor_lite.host.secrets.credentials import Credentials
+from supervisor_lite.host.secrets.read import read_secret
 from tests.programs import SLEEPER, program, sh, writes_and_stays
 from tests.support import Daemon, Daemons, wait_until
 
@@ -132,7 +132,7 @@ def test_a_source_that_cannot_be_used_is_a_failed_start(daemons: Daemons, kind: 
         os.link(daemon.dir / "precious", source)
     elif kind == "large":
         with source.open("wb") as file:
-            file.truncate(secret_files.MOST + 1)
+            file.truncate(read.MOST + 1)
     elif kind == "device":
         source = Path("/dev/zero")
     credentials = {"a-good-one": "secret", "db": str(source)}

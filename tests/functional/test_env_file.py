@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervisor_lite.host.env_file import parse
+from supervisor_lite.host.secrets.env_file import parse
 from tests.programs import SLEEPER, program
 from tests.support import Daemon, Daemons, comm, wait_until
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from supervisor_lite import protocol
+from supervisor_lite.protocol import codes
 from tests.fuzzing import TIMEOUT, fuzz
 from tests.programs import SLEEPER, program, sh
 from tests.support import Daemon, wait_until
@@ -107,7 +107,7 @@ def test_any_request_has_an_answer(daemon: Daemon) -> None:
             assert answer["jsonrpc"] == "2.0"
             assert ("result" in answer) != ("error" in answer), answer
             code = answer.get("error", {}).get("code")
-            assert code != protocol.INTERNAL_ERROR, (calls, number, answer)
+            assert code != codes.INTERNAL_ERROR, (calls, number, answer)
         unharmed(daemon)
 
     fuzz(check, calls=st.lists(CALLS, min_size=1, max_size=4))
@@ -122,7 +122,7 @@ def test_any_message_has_an_answer(daemon: Daemon) -> None:
             client.socket.sendall(line + b'{"jsonrpc":"2.0","id":"last","method":"pid"}\n')
             while (answer := client.receive()) is not None and answer.get("id") != "last":
                 code = answer.get("error", {}).get("code")
-                assert code != protocol.INTERNAL_ERROR, (message, answer)
+                assert code != codes.INTERNAL_ERROR, (message, answer)
             assert answer is not None, message
         unharmed(daemon)
 
@@ -141,7 +141,7 @@ def test_any_bytes_are_survived(daemon: Daemon) -> None:
             client.socket.shutdown(socket.SHUT_WR)
             while (answer := client.receive()) is not None:
                 code = answer.get("error", {}).get("code")
-                assert code != protocol.INTERNAL_ERROR, (data, answer)
+                assert code != codes.INTERNAL_ERROR, (data, answer)
         unharmed(daemon)
 
     words = st.sampled_from(

@@ -15,15 +15,15 @@ from typing import Any
 
 import pytest
 
-from supervisor_lite.config.convert import convert
-from supervisor_lite.config.convert_report import Findings, Say
-from supervisor_lite.config.convert_values import Place, Refused, environment
 from supervisor_lite.config.load import load
 from supervisor_lite.host.users import lookup
+from supervisor_lite.migrate.converter import convert
+from supervisor_lite.migrate.report import Findings, Say
+from supervisor_lite.migrate.values import Place, Refused, environment
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.sockets import ListenSocket
 from tests.client import environment_of
-from tests.config import samples
+from tests.migrate import samples
 from tests.peer import supervisor_bin
 from tests.support import Daemon, Daemons, wait_until
 

@@ -24,9 +24,9 @@ import tomli
 
 from tests.chaos.tools import kill_process
 from tests.client import ROOT
-from tests.config import samples
 from tests.functional.test_servers import NGINX, NGINX_CONFIG, get
 from tests.gateway.tools import call
+from tests.migrate import samples
 from tests.peer import supervisor_bin
 from tests.support import Daemon, Daemons, free_port, wait_until
 

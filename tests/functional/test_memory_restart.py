@@ -11,14 +11,14 @@ from typing import cast
 
 import pytest
 
-from supervisor_lite.bus import Bus
-from supervisor_lite.memory_watch import MemoryWatch, restart_cause
+from supervisor_lite.controllers.memory_limit import MemoryWatch, restart_cause
+from supervisor_lite.core.bus import Bus
+from supervisor_lite.core.process import Process
+from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.constants import MIB
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.states import State
-from supervisor_lite.process import Process
-from supervisor_lite.supervisor import Supervisor
 from tests.programs import SLEEPER, program, sh
 from tests.support import Daemons, wait_until
 

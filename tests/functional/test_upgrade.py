@@ -262,7 +262,7 @@ def test_a_package_that_is_broken_leaves_the_old_one_running(daemons: Daemons, b
     """It is tried before the old one is given up; the message says what Python said."""
     daemon = daemons.prepare(WEB)
     link = versions(daemon)
-    module = daemon.dir / "broken/supervisor_lite/adopt.py"
+    module = daemon.dir / "broken/supervisor_lite/takeover/adoption.py"
     if broken == "syntax":
         module.write_text("def broken(:\n")
     elif broken == "import":

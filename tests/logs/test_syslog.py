@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor_lite.logs import to_syslog
+from supervisor_lite.logs.syslog import LINE_MAX
 from tests.logs.tools import Bench, output, rounds, run, until
 
 HEAD = re.compile(rb"<14>[A-Z][a-z]{2} [ 1-3]\d \d\d:\d\d:\d\d supervisor-lite\[\d+\]: ")
@@ -87,7 +87,7 @@ def test_a_long_line_is_sent_in_pieces(tmp_path: Path, syslog: Syslog) -> None:
         bench.say(line + b"\n")
         texts = [text.removeprefix(b"web ") for text in syslog.lines()]
         assert b"".join(texts) == line
-        assert max(map(len, texts)) <= to_syslog.LINE_MAX
+        assert max(map(len, texts)) <= LINE_MAX
         bench.logs.close()
 
     run(main())

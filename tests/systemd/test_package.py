@@ -46,7 +46,9 @@ def changed(package: Path, version: str, broken: bool = False) -> Path:
         path = tree / name
         path.write_text(path.read_text().replace(__version__, version))
     if broken:
-        (tree / "usr/lib/supervisor-lite/supervisor_lite/adopt.py").write_text("import nothing\n")
+        (tree / "usr/lib/supervisor-lite/supervisor_lite/takeover/adoption.py").write_text(
+            "import nothing\n"
+        )
     target = package.with_name(package.name.replace(__version__, version))
     subprocess.run(
         ["dpkg-deb", "--root-owner-group", "-Zgzip", "--build", tree, target],

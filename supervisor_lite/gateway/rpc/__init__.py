@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from supervisor_lite import protocol
-from supervisor_lite.ctl.client import ClientError, RemoteError, Unreachable
+from supervisor_lite.client.errors import ClientError, RemoteError, Unreachable
 from supervisor_lite.gateway.rpc import daemon, info, logs, processes
 from supervisor_lite.gateway.rpc.session import Background, Session
 from supervisor_lite.gateway.rpc.table import TABLE, Method, Param
 from supervisor_lite.gateway.xmlrpc import Code, Fault
+from supervisor_lite.protocol import codes
 
 __all__ = ["Background", "Dispatcher", "Session", "daemon", "info", "logs", "processes"]
 
@@ -60,7 +60,7 @@ class Dispatcher:
         except Unreachable:
             raise
         except RemoteError as error:
-            if error.code == protocol.NO_SUCH_PROCESS:
+            if error.code == codes.NO_SUCH_PROCESS:
                 raise Fault(Code.BAD_NAME, error.message) from error
             raise Fault(Code.FAILED, error.message) from error
         except ClientError as error:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from supervisor_lite import protocol
-from supervisor_lite.ctl.client import RemoteError, listed
-from supervisor_lite.gateway.link import Link
+from supervisor_lite.client.aio import AsyncClient
+from supervisor_lite.client.buffer import listed
+from supervisor_lite.client.errors import RemoteError
 from supervisor_lite.gateway.rpc.session import Session
 from supervisor_lite.gateway.rpc.table import TABLE
 from supervisor_lite.gateway.xmlrpc import Code, Fault
+from supervisor_lite.protocol import codes
 
 API_VERSION = "3.0"
 SUPERVISOR_VERSION = "4.3.0"
@@ -65,7 +66,7 @@ async def _reread(session: Session) -> dict[str, list[str]]:
     try:
         return await session.call("reread")
     except RemoteError as error:
-        if error.code != protocol.USAGE:
+        if error.code != codes.USAGE:
             raise
         raise Fault(Code.CANT_REREAD, "; ".join(error.data) or error.message) from error
 
@@ -99,7 +100,7 @@ async def _group(session: Session, verb: str, name: str) -> str:
     try:
         answer = await session.call(verb, timeout=None, names=[name])
     except RemoteError as error:
-        if error.code != protocol.NO_SUCH_PROCESS:
+        if error.code != codes.NO_SUCH_PROCESS:
             raise
         return error.message
     (result,) = listed(answer, "results", "ok", "reason")
@@ -134,7 +135,7 @@ async def restart(session: Session) -> object:
 
 async def _alone(path: str, method: str) -> None:
     """Ask over a connection of its own, which outlives the request."""
-    async with Link(path) as link:
+    async with AsyncClient(path) as link:
         await link.call(method, {}, None)
 
 

@@ -6,8 +6,8 @@ import math
 import time
 from datetime import datetime, timedelta
 
-from supervisor_lite.ctl.client import listed
-from supervisor_lite.gateway.link import Message
+from supervisor_lite.client.aio import Message
+from supervisor_lite.client.buffer import listed
 from supervisor_lite.gateway.rpc.processes import spawn_error
 from supervisor_lite.gateway.rpc.session import BACKOFF, RUNNING, STARTING, STOPPING, Session
 from supervisor_lite.gateway.rpc.table import TABLE

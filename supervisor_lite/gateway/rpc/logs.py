@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from supervisor_lite import protocol
-from supervisor_lite.ctl.client import RemoteError
-from supervisor_lite.gateway.link import Message
+from supervisor_lite.client.aio import Message
+from supervisor_lite.client.errors import RemoteError
 from supervisor_lite.gateway.rpc.session import Session
 from supervisor_lite.gateway.rpc.table import TABLE
 from supervisor_lite.gateway.xmlrpc import Code, Fault
+from supervisor_lite.protocol import codes, messages
 
 _AT_ONCE = 1 << 20
 _MOST = 16 << 20
@@ -32,7 +32,7 @@ class _Log:
         except RemoteError as error:
             if error.message.endswith("no log file"):
                 raise Fault(Code.NO_FILE, self._path) from error
-            if error.code == protocol.FAILED:
+            if error.code == codes.FAILED:
                 raise Fault(Code.FAILED) from error
             raise
 
@@ -49,7 +49,7 @@ class _Log:
         data = b""
         while left > 0:
             part = await self.piece(offset=offset + len(data), length=min(left, _AT_ONCE))
-            found = protocol.unpack_data(part)
+            found = messages.unpack_data(part)
             data += found
             left -= len(found)
             if not found:
@@ -74,7 +74,7 @@ class _Log:
 
 
 def _text(part: Message) -> str:
-    return protocol.unpack_data(part).decode("utf-8", "replace")
+    return messages.unpack_data(part).decode("utf-8", "replace")
 
 
 async def _of(session: Session, name: str, stream: str) -> _Log:

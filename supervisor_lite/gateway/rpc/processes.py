@@ -6,12 +6,13 @@ import asyncio
 import re
 import signal as signals
 
-from supervisor_lite import protocol
-from supervisor_lite.ctl.client import RemoteError, listed
-from supervisor_lite.gateway.link import Message
+from supervisor_lite.client.aio import Message
+from supervisor_lite.client.buffer import listed
+from supervisor_lite.client.errors import RemoteError
 from supervisor_lite.gateway.rpc.session import SIGNALLABLE, STOPPING, UP, Session, item
 from supervisor_lite.gateway.rpc.table import TABLE
 from supervisor_lite.gateway.xmlrpc import Code, Fault
+from supervisor_lite.protocol import codes
 
 _QUOTED = re.compile(r'"(.*)"')
 
@@ -309,7 +310,7 @@ def _pieces(data: bytes) -> list[str]:
 
 def _input_fault(error: RemoteError, name: str) -> Fault | None:
     """Return what is final; None while the pipe is only full."""
-    if error.code != protocol.FAILED:
+    if error.code != codes.FAILED:
         return Fault(Code.FAILED, error.message)
     if error.message == "not running":
         return Fault(Code.NOT_RUNNING, name)

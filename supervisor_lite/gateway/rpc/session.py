@@ -7,10 +7,11 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from supervisor_lite import protocol
-from supervisor_lite.ctl.client import RemoteError, listed
-from supervisor_lite.gateway.link import Link, Message
+from supervisor_lite.client.aio import AsyncClient, Message
+from supervisor_lite.client.buffer import listed
+from supervisor_lite.client.errors import RemoteError
 from supervisor_lite.gateway.xmlrpc import Code, Fault
+from supervisor_lite.protocol import codes
 
 STARTING, RUNNING, BACKOFF, STOPPING = 10, 20, 30, 40
 UP = frozenset({STARTING, RUNNING, BACKOFF})
@@ -42,7 +43,7 @@ class Background:
 class Session:
     """One request, one connection to the daemon."""
 
-    def __init__(self, link: Link, background: Background, path: str) -> None:
+    def __init__(self, link: AsyncClient, background: Background, path: str) -> None:
         self.link = link
         self.background = background
         self.path = path
@@ -115,7 +116,7 @@ class Session:
         try:
             result = await self.call("status", names=[name])
         except RemoteError as error:
-            if error.code == protocol.NO_SUCH_PROCESS:
+            if error.code == codes.NO_SUCH_PROCESS:
                 return [], 0.0
             raise
         rows = listed(result, "processes", "name", "group", "fullname", "statecode")

@@ -1,0 +1,1 @@
+"""Talk to the daemon over its control socket: one sync and one async client."""

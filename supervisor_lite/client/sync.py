@@ -1,0 +1,236 @@
+"""Talk to the daemon over its control socket.
+
+Used by `slctl` and by the gateway. Nothing here prints or exits: what goes wrong is raised as a
+`ClientError`. One `Client` is one connection and belongs to one thread.
+
+    with Client("/run/supervisor-lite/supervisor.sock") as client:
+        for process in client.call("status")["processes"]:
+            ...
+
+This module is on the hot path of `slctl`. That is why it uses `_socket` (the C half of `socket`,
+which alone costs half a Python start-up) and why its exceptions do not come from errors.py
+(which needs dataclasses, and those cost a whole one).
+"""
+
+from __future__ import annotations
+
+import _socket
+import time
+
+from supervisor_lite.client.buffer import CHUNK, ReceiveBuffer
+from supervisor_lite.client.errors import (
+    BadReply,
+    ClientError,
+    ConnectionLost,
+    ReplyTimeout,
+    Unreachable,
+    cause_of,
+    denial,
+    remote_error,
+)
+from supervisor_lite.protocol import messages
+
+# As typing.TYPE_CHECKING, without the cost of importing typing.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+    from typing import Self
+
+    from supervisor_lite.protocol.messages import Message
+
+DEFAULT_TIMEOUT = 15.0
+"""Seconds that a daemon may take to answer a question that it can answer at once."""
+
+_BACKLOG_PAUSE = 0.02
+
+
+class Client:
+    """One connection to the daemon, opened at the first call.
+
+    `timeout` is how many seconds to wait for a connection and for each whole reply (None: for
+    ever, which is right for verbs that answer when something has come true). It may be changed
+    between calls. It does not apply to notifications: those come when they come.
+    """
+
+    __slots__ = ("_inbox", "_notes", "_number", "_socket", "path", "timeout")
+
+    def __init__(self, path: str, timeout: float | None = DEFAULT_TIMEOUT) -> None:
+        self.path = path
+        self.timeout = timeout
+        self._socket: _socket.socket | None = None
+        self._inbox = ReceiveBuffer()
+        self._number = 0
+        self._notes: list[Message] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def connect(self) -> None:
+        """Connect now. Raises Unreachable; harmless when connected."""
+        if self._socket is not None:
+            return
+        connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        try:
+            self._connect(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._socket = connection
+
+    def close(self) -> None:
+        """Hang up, which also ends every subscription. The next call connects afresh."""
+        if self._socket is not None:
+            self._socket.close()
+        self._socket = None
+        self._inbox = ReceiveBuffer()
+        self._notes.clear()
+
+    def fileno(self) -> int:
+        """Return the descriptor to wait on; -1 while not connected."""
+        return -1 if self._socket is None else self._socket.fileno()
+
+    def call(self, method: str, params: Message | None = None) -> Message:
+        """Ask for `method` and return its result.
+
+        Raises RemoteError if the daemon refuses, Unreachable, ConnectionLost, ReplyTimeout or
+        BadReply. After the last three the connection is closed, because it is out of step.
+        """
+        params = {} if params is None else params
+        self._number += 1
+        try:
+            line = messages.request(self._number, method, params)
+        except UnicodeEncodeError as error:
+            raise ClientError(f'cannot ask for "{method}": a name is not UTF-8') from error
+        if len(line) > messages.MAX_LINE:
+            raise ClientError(f'cannot ask for "{method}": the request is over 1 MB long')
+        self.connect()
+        deadline = self._deadline()
+        try:
+            self._send(line, deadline)
+            reply = self._reply(deadline)
+        except BaseException:
+            self.close()
+            raise
+        if "error" in reply:
+            raise remote_error(reply["error"], method, params)
+        result = reply.get("result")
+        if not isinstance(result, dict):
+            self.close()
+            raise BadReply(f'cannot understand the answer to "{method}": it has no result')
+        return result
+
+    def notifications(
+        self, idle: Callable[[], None] | None = None
+    ) -> Iterator[tuple[str, Message]]:
+        """Yield (method, params) of each notification, for ever.
+
+        Subscribe with `call` first (`follow` in its parameters). `idle` is called whenever
+        everything that came was yielded and we are about to wait; it may raise, to stop.
+        Raises ConnectionLost when the daemon hangs up, BadReply.
+        """
+        while True:
+            while self._notes:
+                note = self._notes.pop(0)
+                params = note.get("params")
+                yield str(note["method"]), params if isinstance(params, dict) else {}
+            if idle is not None and not self._inbox.has_message():
+                idle()
+            message = self._receive(None)
+            if "method" not in message:
+                raise BadReply("cannot understand the daemon: an answer that nobody asked for")
+            self._notes.append(message)
+
+    def wait_closed(self) -> None:
+        """Return when the daemon has hung up. Raises ReplyTimeout."""
+        deadline = self._deadline()
+        try:
+            while True:
+                self._receive(deadline)
+        except ConnectionLost:
+            pass
+        finally:
+            self.close()
+
+    def _connect(self, connection: _socket.socket) -> None:
+        deadline = self._deadline()
+        while True:
+            connection.settimeout(self._left(deadline))
+            try:
+                connection.connect(self.path)
+            except BlockingIOError:
+                # The queue of the listening socket is full. With a timeout set the kernel
+                # does not wait for a place, so we do.
+                self._left(deadline)
+                time.sleep(_BACKLOG_PAUSE)
+            except (OSError, ValueError) as error:
+                denied = isinstance(error, PermissionError)
+                cause = denial(self.path) if denied else cause_of(error)
+                raise Unreachable(self.path, cause, denied=denied) from error
+            else:
+                return
+
+    def _deadline(self) -> float | None:
+        return None if self.timeout is None else time.monotonic() + self.timeout
+
+    def _left(self, deadline: float | None) -> float | None:
+        """Return the seconds left, never zero (which would mean: do not block)."""
+        if deadline is None:
+            return None
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise self._late()
+        return left
+
+    def _late(self) -> ReplyTimeout:
+        return ReplyTimeout(f"the daemon at {self.path} did not answer in {self.timeout:g} s")
+
+    def _send(self, line: bytes, deadline: float | None) -> None:
+        assert self._socket is not None
+        self._socket.settimeout(self._left(deadline))
+        try:
+            self._socket.sendall(line)
+        except TimeoutError as error:
+            raise self._late() from error
+        except OSError:
+            # The daemon hung up on us. It may have said why: its reply is read all the same.
+            return
+
+    def _reply(self, deadline: float | None) -> Message:
+        """Return the answer to the last request, keeping notifications that come before it."""
+        while True:
+            message = self._receive(deadline)
+            if "method" in message:
+                self._notes.append(message)
+            elif message.get("id") == self._number or (
+                # The daemon could not read our request, so it does not know its number.
+                message.get("id") is None and "error" in message
+            ):
+                return message
+            else:
+                raise BadReply("cannot understand the daemon: an answer to another question")
+
+    def _receive(self, deadline: float | None) -> Message:
+        """Return the next message."""
+        if self._socket is None:
+            raise ConnectionLost(f"there is no connection to the daemon at {self.path}")
+        while (message := self._inbox.message()) is None:
+            self._socket.settimeout(self._left(deadline))
+            try:
+                chunk = self._socket.recv(CHUNK)
+            except TimeoutError:
+                continue  # _left raises: the deadline has passed
+            except OSError:
+                chunk = b""
+            if not chunk:
+                raise ConnectionLost(f"the daemon at {self.path} hung up before it answered")
+            self._inbox.take(chunk)
+        return message

@@ -1,0 +1,1 @@
+"""The methods of the control socket, one module per family."""

@@ -1,0 +1,248 @@
+"""What Supervisor's XML-RPC interface tells beyond slctl: definitions, pieces of logs, trouble.
+
+The gateway asks these; nothing here changes a process.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from supervisor_lite.control.access import Caller
+from supervisor_lite.control.connection import Request, Result
+from supervisor_lite.controllers.rollout import Rollout
+from supervisor_lite.core.process import Process
+from supervisor_lite.core.supervisor import Supervisor
+from supervisor_lite.errors import OperationFailed, ProtocolError, SpawnError
+from supervisor_lite.host.signals import signal_number
+from supervisor_lite.host.spawn import find_command
+from supervisor_lite.host.users import lookup, name_of
+from supervisor_lite.logs.logfile import LogFile
+from supervisor_lite.logs.read import tail_bytes
+from supervisor_lite.logs.safe_open import open_log
+from supervisor_lite.model.plan import Group
+from supervisor_lite.model.program import Program
+from supervisor_lite.protocol import codes, messages
+
+_MOST_BYTES = 4 << 20
+"""Bytes of a log in one reply."""
+
+_FARTHEST = 1 << 62
+
+_NAME_LIMIT = 80
+
+Verb = Callable[[Request], Result | Awaitable[Result]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Spokesman(Caller):
+    """A caller that speaks for somebody whom it knows and the daemon does not."""
+
+    whom: str = ""
+
+    @property
+    def words(self) -> str:
+        """Name both."""
+        return f"uid {self.uid} ({name_of(self.uid)}), pid {self.pid} for {self.whom}"
+
+
+class CompatVerbs:
+    """Methods for the gateway; see docs/protocol.md."""
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        rollout: Rollout,
+        main_log: Callable[[], LogFile | None],
+    ) -> None:
+        self._supervisor = supervisor
+        self._rollout = rollout
+        self._main_log = main_log
+        self.on_remote_event: list[Callable[[str, str], None]] = []
+        """Who hears of what `remote_event` sends: (type, data)."""
+
+    def table(self) -> dict[str, Verb]:
+        """Return the methods."""
+        return {
+            "introduce": self.introduce,
+            "definitions": self.definitions,
+            "trouble": self.trouble,
+            "read_log": self.read_log,
+            "read_main_log": self.read_main_log,
+            "clear_main_log": self.clear_main_log,
+            "remote_event": self.remote_event,
+        }
+
+    def introduce(self, request: Request) -> Result:
+        """Say for whom this connection asks; it is noted with what is done, and grants nothing."""
+        whom = request.params.text("whom")
+        request.params.done()
+        if not whom.isprintable() or not 0 < len(whom) <= _NAME_LIMIT:
+            raise ProtocolError(
+                codes.INVALID_PARAMS, f"whom must be 1 to {_NAME_LIMIT} printable characters"
+            )
+        caller = request.connection.caller
+        request.connection.caller = _Spokesman(
+            caller.uid, caller.gid, caller.pid, caller.groups, whom
+        )
+        return {"ok": True}
+
+    def definitions(self, request: Request) -> Result:
+        """Answer the definition of every process that the configuration holds, in force or not."""
+        request.params.done()
+        plan, active = self._rollout.available, self._rollout.active
+        rows = [
+            _definition(group, program, group.name in active.groups)
+            for _, group in sorted(plan.groups.items())
+            for program in group.processes
+            if request.connection.sees(request.method, program.fullname)
+        ]
+        return {"processes": rows, "groups": sorted(active.groups)}
+
+    def trouble(self, request: Request) -> Result:
+        """Answer what keeps processes from being spawned: the last time, and if tried now."""
+        names = request.params.names(required=True)
+        request.params.done()
+        processes = request.chosen(names, self._supervisor.processes)
+        return {"processes": [_trouble(process) for process in processes]}
+
+    def read_log(self, request: Request) -> Result:
+        """Answer a piece of the live log file of a stream, by offset."""
+        name = request.params.text("name")
+        stream = request.params.text("stream", "stdout")
+        (process,) = _only(name, request.chosen([name], self._supervisor.processes))
+        if stream not in ("stdout", "stderr"):
+            raise OperationFailed(f'no such stream: "{stream}"; stdout or stderr')
+        log = self._supervisor.logs_of(process).log(stream)
+        return _piece(request, log, process.name)
+
+    def read_main_log(self, request: Request) -> Result:
+        """Answer a piece of the daemon's own log, by offset."""
+        request.require()
+        return _piece(request, self._main_log(), "supervisor-lite")
+
+    def clear_main_log(self, request: Request) -> Result:
+        """Empty the daemon's own log."""
+        request.params.done()
+        request.require()
+        log = self._main_log()
+        if log is None:
+            raise OperationFailed("no log file")
+        try:
+            log.clear()
+        except OSError as error:
+            raise OperationFailed(f'cannot clear "{log.path}": {error.strerror}') from error
+        return {"ok": True}
+
+    def remote_event(self, request: Request) -> Result:
+        """Hand an event from outside to whoever listens."""
+        kind, data = request.params.text("type"), request.params.text("data")
+        request.params.done()
+        request.require()
+        for hear in self.on_remote_event:
+            hear(kind, data)
+        return {"ok": True}
+
+
+def _only(name: str, processes: list[Process]) -> list[Process]:
+    if len(processes) != 1:
+        raise OperationFailed(f'"{name}" is {len(processes)} processes; name one')
+    return processes
+
+
+def _piece(request: Request, log: LogFile | None, name: str) -> Result:
+    """Answer `length` bytes from `offset`, or the last `last` bytes, and the size of the file.
+
+    `last` goes back over rotated files, because the live one is empty right after a rotation.
+    """
+    offset = request.params.count("offset", 0, most=_FARTHEST)
+    length = request.params.count("length", _MOST_BYTES, most=_MOST_BYTES)
+    last = request.params.count("last", 0, most=_MOST_BYTES)
+    request.params.done()
+    if log is None:
+        raise OperationFailed(f"{name}: no log file")
+    try:
+        fd = open_log(log.path, os.O_RDONLY)
+    except FileNotFoundError:
+        raise OperationFailed(f"{name}: no log file") from None
+    except OSError as error:
+        raise OperationFailed(f'cannot read "{log.path}": {error.strerror}') from error
+    try:
+        size = os.fstat(fd).st_size
+        data = tail_bytes(log.path, last) if last else os.pread(fd, length, offset)
+    except OSError as error:
+        raise OperationFailed(f'cannot read "{log.path}": {error.strerror}') from error
+    finally:
+        os.close(fd)
+    return {"fullname": name, "path": log.path, "size": size, **messages.pack_data(data)}
+
+
+def _trouble(process: Process) -> dict[str, Any]:
+    program = process.pending or process.program
+    environment = {**os.environ, **program.environment}
+    missing = reason = ""
+    try:
+        find_command(program, environment)
+    except SpawnError as error:
+        reason = str(error)
+        missing = "not found" if reason.startswith("cannot find") else "not executable"
+    return {
+        "name": process.program.name,
+        "group": process.group,
+        "fullname": process.name,
+        "error": process.record.error,
+        "command": missing,
+        "reason": reason,
+    }
+
+
+def _definition(group: Group, program: Program, in_use: bool) -> dict[str, Any]:
+    """Return a definition with the keys of the configuration file."""
+    uid = None
+    if program.user is not None:
+        try:
+            uid = lookup(program.user).uid
+        except SpawnError:
+            uid = None  # the user is gone since the configuration was read
+    import shlex  # only who migrates from Supervisor asks this
+
+    fields: dict[str, Any] = {
+        "name": program.name,
+        "group": group.name,
+        "fullname": program.fullname,
+        "program": program.program or program.name,
+        "in_use": in_use,
+        "group_priority": group.priority,
+        "command": shlex.join(program.command),
+        "uid": uid,
+        "autorestart": program.autorestart.value,
+        "exitcodes": list(program.exitcodes),
+        "stopsignal": program.stopsignal,
+        "stopsignal_number": _number(program.stopsignal),
+        "leftovers": program.leftovers.value,
+        "stdin": program.stdin.value,
+        "serverurl": program.serverurl,
+    }
+    for key in (
+        "directory", "user", "umask", "priority", "autostart", "startsecs", "startretries",
+        "stopwaitsecs", "stopasgroup", "killasgroup", "redirect_stderr",
+    ):  # fmt: skip
+        fields[key] = getattr(program, key)
+    for stream, output in (("stdout", program.stdout), ("stderr", program.stderr)):
+        path = None if stream == "stderr" and program.redirect_stderr else output.path
+        for key, value in output._asdict().items():
+            # path, maxbytes, backups belong to the file; the rest to the stream.
+            part = {"path": "logfile", "maxbytes": "logfile_maxbytes"}.get(key, key)
+            part = "logfile_backups" if key == "backups" else part
+            fields[f"{stream}_{part}"] = path if key == "path" else value
+    return fields
+
+
+def _number(name: str) -> int:
+    try:
+        return int(signal_number(name))
+    except KeyError:
+        return int(signal.SIGTERM)

@@ -1,0 +1,1 @@
+"""One file per feature: each watches the bus and asks core; none imports another."""

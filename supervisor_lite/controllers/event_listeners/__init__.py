@@ -1,0 +1,1 @@
+"""Pools of event listeners (Supervisor's protocol): their sessions and buffers."""

@@ -1,0 +1,122 @@
+"""memory_restart: look at the memory of programs that ask for it, and restart what has too much.
+
+There is one timer for all of them, for the next that is due, and none while nobody asks or those
+who ask do not run. Those that are due at nearly the same time are looked at together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+
+from supervisor_lite.core.bus import Bus
+from supervisor_lite.core.process import Process
+from supervisor_lite.core.supervisor import Supervisor
+from supervisor_lite.host.memory_usage import Head, resident
+from supervisor_lite.model.change import Change
+from supervisor_lite.model.constants import MIB
+from supervisor_lite.model.states import State
+
+_EARLY = 0.1
+"""A look may come this fraction of its interval too early, to be one with another."""
+
+_BATCH = 32
+"""Families that are looked at in one turn of the loop."""
+
+
+class MemoryWatch:
+    """Watches processes that are RUNNING and have `memory_restart`."""
+
+    def __init__(
+        self, supervisor: Supervisor, bus: Bus, loop: asyncio.AbstractEventLoop, instance: str
+    ) -> None:
+        self._supervisor = supervisor
+        self._loop = loop
+        self._instance = instance
+        """The part of a run identity that all runs of a state directory share."""
+        self._due: dict[str, float] = {}
+        """When to look next, by name."""
+        self._timer: asyncio.TimerHandle | None = None
+        bus.subscribe(self._on_change)
+        supervisor.redefined = self._on_redefined
+
+    def begin(self) -> None:
+        """Watch those that run already: their changes were told to an earlier daemon."""
+        for process in self._supervisor.processes.values():
+            if process.record.state is State.RUNNING:
+                self._watch(process)
+
+    def _on_change(self, change: Change) -> None:
+        process = self._supervisor.processes.get(change.name)
+        if process is not None and change.to_state == State.RUNNING.name:
+            self._watch(process)
+        elif self._due.pop(change.name, None) is not None and not self._due:
+            self._set_timer()
+
+    def _on_redefined(self, process: Process) -> None:
+        if process.record.state is State.RUNNING:
+            self._due.pop(process.name, None)
+            self._watch(process)
+            self._set_timer()
+
+    def _watch(self, process: Process) -> None:
+        if process.program.memory_restart is None:
+            return
+        due = self._loop.time() + process.program.memory_check_interval
+        self._due[process.name] = due
+        if self._timer is None or due < self._timer.when():
+            self._set_timer()
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._due:
+            self._timer = self._loop.call_at(min(self._due.values()), self._look)
+
+    def _look(self) -> None:
+        """Look at those that are due; restart those that have too much."""
+        self._timer = None
+        due = self._take_due()
+        used = resident(map(self._head, due), self._supervisor.runs.reaper.is_watched)
+        for process in due:
+            self._watch(process)
+            self._judge(process, used.get(process.record.pid or 0, 0))
+        self._set_timer()
+
+    def _take_due(self) -> list[Process]:
+        now = self._loop.time()
+        found: list[Process] = []
+        for name in sorted(self._due, key=self._due.__getitem__):
+            process = self._supervisor.processes.get(name)
+            if process is None or process.record.state is not State.RUNNING:
+                del self._due[name]
+                continue
+            early = process.program.memory_check_interval * _EARLY
+            if self._due[name] - early > now or len(found) == _BATCH:
+                break
+            del self._due[name]
+            found.append(process)
+        return found
+
+    def _head(self, process: Process) -> Head:
+        record = process.record
+        assert record.pid is not None, "what is RUNNING has a main process"
+        return Head(record.pid, f"{self._instance}:{record.run}", process.adopted)
+
+    def _judge(self, process: Process, used: int) -> None:
+        limit = process.program.memory_restart
+        if limit is None or used <= limit or self._supervisor.stopping:
+            return
+        self._supervisor.restart(process, by="", cause=restart_cause(used, limit))
+
+
+def restart_cause(used: int, limit: int) -> str:
+    """Return why a process is restarted, in bytes that an operator can read."""
+    return f"memory {_shown(used)} over memory_restart {_shown(limit)}"
+
+
+def _shown(size: int) -> str:
+    # Rounded up, or what is just over the limit would look like the limit.
+    number = math.ceil(size / MIB * 10) / 10
+    return f"{number:.1f} MB".replace(".0 ", " ")

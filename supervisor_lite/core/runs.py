@@ -1,0 +1,389 @@
+"""The runs of processes: spawned or taken over, signalled, ended, and what they leave behind.
+
+What connects the table of processes with the kernel, the journal and the logs. It decides
+nothing: it answers actions of the rules, and tells events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from supervisor_lite.core.process import Process
+from supervisor_lite.errors import OperationFailed, SpawnError
+from supervisor_lite.host import users
+from supervisor_lite.host.cgroup import Cgroups, Killed
+from supervisor_lite.host.descendants import Families, Run, kept
+from supervisor_lite.host.identity import RUN_VARIABLE, Stat, identify
+from supervisor_lite.host.reaper import Ended, Reaper, Usage
+from supervisor_lite.host.secrets.for_run import Entrusted
+from supervisor_lite.host.signals import send, send_to_group, signal_number
+from supervisor_lite.host.socket_set import Sockets
+from supervisor_lite.host.spawn import Channels, Spawner
+from supervisor_lite.logs import stdin
+from supervisor_lite.logs.fifo import fifo_path, stored_name
+from supervisor_lite.logs.filtering import Heard
+from supervisor_lite.logs.pipes import Pipes
+from supervisor_lite.logs.processlogs import STREAMS, ProcessLogs
+from supervisor_lite.model.events import Exited, LeftoversGone, Spawned, SpawnFailed
+from supervisor_lite.model.exit import Exit
+from supervisor_lite.model.program import Leftovers, Program, Stdin
+from supervisor_lite.model.states import State
+from supervisor_lite.store.journal import Journal
+
+
+class Surroundings(NamedTuple):
+    """What runs need from outside; made by running.py."""
+
+    loop: asyncio.AbstractEventLoop
+    journal: Journal
+    spawner: Spawner
+    cgroups: Cgroups
+    runtime_dir: str
+    environment: Mapping[str, str]
+    """What every child gets, before its own variables."""
+    report: Callable[[str], None]
+    """Tells the operator about something that went wrong but stops nothing."""
+    store: Callable[[str, int], None]
+    """Has a descriptor kept for the next daemon, under a name."""
+    unstore: Callable[[str], None]
+
+
+class Runs:
+    """Every live run, and the families of those that are over but not gone."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        tell: Callable[[Process, Exited | LeftoversGone], None],
+    ) -> None:
+        self._around = around
+        self._loop = around.loop
+        self._journal = around.journal
+        self._tell = tell
+        self._by_pid: dict[int, Process] = {}
+        self._intended: dict[Process, int] = {}
+        """Run ids that are in the journal, of runs that are not spawned yet."""
+        self._fresh: list[tuple[Process, Run, int]] = []
+        """Runs that were spawned in this turn of the loop, with their pidfds."""
+        self._pipes = Pipes(around.loop)
+        self.reaper = Reaper(self._loop, self._on_ended, self._on_stranger)
+        self.cgroups = around.cgroups
+        self._families = Families(
+            self._loop, lambda: self.reaper, self.cgroups, self._on_member_killed
+        )
+        self.sockets = Sockets(around.store, around.unstore)
+        self.entrusted = Entrusted(around.runtime_dir, around.report)
+        self.hear: Callable[[Process, str, Heard, str | bytes], None] | None = None
+        """Gets what event listeners say, and what they may want to know of the output of others:
+        process, stream, what it is, text or bytes."""
+
+    # Spawning.
+
+    def intend(self, processes: Sequence[Process]) -> None:
+        """Write down that these are about to be spawned, all in one commit."""
+        numbers = self._journal.intend([process.name for process in processes])
+        self._intended.update(zip(processes, numbers, strict=True))
+
+    def spawn(self, process: Process) -> Spawned | SpawnFailed:
+        """Start a run of a process; `settle` has to follow before the event loop turns."""
+        program = process.program
+        if process not in self._intended:
+            self.intend([process])
+        run = self._intended.pop(process)
+        marker = f"{self._journal.instance}:{run}"
+        group = self.cgroups.make(run, program)
+        try:
+            self._around.spawner.check()  # before anything is opened for it
+            channels = self._open_channels(process)
+            program = self.entrusted.give(program, run)
+            environment = self._environment(program, marker)
+            child = self._around.spawner.spawn(program, environment, channels, group)
+        except Exception as error:  # noqa: BLE001 a bug with one program must not stop the others
+            if group is not None:
+                self.cgroups.let_go(group)
+            self.entrusted.take(program, run)
+            reason = str(error)
+            if not isinstance(error, SpawnError):
+                reason = f"internal error: {error!r}"
+                context = {"message": f"cannot start {process.name}", "exception": error}
+                self._loop.call_exception_handler(context)
+            self._journal.ended(run, code=None, signal=None, reason=reason)
+            return SpawnFailed(run, reason)
+        self._around.store(f"run-{run}", child.pidfd)
+        process.pidfd = child.pidfd
+        process.started = time.time()
+        self._by_pid[child.pid] = process
+        if group is not None and child.outside:
+            self.cgroups.give_up(child.outside)
+            self.cgroups.let_go(group)
+            group = None
+        if group is not None:
+            self.cgroups.slow_down(group, program)
+        begun = Run(run, marker, child.pid, 0, cgroup=group)
+        self._join(process, begun)
+        self._fresh.append((process, begun, child.pidfd))
+        self.reaper.watch(child.pid, child.pidfd)
+        return Spawned(run, child.pid)
+
+    def settle(self) -> None:
+        """Write down who was spawned in this turn: its end cannot have been collected yet.
+
+        /proc makes us wait while a child is in the middle of its exec, closing all that we have
+        open: so this is done for all of a turn, when most of them are through.
+        """
+        fresh, self._fresh = self._fresh, []
+        for process, run, pidfd in fresh:
+            identity = identify(run.leader, pidfd)
+            if identity is None:
+                hidden = "cannot see its process in /proc (is it mounted with hidepid?): killed"
+                self._around.report(f"{process.name}: {hidden}")
+                send(pidfd, signal_number("KILL"))
+                continue
+            run.start = identity.start
+            self._journal.spawned(
+                run.number, run.leader, identity.boot, identity.start, identity.inode,
+                process.started,
+            )  # fmt: skip
+
+    def _join(self, process: Process, run: Run) -> None:
+        """Let a run be known by everything that its descendants inherit."""
+        if process.logs is not None:
+            run.outputs = process.logs.inodes()
+        self._families.add(run)
+
+    def logs_of(self, process: Process) -> ProcessLogs:
+        """Return the output of a process, opened or not."""
+        if process.logs is None:
+            around = self._around
+
+            def hear(stream: str, kind: Heard, data: str | bytes) -> None:
+                if self.hear is not None:
+                    self.hear(process, stream, kind, data)
+
+            process.logs = ProcessLogs(
+                self._pipes, around.runtime_dir, process.program, around.report, hear=hear
+            )
+        return process.logs
+
+    def _open_channels(self, process: Process) -> Channels:
+        program = process.program
+        uid, gid = users.ids(program.user)
+        logs = self.logs_of(process)
+        before = logs.fds()
+        logs.open(uid, gid)
+        for stream, fd in logs.fds().items():
+            if stream not in before:
+                self._around.store(stored_name(fd), fd)
+        source = None
+        if program.listener:
+            source = stdin.fresh_path(self._around.runtime_dir, program, uid, gid)
+        elif program.stdin is Stdin.PIPE:
+            source = stdin.stdin_path(self._around.runtime_dir, program, uid, gid)
+        stdout, stderr, joined = logs.child_paths()
+        channels = Channels(source, stdout, stderr, joined)
+        sockets = self.sockets.take(process.name, program.sockets, uid, gid)
+        if not sockets:
+            return channels
+        if program.stdin is Stdin.SOCKET:
+            return channels._replace(stdin_socket=sockets[0])
+        names = tuple(each.name or program.program or program.name for each in program.sockets)
+        return channels._replace(sockets=tuple(sockets), socket_names=names)
+
+    def _environment(self, program: Program, marker: str) -> dict[str, str]:
+        environment = {
+            **self._around.environment,
+            "SUPERVISOR_PROCESS_NAME": program.name,
+            "SUPERVISOR_GROUP_NAME": program.group or program.name,
+            **program.environment,
+            RUN_VARIABLE: marker,
+        }
+        if program.serverurl is not None:
+            environment["SUPERVISOR_SERVER_URL"] = program.serverurl
+        return environment
+
+    # While it lives.
+
+    def send_signal(self, process: Process, name: str, *, group: bool) -> None:
+        """Send a signal that the rules ask for; a process that has ended is no error."""
+        if process.pidfd is None:
+            return
+        try:
+            if group:
+                send_to_group(process.pidfd, process.record.pid, signal_number(name))
+            else:
+                send(process.pidfd, signal_number(name))
+        except ProcessLookupError:
+            return
+        except OSError as error:
+            self._around.report(f"{process.name}: cannot send {name}: {error.strerror}")
+
+    def send_input(self, process: Process, data: bytes) -> int:
+        """Write to the input of a process; return how many bytes it took.
+
+        Raises OperationFailed.
+        """
+        if process.pidfd is None:
+            raise OperationFailed("not running")
+        if process.program.listener:
+            raise OperationFailed("it is an event listener: it reads events and nothing else")
+        return stdin.send(self._around.runtime_dir, process.program, data)
+
+    def end_leftovers(self, process: Process, name: str) -> None:
+        """Send a signal to all that is left of the last run; LeftoversGone is told at the end."""
+        run = process.record.run
+        assert run is not None
+        self._families.end(run, name, lambda words: self._on_gone(process, run, words))
+
+    # The end.
+
+    def _on_ended(self, batch: list[Ended]) -> None:
+        """Main processes ended: one look for all at what they left, then tell each."""
+        over = [
+            (process, self._why(process, e.exit), e.usage)
+            for e in batch
+            if (process := self._by_pid.pop(e.pid, None))
+        ]
+        runs = [p.record.run for p, *_ in over if p.record.run is not None]
+        left = self._families.survivors(runs)
+        for process, how, usage in over:
+            if process.pidfd is not None:
+                os.close(process.pidfd)
+                process.pidfd = None
+            process.adopted = False
+            assert process.record.run is not None
+            self._write_end(process, process.record.run, how, usage)
+            self._close(process, process.record.run, how, left)
+
+    def _why(self, process: Process, how: Exit) -> Exit:
+        """Add why it was killed, where the kernel did that for want of memory."""
+        run = process.record.run
+        if run is None or not process.is_killed_by_others(how):
+            return how
+        killed = self._families.out_of_memory(run)
+        if killed is None:
+            return how
+        words = process.short_of_memory(killed)
+        return how._replace(why=words if how.signal else f"probably {words}")
+
+    def _on_member_killed(self, leader: int, killed: Killed) -> None:
+        process = self._by_pid.get(leader)
+        if process is not None:
+            what = "the kernel killed one of its processes; its main process runs on"
+            self._around.report(f"{process.name}: {process.short_of_memory(killed)}: {what}")
+
+    def _write_end(self, process: Process, run: int, how: Exit, usage: Usage | None) -> None:
+        """Take the last words of a run whose main process has ended, and write down how."""
+        if process.logs is not None:
+            process.logs.drain()
+        self._journal.ended(
+            run,
+            code=how.code,
+            signal=how.signal,
+            reason=str(how),
+            usage=(usage.maxrss, usage.utime, usage.stime) if usage else None,
+            last_words=process.last_words() if process.record.state is State.STARTING else "",
+        )
+
+    def _close(self, process: Process, run: int, how: Exit, left: Mapping[int, list[Stat]]) -> None:
+        """Close a run whose end is written, and tell it."""
+        self._around.unstore(f"run-{run}")
+        survivors = left.get(run, [])
+        kill = process.program.leftovers is Leftovers.KILL and bool(survivors)
+        if not kill:
+            self._families.forget(run)
+            self.entrusted.take(process.program, run)
+        self._tell(process, Exited(run, how, kill, "" if kill else kept(survivors)))
+
+    def _on_gone(self, process: Process, run: int, words: str) -> None:
+        self._families.forget(run)
+        self.entrusted.take(process.program, run)
+        if process.logs is not None:
+            process.logs.drain()
+        self._tell(process, LeftoversGone(run, words))
+
+    def _on_stranger(self, pid: int) -> None:
+        self._families.stranger_ended(pid)
+
+    def close(self) -> None:
+        """Watch nothing any more; no process is touched."""
+        self.reaper.stop()
+        self._families.close()
+        self._pipes.close()
+
+    def forget(self, process: Process) -> None:
+        """Take away what is kept for a process that is no longer defined."""
+        if process.logs is not None:
+            for fd in process.logs.fds().values():
+                self._around.unstore(stored_name(fd))
+            process.logs.remove()
+            process.logs = None
+        stdin.remove(self._around.runtime_dir, process.program)
+
+    # What an earlier daemon began (adopt.py).
+
+    def attach(self, process: Process, run: Run, pidfd: int, *, child: bool) -> None:
+        """Take over the live main process of a run, and its output at the next byte."""
+        process.pidfd = pidfd
+        process.adopted = not child
+        self._by_pid[run.leader] = process
+        self.open_output(process)
+        self._join(process, run)
+        if child:
+            self.reaper.watch(run.leader, pidfd)
+        else:
+            self.reaper.watch_adopted(run.leader, pidfd)
+
+    def fifos_of(self, program: Program) -> frozenset[tuple[int, int]]:
+        """Return device and inode of the FIFOs that runs of a process have inherited."""
+        paths = (fifo_path(self._around.runtime_dir, program, name) for name in STREAMS)
+        found = [os.lstat(path) for path in paths if os.path.lexists(path)]
+        return frozenset((status.st_dev, status.st_ino) for status in found)
+
+    def open_output(self, process: Process) -> None:
+        """Go on with what is in the pipes of a process that an earlier daemon spawned."""
+        try:
+            self.logs_of(process).open(*users.ids(process.program.user), adopting=True)
+        except SpawnError as error:
+            self._around.report(f"{process.name}: {error}")
+
+    def open_input(self, process: Process) -> int:
+        """Open the input of a listener to write without waiting. Raises OSError."""
+        return stdin.open_to_write(self._around.runtime_dir, process.program)
+
+    def adopt_sockets(self, process: Process) -> None:
+        """Keep the sockets that an earlier daemon has opened for a process, if it needs them."""
+        wanted = process.program.sockets
+        if wanted and not process.is_down():
+            self.sockets.adopt(process.name, wanted, process.record.pid, process.pidfd)
+
+    def ended_unseen(self, process: Process, run: Run, how: Exit, *, written: bool = False) -> None:
+        """A run ended while no daemon was there; `written`: an earlier one has noted its end."""
+        self._join(process, run)
+        how = self._why(process, how)
+        if not written:
+            self._write_end(process, run.number, how, None)
+        self._close(process, run.number, how, self._families.survivors([run.number]))
+
+    def end_again(self, process: Process, run: Run) -> None:
+        """Go on ending leftovers that an earlier daemon had begun to end."""
+        self._join(process, run)
+        self.end_leftovers(process, process.program.stopsignal)
+
+    def end_strays(self, name: str, run: Run) -> None:
+        """Kill what is left of a run that is over and that no record waits for."""
+        self._families.add(run)
+
+        def gone(words: str) -> None:
+            self._families.forget(run.number)
+            if words:
+                self._around.report(f"{name}: run {run.number}: {words}")
+
+        self._families.end(run.number, "KILL", gone)
+
+    def tidy(self) -> None:
+        """Remove the cgroups of runs that are over."""
+        self.cgroups.tidy(self._families.knows)

@@ -1,0 +1,1 @@
+"""The commands of slctl, one module per family."""

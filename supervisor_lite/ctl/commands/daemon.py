@@ -1,0 +1,98 @@
+"""The commands about the daemon itself: reload, shutdown, upgrade."""
+
+from __future__ import annotations
+
+import time
+
+from supervisor_lite.client.errors import ConnectionLost, ReplyTimeout, Unreachable
+from supervisor_lite.client.sync import Client
+from supervisor_lite.ctl import show
+from supervisor_lite.ctl.commands.configuration import show_notes
+from supervisor_lite.ctl.context import Context, none_left
+from supervisor_lite.protocol import codes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor_lite.protocol.messages import Message
+
+EXIT_PATIENCE = 30.0
+"""Seconds for the daemon to hang up after it said that it is about to."""
+
+UPGRADE_PATIENCE = 60.0
+"""Seconds for the new daemon to answer."""
+
+_RETRY_PAUSE = 0.05
+
+
+def reload(ctl: Context, arguments: list[str]) -> int:
+    """Stop everything, read the configuration afresh, start what it says."""
+    none_left(ctl.parse(arguments, {}).words)
+    with ctl.client(None) as client:
+        result = client.call("reload")
+    show.out("Restarted supervisor-lite")
+    show_notes(result)
+    return codes.DONE
+
+
+def shutdown(ctl: Context, arguments: list[str]) -> int:
+    """End the daemon; done when it has hung up on us."""
+    given = ctl.parse(arguments, {"--leave-running": "leave-running"})
+    none_left(given.words)
+    leave = given.has("leave-running")
+    with ctl.client(None) as client:
+        client.connect()
+        try:
+            client.call("shutdown", {"leave_running": True} if leave else {})
+            client.timeout = EXIT_PATIENCE
+            client.wait_closed()
+        except ReplyTimeout as error:
+            raise ReplyTimeout("the daemon has said goodbye, but does not exit") from error
+        except ConnectionLost:
+            # It may have gone before its answer got through. Then nobody listens any more.
+            if _listening(client.path):
+                raise
+    show.out("Shut down; the processes keep running" if leave else "Shut down")
+    return codes.DONE
+
+
+def upgrade(ctl: Context, arguments: list[str]) -> int:
+    """Let the daemon re-execute itself in place; done when the new one answers."""
+    none_left(ctl.parse(arguments, {}).words)
+    with ctl.client() as client:
+        before = client.call("version")
+        client.timeout = UPGRADE_PATIENCE
+        try:
+            client.call("upgrade")
+            client.wait_closed()
+        except ConnectionLost:
+            pass  # what an upgrade looks like from here; whether it is one is asked below
+        after = _version_of_next(client)
+    old, new = (show.harmless(answer.get("version")) for answer in (before, after))
+    number = show.harmless(after.get("pid"))
+    if after.get("pid") != before.get("pid"):
+        show.err(f"slctl: another daemon has taken over: pid {number}, version {new}")
+        return codes.FAILED
+    change = f"from {old} to {new}" if old != new else f"to {new} again"
+    show.out(f"Upgraded {change}, pid {number}")
+    return codes.DONE
+
+
+def _version_of_next(client: Client) -> Message:
+    """Ask for the version until someone answers. Raises ReplyTimeout after UPGRADE_PATIENCE."""
+    deadline = time.monotonic() + UPGRADE_PATIENCE
+    while True:
+        try:
+            return client.call("version")
+        except (ConnectionLost, Unreachable) as error:
+            if time.monotonic() >= deadline:
+                raise ReplyTimeout(f"no daemon answers at {client.path} any more") from error
+            time.sleep(_RETRY_PAUSE)
+
+
+def _listening(path: str) -> bool:
+    try:
+        with Client(path, EXIT_PATIENCE) as client:
+            client.connect()
+    except Unreachable:
+        return False
+    return True

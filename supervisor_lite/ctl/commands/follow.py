@@ -1,0 +1,51 @@
+"""Read a subscription until one side goes away."""
+
+from __future__ import annotations
+
+import select
+import sys
+
+from supervisor_lite.ctl import show
+from supervisor_lite.protocol import messages
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from supervisor_lite.client.sync import Client
+    from supervisor_lite.protocol.messages import Message
+
+
+def follow(client: Client) -> Iterator[tuple[str, Message]]:
+    """Yield notifications until the daemon ends the subscription, saying why on stderr.
+
+    What we have written is flushed whenever nothing more is at hand. Raises BrokenPipeError when
+    the reader of our stdout has gone, even if no output comes that we could fail to write.
+    """
+    poller = select.poll()
+    poller.register(client.fileno(), select.POLLIN)
+    try:
+        stdout = sys.stdout.fileno()
+        poller.register(stdout, 0)  # no event asked for: only errors and hang-ups are told
+    except (OSError, ValueError):
+        stdout = -1
+
+    def idle() -> None:
+        sys.stdout.flush()
+        if any(fd == stdout for fd, _ in poller.poll()):
+            raise BrokenPipeError
+
+    for method, note in client.notifications(idle):
+        if method == messages.NOTE_MISSED:
+            yield method, note
+            if "changes" in note:
+                show.err(f"[{show.harmless(note['changes'])} changes missed]")
+                continue
+            name, count = show.harmless(note.get("fullname")), show.harmless(note.get("bytes"))
+            show.err(f"[{name}: {count} bytes skipped: this reader was too slow]")
+        elif method == messages.NOTE_END:
+            yield method, note
+            show.err(f"[{show.harmless(note.get('reason') or 'end')}]")
+            return
+        else:
+            yield method, note

@@ -1,0 +1,84 @@
+"""The commands that write to a process: send, and fg, which also shows what it answers."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+from supervisor_lite.client.errors import ClientError, RemoteError
+from supervisor_lite.ctl import show
+from supervisor_lite.ctl.commands.follow import follow
+from supervisor_lite.ctl.commands.output import Pipe, Screen
+from supervisor_lite.ctl.context import Context
+from supervisor_lite.ctl.options import UsageError
+from supervisor_lite.protocol import codes, messages
+
+_OVER = ("STOPPED", "EXITED", "FATAL")
+
+
+def send(ctl: Context, arguments: list[str]) -> int:
+    """Write a line to the input of a process that has `stdin = "pipe"`."""
+    words = ctl.parse(arguments, {}).words
+    if len(words) < 2:
+        raise UsageError("it needs a NAME and a TEXT")
+    text = " ".join(words[1:])
+    try:
+        with ctl.client() as client:
+            client.call("send", {"name": words[0], "text": text + "\n"})
+    except RemoteError as error:
+        if error.code != codes.FAILED:
+            raise
+        show.err(f"{show.harmless(words[0])}: ERROR ({show.harmless(error)})")
+        return codes.FAILED
+    return codes.DONE
+
+
+def fg(ctl: Context, arguments: list[str]) -> int:
+    """Be in the foreground of a process: its output here, what is typed to its input."""
+    words = ctl.parse(arguments, {}).words
+    if len(words) != 1:
+        raise UsageError("it needs one NAME")
+    with ctl.client() as client:
+        listed = client.call("status", {"names": words})["processes"]
+        if len(listed) != 1:
+            raise UsageError(f'"{words[0]}" is {len(listed)} processes; name one')
+        name = str(listed[0]["fullname"])
+        if listed[0]["state"] != "RUNNING":
+            show.err("slctl: fg: process not running")
+            return codes.FAILED
+        show.out("==> Press Ctrl-C to exit <==")
+        sys.stdout.flush()
+        client.call("events", {"limit": 0, "follow": True})
+        client.call("logs", {"names": [name], "lines": 0, "follow": True})
+        threading.Thread(target=_type, args=(ctl, name), daemon=True).start()
+        target = Screen() if ctl.style.terminal else Pipe()
+        try:
+            for method, note in follow(client):
+                if method == messages.NOTE_OUTPUT:
+                    target.write(messages.unpack_data(note))
+                elif method == messages.NOTE_CHANGE and _ended(note, name):
+                    target.finish()
+                    show.err("Process got killed")
+                    return codes.FAILED
+        except KeyboardInterrupt:
+            target.finish()
+            show.out("Exiting foreground")
+            return codes.DONE
+        target.finish()
+    return codes.TIMED_OUT
+
+
+def _ended(note: dict[str, object], name: str) -> bool:
+    change = note.get("change")
+    return isinstance(change, dict) and change.get("name") == name and change.get("to") in _OVER
+
+
+def _type(ctl: Context, name: str) -> None:
+    """Send each line that is typed; runs beside the reader of the output."""
+    for line in sys.stdin:
+        try:
+            with ctl.client() as client:
+                client.call("send", {"name": name, "text": line})
+        except ClientError as error:
+            show.err(f"slctl: {show.harmless(error)}")
+            return

@@ -1,0 +1,118 @@
+"""The command import: from Supervisor's file to ours."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from supervisor_lite.ctl import show
+from supervisor_lite.ctl.context import Context, none_left, required
+from supervisor_lite.protocol import codes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor_lite.migrate.converter import Conversion
+
+_OPTIONS = {"-o": "out=", "--output": "out=", "--strict": "strict"}
+
+
+def import_file(ctl: Context, arguments: list[str]) -> int:
+    """Convert a supervisord.conf; say on stderr what will be different. Needs no daemon."""
+    given = ctl.parse(arguments, _OPTIONS)
+    source, *rest = required(given, "the path of a supervisord.conf")
+    none_left(rest)
+    out = given.text("out") or None
+    from supervisor_lite.errors import ConfigError
+    from supervisor_lite.migrate.converter import convert
+
+    try:
+        conversion = convert(source, out)
+    except ConfigError as error:
+        for complaint in error.complaints:
+            show.err(show.harmless(complaint))
+        return codes.USAGE
+    lost = _report(conversion)
+    if out is None:
+        sys.stdout.write("\n".join(conversion.files.values()))
+    elif trouble := _write(conversion, out):
+        show.err(f"slctl: import: {show.harmless(trouble)}; nothing was written")
+        return codes.FAILED
+    else:
+        for name in conversion.files:
+            show.out(os.path.join(out, name))
+        lost += _check(os.path.join(out, next(iter(conversion.files))))
+    return codes.FAILED if lost and given.has("strict") else codes.DONE
+
+
+# The command's name is a word of Python's, which no function can be defined with.
+globals()["import"] = import_file
+
+
+def _report(conversion: Conversion) -> int:
+    """Show all findings; return how many things will be different."""
+    for finding in conversion.findings:
+        kind = "" if finding.lost else "note: "
+        place, _, text = str(finding).partition(": ")
+        show.err(show.harmless(f"{place}: {kind}{text}"))
+    lost = sum(finding.lost for finding in conversion.findings)
+    notes = len(conversion.findings) - lost
+    if conversion.findings:
+        show.err(
+            f"{_many(lost, 'thing')} will be different from Supervisor; {_many(notes, 'note')}"
+        )
+    return lost
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number or 'no'} {noun}{'s' * (number != 1)}"
+
+
+def _write(conversion: Conversion, out: str) -> str:
+    """Write the files; return why that is impossible, or nothing."""
+    paths = {name: os.path.join(out, name) for name in conversion.files}
+    included = os.path.join(out, "conf.d")
+    written: list[str] = []
+    try:
+        for path in paths.values():
+            if os.path.lexists(path):
+                return f"{path} exists already"
+        if os.path.isdir(included):
+            # They would be read together with what we write.
+            for name in sorted(os.listdir(included)):
+                if name.endswith(".toml") and not name.startswith("."):
+                    return f"{included}/{name} exists already"
+        for name, path in paths.items():
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            written.append(path)
+            with open(descriptor, "w", encoding="utf-8") as stream:
+                os.fchmod(descriptor, _mode(conversion.sources[name]))
+                stream.write(conversion.files[name])
+    except OSError as error:
+        for path in written:
+            os.unlink(path)
+        return f"cannot write {error.filename or out}: {error.strerror}"
+    return ""
+
+
+def _mode(sources: list[str]) -> int:
+    """Return permissions for a file: those that all of its sources have, which may hold secrets."""
+    mode = 0o666
+    for source in sources:
+        mode &= os.stat(source).st_mode
+    return mode | 0o600
+
+
+def _check(path: str) -> int:
+    """Show what keeps the result from being used on this machine; return how many things."""
+    from supervisor_lite.config.load import load
+    from supervisor_lite.errors import ConfigError
+
+    try:
+        load(path)
+    except ConfigError as error:
+        for complaint in error.complaints:
+            show.err(show.harmless(complaint))
+        show.err("this must be put right before supervisor-lite can use it on this machine")
+        return len(error.complaints)
+    return 0

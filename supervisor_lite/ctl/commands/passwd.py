@@ -1,0 +1,53 @@
+"""The command passwd: a user of the gateway, with the hash of a password. Needs no daemon."""
+
+from __future__ import annotations
+
+import sys
+
+from supervisor_lite.ctl import show
+from supervisor_lite.ctl.context import Context, none_left, required
+from supervisor_lite.ctl.options import UsageError
+from supervisor_lite.protocol import codes
+
+ROLES = ("view", "operate", "admin")
+
+
+def passwd(ctl: Context, arguments: list[str]) -> int:
+    """Ask for a password and print the [[gateway.users]] table for the configuration."""
+    given = ctl.parse(arguments, {"--role": "role="})
+    name, *rest = required(given, "the NAME of a user")
+    none_left(rest)
+    role = given.text("role", "view")
+    if role not in ROLES:
+        raise UsageError(f"--role is one of {', '.join(ROLES)}")
+    if ":" in name or not name.isprintable() or len(name) > 64:
+        raise UsageError("a name is up to 64 characters long and has no colon")
+    password = _password()
+    if password is None:
+        show.err("slctl: the two are not the same")
+        return codes.FAILED
+    if not password:
+        show.err("slctl: the password is empty")
+        return codes.FAILED
+    import json
+
+    from supervisor_lite.passwords import make_hash
+
+    show.out("[[gateway.users]]")
+    show.out(f"name = {json.dumps(name, ensure_ascii=False)}")
+    show.out(f'password_hash = "{make_hash(password)}"')
+    show.out(f'role = "{role}"')
+    return codes.DONE
+
+
+def _password() -> str | None:
+    """Return what was typed, twice on a terminal; else the first line of stdin."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    from getpass import getpass
+
+    try:
+        first = getpass("Password: ")
+        return first if getpass("Once more: ") == first else None
+    except EOFError:
+        return ""

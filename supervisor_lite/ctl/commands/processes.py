@@ -1,0 +1,109 @@
+"""The commands that do something to processes: start, stop, restart, signal, clear, add, remove.
+
+The daemon is asked once for all names, and answers when all of it has come true or failed.
+"""
+
+from __future__ import annotations
+
+from supervisor_lite.client.buffer import listed
+from supervisor_lite.client.sync import DEFAULT_TIMEOUT
+from supervisor_lite.ctl import show
+from supervisor_lite.ctl.context import Context, required
+from supervisor_lite.ctl.options import UsageError
+from supervisor_lite.protocol import codes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor_lite.protocol.messages import Message
+
+GRACE = 10.0
+"""Seconds that we wait longer than the daemon was told to, so that its answer comes first."""
+
+_WAITING = {"--no-wait": "no-wait", "--timeout": "timeout="}
+
+
+def start(ctl: Context, arguments: list[str]) -> int:
+    """Start processes; done when they are RUNNING."""
+    return _wait_for(ctl, "start", arguments)
+
+
+def stop(ctl: Context, arguments: list[str]) -> int:
+    """Stop processes; done when nothing of them is left."""
+    return _wait_for(ctl, "stop", arguments)
+
+
+def restart(ctl: Context, arguments: list[str]) -> int:
+    """Stop and start processes, as one operation in the daemon."""
+    return _wait_for(ctl, "restart", arguments)
+
+
+def signal(ctl: Context, arguments: list[str]) -> int:
+    """Send a signal to processes."""
+    words = ctl.parse(arguments, {}).words
+    if len(words) < 2:
+        raise UsageError("it needs a SIGNAL and a NAME")
+    with ctl.client() as client:
+        return report(client.call("signal", {"signal": words[0], "names": words[1:]}))
+
+
+def clear(ctl: Context, arguments: list[str]) -> int:
+    """Empty the log files of processes."""
+    names = required(ctl.parse(arguments, {}))
+    with ctl.client() as client:
+        return report(client.call("clear", {"names": names}))
+
+
+def add(ctl: Context, arguments: list[str]) -> int:
+    """Take groups into use that the configuration has and the daemon does not."""
+    return _groups(ctl, "add", arguments)
+
+
+def remove(ctl: Context, arguments: list[str]) -> int:
+    """Take stopped groups out of use."""
+    return _groups(ctl, "remove", arguments)
+
+
+def report(result: Message, suffix: str = "") -> int:
+    """Print one line for each result and return the exit code: 0, 7 (only timeouts) or 1."""
+    failures = []
+    for row in listed(result, "results", "fullname", "ok", "result"):
+        name = show.harmless(row["fullname"])
+        word = show.harmless(row["result"])
+        if row["ok"]:
+            show.out(f"{name}: {word}{suffix}")
+            continue
+        failures.append(word)
+        show.err(f"{name}: ERROR ({_cause(word, show.harmless(row.get('reason') or ''))})")
+        for line in str(row.get("last_words") or "").splitlines():
+            show.err(f"    | {show.harmless(line)}")
+    if not failures:
+        return codes.DONE
+    return codes.TIMED_OUT if set(failures) == {"timeout"} else codes.FAILED
+
+
+def _wait_for(ctl: Context, verb: str, arguments: list[str]) -> int:
+    given = ctl.parse(arguments, _WAITING)
+    params: Message = {"names": required(given)}
+    patience: float | None = None
+    if given.has("no-wait"):
+        params["wait"] = False
+        patience = DEFAULT_TIMEOUT
+    limit = given.seconds("timeout")
+    if limit is not None:
+        params["timeout"] = limit
+        patience = limit + GRACE
+    with ctl.client(patience) as client:
+        return report(client.call(verb, params))
+
+
+def _groups(ctl: Context, verb: str, arguments: list[str]) -> int:
+    names = required(ctl.parse(arguments, {}), "the NAME of a group")
+    with ctl.client(None) as client:
+        return report(client.call(verb, {"names": names}), " process group")
+
+
+def _cause(word: str, reason: str) -> str:
+    """Join the word for what went wrong and the reason, without saying anything twice."""
+    if not reason or not word:
+        return reason or word
+    return reason if word == "failed" or reason.startswith(word) else f"{word}: {reason}"

@@ -1,0 +1,123 @@
+"""The commands that look: status, pid, version."""
+
+from __future__ import annotations
+
+from supervisor_lite.client.buffer import listed
+from supervisor_lite.client.errors import RemoteError
+from supervisor_lite.ctl import show
+from supervisor_lite.ctl.context import Context, none_left, report_missing
+from supervisor_lite.protocol import codes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor_lite.protocol.messages import Message
+
+NOT_UP = ("STOPPED", "EXITED", "FATAL", "UNKNOWN")
+"""States for which `status` exits 3: Supervisor's rule, whether wanted or not."""
+
+KEYS = (
+    "name", "group", "fullname", "program", "state", "statecode", "wanted", "pid", "run", "uptime",
+    "started", "since", "exitcode", "signal", "failures", "restarts", "next_try", "reason",
+    "autostart", "priority", "stdout_logfile", "stderr_logfile", "stale",
+)  # fmt: skip
+"""The keys of a process in `--json`, in their order; docs/slctl.md promises them."""
+
+
+def status(ctl: Context, arguments: list[str]) -> int:
+    """Show what is up, and why the rest is not."""
+    given = ctl.parse(arguments, {"--json": "json"})
+    names = given.words
+    code = codes.DONE
+    with ctl.client() as client:
+        try:
+            result = client.call("status", {"names": names} if names else {})
+        except RemoteError as error:
+            missing = report_missing(error)
+            known = [name for name in names if name not in missing]
+            if not missing:
+                raise
+            code = error.code
+            result = client.call("status", {"names": known}) if known else {"processes": []}
+    processes = listed(result, "processes", "fullname", "state")
+    now = float(result.get("now") or 0.0)
+    if given.has("json"):
+        show.out(show.json_rows("processes", [_as_json(process, now) for process in processes]))
+    else:
+        for line in _lines(ctl.style, processes, now):
+            show.out(line)
+        if ctl.style.terminal:
+            for hint in _hints(processes):
+                show.err(hint)
+    if code == codes.DONE and any(process["state"] in NOT_UP for process in processes):
+        return codes.NOT_UP
+    return code
+
+
+def pid(ctl: Context, arguments: list[str]) -> int:
+    """Print the pid of the daemon, or of processes: 0 for one that is not running."""
+    names = ctl.parse(arguments, {}).words
+    with ctl.client() as client:
+        result = client.call("pid", {"names": names} if names else {})
+    if not names:
+        show.out(show.harmless(result.get("pid")))
+        return codes.DONE
+    pids = [row["pid"] or 0 for row in listed(result, "pids", "pid")]
+    for number in pids:
+        show.out(show.harmless(number))
+    # `all` asks for a list in which a 0 is an answer, as in Supervisor.
+    return codes.FAILED if 0 in pids and "all" not in names else codes.DONE
+
+
+def version(ctl: Context, arguments: list[str]) -> int:
+    """Print the version of the daemon."""
+    none_left(ctl.parse(arguments, {}).words)
+    with ctl.client() as client:
+        show.out(show.harmless(client.call("version").get("version")))
+    return codes.DONE
+
+
+def _uptime(process: Message, now: float) -> float | None:
+    """Return for how many seconds the live run has been up, None without one."""
+    since = process.get("up_since")
+    return None if since is None else max(0.0, round(now - float(since), 3))
+
+
+def _as_json(process: Message, now: float) -> Message:
+    process = {**process, "uptime": _uptime(process, now)}
+    process.pop("up_since", None)
+    return {**{key: process.get(key) for key in KEYS}, **process}
+
+
+def _lines(style: show.Style, processes: list[Message], now: float) -> list[str]:
+    """Return the table in Supervisor's layout."""
+    names = [show.harmless(process["fullname"]) for process in processes]
+    column = max(30, *map(len, names), 0) + 3
+    lines = []
+    for name, process in zip(names, processes, strict=True):
+        state = show.harmless(process["state"])
+        words = style.cut(_description(process, now), column + 10)
+        lines.append(f"{name:<{column}}{style.state(state)}{words}".rstrip())
+    return lines
+
+
+def _description(process: Message, now: float) -> str:
+    if process["state"] != "RUNNING":
+        return show.harmless(process.get("reason") or "")
+    up = _uptime(process, now)
+    number = show.harmless(process.get("pid"))
+    return f"pid {number}" if up is None else f"pid {number}, uptime {show.uptime(up)}"
+
+
+def _hints(processes: list[Message]) -> list[str]:
+    """Return what to type next, for a human at a terminal: one line for each sort of trouble."""
+    hints = []
+    failed = [process for process in processes if process["state"] == "FATAL"]
+    if failed:
+        name = show.harmless(failed[0]["fullname"])
+        more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        hints.append(f"{name} gave up{more}: `slctl why {name}` tells the story")
+    stale = sorted({str(process.get("group")) for process in processes if process.get("stale")})
+    if stale:
+        groups = show.harmless(" ".join(stale))
+        hints.append(f"the configuration has changed: `slctl update {groups}` applies it")
+    return hints

@@ -1,0 +1,1 @@
+"""The life of one daemon process: start, recovery, signals, shutdown, upgrade, log."""

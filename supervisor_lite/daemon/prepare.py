@@ -1,0 +1,237 @@
+"""Before the daemon runs: directories, the lock, privileges, the background."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import grp
+import os
+import pwd
+import stat
+import sys
+from collections.abc import Callable
+from typing import NamedTuple
+
+from supervisor_lite.errors import AlreadyRunning, StartupError
+from supervisor_lite.host.users import group_id, user_id
+from supervisor_lite.model.settings import DaemonSettings
+from supervisor_lite.protocol import locate
+from supervisor_lite.protocol.locate import read_regular
+
+LOCK = "supervisor.lock"
+
+_PID_MOST = 20
+"""Characters: more is no pid."""
+
+
+class Owner(NamedTuple):
+    """Who the daemon becomes, and so who owns what it makes; -1 leaves it."""
+
+    uid: int = -1
+    gid: int = -1
+    name: str = ""
+
+
+def owner_of(settings: DaemonSettings) -> Owner:
+    """Return who the daemon is to become. Raises StartupError if it cannot."""
+    if settings.user is None:
+        return Owner()
+    try:
+        user = settings.user
+        entry = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
+    except KeyError:
+        raise StartupError(f'cannot become "{settings.user}": no such user') from None
+    if entry.pw_uid == os.geteuid():
+        return Owner()
+    if os.geteuid() != 0:
+        raise StartupError(f'cannot become "{settings.user}": only root can change its user')
+    return Owner(entry.pw_uid, entry.pw_gid, entry.pw_name)
+
+
+def make_directories(settings: DaemonSettings, owner: Owner) -> None:
+    """Make the directories that the daemon works in. Raises StartupError."""
+    above = os.path.dirname(settings.runtime_dir)
+    if above == locate.own_tmp_dir():
+        # Anybody could have made it before us, to own what is in it.
+        _make(above, 0o755, owner, private=True)
+    _make(settings.runtime_dir, 0o755, owner, private=True)
+    _make(settings.state_dir, 0o700, owner, private=True)
+    _make(settings.log_dir, 0o755, owner, private=False)
+
+
+def _settle(path: str, mode: int, owner: Owner) -> None:
+    """Give a fresh directory its mode and owner; by descriptor, for others may exchange it."""
+    made = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fchmod(made, mode)  # whatever the umask is
+        if owner.uid != -1:
+            os.fchown(made, owner.uid, owner.gid)
+    finally:
+        os.close(made)
+
+
+def _make(path: str, mode: int, owner: Owner, *, private: bool) -> None:
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        try:
+            os.mkdir(path, mode)
+            _settle(path, mode, owner)
+        except FileExistsError:
+            if not os.path.isdir(path):
+                raise StartupError(f'cannot use "{path}": it is not a directory') from None
+    except OSError as error:
+        raise StartupError(f'cannot make the directory "{path}": {error.strerror}') from error
+    status = os.stat(path)
+    allowed = {0, os.geteuid(), owner.uid}
+    if private and status.st_uid not in allowed:
+        raise StartupError(f'cannot use "{path}": it belongs to uid {status.st_uid}')
+    if private and status.st_mode & stat.S_IWOTH:
+        raise StartupError(f'cannot use "{path}": everybody may write to it')
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise StartupError(f'cannot use "{path}": it is not writable')
+
+
+class Locks:
+    """The locks on the runtime and state directories: one daemon at a time."""
+
+    def __init__(self, settings: DaemonSettings, handed: list[int]) -> None:
+        self.fds = handed
+        """Those that an upgrade handed to us are held already."""
+        if handed:
+            return
+        for directory in dict.fromkeys((settings.runtime_dir, settings.state_dir)):
+            self.fds.append(self._take(os.path.join(directory, LOCK)))
+
+    def _take(self, path: str) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            fd = os.open(path, flags, 0o600)
+        except OSError as error:
+            raise StartupError(f'cannot open the lock "{path}": {error.strerror}') from error
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+            os.close(fd)  # our pid would be written over what it is
+            raise StartupError(f'cannot use the lock "{path}": it is no file of its own')
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.read(fd, 32).strip()
+            os.close(fd)
+            who = f"pid {int(pid)}" if pid.isdigit() else "somebody"
+            raise AlreadyRunning(
+                f'another supervisor-lite is running here: {who} holds "{path}"'
+            ) from None
+        return fd
+
+    def write_pid(self) -> None:
+        """Write into the locks who holds them."""
+        for fd in self.fds:
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+
+
+def socket_owner(settings: DaemonSettings, owner: Owner) -> tuple[int, int]:
+    """Return uid and gid for the control socket, -1 to leave either. Raises StartupError."""
+    uid, gid = owner.uid, owner.gid
+    try:
+        if settings.socket_owner is not None:
+            uid = user_id(settings.socket_owner)
+        if settings.socket_group is not None:
+            gid = group_id(settings.socket_group)
+    except KeyError as error:
+        raise StartupError(f"cannot give the socket away: {error.args[0]}") from None
+    return uid, gid
+
+
+def become(owner: Owner) -> None:
+    """Drop root's privileges for good. Raises StartupError."""
+    if owner.uid == -1:
+        return
+    try:
+        groups = [g.gr_gid for g in grp.getgrall() if owner.name in g.gr_mem]
+        os.setgroups([owner.gid, *groups])
+        os.setgid(owner.gid)
+        os.setuid(owner.uid)
+    except OSError as error:
+        raise StartupError(f'cannot become "{owner.name}": {error.strerror}') from error
+
+
+def write_pidfile(path: str) -> None:
+    """Write our pid, whole or not at all; to a device such as /dev/null, nothing.
+
+    Raises StartupError, also if what is there is no pid file.
+    """
+    held = _pid_in(path)
+    if held is None:
+        return
+    if held and not held.isdigit():
+        raise StartupError(f'cannot write the pid file "{path}": there is something else')
+    fresh = f"{path}.new"
+    try:
+        # The directory may be one that others write to: a file of theirs is not written to.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(fresh)
+        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            file.write(f"{os.getpid()}\n")
+        os.replace(fresh, path)
+    except OSError as error:
+        raise StartupError(f'cannot write the pid file "{path}": {error.strerror}') from error
+
+
+def remove_pidfile(path: str) -> None:
+    """Remove the file that we wrote; one with another pid is somebody else's."""
+    with contextlib.suppress(OSError, StartupError):
+        if _pid_in(path) == str(os.getpid()):
+            os.unlink(path)
+
+
+def _pid_in(path: str) -> str | None:
+    """Return what a pid file holds, None for a device, "" for no file or one with another name.
+
+    Whoever may write to the directory can have made a link; what it leads to is not read, and
+    stays when the link is replaced. Raises StartupError.
+    """
+    try:
+        status = os.lstat(path)
+        if os.path.exists(path) and stat.S_ISCHR(os.stat(path).st_mode):
+            return None
+        if stat.S_ISLNK(status.st_mode) or status.st_nlink > 1:
+            return ""
+        return read_regular(path)[:_PID_MOST].decode("ascii", "replace").strip("\0 \n")
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise StartupError(f'cannot write the pid file "{path}": {error.strerror}') from error
+
+
+def go_to_background() -> Callable[[str], None]:
+    """Detach from the terminal (daemon(7)).
+
+    The caller's process ends when the function that is returned is called: with exit code 0 for
+    an empty text, else with 1 after printing it. It also points the standard descriptors to
+    /dev/null.
+    """
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    if os.fork() > 0:
+        os.close(writer)
+        with os.fdopen(reader, "rb") as pipe:
+            said = pipe.read()
+        if said != b"ok":
+            text = said.decode() or "the daemon died while starting\n"
+            sys.stderr.write(text)
+        os._exit(0 if said == b"ok" else 1)
+    os.close(reader)
+    os.setsid()
+    if os.fork() > 0:
+        os._exit(0)
+
+    def tell(trouble: str) -> None:
+        null = os.open(os.devnull, os.O_RDWR)
+        for number in (0, 1, 2):
+            os.dup2(null, number)
+        os.close(null)
+        os.write(writer, trouble.encode() if trouble else b"ok")
+        os.close(writer)
+
+    return tell

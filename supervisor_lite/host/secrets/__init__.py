@@ -1,0 +1,1 @@
+"""Secrets of programs: read, checked and handed to one run."""

@@ -1,0 +1,140 @@
+"""Secrets that are handed to a program as files: copied at its spawn, gone with its run.
+
+`runtime_dir/credentials/RUN/` belongs to the program's user, who alone can enter it; the names in
+it are the operator's. The program finds it by CREDENTIALS_DIRECTORY, as under systemd
+(systemd.exec(5)). The directory around it is ours and nobody can list it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Collection, Iterable
+
+from supervisor_lite.errors import SpawnError
+from supervisor_lite.host.secrets.read import read_secret
+from supervisor_lite.model.secrets import Credential
+
+VARIABLE = "CREDENTIALS_DIRECTORY"
+
+_DIRECTORY = "credentials"
+_DEEPEST = 8
+"""Directories in directories that a program may have made there and that are removed with it."""
+
+_ENTER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Credentials:
+    """The secrets of all runs of one daemon."""
+
+    def __init__(self, runtime_dir: str) -> None:
+        self._base = f"{runtime_dir}/{_DIRECTORY}"
+
+    def hand_over(self, run: int, credentials: Iterable[Credential], uid: int, gid: int) -> str:
+        """Copy secrets for a run of this user; return their directory.
+
+        Raises SpawnError, which names the file and never what is in it.
+        """
+        path = f"{self._base}/{run}"
+        try:
+            self._make_base()
+            self.remove(run)  # of the same number: a state directory that was lost
+            os.mkdir(path, 0o700)
+            directory = os.open(path, _ENTER)
+        except OSError as error:
+            raise SpawnError(
+                f'cannot make the directory of credentials "{path}": {error.strerror}'
+            ) from None
+        try:
+            for credential in credentials:
+                _copy(credential, directory, uid, gid)
+            os.fchmod(directory, 0o700)  # whatever the umask is
+            os.fchown(directory, uid, gid)
+        except OSError as error:
+            self.remove(run)
+            raise SpawnError(
+                f'cannot give the directory of credentials "{path}" to uid {uid}: {error.strerror}'
+            ) from None
+        except SpawnError:
+            self.remove(run)
+            raise
+        finally:
+            os.close(directory)
+        return path
+
+    def _make_base(self) -> None:
+        try:
+            os.mkdir(self._base, 0o711)
+            os.chmod(self._base, 0o711)
+        except FileExistsError:
+            status = os.lstat(self._base)
+            ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+            if not ours or status.st_mode & 0o022:
+                raise OSError(errno.EPERM, f"{self._base} is not ours alone") from None
+            if stat.S_IMODE(status.st_mode) != 0o711:  # we died before we could set it
+                os.chmod(self._base, 0o711)
+
+    def remove(self, run: int) -> str:
+        """Remove what a run was given, if anything; return what went wrong, or ""."""
+        path = f"{self._base}/{run}"
+        try:
+            directory = os.open(path, _ENTER)
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            return f'cannot remove the credentials "{path}": {error.strerror}'
+        try:
+            _empty(directory, _DEEPEST)
+            os.rmdir(path)
+        except OSError as error:
+            return f'cannot remove the credentials "{path}": {error.strerror}'
+        finally:
+            os.close(directory)
+        return ""
+
+    def tidy(self, live: Collection[int]) -> list[str]:
+        """Remove what an earlier daemon has given to runs that are over; return complaints."""
+        try:
+            names = os.listdir(self._base)
+        except FileNotFoundError:
+            return []
+        over = [int(name) for name in names if name.isdecimal() and int(name) not in live]
+        return [said for run in over if (said := self.remove(run))]
+
+
+def _copy(credential: Credential, directory: int, uid: int, gid: int) -> None:
+    try:
+        data = read_secret(credential.path)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        copy = os.open(credential.name, flags, 0o400, dir_fd=directory)
+        try:
+            written = os.write(copy, data)
+            if written < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fchmod(copy, 0o400)
+            os.fchown(copy, uid, gid)
+        finally:
+            os.close(copy)
+    except OSError as error:
+        raise SpawnError(
+            f'cannot hand over the credential {credential.name} from "{credential.path}":'
+            f" {error.strerror}"
+        ) from None
+
+
+def _empty(directory: int, depth: int) -> None:
+    """Remove everything in a directory that its owner may have filled; no link is followed."""
+    with os.scandir(directory) as entries:
+        found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    for name, is_directory in found:
+        if not is_directory:
+            os.unlink(name, dir_fd=directory)
+            continue
+        if depth:
+            below = os.open(name, _ENTER, dir_fd=directory)
+            try:
+                _empty(below, depth - 1)
+            finally:
+                os.close(below)
+        os.rmdir(name, dir_fd=directory)

@@ -1,0 +1,1 @@
+"""What daemon and clients share. Standard library only; on the hot path of `slctl`."""

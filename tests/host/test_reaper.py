@@ -1,0 +1,77 @@
+"""Exits of processes that are not our children."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from supervisor_lite.host.reaper import Ended, Reaper, exit_of_zombie
+from supervisor_lite.model.exit import Exit
+from tests.support import wait_until
+
+# A parent that never reaps its child; the child does what it is told by signals.
+CARELESS = """
+import os, signal, time
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1, signal.SIGUSR2])
+pid = os.fork()
+if pid == 0:
+    os._exit(3 if signal.sigwait([signal.SIGUSR1, signal.SIGUSR2]) == signal.SIGUSR1 else 0)
+print(pid, flush=True)
+time.sleep(1000)
+"""
+
+
+@pytest.fixture
+def unreaped() -> Iterator[int]:
+    """The pid of a process that will not be reaped."""
+    with subprocess.Popen([sys.executable, "-c", CARELESS], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        try:
+            yield int(parent.stdout.readline())
+        finally:
+            parent.kill()
+
+
+@pytest.mark.parametrize(
+    ("number", "end"),
+    [
+        (signal.SIGUSR1, Exit(code=3)),
+        (signal.SIGUSR2, Exit(code=0)),
+        (signal.SIGKILL, Exit(signal="SIGKILL")),
+    ],
+)
+def test_an_exit_is_told_before_it_is_reaped(unreaped: int, number: int, end: Exit) -> None:
+    """At once, and as it was: a pid 1 that does not reap holds nothing up."""
+    pidfd = os.pidfd_open(unreaped)
+    told: list[Ended] = []
+
+    async def ended() -> None:
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+        reaper = Reaper(loop, lambda exits: done.set_result(exits), lambda _: None)
+        reaper.watch_adopted(unreaped, pidfd)
+        assert exit_of_zombie(unreaped, pidfd) is None, "it is alive"
+        os.kill(unreaped, number)
+        told.extend(await asyncio.wait_for(done, 2))  # giving up on a reaper takes longer
+        assert not reaper.is_watched(unreaped)
+        reaper.stop()
+
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        runner.run(ended())
+    os.close(pidfd)
+    assert told == [Ended(unreaped, end)]
+
+
+def test_nothing_is_known_of_what_is_reaped() -> None:
+    with subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"]) as child:
+        pidfd = os.pidfd_open(child.pid)
+        wait_until(lambda: exit_of_zombie(child.pid, pidfd) == Exit(code=3))
+        child.wait()
+        assert exit_of_zombie(child.pid, pidfd) is None
+    os.close(pidfd)
