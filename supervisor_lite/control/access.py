@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from supervisor_lite.host.syscalls import peer_groups
 from supervisor_lite.host.users import group_id, name_of, user_id
 from supervisor_lite.model.settings import AccessRule
 
@@ -25,8 +26,6 @@ ROLE_OF_METHOD = {
     "introduce": "view", "definitions": "view", "trouble": "view", "read_log": "view",
     "read_main_log": "admin", "clear_main_log": "admin", "remote_event": "operate",
 }  # fmt: skip
-
-_SO_PEERGROUPS = 59
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +54,10 @@ def caller_of(sock: socket.socket) -> Caller:
     data = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("iII"))
     pid, uid, gid = struct.unpack("iII", data)
     try:
-        # As much as Python takes: 256 groups.
-        raw = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 1024)
+        groups = peer_groups(sock)
     except OSError:
-        raw = b""  # more groups than fit, or a kernel before 4.13: the primary one counts
-    return Caller(uid, gid, pid, struct.unpack(f"{len(raw) // 4}I", raw))
+        groups = ()  # more groups than fit, or a kernel before 4.13: the primary one counts
+    return Caller(uid, gid, pid, groups)
 
 
 def grants(caller: Caller, rules: Sequence[AccessRule]) -> list[tuple[str, Sequence[str]]]:

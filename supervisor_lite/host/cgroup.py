@@ -9,11 +9,8 @@ daemon finds them.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import os
-import signal
-import struct
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
@@ -39,9 +36,6 @@ _AFTER = ("memory_high", "cpu_max")
 
 EVENTS = "memory.events"
 """The file that counts who was killed; it is there if the controller is."""
-
-_CLONE3 = 435
-_INTO_CGROUP = 1 << 33
 
 _TRIES = 4
 """How many cgroups that were left to somebody are looked at when another one is let go."""
@@ -292,26 +286,6 @@ def killed(path: str) -> Killed:
     lines = (line.partition(" ") for line in read(f"{path}/{EVENTS}").splitlines())
     counts = {name: int(count) for name, _, count in lines if count.isdecimal()}
     return Killed(counts.get("oom_kill", 0), own=counts.get("oom", 0) > 0)
-
-
-def fork_into(path: str) -> int:
-    """Fork a child that begins its life in a cgroup; return its pid, 0 in the child itself.
-
-    That spares the child the wait of up to 15 ms for all CPUs that moving a process takes, and us
-    the wait for the child (clone3(2), Linux >= 5.7). What os.fork() puts in order in a child is
-    not done: it is fit for nothing but exec, and we must have one thread. Raises OSError.
-    """
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        # struct clone_args: flags, four addresses and stack left out, the signal of its end, …
-        arguments = struct.pack("=11Q", _INTO_CGROUP, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, fd)
-        libc = ctypes.PyDLL(None, use_errno=True)
-        pid = int(libc.syscall(_CLONE3, arguments, len(arguments)))
-        if pid < 0:
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), path)
-        return pid
-    finally:
-        os.close(fd)
 
 
 def join(path: str) -> None:

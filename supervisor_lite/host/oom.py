@@ -8,20 +8,17 @@ Nothing is looked at unless the kernel says that a counter has changed (inotify(
 from __future__ import annotations
 
 import asyncio
-import ctypes
+import contextlib
 import os
-import struct
 from collections.abc import Callable
 
+from supervisor_lite.host import syscalls
 from supervisor_lite.host.cgroup import EVENTS, Killed, killed
 from supervisor_lite.host.delegation import read
 
 _LATER = 1.0
 """Seconds after which who was killed has at least begun to die."""
 
-_IN_MODIFY = 0x2
-_EVENT = struct.Struct("iIII")
-"""Watch, mask, cookie, length of a name that follows: none, since no directory is watched."""
 _PF_EXITING = 0x4
 _SIGKILL = 1 << 8
 """Its bit in a mask of signals."""
@@ -32,10 +29,10 @@ class _Watched:
 
     __slots__ = ("known", "leader", "path", "timer", "watch")
 
-    def __init__(self, path: str, leader: int, watch: int) -> None:
+    def __init__(self, path: str, leader: int) -> None:
         self.path = path
         self.leader = leader
-        self.watch = watch
+        self.watch = -1
         """Of inotify; negative if there were too many."""
         self.known = 0
         """How many were killed while the main process lived on."""
@@ -54,7 +51,6 @@ class Shortages:
         self._runs: dict[int, _Watched] = {}
         self._watches: dict[int, _Watched] = {}
         self._inotify = -1
-        self._libc = ctypes.CDLL(None, use_errno=True)
 
     def add(self, number: int, path: str, leader: int) -> None:
         """Watch a run that is alive, with its cgroup and the pid of its main process."""
@@ -62,14 +58,15 @@ class Shortages:
         if not os.path.exists(file):
             return
         if self._inotify < 0:
-            self._inotify = self._libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
-            if self._inotify < 0:
+            try:
+                self._inotify = syscalls.open_inotify()
+            except OSError:
                 return  # too many: what the counters say is all that is known then
             self._loop.add_reader(self._inotify, self._on_change)
-        watch = self._libc.inotify_add_watch(self._inotify, os.fsencode(file), _IN_MODIFY)
-        watched = self._runs[number] = _Watched(path, leader, watch)
-        if watch >= 0:
-            self._watches[watch] = watched
+        watched = self._runs[number] = _Watched(path, leader)
+        with contextlib.suppress(OSError):  # too many, likewise
+            watched.watch = syscalls.watch_modification(self._inotify, file)
+            self._watches[watched.watch] = watched
         count = killed(path).processes
         if count and not dying(leader):  # adopted: an earlier daemon has told of those
             watched.known = count
@@ -82,7 +79,7 @@ class Shortages:
         if watched.timer is not None:
             watched.timer.cancel()
         if self._watches.pop(watched.watch, None) is not None:
-            self._libc.inotify_rm_watch(self._inotify, watched.watch)
+            syscalls.end_watch(self._inotify, watched.watch)
 
     def of_leader(self, number: int, path: str) -> Killed | None:
         """The main process was killed: return for want of what, None if not for that."""
@@ -100,11 +97,7 @@ class Shortages:
             self._inotify = -1
 
     def _on_change(self) -> None:
-        try:
-            data = os.read(self._inotify, 4096)
-        except BlockingIOError:
-            return
-        for watch, *_ in _EVENT.iter_unpack(data):
+        for watch in syscalls.read_modified(self._inotify):
             watched = self._watches.get(watch)
             if watched is not None and killed(watched.path).processes > watched.known:
                 self._soon(watched)

@@ -6,25 +6,21 @@ forked copy of the daemon, too, so limits come last of what needs the daemon's r
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import resource
 from collections.abc import Callable, Iterable
-from functools import cache, partial
+from functools import partial
 from typing import NamedTuple
 
+from supervisor_lite.host import syscalls
 from supervisor_lite.model.process_attributes import Placement, ResourceLimit
 
 Step = tuple[str, Callable[[], object]]
 """What is done, in words that follow "cannot", and what does it; it raises OSError."""
 
-_PR_SET_NO_NEW_PRIVS = 38
 _FEW = 8
 _OOM_SCORE_ADJ = "/proc/self/oom_score_adj"
-
-_RTTIME = 15
-"""The kernel's number; not every Python has a name for it."""
 
 
 class Steps(NamedTuple):
@@ -55,17 +51,13 @@ def steps(placement: Placement | None) -> Steps:
     first.extend(map(_limiting, placement.rlimits))
     last: list[Step] = []
     if placement.no_new_privileges:
-        last.append(("set no_new_privileges", partial(_no_new_privileges, _libc())))
+        syscalls.load()
+        last.append(("set no_new_privileges", syscalls.set_no_new_privileges))
     return Steps(tuple(first), tuple(last))
 
 
-@cache
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
-
-
 def _limiting(limit: ResourceLimit) -> Step:
-    number = getattr(resource, f"RLIMIT_{limit.name.upper()}", _RTTIME)
+    number = getattr(resource, f"RLIMIT_{limit.name.upper()}", syscalls.RLIMIT_RTTIME)
     soft, hard = (
         resource.RLIM_INFINITY if value is None else value for value in (limit.soft, limit.hard)
     )
@@ -101,9 +93,3 @@ def _write(path: str, text: bytes) -> None:
         os.write(fd, text)
     finally:
         os.close(fd)
-
-
-def _no_new_privileges(libc: ctypes.CDLL) -> None:
-    if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))

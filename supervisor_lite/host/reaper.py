@@ -12,21 +12,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
-import fcntl
 import os
 import select
 import signal
-import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
+from supervisor_lite.host import syscalls
 from supervisor_lite.model.exit import Exit
 
-_PR_SET_CHILD_SUBREAPER = 36
-_PIDFD_GET_INFO = (3 << 30) | (64 << 16) | (0xFF << 8) | 11
-_PIDFD_INFO_EXIT = 8
-_INFO_FORMAT = "=QQ11Ii"
 _BATCH = 64
 """Exits that are told in one turn of the loop; between turns clients are answered."""
 _REAP_WAIT = 3.0
@@ -52,8 +46,11 @@ class Usage(NamedTuple):
 
 def become_subreaper() -> bool:
     """Let orphaned descendants become our children (prctl(2)); False if the kernel refuses."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    return int(libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)) == 0
+    try:
+        syscalls.become_subreaper()
+    except OSError:
+        return False
+    return True
 
 
 def exit_from_status(status: int) -> Exit:
@@ -75,18 +72,10 @@ def signal_name(number: int) -> str:
 def exit_of_stranger(pidfd: int) -> Exit | None:
     """Return how a process that was not our child ended, once somebody has reaped it.
 
-    PIDFD_GET_INFO with PIDFD_INFO_EXIT, Linux >= 6.15. None if not reaped yet or not known.
+    Linux >= 6.15. None if not reaped yet or not known.
     """
-    data = bytearray(64)
-    struct.pack_into("=Q", data, 0, 1 | _PIDFD_INFO_EXIT)
-    try:
-        fcntl.ioctl(pidfd, _PIDFD_GET_INFO, data, True)
-    except OSError:
-        return None
-    values = struct.unpack(_INFO_FORMAT, data)
-    if not values[0] & _PIDFD_INFO_EXIT:
-        return None
-    return exit_from_status(values[-1])
+    status = syscalls.wait_status_of_other(pidfd)
+    return exit_from_status(status) if status is not None else None
 
 
 def exit_of_zombie(pid: int, pidfd: int) -> Exit | None:
@@ -116,13 +105,7 @@ def _child_signals() -> int:
     kind are one signal. Children are spawned with an empty mask.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGCHLD,))
-    mask = (ctypes.c_uint64 * 16)()  # sigset_t: 128 bytes
-    mask[0] = 1 << (signal.SIGCHLD - 1)
-    libc = ctypes.CDLL(None, use_errno=True)
-    fd = int(libc.signalfd(-1, mask, os.O_NONBLOCK | os.O_CLOEXEC))
-    if fd < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    return fd
+    return syscalls.open_signalfd((signal.SIGCHLD,))
 
 
 class Reaper:
@@ -185,7 +168,7 @@ class Reaper:
         return set(self._children)
 
     def _on_child_signal(self) -> None:
-        os.read(self._signals, 128)  # one struct signalfd_siginfo, however many have ended
+        syscalls.read_signalfd(self._signals)  # one, however many have ended
         self._sweep()
 
     def _plan_sweep(self) -> None:

@@ -9,7 +9,6 @@ without either, out of a live child (pidfd_getfd(2)).
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import fcntl
 import os
@@ -19,6 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from supervisor_lite.errors import SpawnError
+from supervisor_lite.host import syscalls
 from supervisor_lite.host.users import group_id, user_id
 from supervisor_lite.model.sockets import ListenSocket
 from supervisor_lite.unix_socket import bound_unix
@@ -28,8 +28,6 @@ LOWEST = 64
 
 MOST = 32
 """Sockets that a program may have."""
-
-_SYS_PIDFD_GETFD = 438
 
 
 @dataclass(slots=True, eq=False)
@@ -305,8 +303,9 @@ def _fetched(pid: int, pidfd: int, address: str) -> int | None:
                 continue
         except OSError:
             continue
-        fd = _pidfd_getfd(pidfd, number)
-        if fd is None:
+        try:
+            fd = syscalls.copy_descriptor(pidfd, number)
+        except OSError:
             continue
         try:
             if _listens(fd) and _is_at(fd, address):
@@ -316,9 +315,3 @@ def _fetched(pid: int, pidfd: int, address: str) -> int | None:
         finally:
             os.close(fd)
     return None
-
-
-def _pidfd_getfd(pidfd: int, number: int) -> int | None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    fd = int(libc.syscall(_SYS_PIDFD_GETFD, pidfd, number, 0))
-    return fd if fd >= 0 else None

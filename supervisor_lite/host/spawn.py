@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from supervisor_lite.errors import SpawnError
-from supervisor_lite.host import cgroup, process_attributes
+from supervisor_lite.host import cgroup, process_attributes, syscalls
 from supervisor_lite.host.own_limits import Descriptors, is_nearly_out
 from supervisor_lite.host.socket_set import LOWEST
 from supervisor_lite.host.users import User, lookup
@@ -175,7 +175,7 @@ class Spawner:
             pid = -1
             if group is not None:
                 with contextlib.suppress(OSError):  # an old kernel; or join() will tell why
-                    pid = cgroup.fork_into(group)
+                    pid = syscalls.fork_into_cgroup(group)
                     group = None
             if pid < 0:
                 pid = os.fork()

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Final
 
-from supervisor_lite.logs.fifo import capacity
+from supervisor_lite.host.syscalls import pipe_capacity
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.sinks import Sink
 
@@ -52,7 +52,7 @@ class Capture:
         Called when a run has ended: its last words must be in the log before that is told. Bounded
         by what the pipe holds, for leftovers of the run may go on writing.
         """
-        most = capacity(self.fd)
+        most = pipe_capacity(self.fd)
         moved = 0
         while moved < most:
             size = self._turn(most - moved)

@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable
 from typing import Final, Literal, TypeAlias
 
-from supervisor_lite.logs.fifo import waiting
+from supervisor_lite.host.syscalls import bytes_in_pipe
 from supervisor_lite.logs.peek import MOST, peek
 from supervisor_lite.logs.scanner import Cutter, Piece
 from supervisor_lite.logs.sinks import FileSink, Sink, Tap
@@ -157,7 +157,7 @@ class EditedSink:
         while start < len(head):
             piece, end = self._cutter.cut(head, start, final=final)
             if piece is Piece.BEGUN:
-                if waiting(self._fd) <= len(head) - start:
+                if bytes_in_pipe(self._fd) <= len(head) - start:
                     self.waits_for = len(head) - start
                     return start, False
                 if start:

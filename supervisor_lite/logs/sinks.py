@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Protocol
 
-from supervisor_lite.logs.fifo import waiting
+from supervisor_lite.host.syscalls import bytes_in_pipe
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.peek import MOST, peek
 
@@ -115,7 +115,7 @@ class FileSink:
         0 if the pipe is empty.
         """
         log = self.log
-        available = waiting(fd)
+        available = bytes_in_pipe(fd)
         room = log.limit - log.size
         if not available or available <= room:
             return available

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from supervisor_lite.host.syscalls import pipe_capacity
 from supervisor_lite.logs.capture import Capture
-from supervisor_lite.logs.fifo import capacity
 from tests.logs.tools import (
     NUMBERED,
     ROOT,
@@ -89,7 +89,7 @@ def test_a_drain_ends_although_somebody_goes_on_writing(tmp_path: Path) -> None:
 
         os.write(writer, b"x" * 50_000)
         capture = Capture(pipes(), reader, Refilled(), print)
-        assert capacity(reader) <= capture.drain() < capacity(reader) + 5_000
+        assert pipe_capacity(reader) <= capture.drain() < pipe_capacity(reader) + 5_000
         capture.close()
         os.close(writer)
 
