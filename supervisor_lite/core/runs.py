@@ -22,7 +22,8 @@ from supervisor_lite.host.reaper import Ended, Reaper, Usage
 from supervisor_lite.host.secrets.for_run import Entrusted
 from supervisor_lite.host.signals import send, send_to_group, signal_number
 from supervisor_lite.host.socket_set import Sockets
-from supervisor_lite.host.spawn import Channels, Spawner
+from supervisor_lite.host.spawn import Spawner
+from supervisor_lite.host.spawn_request import Channels, SpawnRequest
 from supervisor_lite.logs import stdin
 from supervisor_lite.logs.fifo import fifo_path, stored_name
 from supervisor_lite.logs.filtering import Heard
@@ -101,7 +102,8 @@ class Runs:
             channels = self._open_channels(process)
             program = self.entrusted.give(program, run)
             environment = self._environment(program, marker)
-            child = self._around.spawner.spawn(program, environment, channels, group)
+            request = SpawnRequest(program, environment, channels, group)
+            child = self._around.spawner.spawn(request)
         except Exception as error:  # noqa: BLE001 a bug with one program must not stop the others
             if group is not None:
                 self.cgroups.let_go(group)
