@@ -26,7 +26,7 @@ from supervisor_lite.model.restart import AutoRestart, Backoff
 from supervisor_lite.model.states import State
 from tests.core.engine import Engine, is_alive, witness
 
-SLEEPER = ("/bin/sleep", "30")
+SLEEPER = ("/bin/sleep", "300")
 FAILING = ("/bin/false",)
 
 
@@ -47,7 +47,7 @@ def _drop(supervisor: Supervisor, process: Process) -> None:
 
 
 def _another_child(supervisor: Supervisor, process: Process) -> None:
-    command = (process.program.command[0], "31")
+    command = (process.program.command[0], "301")
     supervisor.redefine(process, process.program._replace(command=command))
 
 
@@ -94,9 +94,14 @@ SINGLE = [
 
 def program(name: str, command: tuple[str, ...]) -> Program:
     return Program(
-        name=name, command=command, autorestart=AutoRestart.ALWAYS, startsecs=0.1,
-        startretries=1, stopwaitsecs=2.0, backoff=Backoff(seconds=0.05),
-    )  # fmt: skip
+        name=name,
+        command=command,
+        autorestart=AutoRestart.ALWAYS,
+        startsecs=0.1 if command is SLEEPER else 60,  # never up, however slow the machine is
+        startretries=1,
+        stopwaitsecs=2.0,
+        backoff=Backoff(seconds=0.05),
+    )
 
 
 async def carry_out(engine: Engine, plots: list[Plot]) -> list[str]:
@@ -167,6 +172,7 @@ def happen(plots: list[Plot], directory: Path, patch: pytest.MonkeyPatch) -> lis
         return runner.run(scene())
 
 
+@pytest.mark.slow
 def test_a_single_hostile_act(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each act, on each state, to the same process and to another one."""
     assert happen(SINGLE, tmp_path, monkeypatch) == []
@@ -182,6 +188,7 @@ plots = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(
     max_examples=5, deadline=None, database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
