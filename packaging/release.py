@@ -1,7 +1,8 @@
 """Say whether this checkout may be released under a tag: `python packaging/release.py v0.1.0`.
 
-The tag must be `v` and the version in `supervisor_lite/__init__.py`, the changelog must have a dated
-section for it with something in it, and nothing may be uncommitted. Exits 0, or 1 with every reason.
+The tag must be `v` and the version in `supervisor_lite/__init__.py`, the changelog must have a
+dated section for it that says something, and nothing may be uncommitted. Exits 0, or 1 with every
+reason.
 """
 
 from __future__ import annotations
