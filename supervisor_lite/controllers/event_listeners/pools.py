@@ -262,9 +262,9 @@ class EventListeners:
             if pool.dropped > 1:
                 self._error(f"pool {pool.name}: {pool.dropped} events were discarded")
             pool.dropped = 0
-            member.event = pool.buffer.take()
+            member.event = pool.buffer.pop()
             member.outbox = member.event.message(self._identifier, pool.name)
-            member.listening.sent()
+            member.listening.event_sent()
             self._write(member)
 
     def _ready(self, names: Iterable[str]) -> _Member | None:
@@ -286,7 +286,7 @@ class EventListeners:
         pool, event = self._pool_of.get(member.process), member.event
         member.event = None
         if pool is not None and event is not None:
-            self._say_dropped(pool, pool.buffer.put_back(event))
+            self._say_dropped(pool, pool.buffer.requeue(event))
         return pool
 
     def _rejected(self, member: _Member) -> None:
@@ -312,7 +312,7 @@ class EventListeners:
         member = self._members.get(process.name)
         if member is None:
             return  # of its state nothing is known; it is about to be started again
-        for answer in member.listening.heard(data):
+        for answer in member.listening.receive(data):
             match answer:
                 case Answer.READY:
                     pool = self._pool_of.get(process.name)
@@ -324,7 +324,7 @@ class EventListeners:
                         pool.rejections = 0
                 case Answer.REJECTED:
                     self._rejected(member)
-                case Answer.LOST:
+                case Answer.INVALID:
                     self._warn(
                         f"{process.name}: said what no event listener may say; it gets no more"
                         " events until it is restarted"
