@@ -7,11 +7,19 @@ from typing import Any
 
 import pytest
 
+from tests.rerun import EXIT_STATUS
 from tests.support import Daemons
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes many processes or many seconds; still run")
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Note how the run has ended, for tests/rerun.py."""
+    cache = getattr(session.config, "cache", None)  # there is none with -p no:cacheprovider
+    if cache is not None and not hasattr(session.config, "workerinput"):  # a worker knows its part
+        cache.set(EXIT_STATUS, int(exitstatus))
 
 
 @pytest.hookimpl(optionalhook=True)
