@@ -25,7 +25,7 @@ from supervisor_lite.host.socket_set import Sockets
 from supervisor_lite.host.spawn import Channels, Spawner
 from supervisor_lite.logs import stdin
 from supervisor_lite.logs.fifo import fifo_path, stored_name
-from supervisor_lite.logs.filtering import Heard
+from supervisor_lite.logs.filtering import OutputKind
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.processlogs import STREAMS, ProcessLogs
 from supervisor_lite.model.events import Exited, LeftoversGone, Spawned, SpawnFailed
@@ -77,7 +77,7 @@ class Runs:
         )
         self.sockets = Sockets(around.store, around.unstore)
         self.entrusted = Entrusted(around.runtime_dir, around.report)
-        self.hear: Callable[[Process, str, Heard, str | bytes], None] | None = None
+        self.hear: Callable[[Process, str, OutputKind, str | bytes], None] | None = None
         """Gets what event listeners say, and what they may want to know of the output of others:
         process, stream, what it is, text or bytes."""
 
@@ -160,12 +160,12 @@ class Runs:
         if process.logs is None:
             around = self._around
 
-            def hear(stream: str, kind: Heard, data: str | bytes) -> None:
+            def hear(stream: str, kind: OutputKind, data: str | bytes) -> None:
                 if self.hear is not None:
                     self.hear(process, stream, kind, data)
 
             process.logs = ProcessLogs(
-                self._pipes, around.runtime_dir, process.program, around.report, hear=hear
+                self._pipes, around.runtime_dir, process.program, around.report, on_output=hear
             )
         return process.logs
 

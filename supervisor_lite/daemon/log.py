@@ -6,15 +6,13 @@ One line per event; never an environment. Must be imported before anything else 
 from __future__ import annotations
 
 import os
-import socket
 import sys
-import time
 from collections.abc import MutableMapping
 from typing import Any, Final
 
 from supervisor_lite.errors import harmless
 from supervisor_lite.logs.logfile import LogFile
-from supervisor_lite.logs.syslog import DEVLOG
+from supervisor_lite.logs.syslog import DEVLOG, FACILITY_DAEMON, SyslogClient
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.output import SYSLOG
 
@@ -29,54 +27,8 @@ LEVELS: Final = {"critical": 50, "error": 40, "warn": 30, "warning": 30, "info":
                  "trace": 5, "blather": 3}  # fmt: skip
 
 
-_DAEMON: Final = 3 << 3
-"""The facility of system daemons (syslog(3))."""
-
-_PRIORITIES: Final = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
+_SEVERITIES: Final = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
 """What syslog and systemd's journal call the levels."""
-
-
-class _Syslog:
-    """Sends lines to syslog without ever waiting for it: what it does not take is lost."""
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-        self._socket: socket.socket | None = None
-
-    def send(self, level: str, text: str) -> None:
-        """Send a message for each line (syslog(3)). Raises OSError, with nothing sent."""
-        priority = _DAEMON + _PRIORITIES[level]
-        stamp = time.strftime("%b %e %H:%M:%S")
-        for line in text.splitlines():
-            message = f"<{priority}>{stamp} supervisor-lite[{os.getpid()}]: {line}"
-            self._send_one(message.encode(errors="backslashreplace"))
-
-    def close(self) -> None:
-        """Let go of the socket, if there is one."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-
-    def _send_one(self, message: bytes) -> None:
-        try:
-            self._connected().send(message)
-        except BlockingIOError:
-            raise
-        except OSError:
-            self.close()  # it was started anew perhaps: try once more
-            self._connected().send(message)
-
-    def _connected(self) -> socket.socket:
-        if self._socket is None:
-            made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            made.setblocking(False)
-            try:
-                made.connect(self._address)
-            except OSError:
-                made.close()
-                raise
-            self._socket = made
-        return self._socket
 
 
 class LogTarget:
@@ -90,7 +42,7 @@ class LogTarget:
         self.to_stderr = to_stderr
         self._to_journal = to_journal
         self._failing = False
-        self._syslog = _Syslog(devlog) if path == SYSLOG else None
+        self._syslog = SyslogClient(devlog) if path == SYSLOG else None
         self.file: LogFile | None = None
         if path is not None and path != SYSLOG:
             self.file = LogFile(path, maxbytes, backups, self._complain)
@@ -110,14 +62,15 @@ class LogTarget:
         """Write one line everywhere; `bare` is the line for a journal, which has its own times."""
         data = line.encode(errors="backslashreplace") + b"\n"
         if self.to_stderr and self._to_journal:
-            mark = f"<{_PRIORITIES[level]}>"  # sd-daemon(3)
+            mark = f"<{_SEVERITIES[level]}>"  # sd-daemon(3)
             lines = "".join(f"{mark}{part}\n" for part in bare.splitlines())
             self._stderr(lines.encode(errors="backslashreplace"))
         elif self.to_stderr:
             self._stderr(data)
         try:
             if self._syslog is not None:
-                self._syslog.send(level, bare)
+                for part in bare.splitlines():  # what it does not take at once is lost
+                    self._syslog.send_or_reconnect(FACILITY_DAEMON | _SEVERITIES[level], part)
             if self.file is not None:
                 self.file.append(data)
         except OSError as error:

@@ -16,7 +16,7 @@ from typing import Any
 from supervisor_lite.core.bus import Bus
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
-from supervisor_lite.logs.filtering import Heard
+from supervisor_lite.logs.filtering import OutputKind
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.plan import Group
 from supervisor_lite.model.states import UP, State
@@ -214,7 +214,7 @@ class EventListeners:
         if change.to_state == "RUNNING" and name in self._pool_of:
             self._dispatch(self._pool_of[name])
 
-    def _hear(self, process: Process, stream: str, kind: Heard, data: str | bytes) -> None:
+    def _hear(self, process: Process, stream: str, kind: OutputKind, data: str | bytes) -> None:
         """A process has written something that may concern listeners."""
         if isinstance(data, bytes):
             self._on_answer(process, data)
