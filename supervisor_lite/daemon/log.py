@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import MutableMapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from supervisor_lite.errors import harmless
 from supervisor_lite.logs.logfile import LogFile
-from supervisor_lite.logs.syslog import DEVLOG, FACILITY_DAEMON, SyslogClient
+from supervisor_lite.logs.syslog import DEVLOG, SyslogClient
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.output import SYSLOG
 
@@ -27,12 +27,15 @@ LEVELS: Final = {"critical": 50, "error": 40, "warn": 30, "warning": 30, "info":
                  "trace": 5, "blather": 3}  # fmt: skip
 
 
-_SEVERITIES: Final = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
+_DAEMON: Final = 3 << 3
+"""The facility of system daemons (syslog(3))."""
+
+_PRIORITIES: Final = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
 """What syslog and systemd's journal call the levels."""
 
 
 class LogTarget:
-    """Where lines of the daemon's log go. Never raises: trouble is told on stderr, once."""
+    """Where lines of the daemon's log go. Never raises: a failure is reported on stderr, once."""
 
     def __init__(
         self, path: str | None, maxbytes: int, backups: int, *, to_stderr: bool,
@@ -62,15 +65,14 @@ class LogTarget:
         """Write one line everywhere; `bare` is the line for a journal, which has its own times."""
         data = line.encode(errors="backslashreplace") + b"\n"
         if self.to_stderr and self._to_journal:
-            mark = f"<{_SEVERITIES[level]}>"  # sd-daemon(3)
+            mark = f"<{_PRIORITIES[level]}>"  # sd-daemon(3)
             lines = "".join(f"{mark}{part}\n" for part in bare.splitlines())
             self._stderr(lines.encode(errors="backslashreplace"))
         elif self.to_stderr:
             self._stderr(data)
         try:
             if self._syslog is not None:
-                for part in bare.splitlines():  # what it does not take at once is lost
-                    self._syslog.send_or_reconnect(FACILITY_DAEMON | _SEVERITIES[level], part)
+                self._to_syslog(self._syslog, level, bare)
             if self.file is not None:
                 self.file.append(data)
         except OSError as error:
@@ -79,8 +81,20 @@ class LogTarget:
         else:
             self._failing = False
 
+    def _to_syslog(self, syslog: SyslogClient, level: str, text: str) -> None:
+        """Send a message for each line; one that syslog has no room for is lost. Raises OSError."""
+        priority = _DAEMON + _PRIORITIES[level]
+        for line in text.splitlines():
+            try:
+                syslog.send(priority, line)
+            except BlockingIOError:
+                raise
+            except OSError:
+                syslog.close()  # it was restarted perhaps: try once more
+                syslog.send(priority, line)
+
     def close(self) -> None:
-        """Let go of what is open."""
+        """Close what is open."""
         if self._syslog is not None:
             self._syslog.close()
         if self.file is not None:
@@ -108,7 +122,8 @@ class _Logger:
     log = debug = info = warn = warning = error = critical = exception = fatal = msg
 
 
-Log = Any  # structlog's bound logger has no static type of its own
+Log: TypeAlias = structlog.typing.FilteringBoundLogger
+"""What writes lines: a method per level, with a text and fields."""
 
 
 def open_log(target: LogTarget, level: str, form: str) -> Log:
@@ -124,7 +139,8 @@ def open_log(target: LogTarget, level: str, form: str) -> Log:
         logger_factory=lambda *_: _Logger(target),
         cache_logger_on_first_use=True,
     )
-    return structlog.get_logger()
+    log: Log = structlog.get_logger()
+    return log
 
 
 _Rendered = tuple[tuple[str, str, str], dict[str, Any]]

@@ -1,4 +1,4 @@
-"""Send a stream to syslog, a datagram per line, and the one client of syslog that we have.
+"""Send lines to syslog, a datagram each: the client, and a stream's sink that uses it.
 
 Syslog being away or slow is never the program's fault: beside a log file, lines are dropped (and
 that is reported); as the only place for the output, a slow syslog makes the program wait.
@@ -17,10 +17,8 @@ from typing import Final
 from supervisor_lite.logs.peek import MAX_PEEK
 
 DEVLOG: Final = "/dev/log"
-FACILITY_USER: Final = 1 << 3
-FACILITY_DAEMON: Final = 3 << 3
-INFO: Final = 6
-"""A priority is a facility and a severity (syslog(3))."""
+PRIORITY: Final = 14
+"""Facility user (1), severity info (6): 1 * 8 + 6."""
 MAX_LINE: Final = 8192
 """Bytes; a longer line is sent in several messages."""
 MAX_BACKLOG: Final = 256 * 1024
@@ -30,7 +28,10 @@ RETRY_DELAY: Final = 5.0
 
 
 class SyslogClient:
-    """A datagram socket to syslog that never blocks."""
+    """A socket to syslog that is never waited for: what it does not take is the caller's matter.
+
+    It is connected by the first message, and anew by the first one after `close`.
+    """
 
     __slots__ = ("_address", "_socket")
 
@@ -38,46 +39,37 @@ class SyslogClient:
         self._address = address
         self._socket: socket.socket | None = None
 
-    @property
-    def fd(self) -> int:
-        """The descriptor of the socket, to wait for room; -1 while it is not connected."""
+    def fileno(self) -> int:
+        """Return the descriptor of the socket, -1 while there is none."""
         return self._socket.fileno() if self._socket is not None else -1
 
-    def connect(self) -> socket.socket:
-        """Return the socket, connected to syslog; raises OSError."""
-        if self._socket is None:
-            made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            made.setblocking(False)
-            try:
-                made.connect(self._address)
-            except OSError:
-                made.close()
-                raise
-            self._socket = made
-        return self._socket
-
-    def send(self, priority: int, text: str) -> None:
-        """Send one line as one message (RFC 3164), connecting first.
-
-        Raises BlockingIOError if there is no room, OSError if it cannot be sent: perhaps syslog was
-        started anew, and it works after `close`.
-        """
-        stamp = time.strftime("%b %e %H:%M:%S")
-        message = f"<{priority}>{stamp} supervisor-lite[{os.getpid()}]: {text}"
-        self.connect().send(message.encode(errors="backslashreplace"))
-
-    def send_or_reconnect(self, priority: int, text: str) -> None:
-        """Send one line, trying once more with a new socket; raises OSError like `send`."""
+    def connect(self) -> None:
+        """Connect if it is not connected. Raises OSError."""
+        if self._socket is not None:
+            return
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        made.setblocking(False)
         try:
-            self.send(priority, text)
-        except BlockingIOError:
-            raise
+            made.connect(self._address)
         except OSError:
-            self.close()
-            self.send(priority, text)
+            made.close()
+            raise
+        self._socket = made
+
+    def send(self, priority: int, line: str) -> None:
+        """Send one message in the format of syslog(3), where `priority` is explained, too.
+
+        Raises BlockingIOError while syslog is too slow, and OSError when it is not there or was
+        restarted: after `close` it can be tried again.
+        """
+        self.connect()
+        assert self._socket is not None
+        stamp = time.strftime("%b %e %H:%M:%S")
+        message = f"<{priority}>{stamp} supervisor-lite[{os.getpid()}]: {line}"
+        self._socket.send(message.encode(errors="backslashreplace"))
 
     def close(self) -> None:
-        """Release the socket, if there is one."""
+        """Close the socket, if there is one."""
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.close()
@@ -120,7 +112,7 @@ class SyslogSink:
     @property
     def blocked_on(self) -> int:
         """The socket, while a whole line waits for room in it."""
-        return self._client.fd if b"\n" in self._backlog else -1
+        return self._client.fileno() if b"\n" in self._backlog else -1
 
     # As a sink
 
@@ -163,8 +155,8 @@ class SyslogSink:
             self._stop_waiting()
 
     def _stop_waiting(self) -> None:
-        if self._waiting_for_room and self._client.fd >= 0:
-            self._loop.remove_writer(self._client.fd)
+        if self._waiting_for_room and self._client.fileno() >= 0:
+            self._loop.remove_writer(self._client.fileno())
         self._waiting_for_room = False
 
     def finish(self) -> None:
@@ -204,7 +196,7 @@ class SyslogSink:
             if not self._connected():
                 return True
             try:
-                self._client.send(FACILITY_USER | INFO, f"{self._process} {text}")
+                self._client.send(PRIORITY, f"{self._process} {text}")
             except BlockingIOError:
                 return False
             except OSError:
@@ -214,7 +206,7 @@ class SyslogSink:
         return True
 
     def _connected(self) -> bool:
-        if self._client.fd >= 0:
+        if self._client.fileno() >= 0:
             return True
         if self._loop.time() < self._absent_until:
             return False
