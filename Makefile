@@ -12,6 +12,7 @@
 #   make check-python  make check under another Python: PYTHON=/path/to/python3.14
 #   make bench    the measurements of docs/performance.md
 #   make soak     a million restarts, and nothing may grow: SOAK_RESTARTS=1000000
+#   make release-check TAG=v1.2.3   may this checkout be released under that tag? docs/releasing.md
 #   make deb      a Debian package in dist/; see packaging/README.md
 #   make clean    remove what the others made
 
@@ -26,7 +27,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 
-.PHONY: run test chaos demo-crash fuzz vm check coverage check-python bench soak deb venv clean
+.PHONY: run test chaos demo-crash fuzz vm check coverage check-python bench soak deb release-check \
+	venv clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.installed
@@ -81,6 +83,9 @@ soak: $(VENV)/.installed-dev
 
 deb: $(VENV)/.python
 	$(BIN)/python packaging/deb/build.py --output dist
+
+release-check: $(VENV)/.python
+	$(BIN)/python packaging/release.py $(TAG)
 
 venv: $(VENV)/.installed-dev
 
