@@ -10,6 +10,7 @@
 #   make check    everything that has to be green: format, lint, types, layers, tests
 #   make bench    the measurements of docs/performance.md
 #   make soak     a million restarts, and nothing may grow: SOAK_RESTARTS=1000000
+#   make release-check TAG=v1.2.3   may this checkout be released under that tag? docs/releasing.md
 #   make deb      a Debian package in dist/; see packaging/README.md
 #   make clean    remove what the others made
 
@@ -23,7 +24,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 
-.PHONY: run test chaos demo-crash fuzz vm check bench soak deb venv clean
+.PHONY: run test chaos demo-crash fuzz vm check bench soak deb release-check venv clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.installed
@@ -67,6 +68,9 @@ soak: $(VENV)/.installed-dev
 
 deb: $(VENV)/.python
 	$(BIN)/python packaging/deb/build.py --output dist
+
+release-check: $(VENV)/.python
+	$(BIN)/python packaging/release.py $(TAG)
 
 venv: $(VENV)/.installed-dev
 
