@@ -27,7 +27,7 @@ from supervisor_lite.host.socket_set import Sockets
 from supervisor_lite.host.spawn import Channels, Spawner
 from supervisor_lite.logs import stdin
 from supervisor_lite.logs.fifo import fifo_path, stored_name
-from supervisor_lite.logs.filtering import Heard
+from supervisor_lite.logs.filtering import OutputKind
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.processlogs import STREAMS, ProcessLogs
 from supervisor_lite.model.events import Exited, LeftoversGone, Spawned, SpawnFailed
@@ -163,12 +163,12 @@ class Runs:
         if process.logs is None:
             around = self._around
 
-            def hear(stream: str, kind: Heard, data: str | bytes) -> None:
+            def on_output(stream: str, kind: OutputKind, data: str | bytes) -> None:
                 if self._bus.has_subscribers(OutputSeen):
                     self._bus.publish(OutputSeen(process, stream, kind, data))
 
             process.logs = ProcessLogs(
-                self._pipes, around.runtime_dir, process.program, around.report, hear=hear
+                self._pipes, around.runtime_dir, process.program, around.report, on_output=on_output
             )
         return process.logs
 
