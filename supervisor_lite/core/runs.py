@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from supervisor_lite.core.bus import Bus
+from supervisor_lite.core.clock import Clock
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.topics import OutputSeen
 from supervisor_lite.errors import OperationFailed, SpawnError
@@ -38,9 +38,10 @@ from supervisor_lite.store.journal import Journal
 
 
 class Surroundings(NamedTuple):
-    """What runs need from outside; made by running.py."""
+    """What the engine needs from outside; made by daemon/app.py."""
 
     loop: asyncio.AbstractEventLoop
+    clock: Clock
     journal: Journal
     spawner: Spawner
     cgroups: Cgroups
@@ -117,7 +118,7 @@ class Runs:
             return SpawnFailed(run, reason)
         self._around.store(f"run-{run}", child.pidfd)
         process.pidfd = child.pidfd
-        process.started = time.time()
+        process.started = self._around.clock.wall()
         self._by_pid[child.pid] = process
         if group is not None and child.outside:
             self.cgroups.give_up(child.outside)
