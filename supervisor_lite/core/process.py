@@ -9,7 +9,7 @@ from typing import Any
 
 from supervisor_lite.config.values import show_size
 from supervisor_lite.explain.reason import reason
-from supervisor_lite.host.cgroup import Killed
+from supervisor_lite.host.cgroup import OomKill
 from supervisor_lite.logs.fifo import stored_name
 from supervisor_lite.logs.processlogs import ProcessLogs
 from supervisor_lite.model.exit import Exit
@@ -81,7 +81,7 @@ class Process:
         unknown = how.signal is None and how.code is None
         return (unknown or how.signal == "SIGKILL") and not self.record.killed
 
-    def short_of_memory(self, killed: Killed) -> str:
+    def short_of_memory(self, killed: OomKill) -> str:
         """Return for want of what somebody was killed; a limit that was not met is not named."""
         limit = self.program.memory_max if killed.own else None
         return (

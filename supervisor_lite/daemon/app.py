@@ -30,7 +30,7 @@ from supervisor_lite.daemon import handover
 from supervisor_lite.daemon.log import Log, LogTarget, log_change
 from supervisor_lite.daemon.systemd import Notifier
 from supervisor_lite.errors import ConfigError, OperationFailed
-from supervisor_lite.host.cgroup import open_cgroups
+from supervisor_lite.host.cgroups import open_cgroups
 from supervisor_lite.host.helper import run_helper
 from supervisor_lite.host.own_limits import Descriptors
 from supervisor_lite.host.reaper import become_subreaper
@@ -107,7 +107,7 @@ class Running:
             supervisor, bus, identifier=given.settings.identifier,
             warn=given.log.warning, error=given.log.error,
         )  # fmt: skip
-        self._memory = MemoryLimit(supervisor, bus, self._loop, given.journal.instance)
+        self._memory = MemoryLimit(supervisor, bus, self._loop)
         self._operations = Operations(supervisor, bus)
         self._rollout = Rollout(supervisor, self._operations, given.read, given.settings)
         self._ending = ExitCondition(given.settings.exit_when, supervisor, bus, self._on_ending)
@@ -152,7 +152,7 @@ class Running:
         runs.entrusted.tidy(p.record for p in self._supervisor.processes.values())
         runs.tidy()
         for program in plan.processes():
-            self._cgroups.warn(program)
+            self._cgroups.limits.usable(program)
         self._rollout.begin(plan)
         self._tidy_store()
         given.handed.release()

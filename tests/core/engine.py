@@ -20,9 +20,9 @@ from supervisor_lite.core.clock import Clock
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.runs import Surroundings
 from supervisor_lite.core.supervisor import Supervisor
-from supervisor_lite.host.cgroup import open_cgroups
-from supervisor_lite.host.identity import read_stat
+from supervisor_lite.host.cgroups import open_cgroups
 from supervisor_lite.host.own_limits import Descriptors
+from supervisor_lite.host.procfs import read_stat
 from supervisor_lite.host.spawn import Child, Spawner
 from supervisor_lite.host.spawn_request import SpawnRequest
 from supervisor_lite.model.change import Change
