@@ -60,10 +60,7 @@ class Rollout:
         """Show which processes run with a definition that is no longer the one on disk."""
         latest = {program.fullname: program for program in self.available.processes()}
         for process in self.supervisor.processes.values():
-            stale = latest.get(process.name, process.latest) != process.latest
-            if stale != process.stale:
-                process.stale = stale
-                process.changed()
+            process.compare_with_disk(latest.get(process.name))
 
     def start_all(self, by: str = "") -> None:
         """Start what is to be started by itself, by ascending priority."""
@@ -129,7 +126,7 @@ class Rollout:
         said: list[tuple[str, str]] = []
         removed = [supervisor.processes[p.fullname] for p in diff.removed]
         for process in removed:
-            process.removed = True
+            process.mark_removed()
         down = {p.group for p in removed if not p.is_down()}
         await self.operations.stop(removed, by, wait=True, timeout=None)
         for process in removed:
@@ -157,7 +154,7 @@ class Rollout:
             process = self.supervisor.processes[program.fullname]
             state = process.record.state
             self.supervisor.redefine(process, program)
-            if process.pending is not None:
+            if process.definition.next is not None:
                 again.append(process)
             elif state is State.FATAL or (state is State.EXITED and not process.record.wanted):
                 revive.append(process)  # it ended by itself: perhaps this was the remedy
