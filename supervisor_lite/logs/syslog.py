@@ -1,4 +1,4 @@
-"""Send a stream to syslog, a datagram per line.
+"""Send lines to syslog, a datagram each: the client, and a stream's sink that uses it.
 
 Syslog being away or slow is never the program's fault: beside a log file, lines are dropped (and
 that is reported); as the only place for the output, a slow syslog makes the program wait.
@@ -27,11 +27,60 @@ PAUSE: Final = 5.0
 """Seconds before an absent syslog is looked for again."""
 
 
+class SyslogClient:
+    """A socket to syslog that is never waited for: what it does not take is the caller's matter.
+
+    It is connected by the first message, and anew by the first one after `close`.
+    """
+
+    __slots__ = ("_address", "_socket")
+
+    def __init__(self, address: str = DEVLOG) -> None:
+        self._address = address
+        self._socket: socket.socket | None = None
+
+    def fileno(self) -> int:
+        """Return the descriptor of the socket, -1 while there is none."""
+        return self._socket.fileno() if self._socket is not None else -1
+
+    def connect(self) -> None:
+        """Connect if it is not connected. Raises OSError."""
+        if self._socket is not None:
+            return
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        made.setblocking(False)
+        try:
+            made.connect(self._address)
+        except OSError:
+            made.close()
+            raise
+        self._socket = made
+
+    def send(self, priority: int, line: str) -> None:
+        """Send one message in the format of syslog(3), where `priority` is explained, too.
+
+        Raises BlockingIOError while syslog is too slow, and OSError when it is not there or was
+        restarted: after `close` it can be tried again.
+        """
+        self.connect()
+        assert self._socket is not None
+        stamp = time.strftime("%b %e %H:%M:%S")
+        message = f"<{priority}>{stamp} supervisor-lite[{os.getpid()}]: {line}"
+        self._socket.send(message.encode(errors="backslashreplace"))
+
+    def close(self) -> None:
+        """Close the socket, if there is one."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.close()
+            self._socket = None
+
+
 class SyslogSink:
     """Sends lines as "<process name> <line>"; a sink by itself or the tap of a log file."""
 
     __slots__ = (
-        "_absent_until", "_backlog", "_loop", "_path", "_process", "_report", "_said", "_socket",
+        "_absent_until", "_backlog", "_client", "_loop", "_path", "_process", "_report", "_said",
         "_tapping", "_writing",
     )  # fmt: skip
 
@@ -48,7 +97,7 @@ class SyslogSink:
         self._process = process
         self._report = report
         self._path = path
-        self._socket: socket.socket | None = None
+        self._client = SyslogClient(path)
         self._backlog = bytearray()
         self._absent_until = 0.0
         self._said = False
@@ -63,9 +112,7 @@ class SyslogSink:
     @property
     def blocked_on(self) -> int:
         """The socket, while a whole line waits for room in it."""
-        if self._socket is not None and b"\n" in self._backlog:
-            return self._socket.fileno()
-        return -1
+        return self._client.fileno() if b"\n" in self._backlog else -1
 
     # As a sink
 
@@ -108,8 +155,8 @@ class SyslogSink:
             self._stop_writing()
 
     def _stop_writing(self) -> None:
-        if self._writing and self._socket is not None:
-            self._loop.remove_writer(self._socket.fileno())
+        if self._writing and self._client.fileno() >= 0:
+            self._loop.remove_writer(self._client.fileno())
         self._writing = False
 
     def finish(self) -> None:
@@ -145,14 +192,11 @@ class SyslogSink:
     def _send_one(self, line: bytes) -> bool:
         """Send or drop one line; return False if it must wait until there is room."""
         text = line.decode(errors="backslashreplace").replace("\0", "\\x00")
-        stamp = time.strftime("%b %e %H:%M:%S")
-        message = f"<{PRIORITY}>{stamp} supervisor-lite[{os.getpid()}]: {self._process} {text}"
         for _ in range(2):
             if not self._connected():
                 return True
-            assert self._socket is not None
             try:
-                self._socket.send(message.encode())
+                self._client.send(PRIORITY, f"{self._process} {text}")
             except BlockingIOError:
                 return False
             except OSError:
@@ -162,29 +206,22 @@ class SyslogSink:
         return True
 
     def _connected(self) -> bool:
-        if self._socket is not None:
+        if self._client.fileno() >= 0:
             return True
         if self._loop.time() < self._absent_until:
             return False
-        made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        made.setblocking(False)
         try:
-            made.connect(self._path)
+            self._client.connect()
         except OSError as error:
-            made.close()
             self._absent_until = self._loop.time() + PAUSE
             self._complain(f"{error.strerror}; lines are dropped")
             return False
         self._said = False
-        self._socket = made
         return True
 
     def _disconnect(self) -> None:
         self._stop_writing()
-        if self._socket is not None:
-            with contextlib.suppress(OSError):
-                self._socket.close()
-            self._socket = None
+        self._client.close()
 
     def _complain(self, cause: str) -> None:
         if not self._said:
