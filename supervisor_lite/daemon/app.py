@@ -21,6 +21,7 @@ from supervisor_lite.controllers.exit_when import Ending
 from supervisor_lite.controllers.memory_limit import MemoryWatch
 from supervisor_lite.controllers.rollout import Rollout
 from supervisor_lite.core.bus import Bus
+from supervisor_lite.core.clock import Clock
 from supervisor_lite.core.operations import Operations
 from supervisor_lite.core.runs import Surroundings
 from supervisor_lite.core.supervisor import Supervisor
@@ -39,7 +40,7 @@ from supervisor_lite.model.settings import DaemonSettings
 from supervisor_lite.rules import pending_settings
 from supervisor_lite.store.journal import Journal
 from supervisor_lite.takeover.adoption import Adoption
-from supervisor_lite.text import counted
+from supervisor_lite.text import plural
 
 _READY_AGAIN = 0.05
 """Seconds until a service manager that had no room is told again that we are ready."""
@@ -89,6 +90,7 @@ class Running:
         self._supervisor = supervisor = Supervisor(
             Surroundings(
                 loop=self._loop,
+                clock=Clock(),
                 journal=given.journal,
                 spawner=Spawner(given.descriptors),
                 cgroups=self._cgroups,
@@ -165,7 +167,7 @@ class Running:
             config=given.configuration.files[0] if given.configuration.files else "",
         )
         if taken.adopted or taken.ended:
-            adopted = counted(taken.adopted, "running process", "running processes")
+            adopted = plural(taken.adopted, "running process", "running processes")
             seconds = round(time.monotonic() - began, 3)
             log.info(f"took over {adopted}; {taken.ended} had ended meanwhile", seconds=seconds)
         self._rollout.start_all()
@@ -192,7 +194,7 @@ class Running:
         if self._supervisor.stopping:
             return
         notifier = self._given.notifier
-        count = counted(len(self._supervisor.processes), "process", "processes")
+        count = plural(len(self._supervisor.processes), "process", "processes")
         notifier.send("READY=1", f"STATUS=supervising {count}")
         if notifier.is_full:  # of descriptors of many programs that were to be stored
             self._loop.call_later(_READY_AGAIN, self._send_ready)

@@ -14,16 +14,16 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from supervisor_lite.logs.peek import MOST
+from supervisor_lite.logs.peek import MAX_PEEK
 
 DEVLOG: Final = "/dev/log"
 PRIORITY: Final = 14
 """Facility user (1), severity info (6): 1 * 8 + 6."""
-LINE_MAX: Final = 8192
+MAX_LINE: Final = 8192
 """Bytes; a longer line is sent in several messages."""
-BACKLOG: Final = 256 * 1024
+MAX_BACKLOG: Final = 256 * 1024
 """Bytes that wait for a slow syslog beside a log file; more are dropped."""
-PAUSE: Final = 5.0
+RETRY_DELAY: Final = 5.0
 """Seconds before an absent syslog is looked for again."""
 
 
@@ -77,14 +77,14 @@ class SyslogClient:
 
 
 class SyslogSink:
-    """Sends lines as "<process name> <line>"; a sink by itself or the tap of a log file."""
+    """Sends lines as "<process name> <line>"; a sink by itself or the tee of a log file."""
 
     __slots__ = (
-        "_absent_until", "_backlog", "_client", "_loop", "_path", "_process", "_report", "_said",
-        "_tapping", "_writing",
+        "_absent_until", "_backlog", "_client", "_is_tee", "_loop", "_path", "_process", "_report",
+        "_reported", "_waiting_for_room",
     )  # fmt: skip
 
-    waits_for = 0
+    undecided = 0
 
     def __init__(
         self,
@@ -100,9 +100,9 @@ class SyslogSink:
         self._client = SyslogClient(path)
         self._backlog = bytearray()
         self._absent_until = 0.0
-        self._said = False
-        self._tapping = False
-        self._writing = False
+        self._reported = False
+        self._is_tee = False
+        self._waiting_for_room = False
 
     @property
     def name(self) -> str:
@@ -116,48 +116,48 @@ class SyslogSink:
 
     # As a sink
 
-    def take(self, fd: int, budget: int) -> int:
-        """See `Sink.take`. A datagram per line is dear, so it is little at a time."""
+    def transfer(self, fd: int, budget: int) -> int:
+        """See `Sink.transfer`. A datagram per line is dear, so it is little at a time."""
         self._send()
         if self.blocked_on >= 0:
             return 0
         try:
-            data = os.read(fd, min(budget, MOST))
+            data = os.read(fd, min(budget, MAX_PEEK))
         except BlockingIOError:
             return 0
         self._add(data)
         self._send()
         return len(data)
 
-    # As a tap
+    # As a tee
 
     def feed(self, data: bytes) -> None:
-        """See `Tap.feed`."""
-        self._tapping = True
+        """See `Tee.feed`."""
+        self._is_tee = True
         self._add(data)
         self._send()
-        if len(self._backlog) > BACKLOG:
-            kept = self._backlog.find(b"\n", len(self._backlog) - BACKLOG // 2) + 1
+        if len(self._backlog) > MAX_BACKLOG:
+            kept = self._backlog.find(b"\n", len(self._backlog) - MAX_BACKLOG // 2) + 1
             del self._backlog[: kept or len(self._backlog)]
             self._complain("it is too slow; lines are dropped")
         self._watch()
 
     def _watch(self) -> None:
         """Wait for room, unless a capture does that because this is its only sink."""
-        if self._tapping and not self._writing and self.blocked_on >= 0:
-            self._writing = True
+        if self._is_tee and not self._waiting_for_room and self.blocked_on >= 0:
+            self._waiting_for_room = True
             self._loop.add_writer(self.blocked_on, self._writable)
 
     def _writable(self) -> None:
         self._send()
         if self.blocked_on < 0:
-            self._said = False
-            self._stop_writing()
+            self._reported = False
+            self._stop_waiting()
 
-    def _stop_writing(self) -> None:
-        if self._writing and self._client.fileno() >= 0:
+    def _stop_waiting(self) -> None:
+        if self._waiting_for_room and self._client.fileno() >= 0:
             self._loop.remove_writer(self._client.fileno())
-        self._writing = False
+        self._waiting_for_room = False
 
     def finish(self) -> None:
         """Send the last line although it has no end."""
@@ -175,15 +175,15 @@ class SyslogSink:
 
     def _add(self, data: bytes) -> None:
         self._backlog += data
-        if len(self._backlog) - (self._backlog.rfind(b"\n") + 1) > LINE_MAX:
+        if len(self._backlog) - (self._backlog.rfind(b"\n") + 1) > MAX_LINE:
             self._backlog += b"\n"  # a line without end must not be gathered for ever
 
     def _send(self) -> None:
         """Send every whole line, as long as there is room."""
         sent = 0
         while (end := self._backlog.find(b"\n", sent)) >= 0:
-            for start in range(sent, max(end, sent + 1), LINE_MAX):
-                if not self._send_one(bytes(self._backlog[start : min(end, start + LINE_MAX)])):
+            for start in range(sent, max(end, sent + 1), MAX_LINE):
+                if not self._send_one(bytes(self._backlog[start : min(end, start + MAX_LINE)])):
                     del self._backlog[:start]
                     return
             sent = end + 1
@@ -213,17 +213,17 @@ class SyslogSink:
         try:
             self._client.connect()
         except OSError as error:
-            self._absent_until = self._loop.time() + PAUSE
+            self._absent_until = self._loop.time() + RETRY_DELAY
             self._complain(f"{error.strerror}; lines are dropped")
             return False
-        self._said = False
+        self._reported = False
         return True
 
     def _disconnect(self) -> None:
-        self._stop_writing()
+        self._stop_waiting()
         self._client.close()
 
     def _complain(self, cause: str) -> None:
-        if not self._said:
+        if not self._reported:
             self._report(f'cannot write to syslog "{self._path}": {cause}')
-        self._said = True
+        self._reported = True
