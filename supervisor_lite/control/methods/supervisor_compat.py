@@ -180,7 +180,7 @@ def _piece(request: Request, log: LogFile | None, name: str) -> Result:
 
 
 def _trouble(process: Process) -> dict[str, Any]:
-    program = process.pending or process.program
+    program = process.latest
     environment = {**os.environ, **program.environment}
     missing = reason = ""
     try:
