@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from supervisor_lite.config.definition import needs_new_child
 from supervisor_lite.core.bus import Bus
 from supervisor_lite.core.clock import Clock
 from supervisor_lite.core.persistence import Persistence
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.topics import DefinitionChanged, GroupsChanged
-from supervisor_lite.model.output import Output
 from supervisor_lite.model.plan import Group
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record
@@ -72,7 +72,7 @@ class Table:
     def redefine(self, process: Process, program: Program) -> None:
         """Let a process have a newer definition: at once, or when its live child is replaced."""
         down = process.record.pid is None and not process.record.leftovers
-        if not down and not _same_child(process.program, program):
+        if not down and needs_new_child(process.program, program):
             process.redefine_at_spawn(program)
             return
         put_into_force(process, program)
@@ -85,27 +85,3 @@ def put_into_force(process: Process, program: Program) -> None:
     process.redefine(program)
     if process.logs is not None:
         process.logs.change(program)
-
-
-# What only the rules and the logs read: a child that runs does not have to be replaced when one of
-# these changes.
-_RULES_ONLY = (
-    "priority", "autostart", "autorestart", "exitcodes", "startsecs", "startretries", "stopsignal",
-    "stopwaitsecs", "stopasgroup", "killasgroup", "leftovers", "backoff", "restart_limit",
-    "memory_restart", "memory_check_interval",
-)  # fmt: skip
-
-
-def _same_child(old: Program, new: Program) -> bool:
-    """Would both definitions start the same child?"""
-    same = old._replace(**{name: getattr(new, name) for name in _RULES_ONLY})
-    if [_goes(output) for output in (old.stdout, old.stderr)] == [
-        _goes(output) for output in (new.stdout, new.stderr)
-    ]:
-        same = same._replace(stdout=new.stdout, stderr=new.stderr)
-    return same == new
-
-
-def _goes(output: Output) -> tuple[object, ...]:
-    """Return what of an output is settled when a child is started."""
-    return output.path, output.captured
