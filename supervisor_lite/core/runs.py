@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from supervisor_lite.core.bus import Bus
+from supervisor_lite.core.clock import Clock
 from supervisor_lite.core.process import Process
+from supervisor_lite.core.topics import OutputSeen
 from supervisor_lite.errors import OperationFailed, SpawnError
 from supervisor_lite.host import users
 from supervisor_lite.host.cgroup import Cgroups, Killed
@@ -25,7 +27,7 @@ from supervisor_lite.host.socket_set import Sockets
 from supervisor_lite.host.spawn import Channels, Spawner
 from supervisor_lite.logs import stdin
 from supervisor_lite.logs.fifo import fifo_path, stored_name
-from supervisor_lite.logs.filtering import Heard
+from supervisor_lite.logs.filtering import OutputKind
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.processlogs import STREAMS, ProcessLogs
 from supervisor_lite.model.events import Exited, LeftoversGone, Spawned, SpawnFailed
@@ -36,9 +38,10 @@ from supervisor_lite.store.journal import Journal
 
 
 class Surroundings(NamedTuple):
-    """What runs need from outside; made by running.py."""
+    """What the engine needs from outside; made by daemon/app.py."""
 
     loop: asyncio.AbstractEventLoop
+    clock: Clock
     journal: Journal
     spawner: Spawner
     cgroups: Cgroups
@@ -59,11 +62,13 @@ class Runs:
         self,
         around: Surroundings,
         tell: Callable[[Process, Exited | LeftoversGone], None],
+        bus: Bus,
     ) -> None:
         self._around = around
         self._loop = around.loop
         self._journal = around.journal
         self._tell = tell
+        self._bus = bus
         self._by_pid: dict[int, Process] = {}
         self._intended: dict[Process, int] = {}
         """Run ids that are in the journal, of runs that are not spawned yet."""
@@ -77,16 +82,14 @@ class Runs:
         )
         self.sockets = Sockets(around.store, around.unstore)
         self.entrusted = Entrusted(around.runtime_dir, around.report)
-        self.hear: Callable[[Process, str, Heard, str | bytes], None] | None = None
-        """Gets what event listeners say, and what they may want to know of the output of others:
-        process, stream, what it is, text or bytes."""
 
     # Spawning.
 
     def intend(self, processes: Sequence[Process]) -> None:
         """Write down that these are about to be spawned, all in one commit."""
-        numbers = self._journal.intend([process.name for process in processes])
-        self._intended.update(zip(processes, numbers, strict=True))
+        new = [process for process in processes if process not in self._intended]
+        numbers = self._journal.intend([process.name for process in new])
+        self._intended.update(zip(new, numbers, strict=True))
 
     def spawn(self, process: Process) -> Spawned | SpawnFailed:
         """Start a run of a process; `settle` has to follow before the event loop turns."""
@@ -115,7 +118,7 @@ class Runs:
             return SpawnFailed(run, reason)
         self._around.store(f"run-{run}", child.pidfd)
         process.pidfd = child.pidfd
-        process.started = time.time()
+        process.started = self._around.clock.wall()
         self._by_pid[child.pid] = process
         if group is not None and child.outside:
             self.cgroups.give_up(child.outside)
@@ -160,12 +163,12 @@ class Runs:
         if process.logs is None:
             around = self._around
 
-            def hear(stream: str, kind: Heard, data: str | bytes) -> None:
-                if self.hear is not None:
-                    self.hear(process, stream, kind, data)
+            def on_output(stream: str, kind: OutputKind, data: str | bytes) -> None:
+                if self._bus.has_subscribers(OutputSeen):
+                    self._bus.publish(OutputSeen(process, stream, kind, data))
 
             process.logs = ProcessLogs(
-                self._pipes, around.runtime_dir, process.program, around.report, hear=hear
+                self._pipes, around.runtime_dir, process.program, around.report, on_output=on_output
             )
         return process.logs
 
@@ -316,6 +319,9 @@ class Runs:
 
     def forget(self, process: Process) -> None:
         """Take away what is kept for a process that is no longer defined."""
+        run = self._intended.pop(process, None)
+        if run is not None:
+            self._journal.ended(run, code=None, signal=None, reason="never spawned")
         if process.logs is not None:
             for fd in process.logs.fds().values():
                 self._around.unstore(stored_name(fd))

@@ -21,6 +21,7 @@ from supervisor_lite.controllers.exit_when import Ending
 from supervisor_lite.controllers.memory_limit import MemoryWatch
 from supervisor_lite.controllers.rollout import Rollout
 from supervisor_lite.core.bus import Bus
+from supervisor_lite.core.clock import Clock
 from supervisor_lite.core.operations import Operations
 from supervisor_lite.core.runs import Surroundings
 from supervisor_lite.core.supervisor import Supervisor
@@ -33,12 +34,13 @@ from supervisor_lite.host.helper import run_helper
 from supervisor_lite.host.own_limits import Descriptors
 from supervisor_lite.host.reaper import become_subreaper
 from supervisor_lite.host.spawn import Spawner
+from supervisor_lite.model.change import Change
 from supervisor_lite.model.plan import Configuration
 from supervisor_lite.model.settings import DaemonSettings
 from supervisor_lite.rules import pending_settings
 from supervisor_lite.store.journal import Journal
 from supervisor_lite.takeover.adoption import Adoption
-from supervisor_lite.text import counted
+from supervisor_lite.text import plural
 
 _READY_AGAIN = 0.05
 """Seconds until a service manager that had no room is told again that we are ready."""
@@ -80,14 +82,15 @@ class Running:
         self._loop = asyncio.get_running_loop()
         self._over = asyncio.Event()
         self._jobs: set[asyncio.Task[None]] = set()
-        bus = Bus()
-        bus.subscribe(lambda change: log_change(given.log, change))
+        bus = Bus(self._loop)
+        bus.subscribe(Change, lambda change: log_change(given.log, change))
         self._cgroups = open_cgroups(
             given.settings.cgroups, given.journal.instance, given.log.warning
         )
         self._supervisor = supervisor = Supervisor(
             Surroundings(
                 loop=self._loop,
+                clock=Clock(),
                 journal=given.journal,
                 spawner=Spawner(given.descriptors),
                 cgroups=self._cgroups,
@@ -119,7 +122,6 @@ class Running:
             HistoryVerbs(supervisor, given.journal, bus),
             Daemon(given.settings.identifier, self._reload, self._shutdown, self._upgrade),
         )
-        verbs.on_remote_event.append(self._listeners.tell_remote)
         rules = given.settings.access
         self._server = Server(verbs, rules, self._report_bug, self._report_denied, given.log.error)
 
@@ -165,7 +167,7 @@ class Running:
             config=given.configuration.files[0] if given.configuration.files else "",
         )
         if taken.adopted or taken.ended:
-            adopted = counted(taken.adopted, "running process", "running processes")
+            adopted = plural(taken.adopted, "running process", "running processes")
             seconds = round(time.monotonic() - began, 3)
             log.info(f"took over {adopted}; {taken.ended} had ended meanwhile", seconds=seconds)
         self._rollout.start_all()
@@ -192,7 +194,7 @@ class Running:
         if self._supervisor.stopping:
             return
         notifier = self._given.notifier
-        count = counted(len(self._supervisor.processes), "process", "processes")
+        count = plural(len(self._supervisor.processes), "process", "processes")
         notifier.send("READY=1", f"STATUS=supervising {count}")
         if notifier.is_full:  # of descriptors of many programs that were to be stored
             self._loop.call_later(_READY_AGAIN, self._send_ready)

@@ -16,15 +16,15 @@ from typing import Any
 from supervisor_lite.core.bus import Bus
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
-from supervisor_lite.logs.filtering import Heard
+from supervisor_lite.core.topics import GroupsChanged, OutputSeen, RemoteEvent
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.plan import Group
 from supervisor_lite.model.states import UP, State
 from supervisor_lite.rules.event_listener import payloads
-from supervisor_lite.rules.event_listener.buffer import Buffer, Queued, pause
-from supervisor_lite.rules.event_listener.payloads import Notice
-from supervisor_lite.rules.event_listener.session import Answer, Listener, Listening
-from supervisor_lite.rules.event_listener.types import TICKS, timeslice, wanted_by
+from supervisor_lite.rules.event_listener.buffer import EventBuffer, QueuedEvent, retry_delay
+from supervisor_lite.rules.event_listener.payloads import ListenerEvent
+from supervisor_lite.rules.event_listener.session import Answer, ListenerProtocol, ListenerState
+from supervisor_lite.rules.event_listener.types import TICKS, expand, timeslice
 
 _STATE_LOST = "its state was lost with the daemon"
 _ENDED = frozenset(("EXITED", "BACKOFF", "FATAL", "STOPPED"))
@@ -35,10 +35,10 @@ class _Member:
     """A listener while it runs."""
 
     process: str
-    listening: Listening = field(default_factory=Listening)
+    listening: ListenerProtocol = field(default_factory=ListenerProtocol)
     run: int | None = None
     """Known only of one that an earlier version of the daemon has started."""
-    event: Queued | None = None
+    event: QueuedEvent | None = None
     """What it is busy with."""
     fd: int = -1
     outbox: bytes = b""
@@ -52,7 +52,7 @@ class _Pool:
     """Listeners that share their events."""
 
     name: str
-    buffer: Buffer
+    buffer: EventBuffer
     wanted: frozenset[str] = frozenset()
     members: tuple[str, ...] = ()
     rejections: int = 0
@@ -91,9 +91,10 @@ class EventListeners:
         """Pids of processes that are being stopped: the end of their state does not know them."""
         self._clock: asyncio.TimerHandle | None = None
         self._slices: dict[str, int] = {}
-        bus.subscribe(self._on_change)
-        supervisor.regrouped = self._on_regrouped
-        supervisor.runs.hear = self._hear
+        bus.subscribe(Change, self._on_change)
+        bus.subscribe(GroupsChanged, self._on_groups_changed)
+        bus.subscribe(OutputSeen, self._on_output)
+        bus.subscribe(RemoteEvent, self._on_remote_event)
 
     # Beginning and end.
 
@@ -156,16 +157,16 @@ class EventListeners:
             event = values["event"]
             self._members[name] = _Member(
                 name,
-                Listening.from_json(values["listening"]),
+                ListenerProtocol.from_json(values["listening"]),
                 run=values["run"],
-                event=Queued(**event) if event is not None else None,
+                event=QueuedEvent(**event) if event is not None else None,
                 outbox=values["outbox"].encode("latin-1"),
                 deaf=values["deaf"],
             )
 
     # What is told.
 
-    def tell(self, notice: Notice) -> None:
+    def tell(self, notice: ListenerEvent) -> None:
         """Have everyone hear of an event who wants to."""
         if notice.name not in self._wanted:
             return
@@ -175,9 +176,8 @@ class EventListeners:
                 self._say_dropped(pool, pool.buffer.add(serial, notice))
                 self._dispatch(pool)
 
-    def tell_remote(self, kind: str, data: str) -> None:
-        """Have everyone hear of what somebody sent over the control socket."""
-        self.tell(payloads.of_remote(kind, data))
+    def _on_remote_event(self, event: RemoteEvent) -> None:
+        self.tell(payloads.of_remote(event.kind, event.data))
 
     def tell_running(self) -> None:
         """Have everyone hear that the daemon is there."""
@@ -187,7 +187,7 @@ class EventListeners:
         """Have everyone hear that the daemon is on its way out."""
         self.tell(payloads.of_daemon("STOPPING"))
 
-    def _say_dropped(self, pool: _Pool, event: Queued | None) -> None:
+    def _say_dropped(self, pool: _Pool, event: QueuedEvent | None) -> None:
         if event is None:
             return
         pool.dropped += 1
@@ -214,8 +214,9 @@ class EventListeners:
         if change.to_state == "RUNNING" and name in self._pool_of:
             self._dispatch(self._pool_of[name])
 
-    def _hear(self, process: Process, stream: str, kind: Heard, data: str | bytes) -> None:
+    def _on_output(self, seen: OutputSeen) -> None:
         """A process has written something that may concern listeners."""
+        process, stream, kind, data = seen
         if isinstance(data, bytes):
             self._on_answer(process, data)
             return
@@ -227,7 +228,8 @@ class EventListeners:
 
     # Pools.
 
-    def _on_regrouped(self, _: Mapping[str, Group], groups: Mapping[str, Group]) -> None:
+    def _on_groups_changed(self, changed: GroupsChanged) -> None:
+        groups = changed.after
         self._make_pools(groups)
         for name in sorted(self._groups - groups.keys()):
             self.tell(payloads.of_group(name, added=False))
@@ -245,9 +247,9 @@ class EventListeners:
         for name, group in groups.items():
             if not group.events:
                 continue
-            pool = self._pools.setdefault(name, _Pool(name, Buffer(group.buffer_size)))
+            pool = self._pools.setdefault(name, _Pool(name, EventBuffer(group.buffer_size)))
             pool.buffer.size = group.buffer_size
-            pool.wanted = wanted_by(group.events)
+            pool.wanted = expand(group.events)
             pool.members = tuple(program.fullname for program in group.processes)
             self._pool_of.update(dict.fromkeys(pool.members, pool))
         self._wanted = frozenset().union(*(pool.wanted for pool in self._pools.values()))
@@ -262,9 +264,9 @@ class EventListeners:
             if pool.dropped > 1:
                 self._error(f"pool {pool.name}: {pool.dropped} events were discarded")
             pool.dropped = 0
-            member.event = pool.buffer.take()
+            member.event = pool.buffer.pop()
             member.outbox = member.event.message(self._identifier, pool.name)
-            member.listening.sent()
+            member.listening.event_sent()
             self._write(member)
 
     def _ready(self, names: Iterable[str]) -> _Member | None:
@@ -275,7 +277,7 @@ class EventListeners:
                 member is not None
                 and process is not None
                 and process.record.state is State.RUNNING
-                and member.listening.state is Listener.READY
+                and member.listening.state is ListenerState.READY
                 and not member.deaf
             ):
                 return member
@@ -286,7 +288,7 @@ class EventListeners:
         pool, event = self._pool_of.get(member.process), member.event
         member.event = None
         if pool is not None and event is not None:
-            self._say_dropped(pool, pool.buffer.put_back(event))
+            self._say_dropped(pool, pool.buffer.requeue(event))
         return pool
 
     def _rejected(self, member: _Member) -> None:
@@ -296,7 +298,7 @@ class EventListeners:
         if pool is None or not had:
             return
         pool.rejections += 1
-        wait = pause(pool.rejections)
+        wait = retry_delay(pool.rejections)
         if wait and pool.retry is None:
             pool.retry = self._loop.call_later(wait, self._try_again, pool)
         else:
@@ -312,7 +314,7 @@ class EventListeners:
         member = self._members.get(process.name)
         if member is None:
             return  # of its state nothing is known; it is about to be started again
-        for answer in member.listening.heard(data):
+        for answer in member.listening.receive(data):
             match answer:
                 case Answer.READY:
                     pool = self._pool_of.get(process.name)
@@ -324,7 +326,7 @@ class EventListeners:
                         pool.rejections = 0
                 case Answer.REJECTED:
                     self._rejected(member)
-                case Answer.LOST:
+                case Answer.INVALID:
                     self._warn(
                         f"{process.name}: said what no event listener may say; it gets no more"
                         " events until it is restarted"
