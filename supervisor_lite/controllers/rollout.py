@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from supervisor_lite.core.operations import Operations
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
-from supervisor_lite.errors import Complaint, ConfigError, NoSuchProcess, OperationFailed
+from supervisor_lite.errors import ConfigError, Diagnostic, NoSuchProcess, OperationFailed
 from supervisor_lite.model.plan import Configuration, Plan
 from supervisor_lite.model.record import Record
 from supervisor_lite.model.settings import DaemonSettings
@@ -54,23 +54,20 @@ class Rollout:
         table = self._supervisor.processes
         for program in plan.processes():
             if program.fullname not in table:
-                self._supervisor.add(program)
+                self._supervisor.table.add(program)
         groups = {
             name: group._replace(processes=tuple(table[p.fullname].latest for p in group.processes))
             for name, group in plan.groups.items()
         }
         self.available, self.active = plan, Plan(groups=groups)
-        self._supervisor.regroup(plan.groups)
+        self._supervisor.table.regroup(plan.groups)
         self._mark_stale()
 
     def _mark_stale(self) -> None:
         """Show which processes run with a definition that is no longer the one on disk."""
         latest = {program.fullname: program for program in self.available.processes()}
         for process in self._supervisor.processes.values():
-            stale = latest.get(process.name, process.latest) != process.latest
-            if stale != process.stale:
-                process.stale = stale
-                process.changed()
+            process.compare_with_disk(latest.get(process.name))
 
     def start_all(self, by: str = "") -> None:
         """Start what is to be started by itself, by ascending priority."""
@@ -79,7 +76,7 @@ class Rollout:
     def _start(self, processes: Iterable[Process], by: str = "", cause: str = "autostart") -> None:
         table = {p.name: p for p in processes if p.program.autostart}
         programs = [p.program for p in table.values()]
-        for wave in order.start_waves(programs, self._supervisor.groups):
+        for wave in order.start_waves(programs, self._supervisor.table.groups):
             for program in wave:
                 self._supervisor.start(table[program.fullname], by, cause)
 
@@ -105,7 +102,7 @@ class Rollout:
             os.makedirs(self._log_dir, 0o755, exist_ok=True)
         except OSError as error:
             text = f"cannot make this directory: {error.strerror}"
-            raise ConfigError([Complaint(self._log_dir, 0, "", text)]) from error
+            raise ConfigError([Diagnostic(self._log_dir, 0, "", text)]) from error
 
     async def update(self, names: list[str], by: str) -> list[tuple[str, str]]:
         """Read the configuration and make it true, for all groups or only those named.
@@ -136,7 +133,7 @@ class Rollout:
         results: list[tuple[str, str]] = []
         removed = [supervisor.processes[p.fullname] for p in diff.removed]
         for process in removed:
-            process.removed = True
+            process.mark_removed()
         down = {p.group for p in removed if not p.is_down()}
         await self._operations.stop(removed, by, wait=True, timeout=None)
         for process in removed:
@@ -147,10 +144,10 @@ class Rollout:
                 results.append((name, "stopped"))
             results.append((name, "removed"))
         self.active = plan
-        supervisor.regroup(plan.groups)
+        supervisor.table.regroup(plan.groups)
         await self._change(diff, by)
         results += [(name, "changed") for name in diff.groups_changed]
-        added = [supervisor.add(program) for program in diff.added]
+        added = [supervisor.table.add(program) for program in diff.added]
         self._start(added, by, "added by update")
         results += [(name, "added") for name in diff.groups_added]
         self._mark_stale()
@@ -163,8 +160,8 @@ class Rollout:
         for program in diff.changed:
             process = self._supervisor.processes[program.fullname]
             state = process.record.state
-            self._supervisor.redefine(process, program)
-            if process.pending is not None:
+            self._supervisor.table.redefine(process, program)
+            if process.definition.next is not None:
                 changed.append(process)
             elif state is State.FATAL or (state is State.EXITED and not process.record.wanted):
                 retried.append(process)  # it ended by itself: perhaps this was the remedy
@@ -186,8 +183,8 @@ class Rollout:
                 raise NoSuchProcess("no such process/group")
             self._make_log_dir()
             self.active = with_groups(self.active, (group,))
-            self._supervisor.regroup(self.active.groups)
-            added = [self._supervisor.add(program) for program in group.processes]
+            self._supervisor.table.regroup(self.active.groups)
+            added = [self._supervisor.table.add(program) for program in group.processes]
             self._start(added, by, "added")
 
     async def remove(self, name: str) -> None:
@@ -202,7 +199,7 @@ class Rollout:
             for process in processes:
                 self._supervisor.drop(process)
             self.active = without_groups(self.active, (name,))
-            self._supervisor.regroup(self.active.groups)
+            self._supervisor.table.regroup(self.active.groups)
 
     async def reload(self, by: str) -> None:
         """Stop everything, read the configuration anew and start from it.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from supervisor_lite.config.schema import TABLES, Key
+from supervisor_lite.config.schema import TABLES
+from supervisor_lite.config.schema.key import Key
 from supervisor_lite.migrate import values as v
 from supervisor_lite.migrate.ini import Section, Setting
 from supervisor_lite.migrate.percent import PercentError, sample
@@ -212,6 +213,6 @@ def _names(table: str, key: Key | None) -> frozenset[str]:
     names = {"here", "host_node_name"}
     if table not in ("daemon", "group"):
         names |= {"program_name", "group_name"}
-        if key is None or key.each:
+        if key is None or key.per_process:
             names |= {"process_num", "numprocs"}
     return frozenset(names)
