@@ -256,7 +256,7 @@ def test_any_fatal_ends_the_daemon(daemons: Daemons, command: list[str], code: i
     daemon.launch()
     assert daemon.wait_exit() == code
     assert daemon.marked() == []
-    assert ("STOPPING", "STOPPED") in daemon.changes("other")
+    assert "other: STOPPING -> STOPPED" in daemon.log()
 
 
 def test_without_exit_when_nothing_ends_the_daemon(daemons: Daemons) -> None:
@@ -337,7 +337,7 @@ def test_a_respawn_is_no_end(daemons: Daemons) -> None:
     )
     daemon.launch()
     assert daemon.wait_exit() == 0
-    assert daemon.changes("web").count(("STARTING", "RUNNING")) == 2
+    assert daemon.log().count("web: STARTING -> RUNNING") == 2
 
 
 def test_what_ended_while_no_daemon_was_there_counts(daemons: Daemons) -> None:
