@@ -159,7 +159,9 @@ class Running:
         runs.reaper.start()
         self._listeners.resume(upgraded=given.handed.upgrade)
         self._supervisor.flush()
-        given.journal.keep(age=given.settings.journal_age, count=given.settings.journal_count)
+        given.journal.set_retention(
+            age=given.settings.journal_age, count=given.settings.journal_count
+        )
         self._server.serve(given.sock)
         log.info(
             f"supervisor-lite {__version__} {'upgraded' if given.handed.upgrade else 'started'}",
