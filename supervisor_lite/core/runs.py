@@ -72,7 +72,7 @@ class Runs:
         self._by_pid: dict[int, Process] = {}
         self._intended: dict[Process, int] = {}
         """Run ids that are in the journal, of runs that are not spawned yet."""
-        self._fresh: list[tuple[Process, Run, int]] = []
+        self._unrecorded: list[tuple[Process, Run, int]] = []
         """Runs that were spawned in this turn of the loop, with their pidfds."""
         self._pipes = Pipes(around.loop)
         self.reaper = Reaper(self._loop, self._on_ended, self._on_stranger)
@@ -85,17 +85,17 @@ class Runs:
 
     # Spawning.
 
-    def intend(self, processes: Sequence[Process]) -> None:
+    def reserve_run_ids(self, processes: Sequence[Process]) -> None:
         """Write down that these are about to be spawned, all in one commit."""
         new = [process for process in processes if process not in self._intended]
         numbers = self._journal.reserve_runs([process.name for process in new])
         self._intended.update(zip(new, numbers, strict=True))
 
     def spawn(self, process: Process) -> Spawned | SpawnFailed:
-        """Start a run of a process; `settle` has to follow before the event loop turns."""
+        """Start a run of a process; call `record_identities` before the event loop goes on."""
         program = process.program
         if process not in self._intended:
-            self.intend([process])
+            self.reserve_run_ids([process])
         run = self._intended.pop(process)
         marker = f"{self._journal.instance}:{run}"
         group = self.cgroups.make(run, program)
@@ -127,18 +127,18 @@ class Runs:
             self.cgroups.slow_down(group, program)
         begun = Run(run, marker, child.pid, 0, cgroup=group)
         self._join(process, begun)
-        self._fresh.append((process, begun, child.pidfd))
+        self._unrecorded.append((process, begun, child.pidfd))
         self.reaper.watch(child.pid, child.pidfd)
         return Spawned(run, child.pid)
 
-    def settle(self) -> None:
+    def record_identities(self) -> None:
         """Write down who was spawned in this turn: its end cannot have been collected yet.
 
         /proc makes us wait while a child is in the middle of its exec, closing all that we have
         open: so this is done for all of a turn, when most of them are through.
         """
-        fresh, self._fresh = self._fresh, []
-        for process, run, pidfd in fresh:
+        unrecorded, self._unrecorded = self._unrecorded, []
+        for process, run, pidfd in unrecorded:
             identity = identify(run.leader, pidfd)
             if identity is None:
                 hidden = "cannot see its process in /proc (is it mounted with hidepid?): killed"
@@ -314,6 +314,10 @@ class Runs:
         self.reaper.stop()
         self._families.close()
         self._pipes.close()
+
+    def release(self, process: Process) -> None:
+        """Let go of what only a process needs that is not down."""
+        self.sockets.leave(process.name)
 
     def forget(self, process: Process) -> None:
         """Take away what is kept for a process that is no longer defined."""

@@ -41,10 +41,11 @@ class Journal:
         database: Database,
         warn: Callable[[str], None],
         ids: RunIds | None = None,
-        wall: Callable[[], float] = time.time,
+        now: Callable[[], float] = time.time,
     ) -> None:
+        """`now` is the wall clock by which everything is dated and forgotten."""
         self._database = database
-        self._wall = wall
+        self._now = now
         self.path = database.path
         self.history = History(database, self._write_pending, warn)
         """What it tells of what was written."""
@@ -87,7 +88,7 @@ class Journal:
         self._run += len(names)
         if self._ids is not None:
             self._ids.reserve(self._run)
-        now = self._wall()
+        now = self._now()
         for run, name in enumerate(names, first):
             sql = "INSERT INTO runs (run, name, intended) VALUES (?, ?, ?)"
             self._database.write(sql, (run, name, now))
@@ -100,7 +101,7 @@ class Journal:
         """The run has a process, and this is which; `when` it began, if not now."""
         self._database.write(
             "UPDATE runs SET pid = ?, boot = ?, start = ?, inode = ?, spawned = ? WHERE run = ?",
-            (pid, boot, start, inode, self._wall() if when is None else when, run),
+            (pid, boot, start, inode, self._now() if when is None else when, run),
         )
 
     def record_found(
@@ -129,7 +130,7 @@ class Journal:
         self._database.write(
             "UPDATE runs SET ended = ?, code = ?, signal = ?, reason = ?,"
             " maxrss = ?, utime = ?, stime = ?, last_words = ? WHERE run = ?",
-            (self._wall(), code, signal, reason, *(usage or (None,) * 3), last_words or None, run),
+            (self._now(), code, signal, reason, *(usage or (None,) * 3), last_words or None, run),
         )
 
     # Processes.
@@ -211,7 +212,7 @@ class Journal:
     def _trim(self, kept: _Retention) -> None:
         """Delete from the old end: what it costs depends on what goes, not on what stays."""
         self._until_trim = _TRIM_EVERY
-        before = self._wall() - kept.age
+        before = self._now() - kept.age
         self._database.write(
             "DELETE FROM changes WHERE serial < max(?1, coalesce("
             "(SELECT serial FROM changes WHERE time >= ?2 ORDER BY serial LIMIT 1), ?3))",
@@ -239,7 +240,7 @@ def open_journal(
     *,
     runtime_dir: str | None = None,
     boot: str | None = None,
-    wall: Callable[[], float] = time.time,
+    now: Callable[[], float] = time.time,
 ) -> Journal:
     """Open or make the journal at `path`; what the operator should know is told to `warn`.
 
@@ -249,4 +250,4 @@ def open_journal(
     """
     database = open_database(path, warn, runtime_dir)
     ids = None if boot is None else RunIds(f"{os.path.dirname(path)}/run-ids", boot)
-    return Journal(database, warn, ids, wall)
+    return Journal(database, warn, ids, now)
