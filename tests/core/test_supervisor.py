@@ -84,7 +84,7 @@ def test_everybody_hears_the_same_order_as_the_journal(play: Play) -> None:
         stage.supervisor.start(web, "")
         await stage.until(3.5)
         assert len(first) > 8
-        assert first == last == stage.journal.changes(after=0)
+        assert first == last == stage.journal.history.changes(after=0)
 
     play(scene)
 
@@ -143,8 +143,8 @@ def test_who_is_dropped_while_up_is_stopped_and_then_leaves(play: Play) -> None:
         await stage.until(100)
         assert stage.supervisor.processes == {}
         assert stage.history(web)[-2:] == ["2 STOPPING", "5 STOPPED"]
-        assert list(stage.journal.processes()) == []
-        assert stage.journal.open_runs() == []
+        assert list(stage.journal.history.processes()) == []
+        assert stage.journal.history.open_runs() == []
 
     play(scene)
 
@@ -198,7 +198,7 @@ def test_a_run_id_of_who_is_not_spawned_after_all_is_kept_or_closed(play: Play) 
         await stage.until(2)
         stage.supervisor.start(stopped, "")
         await stage.until(4)
-        assert [(row.name, row.run) for row in stage.journal.open_runs()] == [
+        assert [(row.name, row.run) for row in stage.journal.history.open_runs()] == [
             ("web", 1), ("stopped", 2),
         ]  # fmt: skip
         assert stage.spawned(dropped) == []

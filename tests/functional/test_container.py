@@ -378,6 +378,6 @@ def test_a_condition_that_makes_no_sense_is_refused(
     file.write_text(f'[daemon]\nexit_when = "{value}"\n' + program("web", SLEEPER))
     with pytest.raises(ConfigError) as caught:
         load(str(file))
-    (said,) = map(str, caught.value.complaints)
+    (said,) = map(str, caught.value.diagnostics)
     assert said.startswith(f"{file}:2: daemon.exit_when: ")
     assert complaint in said
