@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 
 from supervisor_lite import __version__
 from supervisor_lite.control.access import Caller
-from supervisor_lite.control.methods.history import HistoryVerbs
-from supervisor_lite.control.methods.output import OutputVerbs
-from supervisor_lite.control.methods.processes import Daemon, ProcessVerbs
+from supervisor_lite.control.methods.daemon import DaemonControls
+from supervisor_lite.control.methods.table import method_table
 from supervisor_lite.control.server import Server
 from supervisor_lite.controllers.event_listeners.listeners import EventListeners
 from supervisor_lite.controllers.exit_when import ExitCondition
@@ -38,6 +37,7 @@ from supervisor_lite.host.spawn import Spawner
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.plan import Configuration
 from supervisor_lite.model.settings import DaemonSettings
+from supervisor_lite.protocol.codes import ErrorCode
 from supervisor_lite.rules import pending_settings
 from supervisor_lite.store.journal import Journal
 from supervisor_lite.takeover.adoption import Adoption
@@ -115,16 +115,18 @@ class Running:
         """What the daemon is to exit with."""
         self._leaving = False
         """Ending, and the programs are to stay."""
-        verbs = ProcessVerbs(
+        methods = method_table(
             supervisor,
             self._operations,
             self._rollout,
-            OutputVerbs(supervisor, lambda: given.target.file),
-            HistoryVerbs(supervisor, given.journal, bus),
-            Daemon(given.settings.identifier, self._reload, self._shutdown, self._upgrade),
+            given.journal,
+            lambda: given.target.file,
+            DaemonControls(given.settings.identifier, self._reload, self._shutdown, self._upgrade),
         )
         rules = given.settings.access
-        self._server = Server(verbs, rules, self._report_bug, self._report_denied, given.log.error)
+        self._server = Server(
+            methods.get, rules, self._report_bug, self._report_denied, given.log.error
+        )
 
     async def run(self) -> None:
         """Take over, start what is to be started, serve, and return when it is over."""
@@ -301,7 +303,7 @@ class Running:
 
     async def _reload(self, by: str) -> None:
         if self._supervisor.stopping:
-            raise OperationFailed("the daemon is shutting down")
+            raise OperationFailed("the daemon is shutting down", ErrorCode.SHUTTING_DOWN)
         self._log.warning("reload: stopping everything and starting anew", by=by)
         self._bus.publish(DaemonStateChanged("STOPPING"))
         await self._rollout.reload(by)
@@ -316,9 +318,11 @@ class Running:
         try:
             code, output = await run_helper(reaper, check, given.here, _CHECK_TIMEOUT)
         except OSError as error:
-            raise OperationFailed(f"cannot check the new version: {error.strerror}") from error
+            text = f"cannot check the new version: {error.strerror}"
+            raise OperationFailed(text, ErrorCode.UPGRADE_FAILED) from error
         if code != 0:
-            raise OperationFailed(f"the new version does not start, nothing changed: {output}")
+            text = f"the new version does not start, nothing changed: {output}"
+            raise OperationFailed(text, ErrorCode.UPGRADE_FAILED)
         self._refuse_to_move()
         self._refuse_while_stopping()  # somebody may have asked for that during the check
         self._log.info("upgrade: executing the new version", by=by)
@@ -341,11 +345,12 @@ class Running:
             handover.execute(parting)
         except OSError as error:
             given.notifier.send("READY=1")
-            raise OperationFailed(f"cannot execute the new version: {error.strerror}") from error
+            text = f"cannot execute the new version: {error.strerror}"
+            raise OperationFailed(text, ErrorCode.UPGRADE_FAILED) from error
 
     def _refuse_while_stopping(self) -> None:
         if self._supervisor.stopping:
-            raise OperationFailed("the daemon is shutting down")
+            raise OperationFailed("the daemon is shutting down", ErrorCode.SHUTTING_DOWN)
 
     def _refuse_to_move(self) -> None:
         """Refuse what only a daemon that starts afresh can do: the processes belong to the old."""
@@ -358,14 +363,15 @@ class Running:
             if old != new:
                 raise OperationFailed(
                     f"an upgrade cannot change {name} from {old} to {new}, nothing changed:"
-                    " shut the daemon down and start it"
+                    " shut the daemon down and start it",
+                    ErrorCode.UPGRADE_FAILED,
                 )
 
     async def _shutdown(self, by: str, leave_running: bool) -> None:
         """Stop everything in order, or nothing at all; then the daemon ends."""
         supervisor = self._supervisor
         if leave_running and supervisor.stopping:
-            raise OperationFailed("the daemon is shutting down already")
+            raise OperationFailed("the daemon is shutting down already", ErrorCode.SHUTTING_DOWN)
         if supervisor.stopping:
             await self._over.wait()
             return

@@ -19,6 +19,7 @@ from typing import Any
 from supervisor_lite.errors import OperationFailed
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.run import ProcessRow, RunRow
+from supervisor_lite.protocol.codes import ErrorCode
 from supervisor_lite.store.database import RunIds, open_database
 
 _TRIM_EVERY = 256
@@ -279,7 +280,8 @@ class Journal:
         try:
             return self._db.execute(sql, values).fetchall()
         except sqlite3.Error as error:
-            raise OperationFailed(f'cannot read the journal "{self.path}": {error}') from error
+            text = f'cannot read the journal "{self.path}": {error}'
+            raise OperationFailed(text, ErrorCode.IO_ERROR) from error
 
     def open_runs(self) -> list[RunRow]:
         """Return the runs that have not ended, as far as anybody wrote down."""
