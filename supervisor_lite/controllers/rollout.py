@@ -55,23 +55,20 @@ class Rollout:
         table = self._supervisor.processes
         for program in plan.processes():
             if program.fullname not in table:
-                self._supervisor.add(program)
+                self._supervisor.table.add(program)
         groups = {
             name: group._replace(processes=tuple(table[p.fullname].latest for p in group.processes))
             for name, group in plan.groups.items()
         }
         self.available, self.active = plan, Plan(groups=groups)
-        self._supervisor.regroup(plan.groups)
+        self._supervisor.table.regroup(plan.groups)
         self._mark_stale()
 
     def _mark_stale(self) -> None:
         """Show which processes run with a definition that is no longer the one on disk."""
         latest = {program.fullname: program for program in self.available.processes()}
         for process in self._supervisor.processes.values():
-            stale = latest.get(process.name, process.latest) != process.latest
-            if stale != process.stale:
-                process.stale = stale
-                process.changed()
+            process.compare_with_disk(latest.get(process.name))
 
     def start_all(self, by: str = "") -> None:
         """Start what is to be started by itself, by ascending priority."""
@@ -80,7 +77,7 @@ class Rollout:
     def _start(self, processes: Iterable[Process], by: str = "", cause: str = "autostart") -> None:
         table = {p.name: p for p in processes if p.program.autostart}
         programs = [p.program for p in table.values()]
-        for wave in order.start_waves(programs, self._supervisor.groups):
+        for wave in order.start_waves(programs, self._supervisor.table.groups):
             for program in wave:
                 self._supervisor.start(table[program.fullname], by, cause)
 
@@ -137,7 +134,7 @@ class Rollout:
         results: list[tuple[str, str]] = []
         removed = [supervisor.processes[p.fullname] for p in diff.removed]
         for process in removed:
-            process.removed = True
+            process.mark_removed()
         down = {p.group for p in removed if not p.is_down()}
         await self._operations.stop(removed, by, wait=True, timeout=None)
         for process in removed:
@@ -148,10 +145,10 @@ class Rollout:
                 results.append((name, "stopped"))
             results.append((name, "removed"))
         self.active = plan
-        supervisor.regroup(plan.groups)
+        supervisor.table.regroup(plan.groups)
         await self._change(diff, by)
         results += [(name, "changed") for name in diff.groups_changed]
-        added = [supervisor.add(program) for program in diff.added]
+        added = [supervisor.table.add(program) for program in diff.added]
         self._start(added, by, "added by update")
         results += [(name, "added") for name in diff.groups_added]
         self._mark_stale()
@@ -164,8 +161,8 @@ class Rollout:
         for program in diff.changed:
             process = self._supervisor.processes[program.fullname]
             state = process.record.state
-            self._supervisor.redefine(process, program)
-            if process.pending is not None:
+            self._supervisor.table.redefine(process, program)
+            if process.definition.next is not None:
                 changed.append(process)
             elif state is State.FATAL or (state is State.EXITED and not process.record.wanted):
                 retried.append(process)  # it ended by itself: perhaps this was the remedy
@@ -187,8 +184,8 @@ class Rollout:
                 raise NoSuchGroup([name], "no such process/group")
             self._make_log_dir()
             self.active = with_groups(self.active, (group,))
-            self._supervisor.regroup(self.active.groups)
-            added = [self._supervisor.add(program) for program in group.processes]
+            self._supervisor.table.regroup(self.active.groups)
+            added = [self._supervisor.table.add(program) for program in group.processes]
             self._start(added, by, "added")
 
     async def remove(self, name: str) -> None:
@@ -203,7 +200,7 @@ class Rollout:
             for process in processes:
                 self._supervisor.drop(process)
             self.active = without_groups(self.active, (name,))
-            self._supervisor.regroup(self.active.groups)
+            self._supervisor.table.regroup(self.active.groups)
 
     async def reload(self, by: str) -> None:
         """Stop everything, read the configuration anew and start from it.

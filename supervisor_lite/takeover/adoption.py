@@ -28,7 +28,7 @@ from supervisor_lite.model.program import Leftovers, Program
 from supervisor_lite.model.record import Record
 from supervisor_lite.model.run import ProcessRow
 from supervisor_lite.model.states import State
-from supervisor_lite.store.codec import program_from_json, record_from_json
+from supervisor_lite.store.codec import decode
 from supervisor_lite.store.journal import Journal
 from supervisor_lite.takeover.discovery import Finder, Found, age
 from supervisor_lite.takeover.ownership import Claims, stand_in
@@ -80,7 +80,7 @@ class Adoption:
             return Summary()
         rows = {row.name: row for row in journal.processes()}
         for name, row in rows.items():
-            self._known[name] = program_from_json(row.definition)
+            self._known[name] = decode(Program, row.definition)
             self._claims.know(name, self._known[name])
         cgroups = self._supervisor.runs.cgroups.paths()
         found = Finder(journal, rows, self._claims, cgroups, self._report).find(open_runs)
@@ -107,7 +107,7 @@ class Adoption:
         program = self._known.get(name, planned)
         if program is None:
             program = stand_in(name)
-        record = record_from_json(row.record) if row is not None else Record()
+        record = decode(Record, row.record) if row is not None else Record()
         busy = live is not None or record.pid is not None or record.leftovers
         if planned is not None and not busy:
             program = planned  # nothing of the old definition is alive
@@ -124,7 +124,7 @@ class Adoption:
         if live is not None and live.leader is not None and (record.run != values.get("run")):
             started = time.time() - age(live.leader)
         since = values.get("since") or time.time()
-        process = self._supervisor.restore(program, record, since, started)
+        process = self._supervisor.table.restore(program, record, since, started)
         if live is not None and live.leader is not None and live.pidfd is not None:
             run = self._family(live)
             child = live.leader.ppid == os.getpid()
@@ -135,7 +135,8 @@ class Adoption:
         if record.run is not None:
             self._supervisor.runs.open_output(process)  # what it left may be writing
         if planned is not None and planned != program:
-            process.pending = planned  # its end is answered as it was begun, its next run is new
+            # Its end is answered as it was begun, its next run is new.
+            process.redefine_at_spawn(planned)
 
     def _revive(self, program: Program, record: Record, live: Found) -> Record:
         """Return the record of a run that is alive, also if its last lines were not written."""
@@ -260,7 +261,7 @@ class Adoption:
         """Stop the programs that the configuration does not know any more."""
         gone = [p for name, p in self._supervisor.processes.items() if name not in self._plan]
         for process in gone:
-            process.removed = True
+            process.mark_removed()
             self._report(f"{process.name}: no longer defined, stopping it")
             self._supervisor.feed(process, StopAsked("", "no longer defined"))
             if process.is_down() and process.name in self._supervisor.processes:

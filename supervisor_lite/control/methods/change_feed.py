@@ -10,7 +10,7 @@ from typing import Any
 
 from supervisor_lite.control.subscriptions import Subscription
 from supervisor_lite.core.bus import Bus
-from supervisor_lite.core.process import rfc3339
+from supervisor_lite.core.view import rfc3339
 from supervisor_lite.errors import OperationFailed
 from supervisor_lite.model.change import Change
 from supervisor_lite.protocol import messages

@@ -17,8 +17,9 @@ from supervisor_lite.control.methods.change_feed import (
 )
 from supervisor_lite.control.request import Methods, Request
 from supervisor_lite.control.subscriptions import Subscription
-from supervisor_lite.core.process import Process, rfc3339
+from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
+from supervisor_lite.core.view import rfc3339
 from supervisor_lite.errors import NoSuchProcess
 from supervisor_lite.explain import episodes, story
 from supervisor_lite.explain.forecast import forecast
@@ -107,7 +108,7 @@ class HistoryMethods:
         told = []
         for process in processes:
             # A newer definition takes effect at the next spawn, which is what is asked about.
-            program = process.pending or process.program
+            program = process.latest
             future = forecast(program, process.record, time.monotonic())
             schedule = [moment._asdict() for moment in future.schedule]
             lines = list(future.lines)
