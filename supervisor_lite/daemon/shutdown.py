@@ -30,8 +30,8 @@ from supervisor_lite.daemon.log import Log
 from supervisor_lite.daemon.systemd import Notifier
 from supervisor_lite.daemon.tasks import BackgroundTasks
 from supervisor_lite.errors import OperationFailed
-from supervisor_lite.store.journal import Journal
 from supervisor_lite.protocol.codes import ErrorCode
+from supervisor_lite.store.journal import Journal
 
 _MAX_FLUSH = 2.0
 """Seconds that clients have to read their last reply before the daemon is gone."""

@@ -20,8 +20,8 @@ from supervisor_lite.daemon import handover
 from supervisor_lite.daemon.resources import Resources
 from supervisor_lite.errors import ConfigError, OperationFailed
 from supervisor_lite.host.helper import run_helper
-from supervisor_lite.rules import pending_settings
 from supervisor_lite.protocol.codes import ErrorCode
+from supervisor_lite.rules import pending_settings
 
 _CHECK_TIMEOUT = 60.0
 """Seconds that the new version has to read the configuration."""
