@@ -78,7 +78,7 @@ def failure_line(number: Id, error: SupervisorLiteError) -> bytes:
     text = str(error)
     if isinstance(error, ConfigError):
         text = "the configuration cannot be used"
-        data["details"] = [str(complaint) for complaint in error.complaints]
+        data["details"] = [str(diagnostic) for diagnostic in error.diagnostics]
     elif isinstance(error, NoSuchProcess):
         data["names"] = list(error.names)
     return _error_line(number, error_number(error), text, data)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from supervisor_lite.config.values import show_size
 from supervisor_lite.core import view
 from supervisor_lite.core.definition import Definition
 from supervisor_lite.host.cgroup import Killed
@@ -14,6 +13,7 @@ from supervisor_lite.model.exit import Exit
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record
 from supervisor_lite.model.states import State
+from supervisor_lite.text import exact_size
 
 _LAST_WORDS = 10
 """Lines of output that are shown with a failed start."""
@@ -129,7 +129,7 @@ class Process:
         """Return for want of what somebody was killed; a limit that was not met is not named."""
         limit = self.program.memory_max if killed.own else None
         return (
-            "out of memory" if limit is None else f"out of memory (memory_max {show_size(limit)})"
+            "out of memory" if limit is None else f"out of memory (memory_max {exact_size(limit)})"
         )
 
     def stored_names(self) -> set[str]:

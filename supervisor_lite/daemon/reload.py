@@ -29,8 +29,8 @@ class Reload:
         try:
             results = await self._rollout.update([], "signal SIGHUP")
         except ConfigError as error:
-            for complaint in error.complaints:
-                self._log.error(f"configuration not used: {complaint}")
+            for diagnostic in error.diagnostics:
+                self._log.error(f"configuration not used: {diagnostic}")
             return
         except OperationFailed as error:
             self._log.warning(f"configuration not used: {error}")

@@ -8,7 +8,7 @@ import resource
 
 import pytest
 
-from supervisor_lite.config.placing import LIMITS
+from supervisor_lite.config.types.limits import LIMITS
 from supervisor_lite.model.constants import MIB
 from supervisor_lite.model.process_attributes import Placement, ResourceLimit
 from supervisor_lite.model.program import Program
