@@ -26,8 +26,6 @@ from supervisor_lite.host.own_limits import Descriptors
 from supervisor_lite.host.spawn import Channels, Child, Spawner
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.program import Program
-from supervisor_lite.model.record import Record
-from supervisor_lite.store.codec import decode
 from supervisor_lite.store.journal import Journal, open_journal
 
 PATIENCE = 30.0
@@ -122,20 +120,20 @@ class Engine:
             process = supervisor.processes.get(name)
             known = process.record.pid if process is not None else None
             found += [f"{name}: {pid} lives on" for pid in pids if is_alive(pid) and pid != known]
-        rows = {row.name: row.record for row in self.journal.processes()}
+        rows = {row.name: row.record for row in self.journal.history.processes()}
         for name, process in supervisor.processes.items():
             row = rows.pop(name, None)  # one that was never asked for is not written
-            kept = process.record if row is None else decode(Record, row)
+            kept = process.record if row is None else row
             if kept != process.record:
                 found.append(f"{name}: is {process.record}, the journal says {kept}")
         found += [f"{name}: in the journal, not on the table" for name in rows]
         live = {p.record.run for p in supervisor.processes.values() if p.record.pid is not None}
-        ended = {row.run for row in self.journal.open_runs()} - live - self.intended()
+        ended = {row.run for row in self.journal.history.open_runs()} - live - self.intended()
         found += [f"run {run} is open in the journal" for run in ended]
         serials = [change.serial for change in self.published]
         if serials != sorted(set(serials)):
             found.append(f"published out of order: {serials}")
-        if self.published != self.journal.changes(after=0, limit=100_000):
+        if self.published != self.journal.history.changes(after=0, limit=100_000):
             found.append("the journal has other changes than were published")
         return found
 

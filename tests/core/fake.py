@@ -104,7 +104,7 @@ class FakeRuns(Runs):
 
     def reserve_run_ids(self, processes: Sequence[Process]) -> None:
         new = [process for process in processes if process not in self._reserved]
-        numbers = self._journal.intend([process.name for process in new])
+        numbers = self._journal.reserve_runs([process.name for process in new])
         self._reserved.update(zip(new, numbers, strict=True))
 
     def spawn(self, process: Process) -> Spawned | SpawnFailed:
@@ -116,7 +116,7 @@ class FakeRuns(Runs):
         self.spawned.append((self._loop.time() - START, process.name))
         pid = 1000 + run
         process.begin_run(os.open("/dev/null", os.O_RDONLY), self._clock.wall())
-        self._journal.spawned(run, pid, "boot", 1, 1, process.started)
+        self._journal.record_spawn(run, pid, "boot", 1, 1, process.started)
         if lives[0].lasts is not None:
             self._end_in(lives[0].lasts, process, run, lives[0].exit)
         return Spawned(run, pid)
@@ -153,7 +153,7 @@ class FakeRuns(Runs):
 
     def _end(self, process: Process, run: int, exit_status: Exit) -> None:
         process.end_run()
-        self._journal.ended(
+        self._journal.record_end(
             run, code=exit_status.code, signal=exit_status.signal, reason=str(exit_status)
         )
         left = self._life(process).leftovers is not None
@@ -213,7 +213,7 @@ class Stage:
 
     def history(self, process: Process) -> list[str]:
         """Return the changes in the journal: "0 STARTING", "1.5 RUNNING" …"""
-        changes = self.journal.changes(names=[process.name], after=0)
+        changes = self.journal.history.changes(names=[process.name], after=0)
         return [f"{round(c.time - EPOCH, 3):g} {c.to_state}" for c in changes]
 
     def spawned(self, process: Process) -> list[float]:

@@ -109,7 +109,7 @@ class ChangeFeed:
         first = self._recent.first()
         if first is None or self._position + 1 < first:
             try:
-                found = self._journal.changes(after=self._position, limit=MAX_BATCH)
+                found = self._journal.history.changes(after=self._position, limit=MAX_BATCH)
             except OperationFailed:
                 found = []
             older = [change for change in found if first is None or change.serial < first]

@@ -55,7 +55,7 @@ class HistoryMethods:
         request.params.done()
         last = self._journal.serial
         after = min(since, last) if since is not None else None
-        found = self._journal.changes(names=self._seen(request), after=after, limit=limit)
+        found = self._journal.history.changes(names=self._seen(request), after=after, limit=limit)
         result: dict[str, Any] = {"changes": [change_json(change) for change in found]}
         if follow:
             cut = after is not None and len(found) == limit
@@ -86,7 +86,7 @@ class HistoryMethods:
         request.params.done()
         chosen = self._chosen(request, names) if names else self._seen(request)
         now = time.time()
-        return {"runs": [_run(row, now) for row in self._journal.runs(chosen, limit)]}
+        return {"runs": [_run(row, now) for row in self._journal.history.runs(chosen, limit)]}
 
     @method("why")
     async def why(self, request: Request) -> Result:
@@ -136,7 +136,7 @@ class HistoryMethods:
                 chosen = request.chosen([name], self._supervisor.processes)
                 found |= dict.fromkeys(process.name for process in chosen)
             except NoSuchProcess:
-                if name == sendable(name) and self._journal.knows(name):
+                if name == sendable(name) and self._journal.history.has(name):
                     found[name] = None
                 else:
                     unknown.append(name)
@@ -149,8 +149,8 @@ class HistoryMethods:
     def _story(self, name: str) -> list[str]:
         now = time.time()
         process = self._supervisor.processes.get(name)
-        changes = self._journal.changes(names=[name], limit=STORY_CHANGES)
-        runs = self._journal.runs([name], STORY_CHANGES)
+        changes = self._journal.history.changes(names=[name], limit=STORY_CHANGES)
+        runs = self._journal.history.runs([name], STORY_CHANGES)
         if process is None:
             return ["it is not defined any more", *_told(_gone(name, now), changes, runs, now)[1:]]
         return _told(process, changes, runs, now)

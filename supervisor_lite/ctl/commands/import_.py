@@ -49,14 +49,14 @@ def import_file(ctl: Context, arguments: list[str]) -> int:
 
 
 def _report(conversion: Conversion) -> int:
-    """Show all findings; return how many things will be different."""
-    for finding in conversion.findings:
-        kind = "" if finding.lost else "note: "
-        place, _, text = str(finding).partition(": ")
+    """Show all notes; return how many things will be different."""
+    for note in conversion.notes:
+        kind = "" if note.lossy else "note: "
+        place, _, text = str(note).partition(": ")
         render.err(sanitize(f"{place}: {kind}{text}"))
-    lost = sum(finding.lost for finding in conversion.findings)
-    notes = len(conversion.findings) - lost
-    if conversion.findings:
+    lost = sum(note.lossy for note in conversion.notes)
+    notes = len(conversion.notes) - lost
+    if conversion.notes:
         render.err(
             f"{_many(lost, 'thing')} will be different from Supervisor; {_many(notes, 'note')}"
         )
