@@ -242,7 +242,7 @@ class ProcessVerbs:
 
     def _waiting(self) -> dict[str, list[str]]:
         """Answer what was read last and is not in force before there is another daemon."""
-        names = self._rollout.waiting
+        names = self._rollout.pending_settings
         return (
             {"daemon": list(names), "notes": list(pending_settings.notes(names))} if names else {}
         )
