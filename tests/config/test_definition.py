@@ -31,7 +31,8 @@ KEYS = [pytest.param(key, id=key.name) for key in PROGRAM.keys]
 OTHER_CHILD: dict[str, object] = {
     "name": "other", "command": ("y",), "group": "g", "program": "p", "directory": "/", "user": "u",
     "umask": 0o77, "environment": {"A": "1"}, "stdin": "pipe", "redirect_stderr": True,
-    "serverurl": "u", "sockets": (ListenSocket("tcp://*:1"),), "placement": ProcessAttributes(nice=1),
+    "serverurl": "u", "sockets": (ListenSocket("tcp://*:1"),),
+    "placement": ProcessAttributes(nice=1),
     "env_file": (EnvFile("/e"),), "credentials": (Credential("n", "/c"),), "memory_max": 1,
     "memory_high": 1, "cpu_max": "1 2", "pids_max": 1, "listener": True,
     "stdout": Output("/other"), "stderr": Output(),
