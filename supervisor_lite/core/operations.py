@@ -7,7 +7,7 @@ up. The answer comes from the bus, never from polling.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from supervisor_lite.core.bus import Bus
