@@ -32,8 +32,8 @@ class Rollout:
 
         `read` reads the configuration again; when it raises ConfigError nothing is changed.
         """
-        self.waiting: tuple[str, ...] = ()
-        """Keys of [daemon] that were read last and need another daemon (rules.pending_settings)."""
+        self.pending: tuple[str, ...] = ()
+        """Keys of [daemon] that have changed on disk and need another daemon."""
         self.available = Plan()
         """What was read last."""
         self.active = Plan()
@@ -90,7 +90,7 @@ class Rollout:
 
     def _read(self) -> Configuration:
         configuration = self._read_configuration()
-        self.waiting = pending_settings.waiting(self._settings, configuration.settings)
+        self.pending = pending_settings.pending(self._settings, configuration.settings)
         self.available = configuration.plan
         self._log_dir = configuration.settings.log_dir
         self._mark_stale()

@@ -20,10 +20,10 @@ from supervisor_lite.core.operations import Operations, failed, result_of
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.errors import BadSignal, NoSuchProcess, OperationFailed, ProtocolError
+from supervisor_lite.explain.pending_settings import notes
 from supervisor_lite.host.signals import signal_number
 from supervisor_lite.protocol.codes import INVALID_PARAMS
 from supervisor_lite.protocol.messages import PROTOCOL_VERSION
-from supervisor_lite.rules import pending_settings
 
 _SEND_LIMIT = 1 << 16
 _NOOP = ("not running", "already started")
@@ -242,10 +242,8 @@ class ProcessVerbs:
 
     def _waiting(self) -> dict[str, list[str]]:
         """Answer what was read last and is not in force before there is another daemon."""
-        names = self._rollout.waiting
-        return (
-            {"daemon": list(names), "notes": list(pending_settings.notes(names))} if names else {}
-        )
+        names = self._rollout.pending
+        return {"daemon": list(names), "notes": list(notes(names))} if names else {}
 
     async def update(self, request: Request) -> Result:
         """Read the configuration and make it true; only what changed is touched."""
