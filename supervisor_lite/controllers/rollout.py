@@ -33,7 +33,7 @@ class Rollout:
 
         `read` reads the configuration again; when it raises ConfigError nothing is changed.
         """
-        self.pending: tuple[str, ...] = ()
+        self.pending_settings: tuple[str, ...] = ()
         """Keys of [daemon] that have changed on disk and need another daemon."""
         self.available = Plan()
         """What was read last."""
@@ -91,7 +91,9 @@ class Rollout:
 
     def _read(self) -> Configuration:
         configuration = self._read_configuration()
-        self.pending = pending_settings.pending(self._settings, configuration.settings)
+        self.pending_settings = pending_settings.pending_settings(
+            self._settings, configuration.settings
+        )
         self.available = configuration.plan
         self._log_dir = configuration.settings.log_dir
         self._mark_stale()

@@ -39,9 +39,9 @@ class Reload:
             self._readiness.notify_ready()
         for name, result in results:
             self._log.info(f"{name}: {result} by update")
-        for note in notes(self._rollout.pending):
+        for note in notes(self._rollout.pending_settings):
             self._log.warning(note)
-        if not results and not self._rollout.pending:
+        if not results and not self._rollout.pending_settings:
             self._log.info("nothing changed in the configuration")
 
     async def reload(self, by: str) -> None:

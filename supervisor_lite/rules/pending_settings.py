@@ -17,7 +17,7 @@ _INSIDE = ("socket", "pidfile")
 """Paths that move with runtime_dir unless they are set."""
 
 
-def pending(old: DaemonSettings, new: DaemonSettings) -> tuple[str, ...]:
+def pending_settings(old: DaemonSettings, new: DaemonSettings) -> tuple[str, ...]:
     """Return the keys that differ and wait for the next daemon; "access" for all its tables."""
     found = [
         name

@@ -8,7 +8,7 @@ import pytest
 
 from supervisor_lite.explain.pending_settings import notes
 from supervisor_lite.model.settings import AccessRule, DaemonSettings
-from supervisor_lite.rules.pending_settings import pending
+from supervisor_lite.rules.pending_settings import pending_settings
 
 OLD = DaemonSettings(
     runtime_dir="/run/s",
@@ -72,4 +72,4 @@ def test_what_waits_is_told_with_what_it_waits_for(
     changes: dict[str, Any], lines: tuple[str, ...]
 ) -> None:
     new = OLD._replace(**changes)
-    assert notes(pending(OLD, new)) == lines
+    assert notes(pending_settings(OLD, new)) == lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from supervisor_lite.model.settings import DaemonSettings
-from supervisor_lite.rules.pending_settings import IMMUTABLE, pending, split_by_remedy
+from supervisor_lite.rules.pending_settings import IMMUTABLE, pending_settings, split_by_remedy
 
 OLD = DaemonSettings(
     runtime_dir="/run/s",
@@ -22,7 +22,7 @@ def test_no_setting_is_forgotten() -> None:
     for field in DaemonSettings._fields:
         changes: dict[str, Any] = {field: object()}
         new = OLD._replace(**changes)
-        assert pending(OLD, new) == (() if field in applied else (field,))
+        assert pending_settings(OLD, new) == (() if field in applied else (field,))
 
 
 def test_an_immutable_setting_makes_all_need_a_fresh_start() -> None:

@@ -98,7 +98,7 @@ class ConfigurationMethods:
 
 def pending_fields(rollout: Rollout) -> dict[str, list[str]]:
     """Return what was read last and is not in force before there is another daemon."""
-    names = rollout.pending
+    names = rollout.pending_settings
     return {"daemon": list(names), "notes": list(notes(names))} if names else {}
 
 
