@@ -33,7 +33,7 @@ from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record
 from supervisor_lite.model.states import NOTHING_RUNS, State
 from supervisor_lite.rules import lifecycle
-from supervisor_lite.store.codec import program_to_text, record_to_json
+from supervisor_lite.store.codec import encode, to_text
 from supervisor_lite.store.journal import Journal
 
 
@@ -309,11 +309,11 @@ class Supervisor:
 
     def _write(self, process: Process) -> None:
         times = {"since": process.since, "started": process.started}
-        record = {**record_to_json(process.record), **times}
+        record = {**encode(process.record), **times}
         if process.defined and self._journal.remember(process.name, record):
             return
         process.defined = True
-        self._journal.define(process.name, record, program_to_text(process.program))
+        self._journal.define(process.name, record, to_text(encode(process.program)))
 
     def close(self) -> None:
         """Let go of everything; no process is touched."""

@@ -28,7 +28,7 @@ from supervisor_lite.model.program import Leftovers, Program
 from supervisor_lite.model.record import Record
 from supervisor_lite.model.run import ProcessRow
 from supervisor_lite.model.states import State
-from supervisor_lite.store.codec import program_from_json, record_from_json
+from supervisor_lite.store.codec import decode
 from supervisor_lite.store.journal import Journal
 from supervisor_lite.takeover.discovery import Finder, Found, age
 from supervisor_lite.takeover.ownership import Claims, stand_in
@@ -80,7 +80,7 @@ class Adoption:
             return Summary()
         rows = {row.name: row for row in journal.processes()}
         for name, row in rows.items():
-            self._known[name] = program_from_json(row.definition)
+            self._known[name] = decode(Program, row.definition)
             self._claims.know(name, self._known[name])
         cgroups = self._supervisor.runs.cgroups.paths()
         found = Finder(journal, rows, self._claims, cgroups, self._report).find(open_runs)
@@ -107,7 +107,7 @@ class Adoption:
         program = self._known.get(name, planned)
         if program is None:
             program = stand_in(name)
-        record = record_from_json(row.record) if row is not None else Record()
+        record = decode(Record, row.record) if row is not None else Record()
         busy = live is not None or record.pid is not None or record.leftovers
         if planned is not None and not busy:
             program = planned  # nothing of the old definition is alive

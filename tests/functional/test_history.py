@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from supervisor_lite.store.database import SCHEMA
+from supervisor_lite.store.migrations import SCHEMA
 from tests.chaos.tools import kill_process
 from tests.client import CallError, Connection
 from tests.programs import SLEEPER, exits, program, sh, stamper
