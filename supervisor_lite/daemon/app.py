@@ -38,7 +38,7 @@ from supervisor_lite.model.settings import DaemonSettings
 from supervisor_lite.rules import pending_settings
 from supervisor_lite.store.journal import Journal
 from supervisor_lite.takeover.adoption import Adoption
-from supervisor_lite.text import counted
+from supervisor_lite.text import plural
 
 _READY_AGAIN = 0.05
 """Seconds until a service manager that had no room is told again that we are ready."""
@@ -165,7 +165,7 @@ class Running:
             config=given.configuration.files[0] if given.configuration.files else "",
         )
         if taken.adopted or taken.ended:
-            adopted = counted(taken.adopted, "running process", "running processes")
+            adopted = plural(taken.adopted, "running process", "running processes")
             seconds = round(time.monotonic() - began, 3)
             log.info(f"took over {adopted}; {taken.ended} had ended meanwhile", seconds=seconds)
         self._rollout.start_all()
@@ -192,7 +192,7 @@ class Running:
         if self._supervisor.stopping:
             return
         notifier = self._given.notifier
-        count = counted(len(self._supervisor.processes), "process", "processes")
+        count = plural(len(self._supervisor.processes), "process", "processes")
         notifier.send("READY=1", f"STATUS=supervising {count}")
         if notifier.is_full:  # of descriptors of many programs that were to be stored
             self._loop.call_later(_READY_AGAIN, self._send_ready)

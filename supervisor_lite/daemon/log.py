@@ -12,11 +12,11 @@ import time
 from collections.abc import MutableMapping
 from typing import Any, Final
 
-from supervisor_lite.errors import harmless
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.syslog import DEVLOG
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.output import SYSLOG
+from supervisor_lite.text import sanitize
 
 # structlog loads rich and better_exceptions wherever they are installed, for tracebacks that a
 # daemon does not print: 10 MB of memory and half of its start-up time.
@@ -193,9 +193,9 @@ def _render_console(_: object, __: str, event: MutableMapping[str, Any]) -> _Ren
     text = str(event.pop("event"))
     trace = event.pop("exception", None)
     pairs = " ".join(f"{key}={_value(value)}" for key, value in event.items())
-    bare = harmless(text + (f"  {pairs}" if pairs else ""))
+    bare = sanitize(text + (f"  {pairs}" if pairs else ""))
     if trace:
-        bare = "\n".join([bare, *map(harmless, str(trace).split("\n"))])
+        bare = "\n".join([bare, *map(sanitize, str(trace).split("\n"))])
     return (f"{stamp} {level:<8} {bare}", level, bare), {}
 
 
