@@ -87,7 +87,7 @@ def exit_code(process: Process) -> int:
     """Return what the daemon exits with because of this process (docs/containers.md)."""
     record = process.record
     how = record.exit
-    if record.error or how is None:
+    if record.error is not None or how is None:
         return NOT_STARTED
     if how.signal is not None:
         return SIGNALLED + signal_number(how.signal.removeprefix("SIG"))

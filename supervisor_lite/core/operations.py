@@ -14,7 +14,8 @@ from supervisor_lite.core.bus import Bus
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.errors import OperationFailed
-from supervisor_lite.explain.reason import reason
+from supervisor_lite.explain.reason import asked_text, reason
+from supervisor_lite.model.cause import Cause
 from supervisor_lite.model.states import UP, State
 from supervisor_lite.rules import order
 
@@ -125,7 +126,7 @@ class Operations:
             self._supervisor.restart(process, by)
         return await waiting.outcome(wait, timeout, "restarting")
 
-    async def respawned(self, processes: Sequence[Process], by: str, cause: str) -> None:
+    async def respawned(self, processes: Sequence[Process], by: str, cause: Cause) -> None:
         """Restart processes and wait until each has its new definition, however it fares."""
 
         def verdict(process: Process) -> Result | None:
@@ -227,13 +228,12 @@ def _started(process: Process) -> Result | None:
         case State.BACKOFF | State.FATAL:
             if record.asked:
                 return None
-            words = "" if record.error else process.last_words()
+            words = process.last_words() if record.error is None else ""
             return result_of(process, False, "failed", reason(process.program, record), words)
         case State.STOPPING | State.STOPPED:
             if record.wanted:
                 return None
-            why = f"{record.cause} by {record.by}" if record.by else record.cause
-            return result_of(process, False, "aborted", why)
+            return result_of(process, False, "aborted", asked_text(record))
 
 
 def _stopped(process: Process) -> Result | None:
@@ -242,7 +242,7 @@ def _stopped(process: Process) -> Result | None:
         return result_of(process, True, "stopped")
     record = process.record
     if record.wanted and record.state in UP:
-        why = f": {record.cause} by {record.by}" if record.by else ""
+        why = f": {asked_text(record)}" if record.by else ""
         return result_of(process, False, "aborted", f"started again{why}")
     return None
 

@@ -7,7 +7,6 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from supervisor_lite.config.values import show_size
 from supervisor_lite.explain.reason import reason
 from supervisor_lite.host.cgroup import Killed
 from supervisor_lite.logs.fifo import stored_name
@@ -16,6 +15,7 @@ from supervisor_lite.model.exit import Exit
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record
 from supervisor_lite.model.states import State
+from supervisor_lite.store.codec import encode
 
 _LAST_WORDS = 10
 """Lines of output that are shown with a failed start."""
@@ -81,12 +81,9 @@ class Process:
         unknown = how.signal is None and how.code is None
         return (unknown or how.signal == "SIGKILL") and not self.record.killed
 
-    def short_of_memory(self, killed: Killed) -> str:
-        """Return for want of what somebody was killed; a limit that was not met is not named."""
-        limit = self.program.memory_max if killed.own else None
-        return (
-            "out of memory" if limit is None else f"out of memory (memory_max {show_size(limit)})"
-        )
+    def memory_limit_met(self, killed: Killed) -> int | None:
+        """Return the limit of memory that somebody was killed for; None: it was not for that."""
+        return self.program.memory_max if killed.own else None
 
     def stored_names(self) -> set[str]:
         """Return the names under which descriptors of it are kept for the next daemon."""
@@ -137,6 +134,7 @@ class Process:
             "restarts": record.restart_count,
             "next_try": next_try,
             "reason": reason(program, record),
+            "cause": encode(record.cause),
             "autostart": program.autostart,
             "priority": program.priority,
             "stdout_logfile": program.stdout.path,

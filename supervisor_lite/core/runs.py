@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from supervisor_lite.core.process import Process
-from supervisor_lite.errors import OperationFailed, SpawnError
+from supervisor_lite.errors import OperationFailed, SpawnError, SpawnErrorCode
+from supervisor_lite.explain.cause import memory_text, note_text
 from supervisor_lite.host import users
 from supervisor_lite.host.cgroup import Cgroups, Killed
 from supervisor_lite.host.descendants import Families, Run, kept
@@ -28,6 +29,7 @@ from supervisor_lite.logs.fifo import fifo_path, stored_name
 from supervisor_lite.logs.filtering import Heard
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.processlogs import STREAMS, ProcessLogs
+from supervisor_lite.model.cause import Cause, CauseKind, Note, SpawnFailure
 from supervisor_lite.model.events import Exited, LeftoversGone, Spawned, SpawnFailed
 from supervisor_lite.model.exit import Exit
 from supervisor_lite.model.program import Leftovers, Program, Stdin
@@ -106,13 +108,14 @@ class Runs:
             if group is not None:
                 self.cgroups.let_go(group)
             self.entrusted.take(program, run)
-            reason = str(error)
-            if not isinstance(error, SpawnError):
-                reason = f"internal error: {error!r}"
+            if isinstance(error, SpawnError):
+                failure = SpawnFailure(error.code, str(error), error.name)
+            else:
+                failure = SpawnFailure(SpawnErrorCode.INTERNAL, f"internal error: {error!r}")
                 context = {"message": f"cannot start {process.name}", "exception": error}
                 self._loop.call_exception_handler(context)
-            self._journal.ended(run, code=None, signal=None, reason=reason)
-            return SpawnFailed(run, reason)
+            self._journal.ended(run, Cause(CauseKind.SPAWN_FAILED, error=failure))
+            return SpawnFailed(run, failure)
         self._around.store(f"run-{run}", child.pidfd)
         process.pidfd = child.pidfd
         process.started = time.time()
@@ -236,7 +239,7 @@ class Runs:
         """Send a signal to all that is left of the last run; LeftoversGone is told at the end."""
         run = process.record.run
         assert run is not None
-        self._families.end(run, name, lambda words: self._on_gone(process, run, words))
+        self._families.end(run, name, lambda ended: self._on_gone(process, run, ended))
 
     # The end.
 
@@ -266,14 +269,14 @@ class Runs:
         killed = self._families.out_of_memory(run)
         if killed is None:
             return how
-        words = process.short_of_memory(killed)
-        return how._replace(why=words if how.signal else f"probably {words}")
+        return how._replace(out_of_memory=True, memory_max=process.memory_limit_met(killed))
 
     def _on_member_killed(self, leader: int, killed: Killed) -> None:
         process = self._by_pid.get(leader)
         if process is not None:
+            why = memory_text(process.memory_limit_met(killed))
             what = "the kernel killed one of its processes; its main process runs on"
-            self._around.report(f"{process.name}: {process.short_of_memory(killed)}: {what}")
+            self._around.report(f"{process.name}: {why}: {what}")
 
     def _write_end(self, process: Process, run: int, how: Exit, usage: Usage | None) -> None:
         """Take the last words of a run whose main process has ended, and write down how."""
@@ -281,9 +284,7 @@ class Runs:
             process.logs.drain()
         self._journal.ended(
             run,
-            code=how.code,
-            signal=how.signal,
-            reason=str(how),
+            Cause(CauseKind.EXITED, exit=how),
             usage=(usage.maxrss, usage.utime, usage.stime) if usage else None,
             last_words=process.last_words() if process.record.state is State.STARTING else "",
         )
@@ -296,14 +297,14 @@ class Runs:
         if not kill:
             self._families.forget(run)
             self.entrusted.take(process.program, run)
-        self._tell(process, Exited(run, how, kill, "" if kill else kept(survivors)))
+        self._tell(process, Exited(run, how, kill, None if kill else kept(survivors)))
 
-    def _on_gone(self, process: Process, run: int, words: str) -> None:
+    def _on_gone(self, process: Process, run: int, ended: Note | None) -> None:
         self._families.forget(run)
         self.entrusted.take(process.program, run)
         if process.logs is not None:
             process.logs.drain()
-        self._tell(process, LeftoversGone(run, words))
+        self._tell(process, LeftoversGone(run, ended))
 
     def _on_stranger(self, pid: int) -> None:
         self._families.stranger_ended(pid)
@@ -377,10 +378,10 @@ class Runs:
         """Kill what is left of a run that is over and that no record waits for."""
         self._families.add(run)
 
-        def gone(words: str) -> None:
+        def gone(ended: Note | None) -> None:
             self._families.forget(run.number)
-            if words:
-                self._around.report(f"{name}: run {run.number}: {words}")
+            if ended is not None:
+                self._around.report(f"{name}: run {run.number}: {note_text(ended)}")
 
         self._families.end(run.number, "KILL", gone)
 

@@ -18,11 +18,15 @@ from supervisor_lite.errors import OperationFailed
 from supervisor_lite.host.signals import send
 from supervisor_lite.logs.processlogs import ProcessLogs
 from supervisor_lite.model.actions import Action, Signal, SignalLeftovers, Spawn
+from supervisor_lite.model.cause import Cause
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.events import (
+    RESTART_ASKED,
+    START_ASKED,
+    STOP_ASKED,
     DeadlinePassed,
     Event,
-    HurryAsked,
+    KillAsked,
     RestartAsked,
     StartAsked,
     StopAsked,
@@ -116,24 +120,24 @@ class Supervisor:
         if self.stopping:
             raise OperationFailed("the daemon is shutting down")
 
-    def start(self, process: Process, by: str, cause: str = "start asked") -> None:
+    def start(self, process: Process, by: str, cause: Cause = START_ASKED) -> None:
         """Wish it up."""
         self.refuse_if_stopping()
         self.feed(process, StartAsked(by, cause))
 
-    def stop(self, process: Process, by: str, cause: str = "stop asked") -> None:
+    def stop(self, process: Process, by: str, cause: Cause = STOP_ASKED) -> None:
         """Wish it down."""
         self.feed(process, StopAsked(by, cause))
 
-    def restart(self, process: Process, by: str, cause: str = "restart asked") -> None:
+    def restart(self, process: Process, by: str, cause: Cause = RESTART_ASKED) -> None:
         """Stop it while it is still wanted."""
         self.refuse_if_stopping()
         self.feed(process, RestartAsked(by, cause))
 
-    def hurry(self, processes: Iterable[Process]) -> None:
+    def kill_now(self, processes: Iterable[Process]) -> None:
         """Kill those that are being stopped, now."""
         for process in processes:
-            self.feed(process, HurryAsked())
+            self.feed(process, KillAsked())
 
     def signal(self, process: Process, number: int) -> None:
         """Send a signal to the main process. Raises OperationFailed if there is none."""
@@ -190,7 +194,7 @@ class Supervisor:
         expected = None
         if record.state is State.EXITED:
             expected = lifecycle.is_expected(process.program, record.exit)
-        failed = record.state in (State.BACKOFF, State.FATAL) and not record.error
+        failed = record.state in (State.BACKOFF, State.FATAL) and record.error is None
         return Change(
             serial=self._journal.next_serial(),
             time=process.since,
@@ -200,7 +204,7 @@ class Supervisor:
             from_state=before.state.name,
             to_state=record.state.name,
             cause=record.cause,
-            note=record.note if record.state in NOTHING_RUNS | {State.STARTING} else "",
+            notes=record.notes if record.state in NOTHING_RUNS | {State.STARTING} else (),
             by=record.by,
             run=record.run,
             pid=record.pid or before.pid,

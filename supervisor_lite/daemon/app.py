@@ -237,7 +237,7 @@ class Running:
             return
         if self._supervisor.stopping:
             self._log.warning(f"{number.name} again: killing what is left")
-            self._hurry()
+            self._kill_now()
             return
         self._log.info(f"{number.name}: shutting down")
         self._do(self._shutdown(f"signal {number.name}", False))
@@ -378,11 +378,11 @@ class Running:
             self._given.journal.forget_all()
         self._loop.call_soon(self._over.set)
 
-    def _hurry(self) -> None:
+    def _kill_now(self) -> None:
         everything = list(self._supervisor.processes.values())
         for process in everything:
             self._supervisor.stop(process, "a second signal")
-        self._supervisor.hurry(everything)
+        self._supervisor.kill_now(everything)
 
     # What the server reports.
 

@@ -23,7 +23,6 @@ from supervisor_lite.host.cgroup import Cgroups, Killed
 from supervisor_lite.host.identity import (
     Stat,
     living,
-    named,
     outputs_of,
     read_marker,
     read_stat,
@@ -31,6 +30,7 @@ from supervisor_lite.host.identity import (
 from supervisor_lite.host.oom import Shortages
 from supervisor_lite.host.procfs import below, own_children
 from supervisor_lite.host.reaper import Reaper
+from supervisor_lite.model.cause import Leftover, Note, NoteKind
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class _Ending:
 
     run: Run
     signal: signal.Signals
-    gone: Callable[[str], None]
+    gone: Callable[[Note | None], None]
     members: dict[int, int] = field(default_factory=dict)
     """pid -> pidfd of those that are still alive."""
     names: dict[int, str] = field(default_factory=dict)
@@ -173,11 +173,11 @@ class Families:
                 found.setdefault(number, []).extend(s for s in stats if s.pid not in known)
         return {number: stats for number, stats in found.items() if stats}
 
-    def end(self, number: int, name: str, gone: Callable[[str], None]) -> None:
+    def end(self, number: int, name: str, gone: Callable[[Note | None], None]) -> None:
         """Send a signal to everyone left of a run, and to whoever joins them.
 
-        `gone` is called once, from the loop, when nobody is left; its argument says in words who
-        had to be ended. Calling again changes the signal.
+        `gone` is called once, from the loop, when nobody is left; its argument says who had to be
+        ended. Calling again changes the signal.
         """
         number_of_signal = signal.Signals[f"SIG{name}"]
         ending = self._endings.get(number)
@@ -328,17 +328,17 @@ def _send(pidfd: int, number: signal.Signals) -> None:
         return  # it became somebody else's; the report will show that it is still there
 
 
-def _report(ending: _Ending) -> str:
+def _report(ending: _Ending) -> Note | None:
     if not ending.names:
-        return ""
-    names = ", ".join(f"{pid} {name}" for pid, name in sorted(ending.names.items()))
-    count = len(ending.names)
-    verb = "killed" if ending.signal is signal.SIGKILL else "ended"
-    return f"{count} leftover{'s' if count > 1 else ''} {verb}: {names}"
+        return None
+    killed = ending.signal is signal.SIGKILL
+    kind = NoteKind.LEFTOVERS_KILLED if killed else NoteKind.LEFTOVERS_ENDED
+    return Note(kind, processes=tuple(Leftover(*each) for each in sorted(ending.names.items())))
 
 
-def kept(survivors: list[Stat]) -> str:
-    """Say in words who is left running because its program wants it so; "" if nobody."""
+def kept(survivors: list[Stat]) -> Note | None:
+    """Note who is left running because its program wants it so; None if nobody is."""
     if not survivors:
-        return ""
-    return f"{len(survivors)} left running: {named(survivors)}"
+        return None
+    left = tuple(Leftover(stat.pid, stat.name) for stat in survivors)
+    return Note(NoteKind.LEFTOVERS_KEPT, processes=left)

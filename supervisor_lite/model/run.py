@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from supervisor_lite.model.cause import Cause
+
 
 class RunRow(NamedTuple):
     """One run, as far as it is known. Times are wall-clock seconds since the epoch."""
@@ -19,7 +21,8 @@ class RunRow(NamedTuple):
     ended: float | None = None
     code: int | None = None
     signal: str | None = None
-    reason: str | None = None
+    cause: Cause | None = None
+    """Why it ended, or why there never was a process."""
     maxrss: int | None = None
     utime: float | None = None
     stime: float | None = None

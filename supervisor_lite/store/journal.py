@@ -17,8 +17,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from supervisor_lite.errors import OperationFailed
+from supervisor_lite.model.cause import Cause
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.run import ProcessRow, RunRow
+from supervisor_lite.store.codec import decode, encode, to_text
 from supervisor_lite.store.database import RunIds, open_database
 
 _TRIM_EVERY = 256
@@ -26,15 +28,12 @@ _TRIM_EVERY = 256
 
 
 _RUN_COLUMNS = (
-    "run, name, intended, pid, boot, start, inode, spawned, ended, code, signal, reason,"
+    "run, name, intended, pid, boot, start, inode, spawned, ended, code, signal, cause,"
     " maxrss, utime, stime, last_words"
 )
 
 
 _CHANGE_DEFAULTS = {name: Change._field_defaults.get(name) for name in Change._fields}
-
-
-_dump = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def _utf8(value: object) -> object:
@@ -174,30 +173,30 @@ class Journal:
     def ended(
         self,
         run: int,
+        cause: Cause,
         *,
-        code: int | None,
-        signal: str | None,
-        reason: str,
         usage: tuple[int, float, float] | None = None,
         last_words: str = "",
     ) -> None:
         """The run is over. `usage`: maxrss in bytes, user and system seconds."""
+        code, signal = (cause.exit.code, cause.exit.signal) if cause.exit else (None, None)
+        used = usage or (None,) * 3
         self._write(
-            "UPDATE runs SET ended = ?, code = ?, signal = ?, reason = ?,"
+            "UPDATE runs SET ended = ?, code = ?, signal = ?, cause = ?,"
             " maxrss = ?, utime = ?, stime = ?, last_words = ? WHERE run = ?",
-            (time.time(), code, signal, reason, *(usage or (None,) * 3), last_words or None, run),
+            (time.time(), code, signal, to_text(encode(cause)), *used, last_words or None, run),
         )
 
     def define(self, name: str, record: dict[str, Any], definition: str) -> None:
         """Keep what is known of a process; `definition` is JSON, ready-made by the caller."""
         self._write(
-            "INSERT OR REPLACE INTO processes VALUES (?, ?, ?)", (name, _dump(record), definition)
+            "INSERT OR REPLACE INTO processes VALUES (?, ?, ?)", (name, to_text(record), definition)
         )
 
     def remember(self, name: str, record: dict[str, Any]) -> bool:
         """Keep the record of a process whose definition is kept; False if it is not after all."""
         sql = "UPDATE processes SET record = ? WHERE name = ?"
-        return self._write(sql, (_dump(record), name)) > 0
+        return self._write(sql, (to_text(record), name)) > 0
 
     def forget(self, name: str) -> None:
         """The process is not defined any more."""
@@ -227,13 +226,13 @@ class Journal:
         for change in pending:
             # What has its default is left out: half the bytes.
             values = {
-                name: value
+                name: encode(value)
                 for (name, default), value in zip(_CHANGE_DEFAULTS.items(), change, strict=True)
                 if value != default
             }
             self._write(
                 "INSERT INTO changes VALUES (?, ?, ?, ?)",
-                (change.serial, change.time, change.name, _dump(values)),
+                (change.serial, change.time, change.name, to_text(values)),
             )
 
     def keep(self, *, age: float, count: int) -> None:
@@ -297,7 +296,8 @@ class Journal:
     def _runs(self, where: str, values: tuple[object, ...]) -> list[RunRow]:
         columns = _RUN_COLUMNS.replace(" ", "").split(",")
         rows = self._select(f"SELECT {_RUN_COLUMNS} FROM runs {where}", values)
-        return [RunRow(**dict(zip(columns, row, strict=True))) for row in rows]
+        found = (RunRow(**dict(zip(columns, row, strict=True))) for row in rows)
+        return [row._replace(cause=_cause(row.cause)) for row in found]
 
     def processes(self) -> Iterator[ProcessRow]:
         """Yield what is known of every process."""
@@ -339,9 +339,16 @@ class Journal:
 def _change(text: str) -> Change | None:
     """Return a change that was kept, maybe by another version; None if it is unusable."""
     try:
-        values = json.loads(text)
-        return Change(**{name: values[name] for name in Change._fields if name in values})
-    except (ValueError, TypeError):
+        return decode(Change, json.loads(text))
+    except (ValueError, TypeError, AttributeError):
+        return None
+
+
+def _cause(text: object) -> Cause | None:
+    """Return the cause of an end that was kept, maybe by another version; None if unusable."""
+    try:
+        return decode(Cause, json.loads(text)) if isinstance(text, str) else None
+    except (ValueError, TypeError, AttributeError):
         return None
 
 

@@ -14,7 +14,7 @@ from supervisor_lite.text import duration
 from tests.rules.history import DEAF_RUN, DIES, FAMILY, LIVES
 from tests.rules.machine import (
     DONE,
-    HURRY,
+    KILL,
     NEVER,
     RESTART,
     SEGFAULT,
@@ -190,10 +190,10 @@ CASES: list[tuple[str, Program, tuple[Run, ...], tuple[tuple[float, Event], ...]
         "stop asked by ann; KILL after 1.5 s",
     ),
     (
-        "killed in a hurry, with what it left behind",
+        "killed at once, with what it left behind",
         TRIES,
         (Run(obeys=None, leaves=DEAF),),
-        ((0, START), (5, STOP), (5.5, HURRY)),
+        ((0, START), (5, STOP), (5.5, KILL)),
         9,
         "stop asked by ann; KILL at once; ended sleep with KILL",
     ),

@@ -246,14 +246,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "state=State.RUNNING, failures=0,",
     ),
     Mutant(
-        "a hurry does not reach the leftovers",
-        "kill_at = now if record.hurried else now + program.stopwaitsecs",
+        "KILL at once does not reach the leftovers",
+        "kill_at = now if record.kill_now else now + program.stopwaitsecs",
         "kill_at = now + program.stopwaitsecs",
     ),
     Mutant(
         "the note of an older run stays",
-        'return record._replace(killed=False, hurried=False, note="")',
-        "return record._replace(killed=False, hurried=False)",
+        'return record._replace(killed=False, kill_now=False, note="")',
+        "return record._replace(killed=False, kill_now=False)",
     ),
     Mutant(
         "the exit code is lost",

@@ -6,7 +6,7 @@ from supervisor_lite.model.actions import Signal, SignalLeftovers, Spawn
 from supervisor_lite.model.events import (
     DeadlinePassed,
     Exited,
-    HurryAsked,
+    KillAsked,
     LeftoversGone,
     RestartAsked,
     Spawned,
@@ -223,15 +223,15 @@ def an_end_follows_the_policy(m: Moment) -> bool:
 
 
 def a_stop_is_bounded(m: Moment) -> bool:
-    """What is told to end is killed after `stopwaitsecs`, at once in a hurry, and then again."""
+    """What is told to end is killed after `stopwaitsecs`, at once if asked to, and then again."""
     deadline, patience = m.after.deadline, m.program.stopwaitsecs
     begins = m.later.ending and not m.truth.ending
     if begins or (m.ended_now and m.later.leftovers):
-        hurry = not begins and m.truth.hurried
-        return deadline == (m.now if hurry else m.now + patience)
+        at_once = not begins and m.truth.kill_now
+        return deadline == (m.now if at_once else m.now + patience)
     if Signal("KILL", m.program.killasgroup) in m.actions or SignalLeftovers("KILL") in m.actions:
         return deadline is not None and abs(deadline - m.now - max(patience, 1.0)) <= TICK
-    if isinstance(m.event, HurryAsked) and (m.truth.ending or m.truth.leftovers):
+    if isinstance(m.event, KillAsked) and (m.truth.ending or m.truth.leftovers):
         return deadline is not None and deadline <= m.now
     return True
 

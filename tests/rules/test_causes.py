@@ -11,7 +11,7 @@ from supervisor_lite.model.program import Program
 from tests.rules.history import DEAF_RUN, DIES, LIVES
 from tests.rules.machine import (
     DONE,
-    HURRY,
+    KILL,
     NEVER,
     RESTART,
     SEGFAULT,
@@ -137,10 +137,10 @@ TALES = (
         9 RUNNING: up for 1 s""",
     ),
     Tale(
-        "in a hurry, with leftovers",
+        "killed at once, with leftovers",
         program(),
         (Run(obeys=None, leaves=DEAF),),
-        ((0, START), (5, STOP), (6, HURRY)),
+        ((0, START), (5, STOP), (6, KILL)),
         """
         0 STARTING: start asked by ann
         1 RUNNING: up for 1 s

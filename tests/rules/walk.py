@@ -33,7 +33,7 @@ from tests.rules.machine import (
     ALWAYS,
     DONE,
     FAILED,
-    HURRY,
+    KILL,
     NEVER,
     REAL,
     RESTART,
@@ -84,7 +84,7 @@ PROGRAMS: dict[str, Program] = {
 """Definitions that cover the options, alone and where they meet."""
 
 EXITS: tuple[Exit, ...] = (DONE, Exit(code=3), SEGFAULT, UNKNOWN)
-REQUESTS: tuple[Event, ...] = (START, STOP, RESTART, HURRY)
+REQUESTS: tuple[Event, ...] = (START, STOP, RESTART, KILL)
 OLD_NEWS: tuple[Event, ...] = (Exited(OLD_RUN, FAILED), LeftoversGone(OLD_RUN))
 ENDS: tuple[Event, ...] = (
     *(Exited(RUN, how) for how in EXITS),
@@ -175,7 +175,7 @@ class Walk:
             truth.leftovers,
             truth.ending,
             truth.killed,
-            truth.hurried,
+            truth.kill_now,
             truth.wish,
             truth.asked,
             truth.failures,

@@ -15,12 +15,14 @@ from supervisor_lite.core.process import Process, rfc3339
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.errors import NoSuchProcess, OperationFailed
 from supervisor_lite.explain import episodes, story
+from supervisor_lite.explain.cause import beyond_exit_text, cause_text, notes_text
 from supervisor_lite.explain.forecast import forecast
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.run import RunRow
 from supervisor_lite.model.states import State
 from supervisor_lite.protocol import messages
+from supervisor_lite.store.codec import encode
 from supervisor_lite.store.journal import Journal
 
 _MOST = 1000
@@ -296,8 +298,10 @@ def _change(change: Change) -> dict[str, Any]:
         "group": change.group,
         "from": change.from_state,
         "to": change.to_state,
-        "cause": _sendable(change.cause),
-        "note": _sendable(change.note),
+        "cause": _sendable(cause_text(change.cause)),
+        "cause_data": _sendable_data(encode(change.cause)),
+        "note": _sendable(notes_text(change.notes)),
+        "notes": _sendable_data(encode(change.notes)),
         "by": _sendable(change.by),
         "run": change.run,
         "pid": change.pid,
@@ -324,7 +328,8 @@ def _run(row: RunRow, now: float) -> dict[str, Any]:
         "exitcode": row.code,
         "signal": row.signal,
         "duration": duration,
-        "reason": _sendable(_more(row)),
+        "reason": _sendable(beyond_exit_text(row.cause)),
+        "cause": _sendable_data(encode(row.cause)),
         "maxrss": row.maxrss,
         "utime": row.utime,
         "stime": row.stime,
@@ -332,13 +337,13 @@ def _run(row: RunRow, now: float) -> dict[str, Any]:
     }
 
 
-def _more(row: RunRow) -> str:
-    """Return what is known of the end of a run besides its exit code or signal."""
-    reason = row.reason or ""
-    if row.code is None and row.signal is None:
-        return reason
-    how, _, why = reason.partition(": ")
-    return why or ("core dumped" if how.endswith("(core dumped)") else "")
+def _sendable_data(value: Any) -> Any:
+    """Return JSON with every text in it as UTF-8 can carry it."""
+    if isinstance(value, str):
+        return _sendable(value)
+    if isinstance(value, dict):
+        return {name: _sendable_data(each) for name, each in value.items()}
+    return [_sendable_data(each) for each in value] if isinstance(value, list) else value
 
 
 def _sendable(text: str) -> str:

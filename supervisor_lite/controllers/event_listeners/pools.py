@@ -17,6 +17,7 @@ from supervisor_lite.core.bus import Bus
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.logs.filtering import Heard
+from supervisor_lite.model.cause import Cause, CauseKind
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.plan import Group
 from supervisor_lite.model.states import UP, State
@@ -26,7 +27,6 @@ from supervisor_lite.rules.event_listener.payloads import Notice
 from supervisor_lite.rules.event_listener.session import Answer, Listener, Listening
 from supervisor_lite.rules.event_listener.types import TICKS, timeslice, wanted_by
 
-_STATE_LOST = "its state was lost with the daemon"
 _ENDED = frozenset(("EXITED", "BACKOFF", "FATAL", "STOPPED"))
 
 
@@ -122,7 +122,7 @@ class EventListeners:
         for process in tuple(self._supervisor.processes.values()):
             known = process.name in self._members or not process.program.listener
             if not known and process.pidfd is not None and process.record.state in UP:
-                self._supervisor.restart(process, "", _STATE_LOST)
+                self._supervisor.restart(process, "", Cause(CauseKind.STATE_LOST))
         if not upgraded:
             self.tell_running()
         for pool in self._pools.values():
