@@ -21,7 +21,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 from supervisor_lite.model.cause import Cause, Leftover, Note, SpawnFailure
 from supervisor_lite.model.exit import Exit
 
-T = TypeVar("T")
+T = TypeVar("T", bound=tuple[Any, ...])
 
 _PLAIN = frozenset({str, int, float, bool, NoneType})
 """Types that JSON has itself."""
