@@ -321,7 +321,7 @@ class Runs:
         """Take away what is kept for a process that is no longer defined."""
         run = self._intended.pop(process, None)
         if run is not None:
-            self._journal.ended(run, code=None, signal=None, reason="never spawned")
+            self._journal.ended(run, Cause(CauseKind.WITHDRAWN))
         if process.logs is not None:
             for fd in process.logs.fds().values():
                 self._around.unstore(stored_name(fd))

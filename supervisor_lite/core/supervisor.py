@@ -19,7 +19,7 @@ from supervisor_lite.errors import OperationFailed
 from supervisor_lite.host.signals import send
 from supervisor_lite.logs.processlogs import ProcessLogs
 from supervisor_lite.model.actions import Action, Signal, SignalLeftovers, Spawn
-from supervisor_lite.model.cause import Cause
+from supervisor_lite.model.cause import Cause, CauseKind
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.events import (
     RESTART_ASKED,
@@ -107,7 +107,7 @@ class Supervisor:
             return
         if not process.is_down():
             process.removed = True
-            self.stop(process, "", "no longer defined")
+            self.stop(process, "", Cause(CauseKind.NO_LONGER_DEFINED))
             return
         if process.timer is not None:
             process.timer.cancel()

@@ -27,6 +27,7 @@ _FIXED = {
     CauseKind.FOUND_ALIVE: "found alive",
     CauseKind.MACHINE_RESTARTED: "the machine was restarted",
     CauseKind.NEVER_SPAWNED: "never spawned: the daemon died",
+    CauseKind.WITHDRAWN: "never spawned",
 }
 """Kinds without fields."""
 

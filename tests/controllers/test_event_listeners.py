@@ -222,7 +222,7 @@ def test_who_rejects_everything_is_not_asked_all_the_time() -> None:
 def change(to: str, **more: Any) -> Change:
     values: dict[str, Any] = {"from_state": "RUNNING", "pid": 7, "tries": 2, **more}
     return Change(
-        serial=1, time=0.0, name="g:p", process="p", group="g", to_state=to, cause="", **values
+        serial=1, time=0.0, name="g:p", process="p", group="g", to_state=to, cause=None, **values
     )
 
 

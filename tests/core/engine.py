@@ -25,7 +25,8 @@ from supervisor_lite.host.own_limits import Descriptors
 from supervisor_lite.host.spawn import Channels, Child, Spawner
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.program import Program
-from supervisor_lite.store.codec import record_from_json
+from supervisor_lite.model.record import Record
+from supervisor_lite.store.codec import decode
 from supervisor_lite.store.journal import Journal, open_journal
 
 PATIENCE = 30.0
@@ -121,7 +122,7 @@ class Engine:
         rows = {row.name: row.record for row in self.journal.processes()}
         for name, process in supervisor.processes.items():
             row = rows.pop(name, None)  # one that was never asked for is not written
-            kept = process.record if row is None else record_from_json(row)
+            kept = process.record if row is None else decode(Record, row)
             if kept != process.record:
                 found.append(f"{name}: is {process.record}, the journal says {kept}")
         found += [f"{name}: in the journal, not on the table" for name in rows]
