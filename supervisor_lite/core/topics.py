@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from supervisor_lite.core.process import Process
-    from supervisor_lite.logs.filtering import Heard
+    from supervisor_lite.logs.filtering import OutputKind
     from supervisor_lite.model.plan import Group
 
 
@@ -36,7 +36,7 @@ class OutputSeen(NamedTuple):
     process: Process
     stream: str
     """stdout or stderr."""
-    kind: Heard
+    kind: OutputKind
     data: str | bytes
     """Text; of an event listener's answer, bytes."""
 

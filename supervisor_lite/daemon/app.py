@@ -21,6 +21,7 @@ from supervisor_lite.controllers.exit_when import Ending
 from supervisor_lite.controllers.memory_limit import MemoryWatch
 from supervisor_lite.controllers.rollout import Rollout
 from supervisor_lite.core.bus import Bus
+from supervisor_lite.core.clock import Clock
 from supervisor_lite.core.operations import Operations
 from supervisor_lite.core.runs import Surroundings
 from supervisor_lite.core.supervisor import Supervisor
@@ -89,6 +90,7 @@ class Running:
         self._supervisor = supervisor = Supervisor(
             Surroundings(
                 loop=self._loop,
+                clock=Clock(),
                 journal=given.journal,
                 spawner=Spawner(given.descriptors),
                 cgroups=self._cgroups,

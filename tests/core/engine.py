@@ -16,6 +16,7 @@ import pytest
 
 from supervisor_lite.core import runs
 from supervisor_lite.core.bus import Bus
+from supervisor_lite.core.clock import Clock
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.runs import Surroundings
 from supervisor_lite.core.supervisor import Supervisor
@@ -81,6 +82,7 @@ class Engine:
         self.supervisor = Supervisor(
             Surroundings(
                 loop=self.loop,
+                clock=Clock(),
                 journal=self.journal,
                 spawner=self.spawner,
                 cgroups=open_cgroups("off", "test", self.reports.append),

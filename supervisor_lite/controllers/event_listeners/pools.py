@@ -22,10 +22,10 @@ from supervisor_lite.model.change import Change
 from supervisor_lite.model.plan import Group
 from supervisor_lite.model.states import UP, State
 from supervisor_lite.rules.event_listener import payloads
-from supervisor_lite.rules.event_listener.buffer import Buffer, Queued, pause
-from supervisor_lite.rules.event_listener.payloads import Notice
-from supervisor_lite.rules.event_listener.session import Answer, Listener, Listening
-from supervisor_lite.rules.event_listener.types import TICKS, timeslice, wanted_by
+from supervisor_lite.rules.event_listener.buffer import EventBuffer, QueuedEvent, retry_delay
+from supervisor_lite.rules.event_listener.payloads import ListenerEvent
+from supervisor_lite.rules.event_listener.session import Answer, ListenerProtocol, ListenerState
+from supervisor_lite.rules.event_listener.types import TICKS, expand, timeslice
 
 _ENDED = frozenset(("EXITED", "BACKOFF", "FATAL", "STOPPED"))
 
@@ -35,10 +35,10 @@ class _Member:
     """A listener while it runs."""
 
     process: str
-    listening: Listening = field(default_factory=Listening)
+    listening: ListenerProtocol = field(default_factory=ListenerProtocol)
     run: int | None = None
     """Known only of one that an earlier version of the daemon has started."""
-    event: Queued | None = None
+    event: QueuedEvent | None = None
     """What it is busy with."""
     fd: int = -1
     outbox: bytes = b""
@@ -52,7 +52,7 @@ class _Pool:
     """Listeners that share their events."""
 
     name: str
-    buffer: Buffer
+    buffer: EventBuffer
     wanted: frozenset[str] = frozenset()
     members: tuple[str, ...] = ()
     rejections: int = 0
@@ -157,16 +157,16 @@ class EventListeners:
             event = values["event"]
             self._members[name] = _Member(
                 name,
-                Listening.from_json(values["listening"]),
+                ListenerProtocol.from_json(values["listening"]),
                 run=values["run"],
-                event=Queued(**event) if event is not None else None,
+                event=QueuedEvent(**event) if event is not None else None,
                 outbox=values["outbox"].encode("latin-1"),
                 deaf=values["deaf"],
             )
 
     # What is told.
 
-    def tell(self, notice: Notice) -> None:
+    def tell(self, notice: ListenerEvent) -> None:
         """Have everyone hear of an event who wants to."""
         if notice.name not in self._wanted:
             return
@@ -187,7 +187,7 @@ class EventListeners:
         """Have everyone hear that the daemon is on its way out."""
         self.tell(payloads.of_daemon("STOPPING"))
 
-    def _say_dropped(self, pool: _Pool, event: Queued | None) -> None:
+    def _say_dropped(self, pool: _Pool, event: QueuedEvent | None) -> None:
         if event is None:
             return
         pool.dropped += 1
@@ -247,9 +247,9 @@ class EventListeners:
         for name, group in groups.items():
             if not group.events:
                 continue
-            pool = self._pools.setdefault(name, _Pool(name, Buffer(group.buffer_size)))
+            pool = self._pools.setdefault(name, _Pool(name, EventBuffer(group.buffer_size)))
             pool.buffer.size = group.buffer_size
-            pool.wanted = wanted_by(group.events)
+            pool.wanted = expand(group.events)
             pool.members = tuple(program.fullname for program in group.processes)
             self._pool_of.update(dict.fromkeys(pool.members, pool))
         self._wanted = frozenset().union(*(pool.wanted for pool in self._pools.values()))
@@ -264,9 +264,9 @@ class EventListeners:
             if pool.dropped > 1:
                 self._error(f"pool {pool.name}: {pool.dropped} events were discarded")
             pool.dropped = 0
-            member.event = pool.buffer.take()
+            member.event = pool.buffer.pop()
             member.outbox = member.event.message(self._identifier, pool.name)
-            member.listening.sent()
+            member.listening.event_sent()
             self._write(member)
 
     def _ready(self, names: Iterable[str]) -> _Member | None:
@@ -277,7 +277,7 @@ class EventListeners:
                 member is not None
                 and process is not None
                 and process.record.state is State.RUNNING
-                and member.listening.state is Listener.READY
+                and member.listening.state is ListenerState.READY
                 and not member.deaf
             ):
                 return member
@@ -288,7 +288,7 @@ class EventListeners:
         pool, event = self._pool_of.get(member.process), member.event
         member.event = None
         if pool is not None and event is not None:
-            self._say_dropped(pool, pool.buffer.put_back(event))
+            self._say_dropped(pool, pool.buffer.requeue(event))
         return pool
 
     def _rejected(self, member: _Member) -> None:
@@ -298,7 +298,7 @@ class EventListeners:
         if pool is None or not had:
             return
         pool.rejections += 1
-        wait = pause(pool.rejections)
+        wait = retry_delay(pool.rejections)
         if wait and pool.retry is None:
             pool.retry = self._loop.call_later(wait, self._try_again, pool)
         else:
@@ -314,7 +314,7 @@ class EventListeners:
         member = self._members.get(process.name)
         if member is None:
             return  # of its state nothing is known; it is about to be started again
-        for answer in member.listening.heard(data):
+        for answer in member.listening.receive(data):
             match answer:
                 case Answer.READY:
                     pool = self._pool_of.get(process.name)
@@ -326,7 +326,7 @@ class EventListeners:
                         pool.rejections = 0
                 case Answer.REJECTED:
                     self._rejected(member)
-                case Answer.LOST:
+                case Answer.INVALID:
                     self._warn(
                         f"{process.name}: said what no event listener may say; it gets no more"
                         " events until it is restarted"
