@@ -35,8 +35,8 @@ from supervisor_lite.model.output import Output
 from supervisor_lite.model.plan import Group
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record
-from supervisor_lite.model.states import NOTHING_RUNS, State
 from supervisor_lite.rules import lifecycle
+from supervisor_lite.rules.published import change_of, has_last_words
 from supervisor_lite.store.codec import encode, to_text
 from supervisor_lite.store.journal import Journal
 
@@ -242,30 +242,11 @@ class Supervisor:
                 self._unpublished.append(WishWithdrawn(process.name))
 
     def _change(self, process: Process, before: Record, record: Record) -> Change:
-        how = record.exit if record.state in NOTHING_RUNS and before.pid is not None else None
-        expected = None
-        if record.state is State.EXITED:
-            expected = lifecycle.is_expected(process.program, record.exit)
-        failed = record.state in (State.BACKOFF, State.FATAL) and record.error is None
-        return Change(
-            serial=self._journal.next_serial(),
-            time=process.since,
-            name=process.name,
-            process=process.program.name,
-            group=process.group,
-            from_state=before.state.name,
-            to_state=record.state.name,
-            cause=record.cause,
-            notes=record.notes if record.state in NOTHING_RUNS | {State.STARTING} else (),
-            by=record.by,
-            run=record.run,
-            pid=record.pid or before.pid,
-            exitcode=how.code if how else None,
-            signal=how.signal if how else None,
-            expected=expected,
-            tries=record.failures,
-            last_words=process.last_words() if failed else "",
+        change = change_of(
+            process.program, before, record, serial=self._journal.next_serial(), time=process.since
         )
+        words = process.last_words() if has_last_words(change) else ""
+        return change._replace(last_words=words) if words else change
 
     def _carry_out(self, process: Process, action: Action) -> Event | None:
         match action:

@@ -49,6 +49,8 @@ class Run:
     """How it ends by itself."""
     obeys: float | None = 0.0
     """Seconds from the stop signal to its end; None: only SIGKILL ends it."""
+    handles: Exit | None = None
+    """How it ends when it has obeyed; None: of the signal itself."""
     leaves: float | None = None
     """It leaves descendants, which end so many seconds after the stop signal; None: none left."""
     kept: Note | None = None
@@ -170,7 +172,8 @@ class Stage:
         if name == "KILL":
             self.ask(self._exited(run, Exit(signal="SIGKILL")))
         elif self._run.obeys is not None:
-            self.ask(self._exited(run, Exit(signal=f"SIG{name}")), self.now + self._run.obeys)
+            end = self._run.handles or Exit(signal=f"SIG{name}")
+            self.ask(self._exited(run, end), self.now + self._run.obeys)
 
     def _exited(self, run: int, exit: Exit) -> Exited:  # noqa: A002 the field's word
         return Exited(run, exit, leftovers=self._run.leaves is not None, kept=self._run.kept)

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from supervisor_lite.errors import OperationFailed, StartupError
+from supervisor_lite.model.cause import Cause, CauseKind, Note, NoteKind
 from supervisor_lite.model.change import Change
+from supervisor_lite.model.exit import Exit
 from supervisor_lite.store.journal import Journal, open_journal
 from supervisor_lite.store.migrations import SCHEMA
 
@@ -69,7 +71,8 @@ def changed(journal: Journal, name: str = "web", **fields: object) -> Change:
     """Keep a change."""
     values: dict[str, object] = {
         "serial": journal.next_serial(), "time": time.time(), "name": name, "process": name,
-        "group": name, "from_state": "STOPPED", "to_state": "STARTING", "cause": "start asked",
+        "group": name, "from_state": "STOPPED", "to_state": "STARTING",
+        "cause": Cause(CauseKind.START_ASKED),
         **fields,
     }  # fmt: skip
     change = Change(**values)  # type: ignore[arg-type]
@@ -77,12 +80,15 @@ def changed(journal: Journal, name: str = "web", **fields: object) -> Change:
     return change
 
 
+ENDED = Cause(CauseKind.EXITED, exit=Exit(3))
+
+
 def ran(journal: Journal, name: str = "web", *, over: bool = True) -> int:
     """Keep a run."""
     run = journal.intend([name])[0]
     journal.spawned(run, 4000 + run, "boot", 17, 99)
     if over:
-        journal.ended(run, code=3, signal=None, reason="exit 3", usage=(4096, 0.5, 0.25))
+        journal.ended(run, ENDED, usage=(4096, 0.5, 0.25))
     return run
 
 
@@ -93,7 +99,9 @@ def test_what_was_committed_is_there_for_the_next_daemon(place: Place) -> None:
     journal = place.open()
     closed = ran(journal)
     live = ran(journal, "db", over=False)
-    change = changed(journal, note="x", by="ann", last_words="bye\n\x1b[2J")
+    change = changed(
+        journal, notes=(Note(NoteKind.KILLED, 2.5),), by="ann", last_words="bye\n\x1b[2J"
+    )
     journal.define("db", {"state": 20}, '{"name":"db"}')
     assert journal.remember("db", {"state": 10}) is True
     assert journal.remember("nobody", {"state": 10}) is False
@@ -104,9 +112,9 @@ def test_what_was_committed_is_there_for_the_next_daemon(place: Place) -> None:
     assert [row.run for row in later.open_runs()] == [live]
     row = later.run(closed)
     assert row is not None
-    assert (row.code, row.reason, row.maxrss, row.utime, row.stime) == (
+    assert (row.code, row.cause, row.maxrss, row.utime, row.stime) == (
         3,
-        "exit 3",
+        ENDED,
         4096,
         0.5,
         0.25,
@@ -359,7 +367,8 @@ def test_a_newer_schema_is_refused_and_left_alone(place: Place) -> None:
     place.open().close()
     place.sql(f"PRAGMA user_version = {SCHEMA + 1}")
     before = place.path.read_bytes()
-    with pytest.raises(StartupError, match=r"written by a newer version \(schema 2, .* knows 1\)"):
+    words = rf"written by a newer version \(schema {SCHEMA + 1}, .* knows {SCHEMA}\)"
+    with pytest.raises(StartupError, match=words):
         place.open()
     assert place.path.read_bytes() == before
     assert place.complaints == []
