@@ -92,7 +92,7 @@ class Operations:
 
     def _stop_waves(self, processes: list[Process]) -> list[list[Process]]:
         table = {p.name: p for p in processes}
-        waves = order.stop_waves([p.program for p in processes], self._supervisor.groups)
+        waves = order.stop_waves([p.program for p in processes], self._supervisor.table.groups)
         return [[table[program.fullname] for program in wave] for wave in waves]
 
     def _begin_stop(self, wave: list[Process], by: str) -> _Waiting:
@@ -132,7 +132,7 @@ class Operations:
         """Restart processes and wait until each has its new definition, however it fares."""
 
         def verdict(process: Process) -> Result | None:
-            done = process.pending is None or not process.record.wanted
+            done = process.definition.next is None or not process.record.wanted
             return result_of(process, True, "") if done else None
 
         waiting = self._watch(processes, verdict)
@@ -147,7 +147,9 @@ class Operations:
 
     def _in_order(self, processes: Iterable[Process]) -> list[Process]:
         table = {p.name: p for p in processes}
-        waves = order.start_waves((p.program for p in table.values()), self._supervisor.groups)
+        waves = order.start_waves(
+            (p.program for p in table.values()), self._supervisor.table.groups
+        )
         return [table[program.fullname] for wave in waves for program in wave]
 
     def _watch(self, processes: Sequence[Process], verdict: Verdict) -> _Waiting:

@@ -74,7 +74,7 @@ class Runs:
         self._by_pid: dict[int, Process] = {}
         self._intended: dict[Process, int] = {}
         """Run ids that are in the journal, of runs that are not spawned yet."""
-        self._fresh: list[tuple[Process, Run, int]] = []
+        self._unrecorded: list[tuple[Process, Run, int]] = []
         """Runs that were spawned in this turn of the loop, with their pidfds."""
         self._pipes = Pipes(around.loop)
         self.reaper = Reaper(self._loop, self._on_ended, self._on_stranger)
@@ -87,17 +87,17 @@ class Runs:
 
     # Spawning.
 
-    def intend(self, processes: Sequence[Process]) -> None:
+    def reserve_run_ids(self, processes: Sequence[Process]) -> None:
         """Write down that these are about to be spawned, all in one commit."""
         new = [process for process in processes if process not in self._intended]
         numbers = self._journal.intend([process.name for process in new])
         self._intended.update(zip(new, numbers, strict=True))
 
     def spawn(self, process: Process) -> Spawned | SpawnFailed:
-        """Start a run of a process; `settle` has to follow before the event loop turns."""
+        """Start a run of a process; call `record_identities` before the event loop goes on."""
         program = process.program
         if process not in self._intended:
-            self.intend([process])
+            self.reserve_run_ids([process])
         run = self._intended.pop(process)
         marker = f"{self._journal.instance}:{run}"
         group = self.cgroups.make(run, program)
@@ -120,8 +120,7 @@ class Runs:
             self._journal.ended(run, Cause(CauseKind.SPAWN_FAILED, error=failure))
             return SpawnFailed(run, failure)
         self._around.store(f"run-{run}", child.pidfd)
-        process.pidfd = child.pidfd
-        process.started = self._around.clock.wall()
+        process.begin_run(child.pidfd, self._around.clock.wall())
         self._by_pid[child.pid] = process
         if group is not None and child.outside:
             self.cgroups.give_up(child.outside)
@@ -131,18 +130,18 @@ class Runs:
             self.cgroups.slow_down(group, program)
         begun = Run(run, marker, child.pid, 0, cgroup=group)
         self._join(process, begun)
-        self._fresh.append((process, begun, child.pidfd))
+        self._unrecorded.append((process, begun, child.pidfd))
         self.reaper.watch(child.pid, child.pidfd)
         return Spawned(run, child.pid)
 
-    def settle(self) -> None:
+    def record_identities(self) -> None:
         """Write down who was spawned in this turn: its end cannot have been collected yet.
 
         /proc makes us wait while a child is in the middle of its exec, closing all that we have
         open: so this is done for all of a turn, when most of them are through.
         """
-        fresh, self._fresh = self._fresh, []
-        for process, run, pidfd in fresh:
+        unrecorded, self._unrecorded = self._unrecorded, []
+        for process, run, pidfd in unrecorded:
             identity = identify(run.leader, pidfd)
             if identity is None:
                 hidden = "cannot see its process in /proc (is it mounted with hidepid?): killed"
@@ -163,17 +162,19 @@ class Runs:
 
     def logs_of(self, process: Process) -> ProcessLogs:
         """Return the output of a process, opened or not."""
-        if process.logs is None:
+        logs = process.logs
+        if logs is None:
             around = self._around
 
             def on_output(stream: str, kind: OutputKind, data: str | bytes) -> None:
                 if self._bus.has_subscribers(OutputSeen):
                     self._bus.publish(OutputSeen(process, stream, kind, data))
 
-            process.logs = ProcessLogs(
+            logs = ProcessLogs(
                 self._pipes, around.runtime_dir, process.program, around.report, on_output=on_output
             )
-        return process.logs
+            process.set_logs(logs)
+        return logs
 
     def _open_channels(self, process: Process) -> Channels:
         program = process.program
@@ -256,10 +257,7 @@ class Runs:
         runs = [p.record.run for p, *_ in over if p.record.run is not None]
         left = self._families.survivors(runs)
         for process, how, usage in over:
-            if process.pidfd is not None:
-                os.close(process.pidfd)
-                process.pidfd = None
-            process.adopted = False
+            process.end_run()
             assert process.record.run is not None
             self._write_end(process, process.record.run, how, usage)
             self._close(process, process.record.run, how, left)
@@ -318,6 +316,10 @@ class Runs:
         self._families.close()
         self._pipes.close()
 
+    def release(self, process: Process) -> None:
+        """Let go of what only a process needs that is not down."""
+        self.sockets.leave(process.name)
+
     def forget(self, process: Process) -> None:
         """Take away what is kept for a process that is no longer defined."""
         run = self._intended.pop(process, None)
@@ -327,15 +329,14 @@ class Runs:
             for fd in process.logs.fds().values():
                 self._around.unstore(stored_name(fd))
             process.logs.remove()
-            process.logs = None
+            process.set_logs(None)
         stdin.remove(self._around.runtime_dir, process.program)
 
     # What an earlier daemon began (adopt.py).
 
     def attach(self, process: Process, run: Run, pidfd: int, *, child: bool) -> None:
         """Take over the live main process of a run, and its output at the next byte."""
-        process.pidfd = pidfd
-        process.adopted = not child
+        process.adopt_run(pidfd, child=child)
         self._by_pid[run.leader] = process
         self.open_output(process)
         self._join(process, run)

@@ -46,3 +46,10 @@ class RemoteEvent(NamedTuple):
 
     kind: str
     data: str
+
+
+class DaemonStateChanged(NamedTuple):
+    """The daemon begins to end, or is itself again after a reload."""
+
+    state: str
+    """RUNNING or STOPPING, as event listeners get it."""
