@@ -36,6 +36,7 @@ from supervisor_lite.model.events import Exited, LeftoversGone, Spawned, SpawnFa
 from supervisor_lite.model.exit import Exit
 from supervisor_lite.model.program import Leftovers, Program, Stdin
 from supervisor_lite.model.states import State
+from supervisor_lite.protocol.codes import ErrorCode
 from supervisor_lite.store.journal import Journal
 
 
@@ -90,7 +91,7 @@ class Runs:
     def reserve_run_ids(self, processes: Sequence[Process]) -> None:
         """Write down that these are about to be spawned, all in one commit."""
         new = [process for process in processes if process not in self._intended]
-        numbers = self._journal.intend([process.name for process in new])
+        numbers = self._journal.reserve_runs([process.name for process in new])
         self._intended.update(zip(new, numbers, strict=True))
 
     def spawn(self, process: Process) -> Spawned | SpawnFailed:
@@ -117,7 +118,7 @@ class Runs:
                 failure = SpawnFailure(SpawnErrorCode.INTERNAL, f"internal error: {error!r}")
                 context = {"message": f"cannot start {process.name}", "exception": error}
                 self._loop.call_exception_handler(context)
-            self._journal.ended(run, Cause(CauseKind.SPAWN_FAILED, error=failure))
+            self._journal.record_end(run, Cause(CauseKind.SPAWN_FAILED, error=failure))
             return SpawnFailed(run, failure)
         self._around.store(f"run-{run}", child.pidfd)
         process.begin_run(child.pidfd, self._around.clock.wall())
@@ -149,7 +150,7 @@ class Runs:
                 send(pidfd, signal_number("KILL"))
                 continue
             run.start = identity.start
-            self._journal.spawned(
+            self._journal.record_spawn(
                 run.number, run.leader, identity.boot, identity.start, identity.inode,
                 process.started,
             )  # fmt: skip
@@ -234,9 +235,10 @@ class Runs:
         Raises OperationFailed.
         """
         if process.pidfd is None:
-            raise OperationFailed("not running")
+            raise OperationFailed("not running", ErrorCode.NOT_RUNNING)
         if process.program.listener:
-            raise OperationFailed("it is an event listener: it reads events and nothing else")
+            text = "it is an event listener: it reads events and nothing else"
+            raise OperationFailed(text, ErrorCode.NO_INPUT)
         return stdin.send(self._around.runtime_dir, process.program, data)
 
     def end_leftovers(self, process: Process, name: str) -> None:
@@ -275,15 +277,15 @@ class Runs:
     def _on_member_killed(self, leader: int, killed: Killed) -> None:
         process = self._by_pid.get(leader)
         if process is not None:
-            why = memory_text(process.memory_limit_met(killed))
             what = "the kernel killed one of its processes; its main process runs on"
+            why = memory_text(process.memory_limit_met(killed))
             self._around.report(f"{process.name}: {why}: {what}")
 
     def _write_end(self, process: Process, run: int, how: Exit, usage: Usage | None) -> None:
         """Take the last words of a run whose main process has ended, and write down how."""
         if process.logs is not None:
             process.logs.drain()
-        self._journal.ended(
+        self._journal.record_end(
             run,
             Cause(CauseKind.EXITED, exit=how),
             usage=(usage.maxrss, usage.utime, usage.stime) if usage else None,
@@ -324,7 +326,7 @@ class Runs:
         """Take away what is kept for a process that is no longer defined."""
         run = self._intended.pop(process, None)
         if run is not None:
-            self._journal.ended(run, Cause(CauseKind.WITHDRAWN))
+            self._journal.record_end(run, Cause(CauseKind.WITHDRAWN))
         if process.logs is not None:
             for fd in process.logs.fds().values():
                 self._around.unstore(stored_name(fd))

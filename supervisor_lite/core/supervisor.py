@@ -61,6 +61,7 @@ from supervisor_lite.model.events import (
     StopAsked,
 )
 from supervisor_lite.model.record import Record
+from supervisor_lite.protocol.codes import ErrorCode
 from supervisor_lite.rules import lifecycle
 
 
@@ -107,7 +108,7 @@ class Supervisor:
     def refuse_if_stopping(self) -> None:
         """Raise OperationFailed once the daemon has begun to end: nothing starts any more."""
         if self.stopping:
-            raise OperationFailed("the daemon is shutting down")
+            raise OperationFailed("the daemon is shutting down", ErrorCode.SHUTTING_DOWN)
 
     def start(self, process: Process, by: str, cause: Cause = START_ASKED) -> None:
         """Wish it up."""
@@ -146,11 +147,11 @@ class Supervisor:
     def signal(self, process: Process, number: int) -> None:
         """Send a signal to the main process. Raises OperationFailed if there is none."""
         if process.pidfd is None:
-            raise OperationFailed("not running")
+            raise OperationFailed("not running", ErrorCode.NOT_RUNNING)
         try:
             send(process.pidfd, number)
         except ProcessLookupError:
-            raise OperationFailed("not running") from None
+            raise OperationFailed("not running", ErrorCode.NOT_RUNNING) from None
         except OSError as error:
             raise OperationFailed(f"cannot signal: {error.strerror}") from error
 
@@ -198,7 +199,7 @@ class Supervisor:
         if record.state is not before.state:
             process.move_to(record, self._clock.wall())
             change = describe_change(process, before, self._journal.next_serial())
-            self._journal.change(change)
+            self._journal.add_change(change)
             self._persistence.remember(process)
             self._unpublished.append(change)
             return

@@ -29,8 +29,8 @@ class Reload:
         try:
             results = await self._rollout.update([], "signal SIGHUP")
         except ConfigError as error:
-            for complaint in error.complaints:
-                self._log.error(f"configuration not used: {complaint}")
+            for diagnostic in error.diagnostics:
+                self._log.error(f"configuration not used: {diagnostic}")
             return
         except OperationFailed as error:
             self._log.warning(f"configuration not used: {error}")
@@ -39,9 +39,9 @@ class Reload:
             self._readiness.notify_ready()
         for name, result in results:
             self._log.info(f"{name}: {result} by update")
-        for note in pending_settings.notes(self._rollout.waiting):
+        for note in pending_settings.notes(self._rollout.pending_settings):
             self._log.warning(note)
-        if not results and not self._rollout.waiting:
+        if not results and not self._rollout.pending_settings:
             self._log.info("nothing changed in the configuration")
 
     async def reload(self, by: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from supervisor_lite.model.settings import DaemonSettings
 
-FOR_LIFE = ("runtime_dir", "state_dir", "socket", "user")
+IMMUTABLE = ("runtime_dir", "state_dir", "socket", "user")
 """Settings that bind the processes to their daemon: an upgrade is refused if one has changed."""
 
 _OF_SOCKET = ("socket_mode", "socket_owner", "socket_group")
@@ -17,7 +17,7 @@ _INSIDE = ("socket", "pidfile")
 """Paths that move with runtime_dir unless they are set."""
 
 
-def waiting(old: DaemonSettings, new: DaemonSettings) -> tuple[str, ...]:
+def pending_settings(old: DaemonSettings, new: DaemonSettings) -> tuple[str, ...]:
     """Return the keys that differ and wait for the next daemon; "access" for all its tables."""
     found = [
         name
@@ -34,7 +34,7 @@ def waiting(old: DaemonSettings, new: DaemonSettings) -> tuple[str, ...]:
 
 def notes(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return in words what makes the changes of these keys true: a line each for two ways."""
-    bound = [name for name in names if name in FOR_LIFE]
+    bound = [name for name in names if name in IMMUTABLE]
     late = names if bound else tuple(name for name in names if name in _OF_SOCKET)
     soon = tuple(name for name in names if name not in late)
     lines = []

@@ -66,7 +66,8 @@ def test_update_that_fails_for_one(serve: Serve, slctl: Slctl) -> None:
 @pytest.mark.parametrize("command", ["reread", "update", "reload"])
 def test_every_complaint_is_shown(serve: Serve, slctl: Slctl, command: str) -> None:
     complaints = ["a.toml:3: program.web.autostrt: unknown key", "a.toml:9: bad value"]
-    serve(**{command: error(2, "the configuration has 2 mistakes", complaints)})
+    data = {"code": "bad_configuration", "details": complaints}
+    serve(**{command: error(2, "the configuration cannot be used", data)})
     assert slctl(command) == (2, "", "".join(f"{text}\n" for text in complaints))
 
 
@@ -116,7 +117,7 @@ def test_check_becomes_the_daemons_check(
 
 def test_schema_is_json(slctl: Slctl, monkeypatch: pytest.MonkeyPatch) -> None:
     """It needs no daemon."""
-    module: Any = ModuleType("supervisor_lite.config.schema")
+    module: Any = ModuleType("supervisor_lite.config.schema.json_schema")
     module.json_schema = lambda: {"title": "grün"}
     monkeypatch.setitem(sys.modules, module.__name__, module)
     code, out, err = slctl("schema")

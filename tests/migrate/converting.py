@@ -34,7 +34,7 @@ def loaded(main: Path, environ: Mapping[str, str]) -> Configuration | None:
     try:
         return load(str(main), environ)
     except ConfigError as error:
-        ours = [c for c in error.complaints if not any(words in c.text for words in MACHINE)]
+        ours = [c for c in error.diagnostics if not any(words in c.text for words in MACHINE)]
         assert not ours, "\n".join(map(str, ours))
         return None
 
@@ -47,8 +47,8 @@ class Converted:
         conversion = convert("etc/supervisord.conf", "out")
         self.data: dict[str, Any] = tomli.loads(conversion.files["supervisor.toml"])
         self.text = conversion.files["supervisor.toml"]
-        self.lost = [str(finding) for finding in conversion.findings if finding.lost]
-        self.notes = [str(finding) for finding in conversion.findings if not finding.lost]
+        self.lost = [str(note) for note in conversion.notes if note.lossy]
+        self.notes = [str(note) for note in conversion.notes if not note.lossy]
         self.configuration = loaded(write_out(conversion, folder.path / "out"), {"HOME": "/root"})
 
     def said(self, words: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from supervisor_lite.model.settings import AccessRule, DaemonSettings
-from supervisor_lite.rules.pending_settings import notes, waiting
+from supervisor_lite.rules.pending_settings import notes, pending_settings
 
 OLD = DaemonSettings(
     runtime_dir="/run/s",
@@ -71,7 +71,7 @@ def test_what_waits_is_told_with_what_it_waits_for(
     changes: dict[str, Any], lines: tuple[str, ...]
 ) -> None:
     new = OLD._replace(**changes)
-    assert notes(waiting(OLD, new)) == lines
+    assert notes(pending_settings(OLD, new)) == lines
 
 
 def test_no_setting_is_forgotten() -> None:
@@ -80,4 +80,4 @@ def test_no_setting_is_forgotten() -> None:
     for field in DaemonSettings._fields:
         changes: dict[str, Any] = {field: object()}
         new = OLD._replace(**changes)
-        assert waiting(OLD, new) == (() if field in applied else (field,))
+        assert pending_settings(OLD, new) == (() if field in applied else (field,))

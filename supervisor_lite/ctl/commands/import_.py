@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from supervisor_lite.ctl import show
-from supervisor_lite.ctl.context import Context, none_left, required
+from supervisor_lite.ctl import render
+from supervisor_lite.ctl.context import Commands, Context, none_left, required
 from supervisor_lite.protocol import codes
 from supervisor_lite.text import sanitize
 
@@ -14,9 +14,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from supervisor_lite.migrate.converter import Conversion
 
+command = Commands()
+
 _OPTIONS = {"-o": "out=", "--output": "out=", "--strict": "strict"}
 
 
+@command("import")
 def import_file(ctl: Context, arguments: list[str]) -> int:
     """Convert a supervisord.conf; say on stderr what will be different. Needs no daemon."""
     given = ctl.parse(arguments, _OPTIONS)
@@ -29,36 +32,32 @@ def import_file(ctl: Context, arguments: list[str]) -> int:
     try:
         conversion = convert(source, out)
     except ConfigError as error:
-        for complaint in error.complaints:
-            show.err(sanitize(complaint))
+        for diagnostic in error.diagnostics:
+            render.err(sanitize(diagnostic))
         return codes.USAGE
     lost = _report(conversion)
     if out is None:
         sys.stdout.write("\n".join(conversion.files.values()))
     elif trouble := _write(conversion, out):
-        show.err(f"slctl: import: {sanitize(trouble)}; nothing was written")
+        render.err(f"slctl: import: {sanitize(trouble)}; nothing was written")
         return codes.FAILED
     else:
         for name in conversion.files:
-            show.out(os.path.join(out, name))
+            render.out(os.path.join(out, name))
         lost += _check(os.path.join(out, next(iter(conversion.files))))
     return codes.FAILED if lost and given.has("strict") else codes.DONE
 
 
-# The command's name is a word of Python's, which no function can be defined with.
-globals()["import"] = import_file
-
-
 def _report(conversion: Conversion) -> int:
-    """Show all findings; return how many things will be different."""
-    for finding in conversion.findings:
-        kind = "" if finding.lost else "note: "
-        place, _, text = str(finding).partition(": ")
-        show.err(sanitize(f"{place}: {kind}{text}"))
-    lost = sum(finding.lost for finding in conversion.findings)
-    notes = len(conversion.findings) - lost
-    if conversion.findings:
-        show.err(
+    """Show all notes; return how many things will be different."""
+    for note in conversion.notes:
+        kind = "" if note.lossy else "note: "
+        place, _, text = str(note).partition(": ")
+        render.err(sanitize(f"{place}: {kind}{text}"))
+    lost = sum(note.lossy for note in conversion.notes)
+    notes = len(conversion.notes) - lost
+    if conversion.notes:
+        render.err(
             f"{_many(lost, 'thing')} will be different from Supervisor; {_many(notes, 'note')}"
         )
     return lost
@@ -112,8 +111,8 @@ def _check(path: str) -> int:
     try:
         load(path)
     except ConfigError as error:
-        for complaint in error.complaints:
-            show.err(sanitize(complaint))
-        show.err("this must be put right before supervisor-lite can use it on this machine")
-        return len(error.complaints)
+        for diagnostic in error.diagnostics:
+            render.err(sanitize(diagnostic))
+        render.err("this must be put right before supervisor-lite can use it on this machine")
+        return len(error.diagnostics)
     return 0
