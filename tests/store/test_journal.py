@@ -208,7 +208,7 @@ def test_growth_is_bounded_without_a_timer(place: Place) -> None:
     journal.set_retention(age=30 * DAY, count=200)
     alive = ran(journal, over=False)
     sizes = []
-    for _ in range(4):
+    for _ in range(6):
         for _ in range(1000):
             ran(journal)
             changed(journal)
@@ -217,7 +217,7 @@ def test_growth_is_bounded_without_a_timer(place: Place) -> None:
         kept, runs = counts(place)
         assert 200 <= kept < 200 + 256 + 1
         assert 200 <= runs < 200 + 256 + 2
-    assert sizes[-1] <= sizes[1]
+    assert sizes[-1] <= sizes[2]  # until then a serial gets longer, and with it its row
     assert os.path.getsize(f"{place.path}-wal") < 8 << 20
     assert [row.run for row in journal.history.open_runs()] == [alive]
     assert journal.history.changes(limit=1)[0].serial == journal.serial
@@ -362,7 +362,8 @@ def test_a_newer_schema_is_refused_and_left_alone(place: Place) -> None:
     place.open().close()
     place.sql(f"PRAGMA user_version = {SCHEMA + 1}")
     before = place.path.read_bytes()
-    with pytest.raises(StartupError, match=r"written by a newer version \(schema 2, .* knows 1\)"):
+    words = rf"written by a newer version \(schema {SCHEMA + 1}, .* knows {SCHEMA}\)"
+    with pytest.raises(StartupError, match=words):
         place.open()
     assert place.path.read_bytes() == before
     assert place.complaints == []
