@@ -6,7 +6,7 @@ import os
 
 from supervisor_lite.core import view
 from supervisor_lite.core.definition import Definition
-from supervisor_lite.host.cgroup import Killed
+from supervisor_lite.host.cgroup import OomKill
 from supervisor_lite.logs.fifo import stored_name
 from supervisor_lite.logs.processlogs import ProcessLogs
 from supervisor_lite.model.exit import Exit
@@ -124,7 +124,7 @@ class Process:
         unknown = how.signal is None and how.code is None
         return (unknown or how.signal == "SIGKILL") and not self._record.killed
 
-    def memory_limit_met(self, killed: Killed) -> int | None:
+    def memory_limit_met(self, killed: OomKill) -> int | None:
         """Return the limit of memory that somebody was killed for; None: it was not for that."""
         return self.program.memory_max if killed.own else None
 
