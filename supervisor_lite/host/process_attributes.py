@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from functools import cache, partial
 from typing import NamedTuple
 
-from supervisor_lite.model.process_attributes import Placement, ResourceLimit
+from supervisor_lite.model.process_attributes import ProcessAttributes, ResourceLimit
 
 Step = tuple[str, Callable[[], object]]
 """What is done, in words that follow "cannot", and what does it; it raises OSError."""
@@ -35,7 +35,7 @@ class Steps(NamedTuple):
     as_user: tuple[Step, ...] = ()
 
 
-def steps(placement: Placement | None) -> Steps:
+def steps(placement: ProcessAttributes | None) -> Steps:
     """Return what a child has to do to be placed like this."""
     if placement is None:
         return Steps()

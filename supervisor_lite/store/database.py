@@ -98,6 +98,8 @@ class Database:
         """
         try:
             _migrate(self._connection, version)
+            # Much may have been written: keep no second copy of it in the log.
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
             if not _is_about_disk(error):
                 raise

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -32,10 +32,16 @@ PATIENCE = 30.0
 """Seconds that anything may take on a busy machine."""
 
 
-def is_alive(pid: int) -> bool:
-    """Is there a process of this pid that has not ended?"""
-    stat = read_stat(pid)
-    return stat is not None and stat.state not in "ZX"
+class Pid(NamedTuple):
+    """A child; its start tells it from who gets its pid later, which may be soon."""
+
+    number: int
+    start: int
+
+    def is_alive(self) -> bool:
+        """Has it not ended?"""
+        stat = read_stat(self.number)
+        return stat is not None and stat.start == self.start and stat.state not in "ZX"
 
 
 class WitnessSpawner(Spawner):
@@ -43,7 +49,7 @@ class WitnessSpawner(Spawner):
 
     def __init__(self, descriptors: Descriptors) -> None:
         super().__init__(descriptors)
-        self.pids: dict[str, list[int]] = {}
+        self.pids: dict[str, list[Pid]] = {}
         self.faults: list[str] = []
 
     def spawn(
@@ -55,10 +61,12 @@ class WitnessSpawner(Spawner):
     ) -> Child:
         pids = self.pids.setdefault(program.fullname, [])
         self.faults += [
-            f"{program.fullname}: spawned while {pid} is alive" for pid in pids if is_alive(pid)
+            f"{program.fullname}: spawned while {pid} is alive" for pid in pids if pid.is_alive()
         ]
         child = super().spawn(program, environment, channels, group)
-        pids.append(child.pid)
+        stat = read_stat(child.pid)
+        assert stat is not None, "not reaped yet"
+        pids.append(Pid(child.pid, stat.start))
         return child
 
 
@@ -76,7 +84,7 @@ class Engine:
         self.published: list[Change] = []
         self.bus.subscribe(Change, self.published.append)
         self.signals: dict[int, list[str]] = {}
-        """By pid, the signals that main processes were sent."""
+        """By run, the signals that main processes were sent."""
         self.supervisor = Supervisor(
             Surroundings(
                 loop=self.loop,
@@ -100,7 +108,7 @@ class Engine:
         pid = process.record.pid
         if process.pidfd is None or pid is None:
             return
-        sent = self.signals.setdefault(pid, [])
+        sent = self.signals.setdefault(process.record.run or 0, [])
         if name == "KILL" and process.program.stopsignal not in sent:
             self.spawner.faults.append(f"{process.name}: {pid} was sent KILL without TERM before")
         sent.append(name)
@@ -119,7 +127,9 @@ class Engine:
         for name, pids in self.spawner.pids.items():
             process = supervisor.processes.get(name)
             known = process.record.pid if process is not None else None
-            found += [f"{name}: {pid} lives on" for pid in pids if is_alive(pid) and pid != known]
+            found += [
+                f"{name}: {pid} lives on" for pid in pids if pid.is_alive() and pid.number != known
+            ]
         rows = {row.name: row.record for row in self.journal.history.processes()}
         for name, process in supervisor.processes.items():
             row = rows.pop(name, None)  # one that was never asked for is not written

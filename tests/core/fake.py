@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import selectors
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -163,7 +163,9 @@ class FakeRuns(Runs):
         pass
 
     def forget(self, process: Process) -> None:
-        self._reserved.pop(process, None)
+        run = self._reserved.pop(process, None)
+        if run is not None:
+            self._journal.record_end(run, code=None, signal=None, reason="never spawned")
 
     def close(self) -> None:
         for timer in self._timers.values():
@@ -231,3 +233,7 @@ class Stage:
             process.end_run()
         self.supervisor.close()
         self.journal.close()
+
+
+Play = Callable[[Callable[[Stage], Awaitable[None]]], None]
+"""Runs a scene; see conftest.py."""

@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from pathlib import Path
-
 import pytest
 
 from supervisor_lite.model.exit import Exit
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.restart import AutoRestart, Backoff, BackoffKind, RestartLimit
 from supervisor_lite.model.states import State
-from tests.core.fake import Life, Stage, run
-
-Play = Callable[[Callable[[Stage], Awaitable[None]]], None]
+from tests.core.fake import Life, Play, Stage
 
 WEB = Program(name="web", command=("web",))
 FAILS = Life(lasts=0, exit=Exit(code=1))
-
-
-@pytest.fixture
-def play(tmp_path: Path) -> Play:
-    """Run a scene on a stage of its own."""
-
-    def play(scene: Callable[[Stage], Awaitable[None]]) -> None:
-        async def whole() -> None:
-            stage = Stage(tmp_path)
-            try:
-                await scene(stage)
-            finally:
-                stage.close()
-            assert stage.reports == []
-
-        run(whole())
-
-    return play
 
 
 def test_a_failing_start_is_tried_after_1_2_3_seconds(play: Play) -> None:
