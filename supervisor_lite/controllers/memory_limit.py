@@ -80,7 +80,7 @@ class MemoryLimit:
         """Measure those that are due; restart those that have too much."""
         self._timer = None
         due = self._pop_due()
-        used = resident(map(self._root, due), self._supervisor.runs.reaper.is_watched)
+        used = resident(map(self._root, due), self._supervisor.runs.is_watched)
         for process in due:
             self._watch(process)
             self._enforce(process, used.get(process.record.pid or 0, 0))

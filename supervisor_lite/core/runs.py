@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from supervisor_lite.core.bus import Bus
@@ -19,6 +19,7 @@ from supervisor_lite.errors import OperationFailed, SpawnError
 from supervisor_lite.host import users
 from supervisor_lite.host.cgroup import Cgroups, Killed
 from supervisor_lite.host.descendants import Families, Run, kept
+from supervisor_lite.host.helper import run_helper
 from supervisor_lite.host.identity import RUN_VARIABLE, Stat, identify
 from supervisor_lite.host.reaper import Ended, Reaper, Usage
 from supervisor_lite.host.secrets.for_run import Entrusted
@@ -311,6 +312,34 @@ class Runs:
     def _on_stranger(self, pid: int) -> None:
         self._families.stranger_ended(pid)
 
+    # For the daemon and the controllers.
+
+    def start_reaping(self) -> None:
+        """Collect deaths from now on; the main processes of earlier daemons are attached by now."""
+        self.reaper.start()
+
+    def is_watched(self, pid: int) -> bool:
+        """Is this the main process of a run, or a helper of ours?"""
+        return self.reaper.is_watched(pid)
+
+    async def run_helper(
+        self, command: list[str], directory: str, timeout: float
+    ) -> tuple[int, str]:
+        """Run a short command of our own beside the runs; see `host.helper.run_helper`."""
+        return await run_helper(self.reaper, command, directory, timeout)
+
+    def inherit_sockets(self, fds: Iterable[int]) -> None:
+        """Have the listening sockets among these descriptors at hand for `adopt_sockets`."""
+        self.sockets.offer(fds)
+
+    def socket_fds(self) -> list[int]:
+        """Return the sockets of programs, for the next version of the daemon."""
+        return self.sockets.fds()
+
+    def stored_socket_names(self) -> set[str]:
+        """Return the names under which systemd keeps them for the next daemon."""
+        return self.sockets.stored_names()
+
     def close(self) -> None:
         """Watch nothing any more; no process is touched."""
         self.reaper.stop()
@@ -393,6 +422,8 @@ class Runs:
 
         self._families.end(run.number, "KILL", gone)
 
-    def tidy(self) -> None:
-        """Remove the cgroups of runs that are over."""
+    def tidy(self, processes: Iterable[Process]) -> None:
+        """Throw away what earlier daemons have left of runs that none of these processes has."""
+        self.sockets.settle()
+        self.entrusted.tidy(process.record for process in processes)
         self.cgroups.tidy(self._families.knows)
