@@ -110,7 +110,7 @@ def plan(recovery: Recovery) -> None:
     app = recovery.app
     configured = app.resources.configuration.plan
     for program in configured.processes():
-        app.cgroups.warn(program)
+        app.cgroups.limits.usable(program)
     app.rollout.begin(configured)
 
 
