@@ -1,8 +1,8 @@
 """The only reaper: pidfd -> exit.
 
 Every child and every adopted process has a pidfd in the event loop. A wake-up reaps everything
-that is dead, so that exits which came together are handled together. Orphans, which a child subreaper
-inherits (prctl(2)), are reaped here too, woken by SIGCHLD.
+that is dead, so that exits which came together are handled together. Orphans, which a child
+subreaper inherits (prctl(2)), are reaped here too, woken by SIGCHLD.
 
 Nothing else in the daemon may wait: `Popen.wait`, `asyncio.subprocess` and `waitpid(-1)` would
 steal exit codes.
