@@ -34,7 +34,7 @@ class Rollout:
         `read` reads the configuration again; when it raises ConfigError nothing is changed.
         """
         self.pending_settings: tuple[str, ...] = ()
-        """Keys of [daemon] that were read last and need another daemon (rules.pending_settings)."""
+        """Keys of [daemon] that have changed on disk and need another daemon."""
         self.available = Plan()
         """What was read last."""
         self.active = Plan()
