@@ -130,7 +130,7 @@ def _uid(peer: socket.socket) -> int:
     return uid
 
 
-class Server:
+class HttpServer:
     """An application that is ready to be served; everything that it needs is loaded."""
 
     def __init__(self, app: ASGIApp, ending: asyncio.Event) -> None:

@@ -23,7 +23,7 @@ from supervisor_lite.control.methods import (
 )
 from supervisor_lite.control.request import Methods, Request
 from supervisor_lite.ctl.commands import status
-from supervisor_lite.ctl.context import Context
+from supervisor_lite.ctl.context import CommandContext
 from supervisor_lite.ctl.main import dispatch, main
 from supervisor_lite.ctl.shell import Completions, Shell
 from supervisor_lite.errors import SpawnErrorCode
@@ -132,7 +132,7 @@ def poke(monkeypatch: pytest.MonkeyPatch) -> Command:
     def method(self: object, request: Request) -> dict[str, Any]:
         return {"poked": request.params.names(required=True)}
 
-    def function(ctl: Context, arguments: list[str]) -> int:
+    def function(ctl: CommandContext, arguments: list[str]) -> int:
         with ctl.client() as client:
             print(client.call("poke", {"names": arguments})["poked"])
         return codes.DONE
@@ -165,7 +165,7 @@ def test_adding_a_command_takes_three_places(
     # Completion and the shell.
     assert main(["completion", "words"]) == 0
     assert "poke" in capsys.readouterr().out.split()
-    ctl = Context(socket=socket_path)
+    ctl = CommandContext(socket=socket_path)
     assert "poke" in Completions(ctl).after("help")
     assert "poke " in Shell(ctl, lambda *_: 0).completenames("pok")
     # It changes something: whoever loses the connection is told what is not known.
