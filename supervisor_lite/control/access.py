@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from supervisor_lite.host.users import group_id, name_of, user_id
+from supervisor_lite.host.syscalls import peer_groups
 from supervisor_lite.model.settings import AccessRule
 from supervisor_lite.protocol.commands import ADMIN, METHODS, ROLES
-
-_SO_PEERGROUPS = 59
+from supervisor_lite.sockets import peer_of
+from supervisor_lite.users import group_id, user_id, user_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class Caller:
     @property
     def user(self) -> str:
         """Name the user."""
-        return f"uid {self.uid} ({name_of(self.uid)})"
+        return f"uid {self.uid} ({user_name(self.uid)})"
 
     @property
     def words(self) -> str:
@@ -39,14 +38,12 @@ class Caller:
 
 def caller_of(sock: socket.socket) -> Caller:
     """Return who is at the other end of a Unix socket."""
-    data = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("iII"))
-    pid, uid, gid = struct.unpack("iII", data)
+    peer = peer_of(sock)
     try:
-        # As much as Python takes: 256 groups.
-        raw = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 1024)
+        groups = peer_groups(sock)
     except OSError:
-        raw = b""  # more groups than fit, or a kernel before 4.13: the primary one counts
-    return Caller(uid, gid, pid, struct.unpack(f"{len(raw) // 4}I", raw))
+        groups = ()  # more groups than fit, or a kernel before 4.13: the primary one counts
+    return Caller(peer.uid, peer.gid, peer.pid, groups)
 
 
 def grants(caller: Caller, rules: Sequence[AccessRule]) -> list[tuple[str, Sequence[str]]]:

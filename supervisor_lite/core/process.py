@@ -6,7 +6,7 @@ import os
 
 from supervisor_lite.core import view
 from supervisor_lite.core.definition import Definition
-from supervisor_lite.host.cgroup import Killed
+from supervisor_lite.host.cgroup import OomKill
 from supervisor_lite.logs.fifo import stored_name
 from supervisor_lite.logs.processlogs import ProcessLogs
 from supervisor_lite.model.exit import Exit
@@ -125,7 +125,7 @@ class Process:
         unknown = how.signal is None and how.code is None
         return (unknown or how.signal == "SIGKILL") and not self._record.killed
 
-    def short_of_memory(self, killed: Killed) -> str:
+    def short_of_memory(self, killed: OomKill) -> str:
         """Return for want of what somebody was killed; a limit that was not met is not named."""
         limit = self.program.memory_max if killed.own else None
         return (

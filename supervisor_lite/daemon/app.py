@@ -29,7 +29,7 @@ from supervisor_lite.daemon.signals import SignalHandlers
 from supervisor_lite.daemon.systemd import Readiness
 from supervisor_lite.daemon.tasks import BackgroundTasks
 from supervisor_lite.daemon.upgrade import Upgrade
-from supervisor_lite.host.cgroup import open_cgroups
+from supervisor_lite.host.cgroups import open_cgroups
 from supervisor_lite.host.spawn import Spawner
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.plan import Configuration
@@ -75,9 +75,7 @@ class App:
             self.supervisor, self.bus, identifier=settings.identifier, warn=log.warning,
             error=log.error,
         )  # fmt: skip
-        self.memory_limit = MemoryLimit(
-            self.supervisor, self.bus, self.loop, resources.journal.instance
-        )
+        self.memory_limit = MemoryLimit(self.supervisor, self.bus, self.loop)
         self.rollout = Rollout(self.supervisor, self.operations, resources.read, settings)
 
     def _make_life(self) -> None:

@@ -1,7 +1,7 @@
 """The only reaper: pidfd -> exit.
 
 Every child and every adopted process has a pidfd in the event loop. A wake-up reaps everything
-that is dead, so that exits which came together are handled together. Strangers (orphans that a
+that is dead, so that exits which came together are handled together. Orphans (that a
 child subreaper inherits, prctl(2)) are reaped here too, woken by SIGCHLD.
 
 Nothing else in the daemon may wait: `Popen.wait`, `asyncio.subprocess` and `waitpid(-1)` would
@@ -12,21 +12,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
-import fcntl
 import os
 import select
 import signal
-import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
+from supervisor_lite.host import syscalls
+from supervisor_lite.host.exit_status import exit_from_status, exit_of_reaped, exit_of_zombie
 from supervisor_lite.model.exit import Exit
 
-_PR_SET_CHILD_SUBREAPER = 36
-_PIDFD_GET_INFO = (3 << 30) | (64 << 16) | (0xFF << 8) | 11
-_PIDFD_INFO_EXIT = 8
-_INFO_FORMAT = "=QQ11Ii"
 _BATCH = 64
 """Exits that are told in one turn of the loop; between turns clients are answered."""
 _REAP_WAIT = 3.0
@@ -52,60 +47,11 @@ class Usage(NamedTuple):
 
 def become_subreaper() -> bool:
     """Let orphaned descendants become our children (prctl(2)); False if the kernel refuses."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    return int(libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)) == 0
-
-
-def exit_from_status(status: int) -> Exit:
-    """Return what a wait status says (wait(2))."""
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        return Exit(signal=signal_name(number), core=os.WCOREDUMP(status))
-    return Exit(code=os.WEXITSTATUS(status))
-
-
-def signal_name(number: int) -> str:
-    """Return "SIGKILL" for 9; real-time signals by their distance from SIGRTMIN."""
     try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"SIGRTMIN+{number - signal.SIGRTMIN}"
-
-
-def exit_of_stranger(pidfd: int) -> Exit | None:
-    """Return how a process that was not our child ended, once somebody has reaped it.
-
-    PIDFD_GET_INFO with PIDFD_INFO_EXIT, Linux >= 6.15. None if not reaped yet or not known.
-    """
-    data = bytearray(64)
-    struct.pack_into("=Q", data, 0, 1 | _PIDFD_INFO_EXIT)
-    try:
-        fcntl.ioctl(pidfd, _PIDFD_GET_INFO, data, True)
+        syscalls.become_subreaper()
     except OSError:
-        return None
-    values = struct.unpack(_INFO_FORMAT, data)
-    if not values[0] & _PIDFD_INFO_EXIT:
-        return None
-    return exit_from_status(values[-1])
-
-
-def exit_of_zombie(pid: int, pidfd: int) -> Exit | None:
-    """Return how a process ended that is dead and that its parent has not reaped.
-
-    None if it is reaped, alive, or not ours to know.
-    """
-    try:
-        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
-            data = file.read(1024)
-        # Who may not trace it reads 0 there, however it ended (proc_pid_stat(5)); here, nothing.
-        with open(f"/proc/{pid}/io", "rb", buffering=0) as file:
-            file.read(1)
-        # It is still there, so nobody else had its pid when the files were read.
-        signal.pidfd_send_signal(pidfd, 0)
-    except OSError:
-        return None
-    fields = data[data.rindex(b")") + 2 :].split()
-    return exit_from_status(int(fields[49])) if fields[0] == b"Z" else None
+        return False
+    return True
 
 
 def _child_signals() -> int:
@@ -116,13 +62,7 @@ def _child_signals() -> int:
     kind are one signal. Children are spawned with an empty mask.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGCHLD,))
-    mask = (ctypes.c_uint64 * 16)()  # sigset_t: 128 bytes
-    mask[0] = 1 << (signal.SIGCHLD - 1)
-    libc = ctypes.CDLL(None, use_errno=True)
-    fd = int(libc.signalfd(-1, mask, os.O_NONBLOCK | os.O_CLOEXEC))
-    if fd < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    return fd
+    return syscalls.open_signalfd((signal.SIGCHLD,))
 
 
 class Reaper:
@@ -132,11 +72,11 @@ class Reaper:
         self,
         loop: asyncio.AbstractEventLoop,
         ended: Callable[[list[Ended]], None],
-        stranger: Callable[[int], None],
+        on_orphan: Callable[[int], None],
     ) -> None:
         self._loop = loop
         self._ended = ended
-        self._stranger = stranger
+        self._on_orphan = on_orphan
         self._children: dict[int, int] = {}  # pid -> pidfd
         self._adopted: dict[int, int] = {}
         self._waiting: dict[int, tuple[select.epoll, asyncio.TimerHandle]] = {}
@@ -145,7 +85,7 @@ class Reaper:
         self._sweep_planned = False
 
     def start(self) -> None:
-        """Begin to reap strangers."""
+        """Begin to reap our children, orphans too."""
         self._signals = _child_signals()
         self._loop.add_reader(self._signals, self._on_child_signal)
         self._loop.call_soon(self._sweep)
@@ -185,7 +125,7 @@ class Reaper:
         return set(self._children)
 
     def _on_child_signal(self) -> None:
-        os.read(self._signals, 128)  # one struct signalfd_siginfo, however many have ended
+        syscalls.read_signalfd(self._signals)  # one, however many have ended
         self._sweep()
 
     def _plan_sweep(self) -> None:
@@ -222,7 +162,7 @@ class Reaper:
                 if helper is not None:
                     helper(exit_from_status(status))
                 else:
-                    self._stranger(pid)
+                    self._on_orphan(pid)
                 continue
             usage = Usage(used.ru_maxrss * 1024, used.ru_utime, used.ru_stime)
             ended.append(Ended(pid, exit_from_status(status), usage))
@@ -257,7 +197,7 @@ class Reaper:
     def _adopted_reaped(self, pid: int) -> None:
         self._stop_waiting(pid)
         pidfd = self._adopted.pop(pid)
-        self._ended([Ended(pid, exit_of_stranger(pidfd) or Exit())])
+        self._ended([Ended(pid, exit_of_reaped(pidfd) or Exit())])
 
     def _stop_waiting(self, pid: int) -> None:
         poll, timer = self._waiting.pop(pid)

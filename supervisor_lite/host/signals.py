@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import signal
 
-_PIDFD_SIGNAL_PROCESS_GROUP = 4
+from supervisor_lite.host import syscalls
+
+# The C library keeps two real-time signals for itself.
+DEFAULT_SIGNALS = sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
+"""What a child gets the default disposition of: all that may be reset."""
 
 
 def signal_number(name: str) -> int:
@@ -26,7 +30,7 @@ def send_to_group(pidfd: int, leader: int | None, number: int) -> None:
     own as long as nobody has reaped it.
     """
     try:
-        signal.pidfd_send_signal(pidfd, number, None, _PIDFD_SIGNAL_PROCESS_GROUP)
+        syscalls.signal_group(pidfd, number)
     except OSError as error:
         if isinstance(error, ProcessLookupError) or leader is None:
             raise

@@ -32,7 +32,7 @@ import os
 from collections.abc import Callable
 from typing import Final
 
-from supervisor_lite.logs.fifo import capacity
+from supervisor_lite.host.syscalls import pipe_capacity
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.sinks import Sink
 
@@ -72,7 +72,7 @@ class Capture:
         Called when a run has ended: its last words must be in the log before that is told. Bounded
         by what the pipe holds, for leftovers of the run may go on writing.
         """
-        max_bytes = capacity(self.fd)
+        max_bytes = pipe_capacity(self.fd)
         moved = 0
         while moved < max_bytes:
             size = self._turn(max_bytes - moved)

@@ -7,14 +7,12 @@ in the pipe as long as either of them lives.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
-import sys
-import termios
 from typing import Final
 
 from supervisor_lite.errors import SpawnError
+from supervisor_lite.host.syscalls import pipe_capacity, set_pipe_capacity
 from supervisor_lite.model.constants import KIB, MIB
 from supervisor_lite.model.program import Program
 
@@ -118,22 +116,12 @@ def enlarge(fd: int) -> None:
     new one tiny, so there it is 256 KiB. A refusal is no fault: the pipe stays as it is.
     """
     for size in (MIB, 256 * KIB) if os.geteuid() == 0 else (256 * KIB,):
-        if capacity(fd) >= size:
+        if pipe_capacity(fd) >= size:
             return
         try:
-            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, size)
+            set_pipe_capacity(fd, size)
         except OSError:
             continue
-
-
-def capacity(fd: int) -> int:
-    """Return how many bytes the pipe holds at most."""
-    return fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ)
-
-
-def waiting(fd: int) -> int:
-    """Return how many bytes are in the pipe now."""
-    return int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, b"\0\0\0\0"), sys.byteorder)
 
 
 def stored_name(fd: int) -> str:

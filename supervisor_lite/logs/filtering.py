@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable
 from typing import Final, Literal, TypeAlias
 
-from supervisor_lite.logs.fifo import waiting
+from supervisor_lite.host.syscalls import bytes_in_pipe
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.peek import MAX_PEEK, Peeker
 from supervisor_lite.logs.scanner import OutputScanner, Segment
@@ -111,7 +111,7 @@ class FilterSink:
         while start < len(head):
             segment, end = self._scanner.scan(head, start, final=final)
             if segment is Segment.INCOMPLETE:
-                if waiting(self._fd) <= len(head) - start:
+                if bytes_in_pipe(self._fd) <= len(head) - start:
                     self.undecided = len(head) - start
                     return start, False
                 if start:

@@ -5,19 +5,13 @@ What is only looked at is still in the pipe when the daemon dies.
 
 from __future__ import annotations
 
-import ctypes
-import functools
 import os
 from typing import Final
 
+from supervisor_lite.host import syscalls
+
 MAX_PEEK: Final = 64 * 1024
 """Bytes that one look may show: what a pipe of default size holds."""
-
-
-@functools.cache
-def _libc() -> ctypes.CDLL:
-    # Python has os.splice but no os.tee.
-    return ctypes.CDLL(None, use_errno=True)
 
 
 class Peeker:
@@ -39,13 +33,7 @@ class Peeker:
         if self._pipe is None:
             self._pipe = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         reader, writer = self._pipe
-        size = _libc().tee(fd, writer, ctypes.c_size_t(min(count, MAX_PEEK)), os.SPLICE_F_NONBLOCK)
-        if size < 0:
-            number = ctypes.get_errno()
-            error = OSError(number, os.strerror(number))
-            if isinstance(error, BlockingIOError):
-                return b""
-            raise error
+        size = syscalls.tee(fd, writer, min(count, MAX_PEEK))
         head = b""
         while len(head) < size:
             head += os.read(reader, size - len(head))

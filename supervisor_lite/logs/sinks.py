@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 from typing import Protocol
 
-from supervisor_lite.logs.fifo import waiting
+from supervisor_lite.host.syscalls import bytes_in_pipe
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.peek import MAX_PEEK, Peeker
 
@@ -125,7 +125,7 @@ class FileSink:
         0 if the pipe is empty.
         """
         log, peek = self._log, self._peeker.peek
-        available = waiting(fd)
+        available = bytes_in_pipe(fd)
         room = log.limit - log.size
         if not available or available <= room:
             return available

@@ -17,9 +17,10 @@ from typing import NamedTuple
 from supervisor_lite import __version__
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
-from supervisor_lite.host.descendants import Run
-from supervisor_lite.host.identity import boot_id, named, pid_namespace
-from supervisor_lite.host.reaper import exit_of_stranger
+from supervisor_lite.host.exit_status import exit_of_reaped
+from supervisor_lite.host.identity import boot_id, pid_namespace
+from supervisor_lite.host.procfs import named
+from supervisor_lite.host.run import Run
 from supervisor_lite.model.change import FOUND_ENDED, TAKEN_OVER, Change
 from supervisor_lite.model.events import StopAsked
 from supervisor_lite.model.exit import Exit
@@ -249,13 +250,13 @@ class Adoption:
 
     def _how(self, number: int) -> Exit:
         pidfd = self._stored.get(number)
-        return (exit_of_stranger(pidfd) if pidfd is not None else None) or Exit()
+        return (exit_of_reaped(pidfd) if pidfd is not None else None) or Exit()
 
     def _family(self, found: Found) -> Run:
-        """Return a run as families know it."""
+        """Return a run with the marks that its processes carry."""
         run = found.run(f"{self._journal.instance}:{found.number}")
         run.cgroup = self._supervisor.runs.cgroups.find(found.number)
-        run.believes = lambda stat: self._claims.believes(stat, found.name)
+        run.trust = self._claims.trust(found.name)
         return run
 
     def _stop_undefined(self) -> int:

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from supervisor_lite.logs import fifo
+from supervisor_lite.host import syscalls
 from tests.chaos import flood
 from tests.chaos.writer import line
 from tests.client import CallError, Connection
@@ -216,6 +216,6 @@ def nothing_waits(daemon: Daemon, name: str) -> None:
     path = daemon.dir / f"run/fifo/{name}:{name}.stdout"
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        wait_until(lambda: fifo.waiting(fd) == 0, what=f"{path} is empty")
+        wait_until(lambda: syscalls.bytes_in_pipe(fd) == 0, what=f"{path} is empty")
     finally:
         os.close(fd)

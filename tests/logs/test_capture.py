@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from supervisor_lite.host.syscalls import pipe_capacity
 from supervisor_lite.logs.capture import MAX_PER_TURN, Capture
-from supervisor_lite.logs.fifo import capacity
 from tests.logs.tools import NUMBERED, ROOT, Bench, files, numbered, output, pipes, whole
 from tests.loops import due, rounds, until
 
@@ -67,7 +67,7 @@ async def test_a_drain_ends_although_somebody_goes_on_writing(tmp_path: Path) ->
 
     os.write(writer, b"x" * 50_000)
     capture = Capture(pipes(), reader, Refilled(), print)
-    assert capacity(reader) <= capture.drain() < capacity(reader) + 5_000
+    assert pipe_capacity(reader) <= capture.drain() < pipe_capacity(reader) + 5_000
     capture.close()
     os.close(writer)
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from supervisor_lite.logs import fifo
+from supervisor_lite.host import syscalls
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.processlogs import ProcessLogs
 from supervisor_lite.model.output import Output
@@ -80,7 +80,7 @@ class Bench:
         """Return how many bytes are in the pipe."""
         fd = self.writer(stream)
         try:
-            return fifo.waiting(fd)
+            return syscalls.bytes_in_pipe(fd)
         finally:
             os.close(fd)
 
