@@ -27,6 +27,7 @@ from supervisor_lite.ctl.context import CommandContext
 from supervisor_lite.ctl.main import dispatch, main
 from supervisor_lite.ctl.shell import Completions, Shell
 from supervisor_lite.errors import SpawnErrorCode
+from supervisor_lite.model.cause import CauseKind, NoteKind
 from supervisor_lite.protocol import codes, commands
 from supervisor_lite.protocol.commands import METHODS, ROLES, SLCTL, TABLE, Command
 
@@ -102,8 +103,9 @@ def test_the_page_of_the_protocol_has_every_code() -> None:
     for group in (codes.ErrorCode, codes.ResultCode):
         for name, code in vars(group).items():
             assert name.startswith("_") or f"`{code}`" in text, code
-    for spawn_code in SpawnErrorCode:
-        assert f"`{spawn_code.value}`" in text
+    for kinds in (SpawnErrorCode, CauseKind, NoteKind):
+        for kind in kinds:
+            assert f"`{kind.value}`" in text, kind
 
 
 def test_the_manual_page_has_every_command() -> None:
