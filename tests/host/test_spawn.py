@@ -43,16 +43,16 @@ def run(request: SpawnRequest) -> int:
 @both_ways
 def test_both_ways_make_the_same_child(tmp_path: Path, placement: ProcessAttributes | None) -> None:
     """And leave the daemon as it was."""
-    before = os.getcwd(), resource.getrlimit(resource.RLIMIT_NOFILE), os.umask(0o22)
+    before = os.getcwd(), resource.getrlimit(resource.RLIMIT_NOFILE)
+    umask = os.umask(0o22)
     out = tmp_path / "out"
     code = run(requested(out, PRINT, directory=str(tmp_path), umask=0o27, placement=placement))
-    os.umask(before[2])
+    assert os.umask(umask) == 0o22
+    assert (os.getcwd(), resource.getrlimit(resource.RLIMIT_NOFILE)) == before
     assert code == 0
-    *said, session, pid = out.read_text().split()
-    assert said == [str(tmp_path), "0027", "200"]
+    *told, session, pid = out.read_text().split()
+    assert told == [str(tmp_path), "0027", "200"]
     assert session == pid
-    assert (os.getcwd(), resource.getrlimit(resource.RLIMIT_NOFILE)) == before[:2]
-    assert os.umask(before[2]) == before[2]
 
 
 @both_ways
