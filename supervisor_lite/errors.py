@@ -6,6 +6,7 @@ Texts read: cannot <verb> "<thing>": <cause>. Exit codes of `slctl` are mapped i
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import NamedTuple
 
 
@@ -54,8 +55,46 @@ class ConfigError(SupervisorLiteError):
         self.complaints = complaints
 
 
+class SpawnErrorCode(Enum):
+    """Why a child could not be started; the values are part of the control socket's contract."""
+
+    COMMAND_NOT_FOUND = "command_not_found"
+    COMMAND_NOT_PERMITTED = "command_not_permitted"
+    COMMAND_IS_DIRECTORY = "command_is_directory"
+    COMMAND_NOT_EXECUTABLE = "command_not_executable"
+    NOT_A_PROGRAM = "not_a_program"
+    """The kernel cannot run this file, or its interpreter is not there."""
+    DIRECTORY = "directory"
+    """The working directory cannot be entered."""
+    USER = "user"
+    """There is no such user."""
+    OUTPUT = "output"
+    """A FIFO or a log cannot be made or opened."""
+    SOCKET = "socket"
+    """One of its sockets cannot be bound."""
+    SECRET = "secret"
+    """An env_file or a credential cannot be read or handed over."""
+    SETTING = "setting"
+    """The kernel refuses a limit, a priority, a user or the like."""
+    NO_RESOURCES = "no_resources"
+    """No memory, no descriptors, or too many processes."""
+    INTERNAL = "internal"
+    """A bug of ours."""
+    OTHER = "other"
+
+
 class SpawnError(SupervisorLiteError):
-    """A child could not be started; the text is the reason shown to the operator."""
+    """A child could not be started; the text is the reason shown to the operator.
+
+    `name` is what it is about, if that has a name: a path, a user, a key.
+    """
+
+    def __init__(
+        self, text: str, code: SpawnErrorCode = SpawnErrorCode.OTHER, name: str = ""
+    ) -> None:
+        super().__init__(text)
+        self.code = code
+        self.name = name
 
 
 class NoSuchProcess(SupervisorLiteError):
