@@ -48,7 +48,7 @@ class Ending:
             return
         for name in tuple(self._supervisor.processes):
             self._look(name)
-        self._bus.subscribe(self._on_change)
+        self._bus.subscribe(Change, self._on_change)
         for name in tuple(self._ended):
             self._judge(name)
 

@@ -12,6 +12,7 @@ import math
 from supervisor_lite.core.bus import Bus
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
+from supervisor_lite.core.topics import DefinitionChanged
 from supervisor_lite.host.memory_usage import Head, resident
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.constants import MIB
@@ -37,8 +38,8 @@ class MemoryWatch:
         self._due: dict[str, float] = {}
         """When to look next, by name."""
         self._timer: asyncio.TimerHandle | None = None
-        bus.subscribe(self._on_change)
-        supervisor.redefined = self._on_redefined
+        bus.subscribe(Change, self._on_change)
+        bus.subscribe(DefinitionChanged, self._on_definition_changed)
 
     def begin(self) -> None:
         """Watch those that run already: their changes were told to an earlier daemon."""
@@ -53,7 +54,8 @@ class MemoryWatch:
         elif self._due.pop(change.name, None) is not None and not self._due:
             self._set_timer()
 
-    def _on_redefined(self, process: Process) -> None:
+    def _on_definition_changed(self, changed: DefinitionChanged) -> None:
+        process = changed.process
         if process.record.state is State.RUNNING:
             self._due.pop(process.name, None)
             self._watch(process)

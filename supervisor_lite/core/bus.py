@@ -1,55 +1,77 @@
-"""Publish and subscribe: how a change of state reaches everyone who wants to know."""
+"""Publish and subscribe: how what happens reaches everyone who wants to know.
+
+A topic is a type: `Change`, or one of topics.py. Whoever publishes knows nobody who subscribes, so
+that the layers below can tell those above.
+
+Delivery is synchronous, and in one order for everybody: what a subscriber causes to be published
+while it is called is delivered after all others have got what it was called with.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
-
-from supervisor_lite.model.change import Change
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
 class Bus:
-    """Deliver each change to every subscriber, in the order of subscription."""
+    """Deliver each piece of news to every subscriber to its type, in the order of subscription."""
 
-    def __init__(self) -> None:
-        self._subscribers: dict[int, Callable[[Change], None]] = {}
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The exception handler of `loop` gets what subscribers raise."""
+        self._loop = loop
+        self._subscribers: dict[type, dict[int, Callable[[Any], None]]] = {}
         self._next = 0
-        self._unwished: dict[int, Callable[[str], None]] = {}
+        self._undelivered: deque[object] = deque()
+        self._delivering = False
 
-    def subscribe(self, callback: Callable[[Change], None]) -> Callable[[], None]:
-        """Call `callback` with every change from now on; return the way to stop that.
+    def subscribe(self, topic: type[T], callback: Callable[[T], None]) -> Callable[[], None]:
+        """Call `callback` with everything of this type from now on; return the way to stop that.
 
-        A subscriber must not raise and must not block.
+        A subscriber must not block. What it raises is reported and concerns nobody else.
         """
-        return self._add(self._subscribers, callback)
-
-    def on_giving_up(self, callback: Callable[[str], None]) -> Callable[[], None]:
-        """Call `callback` with the name of each process that is wished down before it was up.
-
-        Its state does not change by that. Return the way to stop hearing of it.
-        """
-        return self._add(self._unwished, callback)
-
-    def _add(
-        self, table: dict[int, Callable[[T], None]], callback: Callable[[T], None]
-    ) -> Callable[[], None]:
+        subscribers = self._subscribers.setdefault(topic, {})
         key = self._next
         self._next += 1
-        table[key] = callback
+        subscribers[key] = callback
 
         def unsubscribe() -> None:
-            table.pop(key, None)
+            subscribers.pop(key, None)
 
         return unsubscribe
 
-    def publish(self, change: Change) -> None:
-        """Tell everyone; subscribers that join or leave meanwhile are handled."""
-        for callback in tuple(self._subscribers.values()):
-            callback(change)
+    def has_subscribers(self, topic: type) -> bool:
+        """Does anybody want to know? If not, there is no need to make what would be published."""
+        return bool(self._subscribers.get(topic))
 
-    def give_up(self, name: str) -> None:
-        """Tell that nobody wants this process up any more, though its state is the same."""
-        for callback in tuple(self._unwished.values()):
-            callback(name)
+    def publish(self, *news: object) -> None:
+        """Deliver each to everyone who has subscribed to its type, in this order.
+
+        From within a subscriber: after what is being delivered, and what was published before.
+        Whoever subscribes meanwhile does not get it, whoever unsubscribes meanwhile neither.
+        """
+        self._undelivered.extend(news)
+        if self._delivering:
+            return
+        self._delivering = True
+        try:
+            while self._undelivered:
+                self._deliver(self._undelivered.popleft())
+        finally:
+            self._delivering = False
+
+    def _deliver(self, news: object) -> None:
+        subscribers = self._subscribers.get(type(news))
+        if not subscribers:
+            return
+        for key, callback in tuple(subscribers.items()):
+            if key not in subscribers:
+                continue
+            try:
+                callback(news)
+            except Exception as error:  # noqa: BLE001 one subscriber must not keep news from others
+                message = f"a subscriber to {type(news).__name__} failed"
+                self._loop.call_exception_handler({"message": message, "exception": error})

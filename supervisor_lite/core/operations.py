@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 from supervisor_lite.core.bus import Bus
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
+from supervisor_lite.core.topics import WishWithdrawn
 from supervisor_lite.errors import OperationFailed
 from supervisor_lite.explain.reason import reason
+from supervisor_lite.model.change import Change
 from supervisor_lite.model.states import UP, State
 from supervisor_lite.rules import order
 
@@ -163,8 +165,8 @@ class _Waiting:
         self._dirty: set[str] = set()
         self._done = self._loop.create_future()
         self._unsubscribe = (
-            bus.subscribe(lambda change: self._look_at(change.name)),
-            bus.on_giving_up(self._look_at),
+            bus.subscribe(Change, lambda change: self._look_at(change.name)),
+            bus.subscribe(WishWithdrawn, lambda withdrawn: self._look_at(withdrawn.name)),
         )
 
     def _look_at(self, name: str) -> None:

@@ -12,7 +12,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from supervisor_lite.core.bus import Bus
 from supervisor_lite.core.process import Process
+from supervisor_lite.core.topics import OutputSeen
 from supervisor_lite.errors import OperationFailed, SpawnError
 from supervisor_lite.host import users
 from supervisor_lite.host.cgroup import Cgroups, Killed
@@ -59,11 +61,13 @@ class Runs:
         self,
         around: Surroundings,
         tell: Callable[[Process, Exited | LeftoversGone], None],
+        bus: Bus,
     ) -> None:
         self._around = around
         self._loop = around.loop
         self._journal = around.journal
         self._tell = tell
+        self._bus = bus
         self._by_pid: dict[int, Process] = {}
         self._intended: dict[Process, int] = {}
         """Run ids that are in the journal, of runs that are not spawned yet."""
@@ -77,16 +81,14 @@ class Runs:
         )
         self.sockets = Sockets(around.store, around.unstore)
         self.entrusted = Entrusted(around.runtime_dir, around.report)
-        self.hear: Callable[[Process, str, Heard, str | bytes], None] | None = None
-        """Gets what event listeners say, and what they may want to know of the output of others:
-        process, stream, what it is, text or bytes."""
 
     # Spawning.
 
     def intend(self, processes: Sequence[Process]) -> None:
         """Write down that these are about to be spawned, all in one commit."""
-        numbers = self._journal.intend([process.name for process in processes])
-        self._intended.update(zip(processes, numbers, strict=True))
+        new = [process for process in processes if process not in self._intended]
+        numbers = self._journal.intend([process.name for process in new])
+        self._intended.update(zip(new, numbers, strict=True))
 
     def spawn(self, process: Process) -> Spawned | SpawnFailed:
         """Start a run of a process; `settle` has to follow before the event loop turns."""
@@ -161,8 +163,8 @@ class Runs:
             around = self._around
 
             def hear(stream: str, kind: Heard, data: str | bytes) -> None:
-                if self.hear is not None:
-                    self.hear(process, stream, kind, data)
+                if self._bus.has_subscribers(OutputSeen):
+                    self._bus.publish(OutputSeen(process, stream, kind, data))
 
             process.logs = ProcessLogs(
                 self._pipes, around.runtime_dir, process.program, around.report, hear=hear
@@ -316,6 +318,9 @@ class Runs:
 
     def forget(self, process: Process) -> None:
         """Take away what is kept for a process that is no longer defined."""
+        run = self._intended.pop(process, None)
+        if run is not None:
+            self._journal.ended(run, code=None, signal=None, reason="never spawned")
         if process.logs is not None:
             for fd in process.logs.fds().values():
                 self._around.unstore(stored_name(fd))

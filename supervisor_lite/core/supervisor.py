@@ -14,6 +14,7 @@ from supervisor_lite.core.bus import Bus
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.runs import Runs, Surroundings
 from supervisor_lite.core.spawn_queue import Turns
+from supervisor_lite.core.topics import DefinitionChanged, GroupsChanged, WishWithdrawn
 from supervisor_lite.errors import OperationFailed
 from supervisor_lite.host.signals import send
 from supervisor_lite.logs.processlogs import ProcessLogs
@@ -43,24 +44,37 @@ class Supervisor:
     def __init__(self, around: Surroundings, bus: Bus) -> None:
         self._loop: asyncio.AbstractEventLoop = around.loop
         self._journal: Journal = around.journal
-        self._bus = bus
-        self.runs = Runs(around, self.feed)
+        self.bus = bus
+        """Where everything that happens is published."""
+        self.runs = Runs(around, self.feed, bus)
         self.processes: dict[str, Process] = {}
         self.groups: dict[str, Group] = {}
-        self.regrouped: Callable[[Mapping[str, Group], Mapping[str, Group]], None] | None = None
-        """Is told the old groups and the new ones."""
-        self.redefined: Callable[[Process], None] | None = None
-        """Is told of a process that has another definition now, and the same run."""
         self.stopping = False
         """The daemon is on its way out: nothing is to be started any more."""
         self._flush_planned = False
         self._dirty: set[Process] = set()
         self._turns = Turns(self._loop, self._spawn)
+        self._stepping = False
+        """An event is being answered: its actions are not all carried out yet."""
+        self._events: deque[tuple[Process, Event]] = deque()
+        """What happened and is not answered yet."""
+        self._unpublished: list[Change | WishWithdrawn] = []
+        self._leaving: list[Process] = []
+        """Removed and down: dropped when their last change is published."""
 
     # The table.
 
     def add(self, program: Program) -> Process:
-        """Put a process on the table; it is not started."""
+        """Put a process on the table; it is not started.
+
+        One of this name that was to leave the table and is not down yet stays, and gets this
+        definition.
+        """
+        present = self.processes.get(program.fullname)
+        if present is not None:
+            present.removed = False
+            self.redefine(present, program)
+            return present
         process = Process(program, time.time())
         self.processes[program.fullname] = process
         return process
@@ -78,12 +92,23 @@ class Supervisor:
     def regroup(self, groups: Mapping[str, Group]) -> None:
         """Take the groups of a new plan."""
         before, self.groups = self.groups, dict(groups)
-        if self.regrouped is not None:
-            self.regrouped(before, self.groups)
+        self.bus.publish(GroupsChanged(before, self.groups))
 
     def drop(self, process: Process) -> None:
-        """Take a process that is down off the table, and what is kept for it away."""
-        self.processes.pop(process.name, None)
+        """Take a process off the table, and what is kept for it away.
+
+        One that is not down is stopped first, and leaves the table when nothing of it is left.
+        """
+        if self.processes.get(process.name) is not process:
+            return
+        if not process.is_down():
+            process.removed = True
+            self.stop(process, "", "no longer defined")
+            return
+        if process.timer is not None:
+            process.timer.cancel()
+            process.timer = None
+        self.processes.pop(process.name)
         self._journal.forget(process.name)
         self.runs.forget(process)
         self._plan_flush()
@@ -97,8 +122,7 @@ class Supervisor:
             return
         self._redefine_now(process, program)
         self._remember(process)
-        if self.redefined is not None:
-            self.redefined(process)
+        self.bus.publish(DefinitionChanged(process))
 
     def _redefine_now(self, process: Process, program: Program) -> None:
         process.redefine(program)
@@ -149,7 +173,26 @@ class Supervisor:
     # The machine.
 
     def feed(self, process: Process, event: Event) -> None:
-        """Let one event happen, with everything that follows from it at once."""
+        """Let one event happen, with everything that follows from it at once.
+
+        An event that comes while another one is being answered waits until that is done. Changes
+        are published when all actions were carried out, never in between: whoever hears of one may
+        do anything to any process.
+        """
+        self._events.append((process, event))
+        if self._stepping:
+            return
+        self._stepping = True
+        try:
+            while self._events:
+                self._happen(*self._events.popleft())
+        finally:
+            self._stepping = False
+            self._publish()
+
+    def _happen(self, process: Process, event: Event) -> None:
+        if self.processes.get(process.name) is not process:
+            return  # dropped: nothing happens to it any more
         queue: deque[Event] = deque((event,))
         while queue:
             now = time.monotonic()
@@ -167,11 +210,20 @@ class Supervisor:
         self._set_timer(process)
         if process.is_down():
             self.runs.sockets.leave(process.name)
-        if process.removed and process.is_down() and process.name in self.processes:
-            self.drop(process)
+            if process.removed:
+                self._leaving.append(process)
+
+    def _publish(self) -> None:
+        """Tell everyone what has happened; subscribers may feed the next events meanwhile."""
+        unpublished, self._unpublished = self._unpublished, []
+        leaving, self._leaving = self._leaving, []
+        self.bus.publish(*unpublished)
+        for process in leaving:
+            if process.removed and process.is_down():
+                self.drop(process)
 
     def _accept(self, process: Process, before: Record, record: Record) -> None:
-        """Make the record true; tell everyone if the state is another one."""
+        """Make the record true; note what is to be published of it."""
         process.record = record
         process.changed()
         if record.state is not before.state:
@@ -179,11 +231,11 @@ class Supervisor:
             change = self._change(process, before, record)
             self._journal.change(change)
             self._remember(process)
-            self._bus.publish(change)
+            self._unpublished.append(change)
         elif (record.wanted, record.pid, record.asked) != (before.wanted, before.pid, before.asked):
             self._remember(process)
-            if before.wanted and not record.wanted:
-                self._bus.give_up(process.name)  # whoever waits for its start waits no more
+            if before.wanted and not record.wanted:  # who waits for its start waits no more
+                self._unpublished.append(WishWithdrawn(process.name))
 
     def _change(self, process: Process, before: Record, record: Record) -> Change:
         how = record.exit if record.state in NOTHING_RUNS and before.pid is not None else None

@@ -33,6 +33,7 @@ from supervisor_lite.host.helper import run_helper
 from supervisor_lite.host.own_limits import Descriptors
 from supervisor_lite.host.reaper import become_subreaper
 from supervisor_lite.host.spawn import Spawner
+from supervisor_lite.model.change import Change
 from supervisor_lite.model.plan import Configuration
 from supervisor_lite.model.settings import DaemonSettings
 from supervisor_lite.rules import pending_settings
@@ -80,8 +81,8 @@ class Running:
         self._loop = asyncio.get_running_loop()
         self._over = asyncio.Event()
         self._jobs: set[asyncio.Task[None]] = set()
-        bus = Bus()
-        bus.subscribe(lambda change: log_change(given.log, change))
+        bus = Bus(self._loop)
+        bus.subscribe(Change, lambda change: log_change(given.log, change))
         self._cgroups = open_cgroups(
             given.settings.cgroups, given.journal.instance, given.log.warning
         )
@@ -119,7 +120,6 @@ class Running:
             HistoryVerbs(supervisor, given.journal, bus),
             Daemon(given.settings.identifier, self._reload, self._shutdown, self._upgrade),
         )
-        verbs.on_remote_event.append(self._listeners.tell_remote)
         rules = given.settings.access
         self._server = Server(verbs, rules, self._report_bug, self._report_denied, given.log.error)
 

@@ -67,7 +67,7 @@ class HistoryVerbs:
             cut = after is not None and len(found) == limit
             position = last if not cut else found[-1].serial if found else after or 0
             feed = _Feed(self._journal, self._recent, connection, number, position)
-            unsubscribe = self._bus.subscribe(lambda _: feed.poke())
+            unsubscribe = self._bus.subscribe(Change, lambda _: feed.poke())
 
             def stop() -> None:
                 unsubscribe()
@@ -184,7 +184,7 @@ class _Recent:
 
     def __init__(self, bus: Bus) -> None:
         self._changes: deque[Change] = deque(maxlen=_LIVE)
-        bus.subscribe(self._keep)
+        bus.subscribe(Change, self._keep)
 
     def _keep(self, change: Change) -> None:
         if self._changes and change.serial != self._changes[-1].serial + 1:

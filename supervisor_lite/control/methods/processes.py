@@ -61,8 +61,6 @@ class ProcessVerbs:
         self._daemon = daemon
         self._listing = Listing(supervisor.processes)
         compat = CompatVerbs(supervisor, rollout, output.main_log)
-        self.on_remote_event = compat.on_remote_event
-        """Who hears of events that came over the socket: (type, data)."""
         self._table: dict[str, Callable[[Request], Result | Awaitable[Result]]] = {
             "version": self.version,
             "status": self.status,

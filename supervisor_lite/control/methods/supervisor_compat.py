@@ -16,6 +16,7 @@ from supervisor_lite.control.connection import Request, Result
 from supervisor_lite.controllers.rollout import Rollout
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
+from supervisor_lite.core.topics import RemoteEvent
 from supervisor_lite.errors import OperationFailed, ProtocolError, SpawnError
 from supervisor_lite.host.signals import signal_number
 from supervisor_lite.host.spawn import find_command
@@ -61,8 +62,6 @@ class CompatVerbs:
         self._supervisor = supervisor
         self._rollout = rollout
         self._main_log = main_log
-        self.on_remote_event: list[Callable[[str, str], None]] = []
-        """Who hears of what `remote_event` sends: (type, data)."""
 
     def table(self) -> dict[str, Verb]:
         """Return the methods."""
@@ -142,8 +141,7 @@ class CompatVerbs:
         kind, data = request.params.text("type"), request.params.text("data")
         request.params.done()
         request.require()
-        for hear in self.on_remote_event:
-            hear(kind, data)
+        self._supervisor.bus.publish(RemoteEvent(kind, data))
         return {"ok": True}
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from supervisor_lite.core.bus import Bus
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
-from supervisor_lite.logs.filtering import Heard
+from supervisor_lite.core.topics import GroupsChanged, OutputSeen, RemoteEvent
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.plan import Group
 from supervisor_lite.model.states import UP, State
@@ -91,9 +91,10 @@ class EventListeners:
         """Pids of processes that are being stopped: the end of their state does not know them."""
         self._clock: asyncio.TimerHandle | None = None
         self._slices: dict[str, int] = {}
-        bus.subscribe(self._on_change)
-        supervisor.regrouped = self._on_regrouped
-        supervisor.runs.hear = self._hear
+        bus.subscribe(Change, self._on_change)
+        bus.subscribe(GroupsChanged, self._on_groups_changed)
+        bus.subscribe(OutputSeen, self._on_output)
+        bus.subscribe(RemoteEvent, self._on_remote_event)
 
     # Beginning and end.
 
@@ -175,9 +176,8 @@ class EventListeners:
                 self._say_dropped(pool, pool.buffer.add(serial, notice))
                 self._dispatch(pool)
 
-    def tell_remote(self, kind: str, data: str) -> None:
-        """Have everyone hear of what somebody sent over the control socket."""
-        self.tell(payloads.of_remote(kind, data))
+    def _on_remote_event(self, event: RemoteEvent) -> None:
+        self.tell(payloads.of_remote(event.kind, event.data))
 
     def tell_running(self) -> None:
         """Have everyone hear that the daemon is there."""
@@ -214,8 +214,9 @@ class EventListeners:
         if change.to_state == "RUNNING" and name in self._pool_of:
             self._dispatch(self._pool_of[name])
 
-    def _hear(self, process: Process, stream: str, kind: Heard, data: str | bytes) -> None:
+    def _on_output(self, seen: OutputSeen) -> None:
         """A process has written something that may concern listeners."""
+        process, stream, kind, data = seen
         if isinstance(data, bytes):
             self._on_answer(process, data)
             return
@@ -227,7 +228,8 @@ class EventListeners:
 
     # Pools.
 
-    def _on_regrouped(self, _: Mapping[str, Group], groups: Mapping[str, Group]) -> None:
+    def _on_groups_changed(self, changed: GroupsChanged) -> None:
+        groups = changed.after
         self._make_pools(groups)
         for name in sorted(self._groups - groups.keys()):
             self.tell(payloads.of_group(name, added=False))
