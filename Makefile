@@ -8,13 +8,17 @@
 #   make vm       real limits and a real death for want of memory, on a kernel of their own in QEMU:
 #                 VM_TESTS="tests/functional/test_real_limits.py -k cpu"; SUPERVISOR_LITE_SUITE=trixie
 #   make check    everything that has to be green: format, lint, types, layers, tests
+#   make coverage which branches the tests take, the daemon's and all other processes included
+#   make check-python  make check under another Python: PYTHON=/path/to/python3.14
 #   make bench    the measurements of docs/performance.md
 #   make soak     a million restarts, and nothing may grow: SOAK_RESTARTS=1000000
+#   make release-check TAG=v1.2.3   may this checkout be released under that tag? docs/releasing.md
 #   make deb      a Debian package in dist/; see packaging/README.md
 #   make clean    remove what the others made
 
 PYTHON ?= python3
-JOBS ?= 4
+# As many workers as there are processors.
+JOBS ?= logical
 CHAOS_ROUNDS ?= 60
 FUZZ_SECONDS ?= 60
 SOAK_RESTARTS ?= 1000000
@@ -23,7 +27,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 
-.PHONY: run test chaos demo-crash fuzz vm check bench soak deb venv clean
+.PHONY: run test chaos demo-crash fuzz vm check coverage check-python bench soak deb release-check \
+	venv clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.installed
@@ -59,6 +64,17 @@ check: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 	$(PYTEST)
 
+# What a process writes goes to .coverage/, wherever it runs and whoever it is by then.
+coverage: $(VENV)/.installed-dev
+	rm -rf .coverage && mkdir -m 1777 .coverage
+	$(BIN)/coverage run -m pytest -n $(JOBS) $(COVERAGE_TESTS); code=$$?; \
+	$(BIN)/coverage combine --quiet && $(BIN)/coverage report && exit $$code
+
+# An environment of its own beside .venv, named after the version: .venv-3.14.
+check-python:
+	@version=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])') && \
+	$(MAKE) check PYTHON=$(PYTHON) VENV=.venv-$$version
+
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.bench
 
@@ -68,10 +84,13 @@ soak: $(VENV)/.installed-dev
 deb: $(VENV)/.python
 	$(BIN)/python packaging/deb/build.py --output dist
 
+release-check: $(VENV)/.python
+	$(BIN)/python packaging/release.py $(TAG)
+
 venv: $(VENV)/.installed-dev
 
 clean:
-	rm -rf $(VENV) dist .run .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-* dist .run .coverage .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.python:

@@ -9,22 +9,11 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
+from supervisor_lite.text import sanitize
+
 
 class SupervisorLiteError(Exception):
     """The base of all our exceptions."""
-
-
-def harmless(text: str) -> str:
-    """Spell out what is invisible in a text that a terminal may show.
-
-    Names and values are not ours to choose: an escape sequence in one could rewrite the screen, a
-    newline forge a line.
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
 
 
 class Complaint(NamedTuple):
@@ -42,9 +31,9 @@ class Complaint(NamedTuple):
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
         if self.key:
-            return harmless(f"{place}: {self.key}: {self.text}")
+            return sanitize(f"{place}: {self.key}: {self.text}")
         # Of a file as a whole we may say more than fits on a line.
-        return "\n".join(map(harmless, f"{place}: {self.text}".split("\n")))
+        return "\n".join(map(sanitize, f"{place}: {self.text}".split("\n")))
 
 
 class ConfigError(SupervisorLiteError):

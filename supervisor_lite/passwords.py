@@ -1,4 +1,4 @@
-"""Passwords of the gateway's users: salted scrypt hashes, made by `slctl passwd`.
+"""Names and passwords of the gateway's users: salted scrypt hashes, made by `slctl passwd`.
 
 A hash is one word that says how it was made: `scrypt$14$8$1$SALT$KEY`, that is log2(N), r, p and
 two base64 texts (https://www.rfc-editor.org/rfc/rfc7914).
@@ -14,9 +14,12 @@ from typing import NamedTuple
 COST = 14
 """log2 of the work factor: 2**14 is 16 MiB and about 50 ms."""
 
-_MOST_MEMORY = 128 << 20
-_SALT = 16
-_KEY = 32
+MAX_USER_NAME = 64
+"""Characters in the name of a user."""
+
+_MAX_MEMORY = 128 << 20
+_SALT_BYTES = 16
+_KEY_BYTES = 32
 
 
 class _Parts(NamedTuple):
@@ -27,10 +30,15 @@ class _Parts(NamedTuple):
     key: bytes
 
 
+def is_user_name(text: str) -> bool:
+    """Tell whether this may be a user: Basic authentication ends a name at the first colon."""
+    return ":" not in text and text.isprintable() and len(text) <= MAX_USER_NAME
+
+
 def make_hash(password: str, cost: int = COST) -> str:
     """Return the hash of a password, with a salt of its own."""
-    salt = os.urandom(_SALT)
-    key = _derive(password, _Parts(cost, 8, 1, salt, b"\0" * _KEY))
+    salt = os.urandom(_SALT_BYTES)
+    key = _derive(password, _Parts(cost, 8, 1, salt, b"\0" * _KEY_BYTES))
     return f"scrypt${cost}$8$1${_encode(salt)}${_encode(key)}"
 
 
@@ -59,7 +67,7 @@ def _derive(password: str, parts: _Parts) -> bytes:
         r=parts.block,
         p=parts.parallel,
         dklen=len(parts.key),
-        maxmem=2 * _MOST_MEMORY,
+        maxmem=2 * _MAX_MEMORY,
     )
 
 
@@ -73,7 +81,7 @@ def _parse(text: str) -> _Parts | None:
     cost, block, parallel = map(int, numbers)
     if not (10 <= cost <= 20 and block > 0 and 0 < parallel <= 16):
         return None
-    if 128 * block << cost > _MOST_MEMORY:
+    if 128 * block << cost > _MAX_MEMORY:
         return None
     try:
         salt, key = (base64.b64decode(item, validate=True) for item in texts)

@@ -6,7 +6,8 @@ import re
 
 from supervisor_lite.config import values
 from supervisor_lite.config.kinds import Kind
-from supervisor_lite.config.wording import BadValueError, suggest
+from supervisor_lite.config.wording import BadValueError
+from supervisor_lite.text import suggest
 
 _WORDS = ("auto", "off")
 

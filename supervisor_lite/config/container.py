@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from supervisor_lite.config.kinds import Kind
-from supervisor_lite.config.wording import BadValueError, suggest
+from supervisor_lite.config.wording import BadValueError
+from supervisor_lite.text import suggest
 
 ANY_FATAL = "any-fatal"
 ALL_EXITED = "all-exited"

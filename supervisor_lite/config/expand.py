@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from supervisor_lite.config.wording import suggest
+from supervisor_lite.text import suggest
 
 # The width is limited, so that no configuration can ask for a gigabyte of blanks.
 _PIECE = re.compile(

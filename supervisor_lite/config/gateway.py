@@ -8,9 +8,10 @@ import re
 from urllib.parse import urlsplit
 
 from supervisor_lite.config.kinds import ROLE, TEXT, Kind
-from supervisor_lite.config.wording import BadValueError, suggest
+from supervisor_lite.config.wording import BadValueError
 from supervisor_lite.model.settings import GatewayUser
-from supervisor_lite.passwords import is_hash
+from supervisor_lite.passwords import is_hash, is_user_name
+from supervisor_lite.text import suggest
 
 _USER_KEYS = ("name", "password_hash", "role")
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?")
@@ -76,7 +77,7 @@ def http_user(value: object) -> GatewayUser:
     role = value.get("role", "view")
     if not name or not hashed:
         raise BadValueError(hint="; name and password_hash are needed")
-    if ":" in name or not name.isprintable() or len(name) > 64:
+    if not is_user_name(name):
         raise BadValueError(hint="; a name is up to 64 characters long and has no colon")
     if not is_hash(hashed):
         raise BadValueError(hint="; password_hash is what `slctl passwd` prints")

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 
 from supervisor_lite.config import values
 from supervisor_lite.config.kinds import OCTAL, USER, USER_GROUP, Kind
-from supervisor_lite.config.wording import BadValueError, describe, suggest
+from supervisor_lite.config.wording import BadValueError, describe
 from supervisor_lite.model.sockets import ListenSocket
 from supervisor_lite.rules.event_listener.types import MEANINGS
+from supervisor_lite.text import suggest
 
 _MOST = 32
 """Sockets of one program."""

@@ -14,11 +14,12 @@ from supervisor_lite.config.read import BAD, Entry, Reader
 from supervisor_lite.config.schema import DAEMON, ELSEWHERE, TABLES, Shape
 from supervisor_lite.config.settings import resolve_gateway, resolve_settings
 from supervisor_lite.config.source import Report, Source, Spot, parse
-from supervisor_lite.config.wording import describe, suggest
+from supervisor_lite.config.wording import describe
 from supervisor_lite.errors import Complaint, ConfigError
 from supervisor_lite.model.plan import Configuration
 from supervisor_lite.model.settings import GatewaySettings
 from supervisor_lite.protocol import locate
+from supervisor_lite.text import suggest
 
 _INCLUDE = next(key for key in DAEMON.keys if key.name == "include")
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 
 from supervisor_lite.config import kinds, values
 from supervisor_lite.config.kinds import Json, Kind
-from supervisor_lite.config.wording import BadValueError, suggest
+from supervisor_lite.config.wording import BadValueError
 from supervisor_lite.model.process_attributes import ResourceLimit
 from supervisor_lite.model.secrets import Credential, EnvFile
+from supervisor_lite.text import suggest
 
 _SIZES = ("as", "core", "data", "fsize", "memlock", "msgqueue", "rss", "stack")
 _NUMBERS = ("nice", "nofile", "nproc", "rtprio", "sigpending")

@@ -14,7 +14,7 @@ from supervisor_lite.config.read import Entry, Reader, Values, absolute
 from supervisor_lite.config.schema import GROUP, LISTENER, PROGRAM, Key, field_default
 from supervisor_lite.config.source import Report, Spot
 from supervisor_lite.config.values import show_size
-from supervisor_lite.config.wording import BadValueError, describe, dotted, suggest
+from supervisor_lite.config.wording import BadValueError, describe, dotted
 from supervisor_lite.model.plan import Group, Plan
 from supervisor_lite.model.process_attributes import Placement
 from supervisor_lite.model.program import Program, Stdin
@@ -22,6 +22,7 @@ from supervisor_lite.model.restart import Backoff, RestartLimit
 from supervisor_lite.model.secrets import Credential, EnvFile
 from supervisor_lite.model.settings import DaemonSettings
 from supervisor_lite.model.sockets import ListenSocket
+from supervisor_lite.text import suggest
 
 _POOL_KEYS = [key for key in LISTENER.keys if key.name not in PROGRAM.by_name()]
 _LISTENER_KEYS = [key for key in LISTENER.keys if key not in _POOL_KEYS]

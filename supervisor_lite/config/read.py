@@ -11,7 +11,8 @@ from supervisor_lite.config.expand import ExpansionError, Names, expand
 from supervisor_lite.config.kinds import Kind
 from supervisor_lite.config.schema import ELSEWHERE, Key, Table
 from supervisor_lite.config.source import Report, Spot
-from supervisor_lite.config.wording import BadValueError, describe, suggest
+from supervisor_lite.config.wording import BadValueError, describe
+from supervisor_lite.text import suggest
 
 BAD = object()
 """Stands for a value that was complained about."""

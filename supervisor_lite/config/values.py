@@ -12,17 +12,10 @@ import re
 from collections.abc import Callable
 from enum import Enum
 
-from supervisor_lite.config.wording import BadValueError, suggest
+from supervisor_lite.config.wording import BadValueError
 from supervisor_lite.model.restart import AutoRestart, Backoff, BackoffKind
+from supervisor_lite.text import exact_size, parse_duration, parse_size, suggest
 
-_SIZES = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-_SIZE = re.compile(
-    r"\s*([0-9]{1,18}(?:\.[0-9]{1,18})?)\s*(?:([kmgt])(?:i?b)?|b)?\s*", re.IGNORECASE
-)
-
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_DURATION = re.compile(r"\s*(?:[0-9]+(?:\.[0-9]+)?\s*(?:ms|[smhdw])\s*)+")
-_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|[smhdw])")
 # Of what else counts as a blank, int() and float() refuse some.
 _NUMBER = re.compile(r"\s*[0-9]+(?:\.[0-9]+)?\s*", re.ASCII)
 _INTEGER = re.compile(r"\s*[-+]?[0-9]{1,18}\s*", re.ASCII)
@@ -88,12 +81,10 @@ def text(value: object) -> str:
 def size(value: object) -> int:
     """Return bytes from 1048576 or "50MB"; units are of 1024, fractions are rounded."""
     if isinstance(value, str):
-        match = _SIZE.fullmatch(value)
-        if match is None:
-            raise BadValueError
-        number, unit = match.groups()
-        factor = _SIZES[(unit or "").lower()]
-        value = int(number) * factor if number.isdigit() else round(float(number) * factor)
+        try:
+            value = parse_size(value)
+        except ValueError:
+            raise BadValueError from None
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 63:
         raise BadValueError
     return value
@@ -102,22 +93,16 @@ def size(value: object) -> int:
 def show_size(value: object) -> object:
     """Return bytes as an operator writes them: "50MB"."""
     assert isinstance(value, int)
-    for letter in "TGMK":
-        factor = _SIZES[letter.lower()]
-        if value and value % factor == 0:
-            return f"{value // factor}{letter}B"
-    return value
+    return exact_size(value)
 
 
 def duration(value: object) -> float:
     """Return seconds from 90, 1.5, "90", "1m30s" or "250ms"."""
     if isinstance(value, str):
-        if _NUMBER.fullmatch(value):
-            value = float(value)
-        elif _DURATION.fullmatch(value):
-            value = sum(float(n) * _UNITS[unit] for n, unit in _DURATION_PART.findall(value))
-        else:
-            raise BadValueError
+        try:
+            value = parse_duration(value)
+        except ValueError:
+            raise BadValueError from None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadValueError
     # Ten thousand years: as good as never, and no timer overflows.

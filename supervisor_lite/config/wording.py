@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 
 class BadValueError(ValueError):
@@ -16,15 +15,6 @@ class BadValueError(ValueError):
         super().__init__(expected)
         self.expected = expected
         self.hint = hint
-
-
-def suggest(word: str, known: Iterable[str], form: str = '"{}"') -> str:
-    """Return `, did you mean "x"?` for the nearest known word, or nothing."""
-    import difflib
-
-    words = {name.lower().replace("-", "_"): name for name in known}
-    near = difflib.get_close_matches(word.lower().replace("-", "_"), words, n=1)
-    return f", did you mean {form.format(words[near[0]])}?" if near else ""
 
 
 def describe(value: object, *, secret: bool = False) -> str:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from supervisor_lite.host.syscalls import peer_groups
-from supervisor_lite.host.users import group_id, name_of, user_id
 from supervisor_lite.model.settings import AccessRule
+from supervisor_lite.users import group_id, user_id, user_name
 
 ROLES = ("view", "operate", "admin")
 """Each may do what those before it may."""
@@ -40,7 +40,7 @@ class Caller:
     @property
     def user(self) -> str:
         """Name the user."""
-        return f"uid {self.uid} ({name_of(self.uid)})"
+        return f"uid {self.uid} ({user_name(self.uid)})"
 
     @property
     def words(self) -> str:

@@ -16,47 +16,48 @@ from supervisor_lite.model.change import Change
 from supervisor_lite.model.states import State
 
 NOT_STARTED = 127
-"""As a shell says when there is no such command."""
+"""The exit code of a shell when there is no such command."""
 
 UNKNOWN = 1
 SIGNALLED = 128
+"""Added to the number of the signal, as a shell does."""
 
 
-class Ending:
-    """Watches the processes; calls `end` once, with the reason and an exit code."""
+class ExitCondition:
+    """Watches the processes; calls `on_met` with the reason and an exit code when it is true."""
 
     def __init__(
         self,
         condition: str | None,
         supervisor: Supervisor,
         bus: Bus,
-        end: Callable[[str, int], None],
+        on_met: Callable[[str, int], None],
     ) -> None:
         self._condition = condition or ""
         self._program = self._condition.partition(":")[2]
         self._supervisor = supervisor
         self._bus = bus
-        self._end = end
+        self._on_met = on_met
         self._up: set[str] = set()
         """Processes that count and are up, or will be."""
         self._ended: dict[str, int] = {}
         """Exit codes of those that have ended for good, in the order of their ends."""
 
     def begin(self) -> None:
-        """Look at everything, and from now on at what changes. Called when all is started."""
+        """Examine everything, and from now on what changes. Called when all is started."""
         if not self._condition:
             return
         for name in tuple(self._supervisor.processes):
-            self._look(name)
+            self._examine(name)
         self._bus.subscribe(Change, self._on_change)
         for name in tuple(self._ended):
-            self._judge(name)
+            self._evaluate(name)
 
     def _on_change(self, change: Change) -> None:
-        self._look(change.name)
-        self._judge(change.name)
+        self._examine(change.name)
+        self._evaluate(change.name)
 
-    def _look(self, name: str) -> None:
+    def _examine(self, name: str) -> None:
         self._up.discard(name)
         self._ended.pop(name, None)
         process = self._supervisor.processes.get(name)
@@ -69,29 +70,29 @@ class Ending:
         elif process.record.state in (State.EXITED, State.FATAL):
             self._ended[name] = exit_code(process)
 
-    def _judge(self, name: str) -> None:
-        """Is it over, now that this process has changed?"""
+    def _evaluate(self, name: str) -> None:
+        """Call `on_met` if the condition is true, now that this process has changed."""
         if name not in self._ended or self._supervisor.stopping:
             return
         state = self._supervisor.processes[name].record.state
         if self._condition == "any-fatal":
             if state is State.FATAL:
-                self._end(f"{name} is FATAL", self._ended[name])
+                self._on_met(f"{name} is FATAL", self._ended[name])
         elif not self._up:
             code = next(filter(None, self._ended.values()), 0)
             ended = f"{self._program} has ended" if self._program else "nothing runs any more"
-            self._end(ended, code)
+            self._on_met(ended, code)
 
 
 def exit_code(process: Process) -> int:
     """Return what the daemon exits with because of this process (docs/containers.md)."""
     record = process.record
-    how = record.exit
-    if record.error or how is None:
+    exit_status = record.exit
+    if record.error or exit_status is None:
         return NOT_STARTED
-    if how.signal is not None:
-        return SIGNALLED + signal_number(how.signal.removeprefix("SIG"))
-    if how.code is None:
+    if exit_status.signal is not None:
+        return SIGNALLED + signal_number(exit_status.signal.removeprefix("SIG"))
+    if exit_status.code is None:
         return UNKNOWN
     # Code 0 too early, time and again, is a failure all the same.
-    return how.code or (UNKNOWN if record.state is State.FATAL else 0)
+    return exit_status.code or (UNKNOWN if record.state is State.FATAL else 0)

@@ -1,7 +1,7 @@
-"""memory_restart: look at the memory of programs that ask for it, and restart what has too much.
+"""memory_restart: measure the memory of programs that ask for it, restart what has too much.
 
 There is one timer for all of them, for the next that is due, and none while nobody asks or those
-who ask do not run. Those that are due at nearly the same time are looked at together.
+who ask do not run. Those that are due at nearly the same time are measured together.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from supervisor_lite.model.constants import MIB
 from supervisor_lite.model.states import State
 
 _EARLY = 0.1
-"""A look may come this fraction of its interval too early, to be one with another."""
+"""The fraction of its interval by which a process may be measured early, to share a measurement."""
 
 _BATCH = 32
-"""Families that are looked at in one turn of the loop."""
+"""Process trees that are measured in one iteration of the event loop."""
 
 
-class MemoryWatch:
+class MemoryLimit:
     """Watches processes that are RUNNING and have `memory_restart`."""
 
     def __init__(
@@ -36,13 +36,13 @@ class MemoryWatch:
         self._instance = instance
         """The part of a run identity that all runs of a state directory share."""
         self._due: dict[str, float] = {}
-        """When to look next, by name."""
+        """When to measure next, on the clock of the loop, by name."""
         self._timer: asyncio.TimerHandle | None = None
         bus.subscribe(Change, self._on_change)
         bus.subscribe(DefinitionChanged, self._on_definition_changed)
 
     def begin(self) -> None:
-        """Watch those that run already: their changes were told to an earlier daemon."""
+        """Watch those that run already: an earlier daemon has published their changes."""
         for process in self._supervisor.processes.values():
             if process.record.state is State.RUNNING:
                 self._watch(process)
@@ -74,19 +74,19 @@ class MemoryWatch:
             self._timer.cancel()
             self._timer = None
         if self._due:
-            self._timer = self._loop.call_at(min(self._due.values()), self._look)
+            self._timer = self._loop.call_at(min(self._due.values()), self._measure)
 
-    def _look(self) -> None:
-        """Look at those that are due; restart those that have too much."""
+    def _measure(self) -> None:
+        """Measure those that are due; restart those that have too much."""
         self._timer = None
-        due = self._take_due()
-        used = resident(map(self._head, due), self._supervisor.runs.reaper.is_watched)
+        due = self._pop_due()
+        used = resident(map(self._root, due), self._supervisor.runs.reaper.is_watched)
         for process in due:
             self._watch(process)
-            self._judge(process, used.get(process.record.pid or 0, 0))
+            self._enforce(process, used.get(process.record.pid or 0, 0))
         self._set_timer()
 
-    def _take_due(self) -> list[Process]:
+    def _pop_due(self) -> list[Process]:
         now = self._loop.time()
         found: list[Process] = []
         for name in sorted(self._due, key=self._due.__getitem__):
@@ -101,12 +101,12 @@ class MemoryWatch:
             found.append(process)
         return found
 
-    def _head(self, process: Process) -> Head:
+    def _root(self, process: Process) -> Head:
         record = process.record
         assert record.pid is not None, "what is RUNNING has a main process"
         return Head(record.pid, f"{self._instance}:{record.run}", process.adopted)
 
-    def _judge(self, process: Process, used: int) -> None:
+    def _enforce(self, process: Process, used: int) -> None:
         limit = process.program.memory_restart
         if limit is None or used <= limit or self._supervisor.stopping:
             return

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
 from supervisor_lite.core.operations import Operations
 from supervisor_lite.core.process import Process
@@ -19,47 +18,55 @@ from supervisor_lite.rules import order, pending_settings
 from supervisor_lite.rules.plan_diff import Difference, difference, with_groups, without_groups
 
 
-@dataclass(slots=True)
 class Rollout:
     """The plan on disk, the plan in force, and the way from one to the other."""
 
-    supervisor: Supervisor
-    operations: Operations
-    read: Callable[[], Configuration]
-    """Reads the configuration again; raises ConfigError and then nothing is changed."""
-    settings: DaemonSettings
-    """What the daemon works with as long as it lives."""
-    waiting: tuple[str, ...] = ()
-    """Keys of [daemon] that were read last and need another daemon; see rules/later.py."""
-    available: Plan = field(default_factory=Plan)
-    """What was read last."""
-    active: Plan = field(default_factory=Plan)
-    """What is in force."""
-    _log_dir: str = ""
-    """The directory of logs that was read last; none before anything was read again."""
-    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        operations: Operations,
+        read: Callable[[], Configuration],
+        settings: DaemonSettings,
+    ) -> None:
+        """`settings` are those that the daemon works with as long as it lives.
+
+        `read` reads the configuration again; when it raises ConfigError nothing is changed.
+        """
+        self.waiting: tuple[str, ...] = ()
+        """Keys of [daemon] that were read last and need another daemon (rules.pending_settings)."""
+        self.available = Plan()
+        """What was read last."""
+        self.active = Plan()
+        """What is in force."""
+        self._supervisor = supervisor
+        self._operations = operations
+        self._read_configuration = read
+        self._settings = settings
+        self._log_dir = settings.log_dir
+        """The directory of logs that was read last."""
+        self._lock = asyncio.Lock()
 
     def begin(self, plan: Plan) -> None:
-        """Put everything on the table that is not there; nothing is started.
+        """Put a plan in force: all of its processes are on the table; nothing is started.
 
         Processes that were adopted under an older definition count as changed.
         """
-        table = self.supervisor.processes
+        table = self._supervisor.processes
         for program in plan.processes():
             if program.fullname not in table:
-                self.supervisor.add(program)
+                self._supervisor.add(program)
         groups = {
             name: group._replace(processes=tuple(table[p.fullname].latest for p in group.processes))
             for name, group in plan.groups.items()
         }
         self.available, self.active = plan, Plan(groups=groups)
-        self.supervisor.regroup(plan.groups)
+        self._supervisor.regroup(plan.groups)
         self._mark_stale()
 
     def _mark_stale(self) -> None:
         """Show which processes run with a definition that is no longer the one on disk."""
         latest = {program.fullname: program for program in self.available.processes()}
-        for process in self.supervisor.processes.values():
+        for process in self._supervisor.processes.values():
             stale = latest.get(process.name, process.latest) != process.latest
             if stale != process.stale:
                 process.stale = stale
@@ -67,14 +74,14 @@ class Rollout:
 
     def start_all(self, by: str = "") -> None:
         """Start what is to be started by itself, by ascending priority."""
-        self._start(p for p in self.supervisor.processes.values() if p.record == Record())
+        self._start(p for p in self._supervisor.processes.values() if p.record == Record())
 
     def _start(self, processes: Iterable[Process], by: str = "", cause: str = "autostart") -> None:
         table = {p.name: p for p in processes if p.program.autostart}
         programs = [p.program for p in table.values()]
-        for wave in order.start_waves(programs, self.supervisor.groups):
+        for wave in order.start_waves(programs, self._supervisor.groups):
             for program in wave:
-                self.supervisor.start(table[program.fullname], by, cause)
+                self._supervisor.start(table[program.fullname], by, cause)
 
     def reread(self) -> tuple[Difference, tuple[str, ...]]:
         """Read the configuration; return what `update` would change, and warnings.
@@ -85,8 +92,8 @@ class Rollout:
         return difference(self.active, self.available), configuration.warnings
 
     def _read(self) -> Configuration:
-        configuration = self.read()
-        self.waiting = pending_settings.waiting(self.settings, configuration.settings)
+        configuration = self._read_configuration()
+        self.waiting = pending_settings.waiting(self._settings, configuration.settings)
         self.available = configuration.plan
         self._log_dir = configuration.settings.log_dir
         self._mark_stale()
@@ -95,7 +102,7 @@ class Rollout:
     def _make_log_dir(self) -> None:
         """Make the directory of logs if it is another than at the start. Raises ConfigError."""
         try:
-            os.makedirs(self._log_dir or self.settings.log_dir, 0o755, exist_ok=True)
+            os.makedirs(self._log_dir, 0o755, exist_ok=True)
         except OSError as error:
             text = f"cannot make this directory: {error.strerror}"
             raise ConfigError([Complaint(self._log_dir, 0, "", text)]) from error
@@ -108,7 +115,7 @@ class Rollout:
         daemon is shutting down, and changes nothing.
         """
         async with self._lock:
-            self.supervisor.refuse_if_stopping()
+            self._supervisor.refuse_if_stopping()
             self._read()
             wanted = self._target(names)
             self._make_log_dir()
@@ -125,45 +132,45 @@ class Rollout:
         return with_groups(target, (new[name] for name in names if name in new))
 
     async def _apply(self, diff: Difference, plan: Plan, by: str) -> list[tuple[str, str]]:
-        supervisor = self.supervisor
-        said: list[tuple[str, str]] = []
+        supervisor = self._supervisor
+        results: list[tuple[str, str]] = []
         removed = [supervisor.processes[p.fullname] for p in diff.removed]
         for process in removed:
             process.removed = True
         down = {p.group for p in removed if not p.is_down()}
-        await self.operations.stop(removed, by, wait=True, timeout=None)
+        await self._operations.stop(removed, by, wait=True, timeout=None)
         for process in removed:
             if process.name in supervisor.processes:
                 supervisor.drop(process)
         for name in diff.groups_removed:
             if name in down:
-                said.append((name, "stopped"))
-            said.append((name, "removed"))
+                results.append((name, "stopped"))
+            results.append((name, "removed"))
         self.active = plan
         supervisor.regroup(plan.groups)
         await self._change(diff, by)
-        said += [(name, "changed") for name in diff.groups_changed]
+        results += [(name, "changed") for name in diff.groups_changed]
         added = [supervisor.add(program) for program in diff.added]
         self._start(added, by, "added by update")
-        said += [(name, "added") for name in diff.groups_added]
+        results += [(name, "added") for name in diff.groups_added]
         self._mark_stale()
-        return said
+        return results
 
     async def _change(self, diff: Difference, by: str) -> None:
         """Give processes their new definition; those that are up get it by a restart."""
-        again: list[Process] = []
-        revive: list[Process] = []
+        changed: list[Process] = []
+        retried: list[Process] = []
         for program in diff.changed:
-            process = self.supervisor.processes[program.fullname]
+            process = self._supervisor.processes[program.fullname]
             state = process.record.state
-            self.supervisor.redefine(process, program)
+            self._supervisor.redefine(process, program)
             if process.pending is not None:
-                again.append(process)
+                changed.append(process)
             elif state is State.FATAL or (state is State.EXITED and not process.record.wanted):
-                revive.append(process)  # it ended by itself: perhaps this was the remedy
-        up = [p for p in again if p.record.wanted]
-        await self.operations.respawned(up, by, "changed by update")
-        self._start(revive, by, "changed by update")
+                retried.append(process)  # it ended by itself: perhaps this was the remedy
+        up = [p for p in changed if p.record.wanted]
+        await self._operations.respawned(up, by, "changed by update")
+        self._start(retried, by, "changed by update")
 
     async def add(self, name: str, by: str) -> None:
         """Bring a group that was read but is not active into force.
@@ -171,7 +178,7 @@ class Rollout:
         Raises OperationFailed, NoSuchProcess or ConfigError.
         """
         async with self._lock:
-            self.supervisor.refuse_if_stopping()
+            self._supervisor.refuse_if_stopping()
             if name in self.active.groups:
                 raise OperationFailed("process group already active")
             group = self.available.groups.get(name)
@@ -179,8 +186,8 @@ class Rollout:
                 raise NoSuchProcess("no such process/group")
             self._make_log_dir()
             self.active = with_groups(self.active, (group,))
-            self.supervisor.regroup(self.active.groups)
-            added = [self.supervisor.add(program) for program in group.processes]
+            self._supervisor.regroup(self.active.groups)
+            added = [self._supervisor.add(program) for program in group.processes]
             self._start(added, by, "added")
 
     async def remove(self, name: str) -> None:
@@ -189,13 +196,13 @@ class Rollout:
             group = self.active.groups.get(name)
             if group is None:
                 raise NoSuchProcess("no such process/group")
-            processes = [self.supervisor.processes[p.fullname] for p in group.processes]
+            processes = [self._supervisor.processes[p.fullname] for p in group.processes]
             if not all(process.is_down() for process in processes):
                 raise OperationFailed("process/group still running")
             for process in processes:
-                self.supervisor.drop(process)
+                self._supervisor.drop(process)
             self.active = without_groups(self.active, (name,))
-            self.supervisor.regroup(self.active.groups)
+            self._supervisor.regroup(self.active.groups)
 
     async def reload(self, by: str) -> None:
         """Stop everything, read the configuration anew and start from it.
@@ -206,9 +213,9 @@ class Rollout:
         async with self._lock:
             configuration = self._read()
             self._make_log_dir()
-            supervisor = self.supervisor
+            supervisor = self._supervisor
             everything = list(supervisor.processes.values())
-            await self.operations.stop(everything, by, wait=True, timeout=None)
+            await self._operations.stop(everything, by, wait=True, timeout=None)
             for process in everything:
                 supervisor.drop(process)
             self.begin(configuration.plan)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from supervisor_lite.core.bus import Bus
+from supervisor_lite.core.clock import Clock
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.topics import OutputSeen
 from supervisor_lite.errors import OperationFailed, SpawnError
@@ -24,10 +24,11 @@ from supervisor_lite.host.reaper import Ended, Reaper, Usage
 from supervisor_lite.host.secrets.for_run import Entrusted
 from supervisor_lite.host.signals import send, send_to_group, signal_number
 from supervisor_lite.host.socket_set import Sockets
-from supervisor_lite.host.spawn import Channels, Spawner
+from supervisor_lite.host.spawn import Spawner
+from supervisor_lite.host.spawn_request import Channels, SpawnRequest
 from supervisor_lite.logs import stdin
 from supervisor_lite.logs.fifo import fifo_path, stored_name
-from supervisor_lite.logs.filtering import Heard
+from supervisor_lite.logs.filtering import OutputKind
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.processlogs import STREAMS, ProcessLogs
 from supervisor_lite.model.events import Exited, LeftoversGone, Spawned, SpawnFailed
@@ -38,9 +39,10 @@ from supervisor_lite.store.journal import Journal
 
 
 class Surroundings(NamedTuple):
-    """What runs need from outside; made by running.py."""
+    """What the engine needs from outside; made by daemon/app.py."""
 
     loop: asyncio.AbstractEventLoop
+    clock: Clock
     journal: Journal
     spawner: Spawner
     cgroups: Cgroups
@@ -103,7 +105,8 @@ class Runs:
             channels = self._open_channels(process)
             program = self.entrusted.give(program, run)
             environment = self._environment(program, marker)
-            child = self._around.spawner.spawn(program, environment, channels, group)
+            request = SpawnRequest(program, environment, channels, group)
+            child = self._around.spawner.spawn(request)
         except Exception as error:  # noqa: BLE001 a bug with one program must not stop the others
             if group is not None:
                 self.cgroups.let_go(group)
@@ -117,7 +120,7 @@ class Runs:
             return SpawnFailed(run, reason)
         self._around.store(f"run-{run}", child.pidfd)
         process.pidfd = child.pidfd
-        process.started = time.time()
+        process.started = self._around.clock.wall()
         self._by_pid[child.pid] = process
         if group is not None and child.outside:
             self.cgroups.give_up(child.outside)
@@ -162,12 +165,12 @@ class Runs:
         if process.logs is None:
             around = self._around
 
-            def hear(stream: str, kind: Heard, data: str | bytes) -> None:
+            def on_output(stream: str, kind: OutputKind, data: str | bytes) -> None:
                 if self._bus.has_subscribers(OutputSeen):
                     self._bus.publish(OutputSeen(process, stream, kind, data))
 
             process.logs = ProcessLogs(
-                self._pipes, around.runtime_dir, process.program, around.report, hear=hear
+                self._pipes, around.runtime_dir, process.program, around.report, on_output=on_output
             )
         return process.logs
 

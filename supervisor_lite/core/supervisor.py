@@ -6,14 +6,13 @@ Synchronous: whoever wants to wait for something waits for the bus (see operatio
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 
 from supervisor_lite.core.bus import Bus
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.runs import Runs, Surroundings
-from supervisor_lite.core.spawn_queue import Turns
+from supervisor_lite.core.spawn_queue import SpawnQueue
 from supervisor_lite.core.topics import DefinitionChanged, GroupsChanged, WishWithdrawn
 from supervisor_lite.errors import OperationFailed
 from supervisor_lite.host.signals import send
@@ -43,6 +42,7 @@ class Supervisor:
 
     def __init__(self, around: Surroundings, bus: Bus) -> None:
         self._loop: asyncio.AbstractEventLoop = around.loop
+        self._clock = around.clock
         self._journal: Journal = around.journal
         self.bus = bus
         """Where everything that happens is published."""
@@ -53,7 +53,7 @@ class Supervisor:
         """The daemon is on its way out: nothing is to be started any more."""
         self._flush_planned = False
         self._dirty: set[Process] = set()
-        self._turns = Turns(self._loop, self._spawn)
+        self._spawn_queue = SpawnQueue(self._loop, self._clock, self._spawn_batch)
         self._stepping = False
         """An event is being answered: its actions are not all carried out yet."""
         self._events: deque[tuple[Process, Event]] = deque()
@@ -75,7 +75,7 @@ class Supervisor:
             present.removed = False
             self.redefine(present, program)
             return present
-        process = Process(program, time.time())
+        process = Process(program, self._clock.wall())
         self.processes[program.fullname] = process
         return process
 
@@ -195,7 +195,7 @@ class Supervisor:
             return  # dropped: nothing happens to it any more
         queue: deque[Event] = deque((event,))
         while queue:
-            now = time.monotonic()
+            now = self._clock.monotonic()
             happened = queue.popleft()
             before = process.record
             record, actions = lifecycle.step(process.program, before, happened, now)
@@ -205,7 +205,7 @@ class Supervisor:
                 answer = self._carry_out(process, action)
                 if answer is not None:
                     queue.append(answer)
-            if not queue and self._is_due(process, now) and not self._waits_for_turn(process):
+            if not queue and self._is_due(process, now) and not self._is_queued(process):
                 queue.append(DeadlinePassed())
         self._set_timer(process)
         if process.is_down():
@@ -227,7 +227,7 @@ class Supervisor:
         process.record = record
         process.changed()
         if record.state is not before.state:
-            process.since = time.time()
+            process.since = self._clock.wall()
             change = self._change(process, before, record)
             self._journal.change(change)
             self._remember(process)
@@ -280,7 +280,7 @@ class Supervisor:
     # Time.
 
     def _set_timer(self, process: Process) -> None:
-        deadline = None if self._turns.has(process) else process.record.deadline
+        deadline = None if process in self._spawn_queue else process.record.deadline
         timer = process.timer
         if timer is not None:
             if timer.when() == deadline:
@@ -292,32 +292,32 @@ class Supervisor:
 
     def _on_deadline(self, process: Process) -> None:
         process.timer = None
-        if not self._waits_for_turn(process):
+        if not self._is_queued(process):
             self.feed(process, DeadlinePassed())
 
     def wake(self, process: Process) -> None:
-        """See to it that its deadline comes; a spawn that is due already has to wait its turn."""
-        if not (self._is_due(process, time.monotonic()) and self._waits_for_turn(process)):
+        """See to it that its deadline comes; a spawn that is due already has to queue."""
+        if not (self._is_due(process, self._clock.monotonic()) and self._is_queued(process)):
             self.feed(process, DeadlinePassed())
 
     def _is_due(self, process: Process, now: float) -> bool:
         deadline = process.record.deadline
         return deadline is not None and deadline <= now
 
-    def _waits_for_turn(self, process: Process) -> bool:
-        """Let a spawn that is due wait for its turn; tell whether it is one."""
+    def _is_queued(self, process: Process) -> bool:
+        """Have a spawn that is due wait in the queue; tell whether it is one."""
         if not lifecycle.is_spawn_next(process.program, process.record):
             return False
-        self._turns.add(process)
+        self._spawn_queue.add(process)
         return True
 
     def when_spawned(self, then: Callable[[], None]) -> None:
         """Call `then` when everybody who is due now has been spawned, or has failed to be."""
-        self._turns.after_these(then)
+        self._spawn_queue.call_when_spawned(then)
 
-    def _spawn(self, batch: list[Process]) -> None:
+    def _spawn_batch(self, batch: list[Process]) -> None:
         """Spawn those that are still to be spawned: much may have happened meanwhile."""
-        now = time.monotonic()
+        now = self._clock.monotonic()
         due = [
             process
             for process in batch
@@ -369,7 +369,7 @@ class Supervisor:
 
     def close(self) -> None:
         """Let go of everything; no process is touched."""
-        self._turns.close()
+        self._spawn_queue.close()
         self.flush()
         for process in self.processes.values():
             if process.timer is not None:

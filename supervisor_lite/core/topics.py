@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from supervisor_lite.core.process import Process
-    from supervisor_lite.logs.filtering import Heard
+    from supervisor_lite.logs.filtering import OutputKind
     from supervisor_lite.model.plan import Group
 
 
@@ -36,7 +36,7 @@ class OutputSeen(NamedTuple):
     process: Process
     stream: str
     """stdout or stderr."""
-    kind: Heard
+    kind: OutputKind
     data: str | bytes
     """Text; of an event listener's answer, bytes."""
 
@@ -46,3 +46,10 @@ class RemoteEvent(NamedTuple):
 
     kind: str
     data: str
+
+
+class DaemonStateChanged(NamedTuple):
+    """The daemon begins to end, or is itself again after a reload."""
+
+    state: str
+    """RUNNING or STOPPING, as event listeners get it."""

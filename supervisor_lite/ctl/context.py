@@ -9,6 +9,7 @@ from supervisor_lite.client.sync import DEFAULT_TIMEOUT, Client
 from supervisor_lite.ctl import show
 from supervisor_lite.ctl.options import Arguments, UsageError, parse
 from supervisor_lite.protocol import codes
+from supervisor_lite.text import sanitize
 
 _COLORS = ("auto", "always", "never")
 
@@ -96,7 +97,7 @@ def report_missing(error: RemoteError) -> list[str]:
         missing = [""]  # a variable of a shell that was not set
     noun = "group" if error.method in ("update", "add", "remove") else "process"
     for name in missing:
-        shown = show.harmless(name) or '""'
+        shown = sanitize(name) or '""'
         show.err(f"{shown}: ERROR (no such {noun})")
     return missing
 

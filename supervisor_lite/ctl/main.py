@@ -21,8 +21,9 @@ from supervisor_lite.client.errors import (
 )
 from supervisor_lite.ctl import show
 from supervisor_lite.ctl.context import Context, report_missing, tolerant_streams
-from supervisor_lite.ctl.options import HelpAsked, UsageError, parse, suggest
+from supervisor_lite.ctl.options import HelpAsked, UsageError, parse
 from supervisor_lite.protocol import codes
+from supervisor_lite.text import sanitize, suggest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,7 +127,9 @@ def _command(name: str) -> Command:
     """Return the function of a command. Raises UsageError if there is none."""
     module = MODULES.get(name)
     if module is None:
-        raise UsageError(f'there is no command "{show.harmless(name)}"{suggest(name, [*MODULES])}')
+        raise UsageError(
+            f'there is no command "{sanitize(name)}"{suggest(name, MODULES, "{}", ";")}'
+        )
     function: Command = getattr(import_module(f"supervisor_lite.ctl.commands.{module}"), name)
     return function
 
@@ -155,12 +158,12 @@ def _refused(error: RemoteError) -> int:
     details = [text for text in error.data if text not in missing]
     if error.code == codes.USAGE and details:
         for text in details:  # complaints about the configuration, each with its place
-            show.err(show.harmless(text))
+            show.err(sanitize(text))
         return codes.USAGE
     if not missing:
         show.err(f"slctl: {_refusal(error)}")
     for text in details:
-        show.err(f"  {show.harmless(text)}")
+        show.err(f"  {sanitize(text)}")
     if error.code == codes.INVALID_PARAMS:
         return codes.USAGE
     return error.code if 0 < error.code < 128 else codes.FAILED
@@ -169,22 +172,22 @@ def _refused(error: RemoteError) -> int:
 def _refusal(error: RemoteError) -> str:
     if error.code == codes.METHOD_NOT_FOUND:
         return f'the daemon does not know "{error.method}": is it older than this slctl?'
-    return show.harmless(error.message)
+    return sanitize(error.message)
 
 
 def _unreachable(error: Unreachable, ctl: Context, command: str) -> int:
     if error.denied:
-        show.err(f"slctl: {show.harmless(error)}")
+        show.err(f"slctl: {sanitize(error)}")
         return codes.NOT_PERMITTED
     hint = "is supervisor-lite running?"
     if not ctl.located:
         hint += " Name its configuration with -c, or its socket with -s"
-    show.err(f"slctl: {show.harmless(error)}; {hint}")
+    show.err(f"slctl: {sanitize(error)}; {hint}")
     return codes.NO_SUCH_PROCESS if command in ("", "status") else codes.TIMED_OUT
 
 
 def _no_answer(error: ClientError, command: str) -> int:
-    show.err(f"slctl: {show.harmless(error)}")
+    show.err(f"slctl: {sanitize(error)}")
     if not isinstance(error, ConnectionLost | ReplyTimeout | BadReply):
         return codes.USAGE
     if command in _CHANGING:

@@ -6,9 +6,10 @@ it refuses `tail -100 web`, which Supervisor's users type.
 
 from __future__ import annotations
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_LONGEST = 366 * 86400.0
-_MOST_DIGITS = 15
+from supervisor_lite.text import parse_duration, suggest
+
+_MAX_SECONDS = 366 * 86400.0
+_MAX_DIGITS = 15
 
 
 class UsageError(Exception):
@@ -41,7 +42,7 @@ class Arguments:
         text = self._options.get(key)
         if text is None:
             return default
-        if not (text.isascii() and text.isdigit()) or len(text) > _MOST_DIGITS:
+        if not (text.isascii() and text.isdigit()) or len(text) > _MAX_DIGITS:
             raise UsageError(f'"{text}" is not a whole number, or too large')
         return int(text)
 
@@ -92,27 +93,15 @@ def parse(arguments: list[str], known: dict[str, str], *, leading: bool = False)
 
 def seconds(text: str) -> float:
     """Return the seconds that `10`, `2.5` or `1m30s` means. Raises UsageError."""
-    import re
-
-    number = r"([0-9]+(?:\.[0-9]+)?)"
-    if re.fullmatch(number, text):
-        total = float(text)
-    elif re.fullmatch(f"(?:{number}(?:ms|[smhd]))+", text):
-        parts = re.findall(f"{number}(ms|[smhd])", text)
-        total = sum(float(amount) * _UNITS[unit] for amount, unit in parts)
-    else:
-        raise UsageError(f'"{text}" is not a number of seconds or a time like 1m30s')
-    if total > _LONGEST:
+    try:
+        if any(map(str.isspace, text)):
+            raise ValueError
+        total = parse_duration(text)
+    except ValueError:
+        raise UsageError(f'"{text}" is not a number of seconds or a time like 1m30s') from None
+    if total > _MAX_SECONDS:
         raise UsageError(f'"{text}" is more than a year')
     return total
-
-
-def suggest(word: str, choices: list[str]) -> str:
-    """Return `; did you mean X?` if one of the choices is close to the word, else nothing."""
-    import difflib
-
-    close = difflib.get_close_matches(word, choices, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _split(word: str, known: dict[str, str]) -> tuple[str, str | None]:
@@ -126,4 +115,4 @@ def _split(word: str, known: dict[str, str]) -> tuple[str, str | None]:
 
 
 def _suggestion(spelling: str, known: dict[str, str]) -> str:
-    return suggest(spelling, [*known, "--help"]) if spelling.startswith("--") else ""
+    return suggest(spelling, [*known, "--help"], "{}", ";") if spelling.startswith("--") else ""

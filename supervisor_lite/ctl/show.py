@@ -85,21 +85,6 @@ def err(text: str) -> None:
         return  # nobody can be told
 
 
-def harmless(text: object, keep: str = "") -> str:
-    """Return the text with everything invisible spelled out, except the characters in `keep`.
-
-    Names, reasons and output come from programs that the operator may not trust: an escape
-    sequence could rewrite the screen, a newline or a bidirectional override could forge a line.
-    """
-    whole = str(text)
-    if whole.isprintable():
-        return whole
-    return "".join(
-        char if char.isprintable() or char in keep else char.encode("unicode_escape").decode()
-        for char in whole
-    )
-
-
 def json_line(value: object) -> str:
     """Return JSON on one line, ASCII only: safe on every terminal and in every locale."""
     return json.dumps(value)
@@ -111,40 +96,6 @@ def json_rows(key: str, rows: list[Message]) -> str:
         return f'{{"{key}": []}}'
     lines = ",\n  ".join(json.dumps(row) for row in rows)
     return f'{{"{key}": [\n  {lines}\n]}}'
-
-
-def uptime(seconds: float) -> str:
-    """Return `0:00:02` or `1 day, 2:03:04`, as Supervisor does."""
-    whole = max(0, int(seconds))
-    days, rest = divmod(whole, 86400)
-    clock = f"{rest // 3600}:{rest // 60 % 60:02d}:{rest % 60:02d}"
-    if not days:
-        return clock
-    return f"{days} day{'s' if days > 1 else ''}, {clock}"
-
-
-def duration(seconds: float) -> str:
-    """Return `0.25s`, `4.2s`, `2m 5s`, `2h 3m` or `5d 1h`."""
-    if seconds < 1:
-        return f"{seconds:.2f}s"
-    if seconds < 59.95:
-        return f"{seconds:.1f}s"
-    whole = round(seconds)
-    for unit, size, below, small in (("d", 86400, "h", 3600), ("h", 3600, "m", 60)):
-        if whole >= size:
-            return f"{whole // size}{unit} {whole % size // small}{below}"
-    return f"{whole // 60}m {whole % 60}s"
-
-
-def size(number: float) -> str:
-    """Return a number of bytes as `512 B`, `12.3 MB`: units of 1024, as in the configuration."""
-    if number < 1024:
-        return f"{number:.0f} B"
-    for unit in ("KB", "MB", "GB"):
-        number /= 1024
-        if number < 1024:
-            return f"{number:.1f} {unit}"
-    return f"{number / 1024:.1f} TB"
 
 
 def table(rows: list[list[str]]) -> list[str]:

@@ -16,14 +16,16 @@ from supervisor_lite.control.methods.history import HistoryVerbs
 from supervisor_lite.control.methods.output import OutputVerbs
 from supervisor_lite.control.methods.processes import Daemon, ProcessVerbs
 from supervisor_lite.control.server import Server
-from supervisor_lite.controllers.event_listeners.pools import EventListeners
-from supervisor_lite.controllers.exit_when import Ending
-from supervisor_lite.controllers.memory_limit import MemoryWatch
+from supervisor_lite.controllers.event_listeners.listeners import EventListeners
+from supervisor_lite.controllers.exit_when import ExitCondition
+from supervisor_lite.controllers.memory_limit import MemoryLimit
 from supervisor_lite.controllers.rollout import Rollout
 from supervisor_lite.core.bus import Bus
+from supervisor_lite.core.clock import Clock
 from supervisor_lite.core.operations import Operations
 from supervisor_lite.core.runs import Surroundings
 from supervisor_lite.core.supervisor import Supervisor
+from supervisor_lite.core.topics import DaemonStateChanged
 from supervisor_lite.daemon import handover
 from supervisor_lite.daemon.log import Log, LogTarget, log_change
 from supervisor_lite.daemon.systemd import Notifier
@@ -39,7 +41,7 @@ from supervisor_lite.model.settings import DaemonSettings
 from supervisor_lite.rules import pending_settings
 from supervisor_lite.store.journal import Journal
 from supervisor_lite.takeover.adoption import Adoption
-from supervisor_lite.text import counted
+from supervisor_lite.text import plural
 
 _READY_AGAIN = 0.05
 """Seconds until a service manager that had no room is told again that we are ready."""
@@ -81,7 +83,7 @@ class Running:
         self._loop = asyncio.get_running_loop()
         self._over = asyncio.Event()
         self._jobs: set[asyncio.Task[None]] = set()
-        bus = Bus(self._loop)
+        self._bus = bus = Bus(self._loop)
         bus.subscribe(Change, lambda change: log_change(given.log, change))
         self._cgroups = open_cgroups(
             given.settings.cgroups, given.journal.instance, given.log.warning
@@ -89,6 +91,7 @@ class Running:
         self._supervisor = supervisor = Supervisor(
             Surroundings(
                 loop=self._loop,
+                clock=Clock(),
                 journal=given.journal,
                 spawner=Spawner(given.descriptors),
                 cgroups=self._cgroups,
@@ -104,10 +107,10 @@ class Running:
             supervisor, bus, identifier=given.settings.identifier,
             warn=given.log.warning, error=given.log.error,
         )  # fmt: skip
-        self._memory = MemoryWatch(supervisor, bus, self._loop, given.journal.instance)
+        self._memory = MemoryLimit(supervisor, bus, self._loop, given.journal.instance)
         self._operations = Operations(supervisor, bus)
         self._rollout = Rollout(supervisor, self._operations, given.read, given.settings)
-        self._ending = Ending(given.settings.exit_when, supervisor, bus, self._on_ending)
+        self._ending = ExitCondition(given.settings.exit_when, supervisor, bus, self._on_ending)
         self.exit_code = 0
         """What the daemon is to exit with."""
         self._leaving = False
@@ -165,7 +168,7 @@ class Running:
             config=given.configuration.files[0] if given.configuration.files else "",
         )
         if taken.adopted or taken.ended:
-            adopted = counted(taken.adopted, "running process", "running processes")
+            adopted = plural(taken.adopted, "running process", "running processes")
             seconds = round(time.monotonic() - began, 3)
             log.info(f"took over {adopted}; {taken.ended} had ended meanwhile", seconds=seconds)
         self._rollout.start_all()
@@ -192,7 +195,7 @@ class Running:
         if self._supervisor.stopping:
             return
         notifier = self._given.notifier
-        count = counted(len(self._supervisor.processes), "process", "processes")
+        count = plural(len(self._supervisor.processes), "process", "processes")
         notifier.send("READY=1", f"STATUS=supervising {count}")
         if notifier.is_full:  # of descriptors of many programs that were to be stored
             self._loop.call_later(_READY_AGAIN, self._send_ready)
@@ -300,9 +303,9 @@ class Running:
         if self._supervisor.stopping:
             raise OperationFailed("the daemon is shutting down")
         self._log.warning("reload: stopping everything and starting anew", by=by)
-        self._listeners.tell_stopping()
+        self._bus.publish(DaemonStateChanged("STOPPING"))
         await self._rollout.reload(by)
-        self._listeners.tell_running()
+        self._bus.publish(DaemonStateChanged("RUNNING"))
 
     async def _upgrade(self, by: str) -> None:
         """Check the new version, then become it; returns only by raising OperationFailed."""
@@ -368,7 +371,7 @@ class Running:
             return
         supervisor.stopping = True
         self._leaving = leave_running
-        self._listeners.tell_stopping()
+        self._bus.publish(DaemonStateChanged("STOPPING"))
         self._given.notifier.send("STOPPING=1", "STATUS=stopping")
         if not leave_running:
             everything = list(supervisor.processes.values())

@@ -6,17 +6,15 @@ One line per event; never an environment. Must be imported before anything else 
 from __future__ import annotations
 
 import os
-import socket
 import sys
-import time
 from collections.abc import MutableMapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from supervisor_lite.errors import harmless
 from supervisor_lite.logs.logfile import LogFile
-from supervisor_lite.logs.syslog import DEVLOG
+from supervisor_lite.logs.syslog import DEVLOG, SyslogClient
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.output import SYSLOG
+from supervisor_lite.text import sanitize
 
 # structlog loads rich and better_exceptions wherever they are installed, for tracebacks that a
 # daemon does not print: 10 MB of memory and half of its start-up time.
@@ -36,51 +34,8 @@ _PRIORITIES: Final = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug
 """What syslog and systemd's journal call the levels."""
 
 
-class _Syslog:
-    """Sends lines to syslog without ever waiting for it: what it does not take is lost."""
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-        self._socket: socket.socket | None = None
-
-    def send(self, level: str, text: str) -> None:
-        """Send a message for each line (syslog(3)). Raises OSError, with nothing sent."""
-        priority = _DAEMON + _PRIORITIES[level]
-        stamp = time.strftime("%b %e %H:%M:%S")
-        for line in text.splitlines():
-            message = f"<{priority}>{stamp} supervisor-lite[{os.getpid()}]: {line}"
-            self._send_one(message.encode(errors="backslashreplace"))
-
-    def close(self) -> None:
-        """Let go of the socket, if there is one."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-
-    def _send_one(self, message: bytes) -> None:
-        try:
-            self._connected().send(message)
-        except BlockingIOError:
-            raise
-        except OSError:
-            self.close()  # it was started anew perhaps: try once more
-            self._connected().send(message)
-
-    def _connected(self) -> socket.socket:
-        if self._socket is None:
-            made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            made.setblocking(False)
-            try:
-                made.connect(self._address)
-            except OSError:
-                made.close()
-                raise
-            self._socket = made
-        return self._socket
-
-
 class LogTarget:
-    """Where lines of the daemon's log go. Never raises: trouble is told on stderr, once."""
+    """Where lines of the daemon's log go. Never raises: a failure is reported on stderr, once."""
 
     def __init__(
         self, path: str | None, maxbytes: int, backups: int, *, to_stderr: bool,
@@ -90,7 +45,7 @@ class LogTarget:
         self.to_stderr = to_stderr
         self._to_journal = to_journal
         self._failing = False
-        self._syslog = _Syslog(devlog) if path == SYSLOG else None
+        self._syslog = SyslogClient(devlog) if path == SYSLOG else None
         self.file: LogFile | None = None
         if path is not None and path != SYSLOG:
             self.file = LogFile(path, maxbytes, backups, self._complain)
@@ -117,7 +72,7 @@ class LogTarget:
             self._stderr(data)
         try:
             if self._syslog is not None:
-                self._syslog.send(level, bare)
+                self._to_syslog(self._syslog, level, bare)
             if self.file is not None:
                 self.file.append(data)
         except OSError as error:
@@ -126,8 +81,20 @@ class LogTarget:
         else:
             self._failing = False
 
+    def _to_syslog(self, syslog: SyslogClient, level: str, text: str) -> None:
+        """Send a message for each line; one that syslog has no room for is lost. Raises OSError."""
+        priority = _DAEMON + _PRIORITIES[level]
+        for line in text.splitlines():
+            try:
+                syslog.send(priority, line)
+            except BlockingIOError:
+                raise
+            except OSError:
+                syslog.close()  # it was restarted perhaps: try once more
+                syslog.send(priority, line)
+
     def close(self) -> None:
-        """Let go of what is open."""
+        """Close what is open."""
         if self._syslog is not None:
             self._syslog.close()
         if self.file is not None:
@@ -155,7 +122,8 @@ class _Logger:
     log = debug = info = warn = warning = error = critical = exception = fatal = msg
 
 
-Log = Any  # structlog's bound logger has no static type of its own
+Log: TypeAlias = structlog.typing.FilteringBoundLogger
+"""What writes lines: a method per level, with a text and fields."""
 
 
 def open_log(target: LogTarget, level: str, form: str) -> Log:
@@ -171,7 +139,8 @@ def open_log(target: LogTarget, level: str, form: str) -> Log:
         logger_factory=lambda *_: _Logger(target),
         cache_logger_on_first_use=True,
     )
-    return structlog.get_logger()
+    log: Log = structlog.get_logger()
+    return log
 
 
 _Rendered = tuple[tuple[str, str, str], dict[str, Any]]
@@ -193,9 +162,9 @@ def _render_console(_: object, __: str, event: MutableMapping[str, Any]) -> _Ren
     text = str(event.pop("event"))
     trace = event.pop("exception", None)
     pairs = " ".join(f"{key}={_value(value)}" for key, value in event.items())
-    bare = harmless(text + (f"  {pairs}" if pairs else ""))
+    bare = sanitize(text + (f"  {pairs}" if pairs else ""))
     if trace:
-        bare = "\n".join([bare, *map(harmless, str(trace).split("\n"))])
+        bare = "\n".join([bare, *map(sanitize, str(trace).split("\n"))])
     return (f"{stamp} {level:<8} {bare}", level, bare), {}
 
 

@@ -25,7 +25,7 @@ from supervisor_lite.model.plan import Configuration
 from supervisor_lite.model.settings import DaemonSettings
 from supervisor_lite.protocol import locate
 from supervisor_lite.store.journal import open_journal
-from supervisor_lite.text import counted
+from supervisor_lite.text import plural
 
 
 def main(argv: list[str]) -> int:
@@ -49,8 +49,8 @@ def main(argv: list[str]) -> int:
         for warning in configuration.warnings:
             sys.stderr.write(f"warning: {warning}\n")
         count = sum(1 for _ in configuration.plan.processes())
-        processes = counted(count, "process", "processes")
-        groups = counted(len(configuration.plan.groups), "group", "groups")
+        processes = plural(count, "process", "processes")
+        groups = plural(len(configuration.plan.groups), "group", "groups")
         sys.stdout.write(f"ok: {processes} in {groups}\n")
         return 0
     try:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import grp
 import os
-import pwd
 import stat
 import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
+from supervisor_lite import users
 from supervisor_lite.errors import AlreadyRunning, StartupError
-from supervisor_lite.host.users import group_id, user_id
+from supervisor_lite.host import syscalls
 from supervisor_lite.model.settings import DaemonSettings
 from supervisor_lite.protocol import locate
 from supervisor_lite.protocol.locate import read_regular
@@ -29,7 +28,7 @@ class Owner(NamedTuple):
 
     uid: int = -1
     gid: int = -1
-    name: str = ""
+    user: users.User | None = None
 
 
 def owner_of(settings: DaemonSettings) -> Owner:
@@ -37,15 +36,14 @@ def owner_of(settings: DaemonSettings) -> Owner:
     if settings.user is None:
         return Owner()
     try:
-        user = settings.user
-        entry = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
+        user = users.find_user(settings.user)
     except KeyError:
         raise StartupError(f'cannot become "{settings.user}": no such user') from None
-    if entry.pw_uid == os.geteuid():
+    if user.uid == os.geteuid():
         return Owner()
     if os.geteuid() != 0:
         raise StartupError(f'cannot become "{settings.user}": only root can change its user')
-    return Owner(entry.pw_uid, entry.pw_gid, entry.pw_name)
+    return Owner(user.uid, user.gid, user)
 
 
 def make_directories(settings: DaemonSettings, owner: Owner) -> None:
@@ -132,28 +130,21 @@ class Locks:
 
 def socket_owner(settings: DaemonSettings, owner: Owner) -> tuple[int, int]:
     """Return uid and gid for the control socket, -1 to leave either. Raises StartupError."""
-    uid, gid = owner.uid, owner.gid
     try:
-        if settings.socket_owner is not None:
-            uid = user_id(settings.socket_owner)
-        if settings.socket_group is not None:
-            gid = group_id(settings.socket_group)
+        return users.owner_ids(settings.socket_owner, settings.socket_group, (owner.uid, owner.gid))
     except KeyError as error:
         raise StartupError(f"cannot give the socket away: {error.args[0]}") from None
-    return uid, gid
 
 
 def become(owner: Owner) -> None:
     """Drop root's privileges for good. Raises StartupError."""
-    if owner.uid == -1:
+    if owner.user is None:
         return
+    syscalls.load()  # the user may not be able to read the files of this Python
     try:
-        groups = [g.gr_gid for g in grp.getgrall() if owner.name in g.gr_mem]
-        os.setgroups([owner.gid, *groups])
-        os.setgid(owner.gid)
-        os.setuid(owner.uid)
+        users.become(owner.user)
     except OSError as error:
-        raise StartupError(f'cannot become "{owner.name}": {error.strerror}') from error
+        raise StartupError(f'cannot become "{owner.user.name}": {error.strerror}') from error
 
 
 def write_pidfile(path: str) -> None:

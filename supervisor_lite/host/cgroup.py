@@ -15,8 +15,9 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
-from supervisor_lite.host.delegation import LEAF, Base, NotOursError, find_base, look, read
+from supervisor_lite.host.delegation import LEAF, Base, NotOursError, find_base, look
 from supervisor_lite.host.identity import Stat, living
+from supervisor_lite.host.kernel_files import read_value, write_value
 from supervisor_lite.model.program import Program
 
 _DIRECTORY = "supervisor-lite-"
@@ -101,7 +102,7 @@ class Cgroups:
             if key not in keys:
                 continue
             try:
-                _write(f"{path}/{file}", str(getattr(program, key)))
+                write_value(f"{path}/{file}", str(getattr(program, key)))
             except OSError as error:
                 self._not_applied(program, key, f"{path}/{file}: {error.strerror}")
 
@@ -150,14 +151,14 @@ class Cgroups:
         if base.unlimited:
             return base.unlimited
         for path in (base.path, self._directory):
-            if controller not in read(f"{path}/cgroup.controllers").split():
+            if controller not in read_value(f"{path}/cgroup.controllers").split():
                 return f'the controller "{controller}" is not available in {path}'
-            if controller in read(f"{path}/cgroup.subtree_control").split():
+            if controller in read_value(f"{path}/cgroup.subtree_control").split():
                 continue
             try:
                 if base.leave and path == base.path:
                     _step_aside(base)
-                _write(f"{path}/cgroup.subtree_control", f"+{controller}")
+                write_value(f"{path}/cgroup.subtree_control", f"+{controller}")
             except OSError as error:
                 if error.errno == errno.EBUSY:
                     pids = ", ".join(map(str, _pids(path)))
@@ -203,7 +204,7 @@ class Cgroups:
         """Is this process in the cgroup of one of our runs?"""
         if not self._directory:
             return False
-        return f"/{os.path.basename(self._directory)}/{_RUN}" in read(f"/proc/{pid}/cgroup")
+        return f"/{os.path.basename(self._directory)}/{_RUN}" in read_value(f"/proc/{pid}/cgroup")
 
     # Their end.
 
@@ -271,7 +272,7 @@ def members(path: str) -> list[Stat]:
 def kill(path: str) -> bool:
     """Kill everyone in a cgroup at once, however fast they fork; False on Linux < 5.14."""
     try:
-        _write(f"{path}/cgroup.kill", "1")
+        write_value(f"{path}/cgroup.kill", "1")
     except OSError:
         return False
     return True
@@ -283,14 +284,14 @@ def killed(path: str) -> Killed:
     It counts a killed process whoever's memory was short; `oom` counts how often a limit of this
     cgroup, or of one below it, was met.
     """
-    lines = (line.partition(" ") for line in read(f"{path}/{EVENTS}").splitlines())
+    lines = (line.partition(" ") for line in read_value(f"{path}/{EVENTS}").splitlines())
     counts = {name: int(count) for name, _, count in lines if count.isdecimal()}
     return Killed(counts.get("oom_kill", 0), own=counts.get("oom", 0) > 0)
 
 
 def join(path: str) -> None:
     """Put the calling process into a cgroup. Raises OSError."""
-    _write(f"{path}/cgroup.procs", "0")
+    write_value(f"{path}/cgroup.procs", "0")
 
 
 def _step_aside(base: Base) -> None:
@@ -308,7 +309,7 @@ def _remove(path: str, *, inside: bool = True) -> bool:
     except FileNotFoundError:
         return True
     except OSError:
-        if not inside or "populated 0" not in read(f"{path}/cgroup.events"):
+        if not inside or "populated 0" not in read_value(f"{path}/cgroup.events"):
             return False
     else:
         return True
@@ -334,13 +335,4 @@ def _children(path: str) -> Iterator[str]:
 
 def _pids(path: str) -> list[int]:
     """Return the processes of a cgroup; those of other pid namespaces are shown as 0."""
-    return [pid for word in read(f"{path}/cgroup.procs").split() if (pid := int(word))]
-
-
-def _write(path: str, text: str) -> None:
-    # No O_CREAT: what is not there is no file of the kernel.
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(fd, text.encode())
-    finally:
-        os.close(fd)
+    return [pid for word in read_value(f"{path}/cgroup.procs").split() if (pid := int(word))]

@@ -12,6 +12,8 @@ import os
 import re
 from typing import NamedTuple
 
+from supervisor_lite.host.kernel_files import read_value
+
 LEAF = "supervisor"
 """The cgroup below the one that we divide in which the daemon itself may be."""
 
@@ -54,8 +56,8 @@ class Base(NamedTuple):
 def look() -> View:
     """Return where this process is."""
     return View(
-        mountinfo=read("/proc/self/mountinfo"),
-        cgroup=read("/proc/self/cgroup"),
+        mountinfo=read_value("/proc/self/mountinfo"),
+        cgroup=read_value("/proc/self/cgroup"),
         pid=os.getpid(),
         systemd=os.path.isdir("/run/systemd/system"),
         session="XDG_SESSION_ID" in os.environ,
@@ -176,12 +178,3 @@ def _is_given(path: str) -> bool:
     except OSError:
         return False
     return owner != 0 and owner == os.geteuid() and "/user@" not in path
-
-
-def read(path: str) -> str:
-    """Return what a file of the kernel says; nothing if it cannot be read."""
-    try:
-        with open(path, "rb", buffering=0) as file:
-            return file.readall().decode(errors="replace")
-    except OSError:
-        return ""

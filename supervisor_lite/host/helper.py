@@ -6,7 +6,7 @@ import asyncio
 import os
 
 from supervisor_lite.host.reaper import Reaper
-from supervisor_lite.host.spawn import DEFAULT_SIGNALS
+from supervisor_lite.host.signals import DEFAULT_SIGNALS
 from supervisor_lite.model.exit import Exit
 
 _MOST = 16384

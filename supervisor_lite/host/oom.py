@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from supervisor_lite.host import syscalls
 from supervisor_lite.host.cgroup import EVENTS, Killed, killed
-from supervisor_lite.host.delegation import read
+from supervisor_lite.host.kernel_files import read_value
 
 _LATER = 1.0
 """Seconds after which who was killed has at least begun to die."""
@@ -117,10 +117,10 @@ class Shortages:
 
 def dying(pid: int) -> bool:
     """Is this process about to end, or dead already? One whose end is not collected counts."""
-    fields = read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    fields = read_value(f"/proc/{pid}/stat").rpartition(")")[2].split()
     if not fields or fields[0] in "ZX" or int(fields[6]) & _PF_EXITING:
         return True
-    for line in read(f"/proc/{pid}/status").splitlines():
+    for line in read_value(f"/proc/{pid}/status").splitlines():
         name, _, mask = line.partition(":")
         if name in ("SigPnd", "ShdPnd") and int(mask, 16) & _SIGKILL:
             return True

@@ -36,6 +36,11 @@ def raise_descriptors(minimum: int, children: int | None) -> tuple[Descriptors, 
     return Descriptors(hard, hard, original if children is None else children), warning
 
 
+def set_child_descriptors(limits: Descriptors) -> None:
+    """Set what children inherit, in a child, or for a moment in the daemon. Raises OSError."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limits.children, limits.hard))
+
+
 def raise_processes(minimum: int) -> str:
     """Raise the soft limit of processes to `minimum` if it is lower; return a warning or ""."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NPROC)

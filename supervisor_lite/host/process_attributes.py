@@ -9,17 +9,16 @@ from __future__ import annotations
 import errno
 import os
 import resource
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from typing import NamedTuple
 
 from supervisor_lite.host import syscalls
+from supervisor_lite.host.kernel_files import write_value
+from supervisor_lite.host.step import Step
 from supervisor_lite.model.process_attributes import Placement, ResourceLimit
 
-Step = tuple[str, Callable[[], object]]
-"""What is done, in words that follow "cannot", and what does it; it raises OSError."""
-
-_FEW = 8
+_MAX_LISTED = 8
 _OOM_SCORE_ADJ = "/proc/self/oom_score_adj"
 
 
@@ -35,25 +34,28 @@ def steps(placement: Placement | None) -> Steps:
     """Return what a child has to do to be placed like this."""
     if placement is None:
         return Steps()
-    first: list[Step] = []
+    as_daemon: list[Step] = []
     if placement.cpu_affinity is not None:
         words = f"run on CPU {_listed(placement.cpu_affinity)}"
         usable = os.sched_getaffinity(0)
         if usable.isdisjoint(placement.cpu_affinity):
             words += f" (the daemon runs on {_listed(sorted(usable))})"
-        first.append((words, partial(os.sched_setaffinity, 0, placement.cpu_affinity)))
+        act = partial(os.sched_setaffinity, 0, placement.cpu_affinity)
+        as_daemon.append(Step(words, act, name="cpu_affinity"))
     if placement.nice is not None:
-        words = f"set nice to {placement.nice}"
-        first.append((words, partial(os.setpriority, os.PRIO_PROCESS, 0, placement.nice)))
+        act = partial(os.setpriority, os.PRIO_PROCESS, 0, placement.nice)
+        as_daemon.append(Step(f"set nice to {placement.nice}", act, name="nice"))
     if placement.oom_score_adj is not None:
         words = f"set oom_score_adj to {placement.oom_score_adj}"
-        first.append((words, partial(_write, _OOM_SCORE_ADJ, b"%d" % placement.oom_score_adj)))
-    first.extend(map(_limiting, placement.rlimits))
-    last: list[Step] = []
+        act = partial(write_value, _OOM_SCORE_ADJ, str(placement.oom_score_adj))
+        as_daemon.append(Step(words, act, name="oom_score_adj"))
+    as_daemon.extend(map(_limiting, placement.rlimits))
+    as_user: list[Step] = []
     if placement.no_new_privileges:
         syscalls.load()
-        last.append(("set no_new_privileges", syscalls.set_no_new_privileges))
-    return Steps(tuple(first), tuple(last))
+        name = "no_new_privileges"
+        as_user.append(Step(f"set {name}", syscalls.set_no_new_privileges, name=name))
+    return Steps(tuple(as_daemon), tuple(as_user))
 
 
 def _limiting(limit: ResourceLimit) -> Step:
@@ -65,13 +67,13 @@ def _limiting(limit: ResourceLimit) -> Step:
     highest = resource.getrlimit(number)[1]
     if highest != resource.RLIM_INFINITY and (limit.hard is None or limit.hard > highest):
         words += f", above the hard limit {highest} of the daemon"
-    return words, partial(_set_limit, number, soft, hard)
+    return Step(words, partial(_set_limit, number, soft, hard), name=limit.name)
 
 
 def _listed(cpus: Iterable[int]) -> str:
     """Return the first few; who asked for a thousand does not need to be told all."""
     numbers = list(map(str, cpus))
-    return ", ".join([*numbers[:_FEW], "…"] if len(numbers) > _FEW else numbers)
+    return ", ".join([*numbers[:_MAX_LISTED], "…"] if len(numbers) > _MAX_LISTED else numbers)
 
 
 def _shown(value: int | None) -> str:
@@ -84,12 +86,3 @@ def _set_limit(number: int, soft: int, hard: int) -> None:
     except ValueError as error:  # Python's word for EPERM and EINVAL
         denied = "raise" in str(error)
         raise OSError(errno.EPERM if denied else errno.EINVAL, str(error)) from error
-
-
-def _write(path: str, text: bytes) -> None:
-    # Not a file object: the kernel's refusal comes with write(2), which that puts off.
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(fd, text)
-    finally:
-        os.close(fd)

@@ -7,6 +7,10 @@ import signal
 
 from supervisor_lite.host import syscalls
 
+# The C library keeps two real-time signals for itself.
+DEFAULT_SIGNALS = sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
+"""What a child gets the default disposition of: all that may be reset."""
+
 
 def signal_number(name: str) -> int:
     """Return the number of a canonical name ("TERM", "RTMIN+1"). Raises KeyError, ValueError."""

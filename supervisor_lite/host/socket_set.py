@@ -19,14 +19,14 @@ from dataclasses import dataclass, field
 
 from supervisor_lite.errors import SpawnError
 from supervisor_lite.host import syscalls
-from supervisor_lite.host.users import group_id, user_id
 from supervisor_lite.model.sockets import ListenSocket
 from supervisor_lite.unix_socket import bound_unix
+from supervisor_lite.users import owner_ids
 
-LOWEST = 64
+LOWEST_SOCKET = 64
 """Our descriptors begin here, so that those of a child, from 3 on, can never be one of them."""
 
-MOST = 32
+MAX_SOCKETS = 32
 """Sockets that a program may have."""
 
 
@@ -113,7 +113,7 @@ class Sockets:
         """Look which of these descriptors are sockets that listen; copies of them are kept."""
         for fd in fds:
             if stat.S_ISSOCK(os.fstat(fd).st_mode) and _listens(fd):
-                self._offered.append(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, LOWEST))
+                self._offered.append(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, LOWEST_SOCKET))
 
     def adopt(
         self, user: str, wanted: Iterable[ListenSocket], pid: int | None, pidfd: int | None
@@ -214,7 +214,7 @@ def _bound(wanted: ListenSocket, uid: int, gid: int) -> _Open:
 def _raised(sock: socket.socket) -> int:
     """Return a high descriptor for the socket."""
     with sock:
-        return fcntl.fcntl(sock.fileno(), fcntl.F_DUPFD_CLOEXEC, LOWEST)
+        return fcntl.fcntl(sock.fileno(), fcntl.F_DUPFD_CLOEXEC, LOWEST_SOCKET)
 
 
 def _bound_tcp(wanted: ListenSocket) -> socket.socket:
@@ -276,13 +276,9 @@ def _remove_stale(path: str) -> None:
 
 def _owner(wanted: ListenSocket, uid: int, gid: int) -> tuple[int, int]:
     try:
-        if wanted.owner is not None:
-            uid = user_id(wanted.owner)
-        if wanted.group is not None:
-            gid = group_id(wanted.group)
+        return owner_ids(wanted.owner, wanted.group, (uid, gid))
     except KeyError as error:
         raise SpawnError(f'cannot listen on "{wanted.listen}": {error.args[0]}') from None
-    return uid, gid
 
 
 # Fetching.
@@ -309,7 +305,7 @@ def _fetched(pid: int, pidfd: int, address: str) -> int | None:
             continue
         try:
             if _listens(fd) and _is_at(fd, address):
-                return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, LOWEST)
+                return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, LOWEST_SOCKET)
         except OSError:
             continue
         finally:

@@ -1,4 +1,29 @@
-"""Pump one FIFO into one sink, in bounded turns, and wait out a disk that does not take it."""
+"""Pump one FIFO into one sink, in bounded turns, and wait out a disk that does not take it.
+
+A program writes into a FIFO (fifo.py), not into a pipe between it and the daemon: it has a name, so
+the next daemon can open it; both sides hold it open for reading and writing, so neither the death
+of the daemon (no SIGPIPE) nor that of the program (no end of file) closes it. What the daemon has
+not moved when it is killed is still in there. From this follows everything else:
+
+- Bytes stay in the pipe until they have arrived. A file is spliced into (splice(2)): the bytes go
+  from the pipe to the page cache inside the kernel, which is also the cheapest way. Where lines
+  matter, at a rotation or for a filter, the head of the pipe is copied with tee(2) and looked at
+  while the bytes remain where they are (peek.py). Only then it is decided how many to splice.
+- A sink that cannot take more is not a reason to read: the pipe fills, and then the program waits
+  in write(2). That is back-pressure for free, per program, and nothing grows in the daemon.
+  A sink that waits for room names the descriptor to wait for (`Sink.blocked_on`).
+- A disk that fails is tried again after 1, 2, 4 … 10 s, or at once when something has changed
+  (`retry`). It is reported when it begins and when it is over.
+
+A capture is always in one of four conditions: waiting for the FIFO to be readable; waiting for the
+sink's descriptor to be writable; waiting for *new* bytes, because those that are there are perhaps
+the beginning of a token and do not say yet what they mean (edge-triggered, or the loop would spin);
+or waiting for the timer of a failed disk. `_wait` moves between the first three.
+
+Turns are bounded (MAX_PER_TURN), so that the flood of one program delays nobody's restart. And a
+run that ends is drained in the same step of the loop, before its exit is told: what it said last is
+in the log when `slctl status` says EXITED.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +36,13 @@ from supervisor_lite.host.syscalls import pipe_capacity
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.sinks import Sink
 
-TURN: Final = 256 * 1024
+MAX_PER_TURN: Final = 256 * 1024
 """Bytes moved per wake-up. More makes other programs wait longer and is hardly faster."""
-FIRST_PAUSE: Final = 1.0
-LONGEST_PAUSE: Final = 10.0
+MIN_RETRY_DELAY: Final = 1.0
+MAX_RETRY_DELAY: Final = 10.0
 """Seconds between two tries to write to a disk that failed."""
 _READING: Final = -1
-_FOR_MORE: Final = -2
+_FOR_NEW_DATA: Final = -2
 """What a capture waits for, if it is no descriptor that has to become writable."""
 
 
@@ -29,7 +54,7 @@ class Capture:
     it works again; meanwhile the output waits in the pipe, and the program with it.
     """
 
-    __slots__ = ("_pipes", "_report", "_timer", "_waits_on", "fd", "pause", "sink")
+    __slots__ = ("_pipes", "_report", "_timer", "_waits_on", "fd", "retry_delay", "sink")
 
     def __init__(self, pipes: Pipes, fd: int, sink: Sink, report: Callable[[str], None]) -> None:
         self._pipes = pipes
@@ -37,14 +62,9 @@ class Capture:
         self.fd = fd
         self.sink = sink
         self._waits_on = _READING
-        self.pause = FIRST_PAUSE
+        self.retry_delay = MIN_RETRY_DELAY
         self._timer: asyncio.TimerHandle | None = None
         pipes.watch(fd, self._ready)
-
-    @property
-    def failing(self) -> bool:
-        """Tell whether output waits because the sink cannot be written."""
-        return self._timer is not None
 
     def drain(self) -> int:
         """Move what is in the pipe now; return how many bytes that was.
@@ -52,10 +72,10 @@ class Capture:
         Called when a run has ended: its last words must be in the log before that is told. Bounded
         by what the pipe holds, for leftovers of the run may go on writing.
         """
-        most = pipe_capacity(self.fd)
+        max_bytes = pipe_capacity(self.fd)
         moved = 0
-        while moved < most:
-            size = self._turn(most - moved)
+        while moved < max_bytes:
+            size = self._turn(max_bytes - moved)
             if not size:
                 break
             moved += size
@@ -66,7 +86,7 @@ class Capture:
     def retry(self) -> None:
         """Try at once what was to be tried later: something has changed."""
         if self._timer is not None:
-            self._turn(TURN)
+            self._turn(MAX_PER_TURN)
 
     def swap(self, sink: Sink) -> None:
         """Go on with another sink from the next byte; the old one is closed."""
@@ -84,15 +104,15 @@ class Capture:
     # Turns
 
     def _ready(self) -> None:
-        self._turn(TURN)
+        self._turn(MAX_PER_TURN)
 
     def _turn(self, budget: int) -> int:
         """Move some bytes and see to it that the next turn comes."""
         try:
-            moved = self.sink.take(self.fd, budget)
+            moved = self.sink.transfer(self.fd, budget)
             if self._timer is not None and 0 < moved < budget:
                 # A short turn is also what a disk does that has room for a little.
-                moved += self.sink.take(self.fd, budget - moved)
+                moved += self.sink.transfer(self.fd, budget - moved)
         except OSError as error:
             self._failed(error)
             return 0
@@ -105,7 +125,7 @@ class Capture:
         """Wait for the FIFO, or for whatever keeps the sink from taking more."""
         waits_on = self.sink.blocked_on
         if waits_on < 0:
-            waits_on = _FOR_MORE if self.sink.waits_for else _READING
+            waits_on = _FOR_NEW_DATA if self.sink.undecided else _READING
         if waits_on == self._waits_on or self._timer is not None:
             return
         self._stop_waiting()
@@ -113,7 +133,7 @@ class Capture:
             self._pipes.loop.add_writer(waits_on, self._ready)
         else:
             # What waits for more keeps the FIFO readable: what counts is that something is added.
-            self._pipes.watch(self.fd, self._ready, news=waits_on == _FOR_MORE)
+            self._pipes.watch(self.fd, self._ready, only_new=waits_on == _FOR_NEW_DATA)
         self._waits_on = waits_on
 
     def _stop_waiting(self) -> None:
@@ -127,7 +147,7 @@ class Capture:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-            self.pause = FIRST_PAUSE
+            self.retry_delay = MIN_RETRY_DELAY
         else:
             self._stop_waiting()
 
@@ -141,8 +161,8 @@ class Capture:
             self._unwatch()
         else:
             self._timer.cancel()
-            self.pause = min(self.pause * 2, LONGEST_PAUSE)
-        self._timer = self._pipes.loop.call_later(self.pause, self._ready)
+            self.retry_delay = min(self.retry_delay * 2, MAX_RETRY_DELAY)
+        self._timer = self._pipes.loop.call_later(self.retry_delay, self._ready)
 
     def _resumed(self) -> None:
         self._unwatch()

@@ -11,7 +11,8 @@ import stat
 from collections.abc import Callable
 from typing import Final
 
-from supervisor_lite.logs.peek import MOST, peek
+from supervisor_lite.logs.peek import MAX_PEEK
+from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.prefix import ATOMIC, Prefixer
 from supervisor_lite.logs.safe_open import destination, open_log
 
@@ -27,28 +28,31 @@ class DeviceSink:
     `prefix`, every line begins with it.
     """
 
-    __slots__ = ("_fd", "_gone", "_prefix", "_report", "_shared", "blocked_on", "name")
+    __slots__ = ("_fd", "_gone", "_peeker", "_prefixer", "_report", "_shared", "blocked_on", "name")
 
-    waits_for = 0
+    undecided = 0
 
-    def __init__(self, path: str, report: Callable[[str], None], prefix: str = "") -> None:
+    def __init__(
+        self, path: str, pipes: Pipes, report: Callable[[str], None], prefix: str = ""
+    ) -> None:
         """Open it; raises OSError."""
         self.name = path
+        self._peeker = pipes.peeker
         self._report = report
         self._gone = False
         self.blocked_on = -1
         self._fd, self._shared = _open_device(path)
-        self._prefix = Prefixer(prefix, self._fd) if prefix else None
+        self._prefixer = Prefixer(prefix, self._fd, pipes.open_lines) if prefix else None
 
-    def take(self, fd: int, budget: int) -> int:
-        """See `Sink.take`."""
+    def transfer(self, fd: int, budget: int) -> int:
+        """See `Sink.transfer`."""
         self.blocked_on = -1
         moved = 0
         while moved < budget:
             if self._gone:
-                size = len(_discarded(fd))
+                size = len(_read(fd))
             else:
-                head = peek(fd, budget - moved)
+                head = self._peeker.peek(fd, budget - moved)
                 whole = head.rfind(b"\n") + 1
                 if moved and not whole:
                     break  # the rest of this line may have come by the next turn
@@ -69,8 +73,8 @@ class DeviceSink:
             fcntl.fcntl(self._fd, fcntl.F_SETFL, self._shared | os.O_NONBLOCK)
         try:
             while done < len(data):
-                if self._prefix is not None:
-                    done += self._prefix.write(self._fd, data, done)
+                if self._prefixer is not None:
+                    done += self._prefixer.write(self._fd, data, done)
                     continue
                 cut = data.rfind(b"\n", done, done + ATOMIC) + 1 or done + ATOMIC
                 done += os.write(self._fd, data[done:cut])
@@ -94,8 +98,8 @@ class DeviceSink:
 
     def finish(self) -> None:
         """Nothing is held back here, but the line is over."""
-        if self._prefix is not None:
-            self._prefix.finish()
+        if self._prefixer is not None:
+            self._prefixer.finish()
 
     def close(self) -> None:
         """See `Sink.close`."""
@@ -104,9 +108,9 @@ class DeviceSink:
             self._fd = -1
 
 
-def _discarded(fd: int) -> bytes:
+def _read(fd: int) -> bytes:
     with contextlib.suppress(BlockingIOError):
-        return os.read(fd, MOST)
+        return os.read(fd, MAX_PEEK)
     return b""
 
 

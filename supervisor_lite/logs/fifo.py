@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import os
 import stat
+from typing import Final
 
 from supervisor_lite.errors import SpawnError
 from supervisor_lite.host.syscalls import pipe_capacity, set_pipe_capacity
 from supervisor_lite.model.constants import KIB, MIB
 from supervisor_lite.model.program import Program
 
-DIRECTORY = "fifo"
-LONGEST_NAME = 240
+DIRECTORY: Final = "fifo"
+MAX_NAME: Final = 240
 """Bytes. A file name may have 255, the ending included."""
 
 
@@ -24,7 +25,7 @@ def fifo_path(runtime_dir: str, program: Program, stream: str) -> str:
     """Return the path of the FIFO for "stdout" or "stderr" of a process."""
     name = f"{program.group or program.name}:{program.name}"
     name = name.replace("%", "%25").replace("/", "%2F")
-    if len(name.encode()) > LONGEST_NAME:
+    if len(name.encode()) > MAX_NAME:
         import hashlib  # it loads OpenSSL: 4 MB, for a name that hardly anybody has
 
         digest = hashlib.sha256(name.encode()).hexdigest()
@@ -106,11 +107,6 @@ def open_for_reading(path: str) -> int:
         raise _refused(path, "something else is there")
     enlarge(fd)
     return fd
-
-
-def open_for_child(path: str) -> int:
-    """Open a blocking description for a child's stdout; `path` may be /proc/self/fd/N."""
-    return os.open(path, os.O_RDWR | os.O_CLOEXEC)
 
 
 def enlarge(fd: int) -> None:

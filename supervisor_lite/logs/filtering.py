@@ -1,4 +1,4 @@
-"""Let a stream pass with parts of it left out, and let listeners have a copy of it.
+"""Let a stream pass with parts of it left out, and give observers a copy of it.
 
 The bytes are looked at while they are in the pipe; what belongs into the log is then spliced, the
 rest read and dropped. So here, too, nothing that is to be in the log is ever only in the daemon's
@@ -15,22 +15,23 @@ from collections.abc import Callable
 from typing import Final, Literal, TypeAlias
 
 from supervisor_lite.host.syscalls import bytes_in_pipe
-from supervisor_lite.logs.peek import MOST, peek
-from supervisor_lite.logs.scanner import Cutter, Piece
-from supervisor_lite.logs.sinks import FileSink, Sink, Tap
+from supervisor_lite.logs.logfile import LogFile
+from supervisor_lite.logs.peek import MAX_PEEK, Peeker
+from supervisor_lite.logs.scanner import OutputScanner, Segment
+from supervisor_lite.logs.sinks import Sink
 from supervisor_lite.model.output import Output
 
-Heard: TypeAlias = Literal["text", "message", "answer"]
+OutputKind: TypeAlias = Literal["text", "message", "answer"]
 """What of the output is told: all of it, what was between the tokens, a listener's answer."""
 
-Hear: TypeAlias = Callable[[Heard, str | bytes], None]
+OnOutput: TypeAlias = Callable[[OutputKind, str | bytes], None]
 
-_FINAL: Final = 1 << 20
+_MAX_LAST_PEEK: Final = 1 << 20
 """Bytes that are looked at when the output is over: what a pipe holds."""
 
 
 class Decoder:
-    """Makes text of pieces of output; a character that is cut in two waits for its other part."""
+    """Makes text of parts of output; a character that is cut in two waits for its other part."""
 
     __slots__ = ("_rest",)
 
@@ -49,80 +50,33 @@ class Decoder:
         return text
 
 
-class TextTap:
-    """Tells what goes into a log."""
-
-    __slots__ = ("_decoder", "_hear")
-
-    def __init__(self, hear: Hear) -> None:
-        self._hear = hear
-        self._decoder = Decoder()
-
-    def feed(self, data: bytes, *, final: bool = False) -> None:
-        """See `Tap.feed`."""
-        if text := self._decoder.decode(data, final=final):
-            self._hear("text", text)
-
-    def finish(self) -> None:
-        """See `Tap.finish`."""
-        self.feed(b"", final=True)
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-class Taps:
-    """Several taps as one."""
-
-    __slots__ = ("_taps",)
-
-    def __init__(self, *taps: Tap) -> None:
-        self._taps = taps
-
-    def feed(self, data: bytes) -> None:
-        """See `Tap.feed`."""
-        for tap in self._taps:
-            tap.feed(data)
-
-    def finish(self) -> None:
-        """See `Tap.finish`."""
-        for tap in self._taps:
-            tap.finish()
-
-    def close(self) -> None:
-        """See `Tap.close`."""
-        for tap in self._taps:
-            tap.close()
-
-
-class EditedSink:
+class FilterSink:
     """Stands before a sink, which gets the ordinary text.
 
-    `waits_for` tells how many bytes stay in the pipe because they may be the beginning of a token
+    This is the one place where output is observed: what the inner sink has delivered it knows from
+    `Sink.transfer`, also when a disk fails halfway, and what is left out never gets there.
+
+    `undecided` tells how many bytes stay in the pipe because they may be the beginning of a token
     or of an escape sequence.
     """
 
     __slots__ = (
-        "_answers", "_cutter", "_fd", "_hear", "_inner", "_limit", "_message", "_text",
-        "waits_for",
+        "_answers", "_decoder", "_fd", "_inner", "_max_message", "_message", "_on_output",
+        "_peeker", "_scanner", "undecided",
     )  # fmt: skip
 
-    def __init__(self, inner: Sink, output: Output, hear: Hear) -> None:
-        """Tell by `hear` what the output is set to tell. The sink becomes ours to close."""
+    def __init__(self, inner: Sink, output: Output, peeker: Peeker, on_output: OnOutput) -> None:
+        """Tell `on_output` what the output is set to tell. The sink becomes ours to close."""
         self._inner = inner
-        self._hear = hear
+        self._peeker = peeker
+        self._on_output = on_output
         self._answers = output.answers
-        self._limit = output.capture_maxbytes
-        self._cutter = Cutter(capture=self._limit > 0, strip=output.strip_ansi)
+        self._decoder = Decoder() if output.events_enabled else None
+        self._scanner = OutputScanner(capture=output.capture_maxbytes > 0, strip=output.strip_ansi)
+        self._max_message = output.capture_maxbytes
         self._message = bytearray()
         self._fd = -1
-        self.waits_for = 0
-        self._text: TextTap | None = None
-        if output.events_enabled:
-            self._text = TextTap(hear)
-            if isinstance(inner, FileSink):
-                # It knows what has reached the file, also when the disk fails halfway.
-                inner.tap = Taps(self._text, inner.tap) if inner.tap else self._text
+        self.undecided = 0
 
     @property
     def name(self) -> str:
@@ -134,19 +88,19 @@ class EditedSink:
         """See `Sink.blocked_on`."""
         return self._inner.blocked_on
 
-    def take(self, fd: int, budget: int) -> int:
-        """See `Sink.take`."""
+    def transfer(self, fd: int, budget: int) -> int:
+        """See `Sink.transfer`."""
         self._fd = fd
-        return self._take(min(budget, MOST), final=False)
+        return self._transfer(min(budget, MAX_PEEK), final=False)
 
-    def _take(self, budget: int, *, final: bool) -> int:
+    def _transfer(self, budget: int, *, final: bool) -> int:
         moved = 0
-        self.waits_for = 0
-        self._inner.take(self._fd, 0)  # it may have to go on with what it could not write before
+        self.undecided = 0
+        self._inner.transfer(self._fd, 0)  # it may have to go on with what it could not write
         while moved < budget and self._inner.blocked_on < 0:
-            head = peek(self._fd, MOST)
-            taken, all_of_it = self._pass(head, final=final)
-            moved += taken
+            head = self._peeker.peek(self._fd, MAX_PEEK)
+            passed, all_of_it = self._pass(head, final=final)
+            moved += passed
             if not all_of_it or not head:
                 break
         return moved
@@ -155,61 +109,62 @@ class EditedSink:
         """Deal with what is at the head of the pipe; return how much, and whether that is all."""
         start = 0
         while start < len(head):
-            piece, end = self._cutter.cut(head, start, final=final)
-            if piece is Piece.BEGUN:
+            segment, end = self._scanner.scan(head, start, final=final)
+            if segment is Segment.INCOMPLETE:
                 if bytes_in_pipe(self._fd) <= len(head) - start:
-                    self.waits_for = len(head) - start
+                    self.undecided = len(head) - start
                     return start, False
                 if start:
                     return start, True  # there is more: look again, from here on
                 # More is there than can be looked at, so this will never be decided.
-                piece, end = Piece.CAUGHT if self._cutter.inside else Piece.TEXT, start + 1
-            if piece is Piece.TEXT:
-                moved = self._inner.take(self._fd, end - start)
-                self._tell(head[start : start + moved])
+                segment, end = self._scanner.text, start + 1
+            if segment is Segment.TEXT:
+                moved = self._inner.transfer(self._fd, end - start)
+                self._observe(head[start : start + moved])
                 start += moved
                 if start < end:
                     return start, False
                 continue
             os.read(self._fd, end - start)
-            self._drop(piece, head[start:end])
+            self._leave_out(segment, head[start:end])
             start = end
         return start, True
 
-    def _tell(self, data: bytes) -> None:
-        """Tell of what has gone to the inner sink, if that does not tell itself."""
+    def _observe(self, data: bytes) -> None:
+        """Tell of what has gone to the inner sink."""
         if self._answers:
-            self._hear("answer", data)
-        if self._text is not None and not isinstance(self._inner, FileSink):
-            self._text.feed(data)
+            self._on_output("answer", data)
+        self._tell_text(data)
 
-    def _drop(self, piece: Piece, data: bytes) -> None:
+    def _leave_out(self, segment: Segment, data: bytes) -> None:
         """Deal with what has left the pipe and does not go into the log."""
-        if piece is Piece.CAUGHT:
+        if segment is Segment.CAPTURED:
             self._message += data
-            del self._message[: max(0, len(self._message) - self._limit)]
-            if self._text is not None:
-                self._text.feed(data)
-        elif piece is Piece.END:
+            del self._message[: max(0, len(self._message) - self._max_message)]
+            self._tell_text(data)
+        elif segment is Segment.END:
             self._tell_message()
+
+    def _tell_text(self, data: bytes, *, final: bool = False) -> None:
+        if self._decoder is not None and (text := self._decoder.decode(data, final=final)):
+            self._on_output("text", text)
 
     def _tell_message(self) -> None:
         # What was cut off at its front may have been half of a character.
         data = bytes(self._message)
         start = next((i for i, byte in enumerate(data[:4]) if byte & 0xC0 != 0x80), 0)
         self._message.clear()
-        self._hear("message", Decoder().decode(data[start:], final=True))
+        self._on_output("message", Decoder().decode(data[start:], final=True))
 
     def finish(self) -> None:
         """See `Sink.finish`. What was only begun is text after all."""
-        if self.waits_for:
+        if self.undecided:
             with contextlib.suppress(OSError):  # then it stays in the pipe, like all the rest
-                self._take(_FINAL, final=True)
-        if self._cutter.inside:
-            self._cutter.inside = False
+                self._transfer(_MAX_LAST_PEEK, final=True)
+        if self._scanner.inside:
+            self._scanner.inside = False
             self._tell_message()
-        if self._text is not None and not isinstance(self._inner, FileSink):
-            self._text.finish()
+        self._tell_text(b"", final=True)
         self._inner.finish()
 
     def close(self) -> None:
@@ -223,39 +178,41 @@ class AnswerSink:
     It is read, not spliced: a log that cannot be written must not keep events from anybody.
     """
 
-    __slots__ = ("_failing", "_hear", "_log", "_report")
+    __slots__ = ("_failing", "_log", "_on_output", "_report")
 
-    waits_for = 0
+    undecided = 0
     blocked_on = -1
 
-    def __init__(self, log: FileSink | None, hear: Hear, report: Callable[[str], None]) -> None:
+    def __init__(
+        self, log: LogFile | None, on_output: OnOutput, report: Callable[[str], None]
+    ) -> None:
         self._log = log
-        self._hear = hear
+        self._on_output = on_output
         self._report = report
         self._failing = False
 
     @property
     def name(self) -> str:
         """See `Sink.name`."""
-        return self._log.name if self._log is not None else os.devnull
+        return self._log.path if self._log is not None else os.devnull
 
-    def take(self, fd: int, budget: int) -> int:
-        """See `Sink.take`."""
+    def transfer(self, fd: int, budget: int) -> int:
+        """See `Sink.transfer`."""
         try:
-            data = os.read(fd, min(budget, MOST))
+            data = os.read(fd, min(budget, MAX_PEEK))
         except BlockingIOError:
             return 0
         if self._log is not None and data:
             self._copy(self._log, data)
-        self._hear("answer", data)
+        self._on_output("answer", data)
         return len(data)
 
-    def _copy(self, sink: FileSink, data: bytes) -> None:
+    def _copy(self, log: LogFile, data: bytes) -> None:
         try:
-            sink.log.append(data)
+            log.append(data)
         except OSError as error:
             if not self._failing:
-                self._report(f'cannot write "{sink.name}": {error.strerror}; its output is dropped')
+                self._report(f'cannot write "{log.path}": {error.strerror}; its output is dropped')
             self._failing = True
         else:
             self._failing = False

@@ -1,7 +1,30 @@
 """Follow a log as it grows, for `slctl tail -f`: woken by the append, at the reader's own speed.
 
-A follower remembers a position, not data: what a slow reader has not taken waits on disk. While
-nothing is written it costs nothing, and while it is caught up it has no descriptor of its own.
+A follower remembers a *position*, not data. Positions count every byte that ever went into the log,
+through all rotations (see logfile.py), so what a slow reader has not taken waits on disk, nothing
+is buffered here, and a hundred readers cost a hundred integers. While nothing is written a follower
+costs nothing: no timer, no poll, no inotify, because the only writer of the file is this daemon,
+and it calls `on_append`. While it is caught up it has no descriptor of its own: it reads through
+the log's.
+
+There are three ways from a position to its bytes, and between two reads they may move from one to
+the next:
+
+1. The position is in the live file: read through the log's own descriptor.
+2. The file in which the position lies is rotated in this moment: `on_rotate` comes before the log
+   closes it, and the follower keeps a duplicate of the descriptor. Whatever happens to its name
+   afterwards (renamed again, deleted because of `backups`), it can be read to its end.
+3. Several rotations have happened since the last read, because the reader was slow. Only the file
+   of the first one is held; those after it are looked for by name, counted back from the live one
+   (`LogFile.chain` tells how many of `.1`, `.2` … hold exactly what came before it). What is not
+   there any more is lost, and the reader is told how many bytes that was.
+
+Two rules keep everybody else safe from a slow reader. One chunk is delivered per round of the loop,
+and none before the reader asks for more (`resume`). And one that is more than MAX_BEHIND bytes
+behind is made to skip to a place near the end, and told so, rather than sent what nobody will read.
+
+A chunk ends at the end of a line if it holds one, else at least at the end of a UTF-8 character;
+only at the end of a file that is complete it may end anywhere.
 """
 
 from __future__ import annotations
@@ -16,19 +39,19 @@ from supervisor_lite.logs.read import last_boundary
 from supervisor_lite.logs.safe_open import open_log
 from supervisor_lite.model.constants import MIB
 
-PIECE: Final = 64 * 1024
-"""Bytes delivered at once; between two pieces the loop does other things."""
-FARTHEST: Final = 8 * MIB
+MAX_CHUNK: Final = 64 * 1024
+"""Bytes delivered at once; between two chunks the loop does other things."""
+MAX_BEHIND: Final = 8 * MIB
 """Bytes that a reader may be behind before it is made to skip."""
-NEAR: Final = 64 * 1024
+SKIP_TO: Final = 64 * 1024
 """Bytes before the end to which it skips."""
 
 
 class Follower:
     """Delivers what comes into a log after a position (None: from now on).
 
-    `deliver` takes a piece, cut at the end of a line or at least of a UTF-8 character, and returns
-    False if it wants no more until `resume` is called; that piece it has taken all the same.
+    `deliver` gets a chunk, cut at the end of a line or at least of a UTF-8 character, and returns
+    False if it wants no more until `resume` is called; that chunk it has got all the same.
     `missed` is told how many bytes were skipped because the reader was too slow or a rotated file
     is gone. Both are called from the loop, never from within the constructor.
     """
@@ -57,38 +80,38 @@ class Follower:
         self._paused = False
         self._scheduled = False
         self._closed = False
-        log.join(self)
-        self.poke()
+        log.attach(self)
+        self.on_append()
 
     def resume(self) -> None:
         """Deliver again after a `deliver` that returned False."""
         self._paused = False
-        self.poke()
+        self.on_append()
 
     def close(self) -> None:
         """Deliver no more."""
         self._closed = True
-        self._log.part(self)
-        self._let_go()
+        self._log.detach(self)
+        self._close_held()
 
     # What the log file tells
 
-    def poke(self) -> None:
+    def on_append(self) -> None:
         """Look, in the loop's next round, whether there is more to read."""
         behind = self._position < self._log.end
         if behind and not (self._scheduled or self._paused or self._closed):
             self._scheduled = True
             self._loop.call_soon(self._run)
 
-    def leave(self, fd: int, origin: int, end: int) -> None:
-        """Keep a file open that is about to be left, if it is being read and has more."""
+    def on_rotate(self, fd: int, origin: int, end: int) -> None:
+        """Keep a file open that is about to be closed, if it is being read and has more."""
         if self._held < 0 and origin <= self._position < end:
             self._held = os.dup(fd)
             self._held_origin = origin
 
-    def jump(self, position: int) -> None:
+    def on_truncate(self, position: int) -> None:
         """Forget what an operator has cleared."""
-        self._let_go()
+        self._close_held()
         self._position = position
         self._lost = 0
 
@@ -99,28 +122,28 @@ class Follower:
         if self._paused or self._closed:
             return
         try:
-            piece = self._far_behind() if self._is_far_behind() else self._next()
+            chunk = self._skip() if self._is_far_behind() else self._next()
         except OSError:
-            piece = b""
+            chunk = b""
             self._lost += self._log.end - self._position
             self._position = self._log.end
-            self._let_go()
+            self._close_held()
         if self._lost:
             lost, self._lost = self._lost, 0
             self._missed(lost)
-        if piece and not self._closed:
-            self._position += len(piece)
-            self._paused = not self._deliver(piece)
-            self.poke()
+        if chunk and not self._closed:
+            self._position += len(chunk)
+            self._paused = not self._deliver(chunk)
+            self.on_append()
 
     def _is_far_behind(self) -> bool:
-        return self._log.end - self._position > FARTHEST
+        return self._log.end - self._position > MAX_BEHIND
 
-    def _far_behind(self) -> bytes:
+    def _skip(self) -> bytes:
         """Skip to the beginning of a line near the end and read there."""
-        self._let_go()
-        self._lost += self._log.end - NEAR - self._position
-        self._position = self._log.end - NEAR
+        self._close_held()
+        self._lost += self._log.end - SKIP_TO - self._position
+        self._position = self._log.end - SKIP_TO
         data = self._read()
         skipped = data.find(b"\n") + 1
         self._position += skipped
@@ -128,24 +151,26 @@ class Follower:
         return self._next() if skipped else data[: last_boundary(data)]
 
     def _next(self) -> bytes:
-        """Return the next piece without moving on; empty if there is none yet."""
+        """Return the next chunk without moving on; empty if there is none yet."""
         data = self._read()
-        if len(data) == PIECE:
-            return data[: data.rfind(b"\n") + 1 or last_boundary(data) or PIECE]
+        if len(data) == MAX_CHUNK:
+            return data[: data.rfind(b"\n") + 1 or last_boundary(data) or MAX_CHUNK]
         # The rest of a character is still to come, unless the file ends here for good.
         return data if self._held >= 0 else data[: last_boundary(data)]
 
     def _read(self) -> bytes:
-        """Return up to PIECE bytes from where we are; moves on only over what is gone."""
+        """Return up to MAX_CHUNK bytes from where we are; moves on only over what is gone."""
         log = self._log
         while self._position < log.end:
             if self._held >= 0:
-                data = os.pread(self._held, PIECE, self._position - self._held_origin)
+                data = os.pread(self._held, MAX_CHUNK, self._position - self._held_origin)
                 if data:
                     return data
-                self._let_go()
+                self._close_held()
             elif self._position >= log.origin:
-                return os.pread(log.fd, PIECE, self._position - log.origin) if log.fd >= 0 else b""
+                return (
+                    os.pread(log.fd, MAX_CHUNK, self._position - log.origin) if log.fd >= 0 else b""
+                )
             else:
                 self._find_rotated()
         return b""
@@ -169,7 +194,7 @@ class Follower:
         self._lost += origin - self._position
         self._position = origin
 
-    def _let_go(self) -> None:
+    def _close_held(self) -> None:
         if self._held >= 0:
             os.close(self._held)
             self._held = -1

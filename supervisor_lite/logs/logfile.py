@@ -1,4 +1,4 @@
-"""One log file on disk: open, rotate, reopen, clear, and wake those who follow it.
+"""One log file on disk: open, rotate, reopen, clear, and notify those who follow it.
 
 The daemon is the only writer. The file is not opened for appending, because splice(2) refuses
 that; its offset is kept at the end instead.
@@ -14,26 +14,26 @@ import errno
 import os
 import stat
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from supervisor_lite.logs.safe_open import open_log
 from supervisor_lite.model.constants import MIB
 
-LINE_MAX = MIB
+MAX_LINE: Final = MIB
 """Bytes by which a file may grow beyond its limit to finish the line that has begun in it."""
 
 
-class Listener(Protocol):
+class LogListener(Protocol):
     """What a follower is to its log file."""
 
-    def poke(self) -> None:
-        """Hear that there is more to read."""
+    def on_append(self) -> None:
+        """There is more to read."""
 
-    def leave(self, fd: int, origin: int, end: int) -> None:
-        """Hear that the open file, which began at `origin`, is complete and about to be closed."""
+    def on_rotate(self, fd: int, origin: int, end: int) -> None:
+        """The open file, which holds `origin` to `end`, is complete and about to be closed."""
 
-    def jump(self, position: int) -> None:
-        """Hear that everything before `position` is gone because an operator wanted it so."""
+    def on_truncate(self, position: int) -> None:
+        """Everything before `position` is gone because an operator wanted it so."""
 
 
 class LogFile:
@@ -45,7 +45,7 @@ class LogFile:
     """
 
     __slots__ = (
-        "_listeners", "_report", "_stuck", "backups", "chain", "fd", "limit", "maxbytes",
+        "_listeners", "_report", "_rotation_failed", "backups", "chain", "fd", "limit", "maxbytes",
         "origin", "path", "size",
     )  # fmt: skip
 
@@ -61,8 +61,8 @@ class LogFile:
         self.origin = 0
         self.limit = maxbytes
         self.chain = 0
-        self._stuck = False
-        self._listeners: tuple[Listener, ...] = ()
+        self._rotation_failed = False
+        self._listeners: tuple[LogListener, ...] = ()
 
     @property
     def end(self) -> int:
@@ -72,26 +72,26 @@ class LogFile:
     @property
     def hard_limit(self) -> int:
         """The size at which even an unfinished line is cut."""
-        return self.limit + min(self.maxbytes, LINE_MAX)
+        return self.limit + min(self.maxbytes, MAX_LINE)
 
     # Opening and closing
 
     def open(self) -> None:
         """Open the live file, make it if there is none; raises OSError."""
         if self.fd < 0:
-            self._use(_opened(self.path))
+            self._continue_in(_open_at_end(self.path))
 
     def close(self) -> None:
         """Close the live file; followers keep what they have not read yet."""
         if self.fd >= 0:
             for listener in self._listeners:
-                listener.leave(self.fd, self.origin, self.end)
+                listener.on_rotate(self.fd, self.origin, self.end)
             os.close(self.fd)
             self.fd = -1
         self.origin += self.size
         self.size = 0
 
-    def _use(self, fd: int) -> None:
+    def _continue_in(self, fd: int) -> None:
         """Go on in another file; what it holds already counts as come before."""
         end = self.end
         self.fd = fd
@@ -138,7 +138,7 @@ class LogFile:
         """
         if self.fd < 0:
             return
-        fd = _opened(self.path)
+        fd = _open_at_end(self.path)
         if os.path.sameopenfile(fd, self.fd):
             os.close(fd)
             return
@@ -147,7 +147,7 @@ class LogFile:
             moved = os.path.samestat(os.stat(f"{self.path}.1"), os.fstat(self.fd))
         self.close()
         self.chain = self.chain + 1 if moved else 0
-        self._use(fd)
+        self._continue_in(fd)
 
     def change(self, path: str, maxbytes: int, backups: int) -> None:
         """Take a new path and new limits from the next byte on.
@@ -155,7 +155,7 @@ class LogFile:
         Raises OSError if the new file cannot be opened; then nothing has changed.
         """
         if path != self.path:
-            fd = _opened(path) if self.fd >= 0 else -1
+            fd = _open_at_end(path) if self.fd >= 0 else -1
             self.close()
             self.path = path
             self.chain = 0
@@ -165,7 +165,7 @@ class LogFile:
         self.backups = backups
         self.limit = max(maxbytes, self.size) if maxbytes else 0
         if fd >= 0:
-            self._use(fd)
+            self._continue_in(fd)
 
     # Writing
 
@@ -181,25 +181,12 @@ class LogFile:
                 self.size += written
                 rest = rest[written:]
         finally:
-            self.poke()
+            self.notify_appended()
 
-    def poke(self) -> None:
+    def notify_appended(self) -> None:
         """Tell the followers that something was written."""
         for listener in self._listeners:
-            listener.poke()
-
-    def wake(self) -> None:
-        """Tell the followers that somebody else in this process has written, perhaps rotated."""
-        if not self._listeners:
-            return
-        with contextlib.suppress(OSError):
-            self.check()
-            if not os.path.samestat(os.stat(self.path), os.fstat(self.fd)):
-                self.reopen()
-                # Unlike after a move from outside, what the new file holds has not been seen.
-                self.origin, self.size = self.end, 0
-                self.check()
-        self.poke()
+            listener.on_append()
 
     def ends_in_newline(self) -> bool:
         """Tell whether the last line of the live file is finished; raises OSError."""
@@ -220,13 +207,13 @@ class LogFile:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(self.path)
         except OSError as error:
-            if not self._stuck:
+            if not self._rotation_failed:
                 text = f'cannot rotate "{self.path}": {error.strerror}; it grows beyond its limit'
                 self._report(text)
-            self._stuck = True
+            self._rotation_failed = True
             self.limit = self.size + self.maxbytes
             return
-        self._stuck = False
+        self._rotation_failed = False
         self.close()
         self.chain = min(self.chain + 1, self.backups)
         self.open()
@@ -267,20 +254,20 @@ class LogFile:
                 finally:
                     os.close(fd)
         for listener in self._listeners:
-            listener.jump(self.end)
+            listener.on_truncate(self.end)
 
     # Followers
 
-    def join(self, listener: Listener) -> None:
-        """Let a follower hear of everything from now on."""
+    def attach(self, listener: LogListener) -> None:
+        """Notify a follower of everything from now on."""
         self._listeners += (listener,)
 
-    def part(self, listener: Listener) -> None:
-        """Let a follower hear no more."""
+    def detach(self, listener: LogListener) -> None:
+        """Notify a follower no more."""
         self._listeners = tuple(other for other in self._listeners if other is not listener)
 
 
-def _opened(path: str) -> int:
+def _open_at_end(path: str) -> int:
     """Open a regular file at its end; raises OSError.
 
     The umask takes from the mode 0644. Not blocking, in case a FIFO has come to be there.

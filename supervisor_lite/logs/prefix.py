@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Final
+from typing import Final, TypeAlias
 
 ATOMIC: Final = 4096
 """A write of so many bytes into a pipe is never mixed with another program's (PIPE_BUF)."""
 
-_Place = tuple[int, int]
+Inode: TypeAlias = tuple[int, int]
 """Device and inode of what is written to."""
 
-_unfinished: dict[_Place, Prefixer | None] = {}
-"""Where the last line has no end yet, and who may go on with it."""
+OpenLines = dict[Inode, "Prefixer | None"]
+"""Where the last line has no end yet, and who may go on with it. All that write share one."""
 
 
 class Prefixer:
@@ -22,32 +22,34 @@ class Prefixer:
     its end, the line is ended there and goes on in a new one, with the prefix again.
     """
 
-    __slots__ = ("_owed", "_place", "_prefix")
+    __slots__ = ("_inode", "_open_lines", "_prefix", "_unwritten")
 
-    def __init__(self, prefix: str, fd: int) -> None:
+    def __init__(self, prefix: str, fd: int, open_lines: OpenLines) -> None:
         """Write to what `fd` is."""
         status = os.fstat(fd)
         self._prefix = prefix.encode(errors="replace")
-        self._place: _Place = status.st_dev, status.st_ino
-        self._owed = b""
+        self._inode: Inode = status.st_dev, status.st_ino
+        self._open_lines = open_lines
+        self._unwritten = b""
         """What is still to be written of a prefix."""
 
     def write(self, fd: int, data: bytes, start: int) -> int:
         """Write a line of the data, or a part; return how many of its bytes. Raises OSError."""
-        owed = self._owed
-        if _unfinished.get(self._place) is not self:
-            owed = (b"\n" if self._place in _unfinished else b"") + self._prefix
-        end = data.find(b"\n", start, start + ATOMIC - len(owed)) + 1 or start + ATOMIC - len(owed)
-        written = os.write(fd, owed + data[start:end])
-        size = max(0, written - len(owed))
-        self._owed = owed[written:]
+        head = self._unwritten
+        if self._open_lines.get(self._inode) is not self:
+            head = (b"\n" if self._inode in self._open_lines else b"") + self._prefix
+        room = start + ATOMIC - len(head)
+        end = data.find(b"\n", start, room) + 1 or room
+        written = os.write(fd, head + data[start:end])
+        size = max(0, written - len(head))
+        self._unwritten = head[written:]
         if size and data[start + size - 1] == 10:
-            _unfinished.pop(self._place, None)
+            self._open_lines.pop(self._inode, None)
         else:
-            _unfinished[self._place] = self
+            self._open_lines[self._inode] = self
         return size
 
     def finish(self) -> None:
         """Let nobody, not even our own next run, go on with our last line."""
-        if _unfinished.get(self._place) is self:
-            _unfinished[self._place] = None
+        if self._open_lines.get(self._inode) is self:
+            self._open_lines[self._inode] = None

@@ -10,11 +10,11 @@ from typing import Final
 
 from supervisor_lite.errors import OperationFailed, SpawnError
 from supervisor_lite.logs import fifo
-from supervisor_lite.logs.filtering import Heard
+from supervisor_lite.logs.filtering import OutputKind
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.read import tail_lines
-from supervisor_lite.logs.stream import Stream, Surroundings
+from supervisor_lite.logs.stream import Stream, StreamContext
 from supervisor_lite.logs.syslog import DEVLOG
 from supervisor_lite.model.output import Output
 from supervisor_lite.model.program import Program
@@ -23,7 +23,7 @@ STDOUT: Final = "stdout"
 STDERR: Final = "stderr"
 STREAMS: Final = (STDOUT, STDERR)
 
-LAST_WORDS: Final = 2048
+MAX_LAST_WORDS: Final = 2048
 """Bytes of the output of a failed start that are kept at most."""
 
 
@@ -31,8 +31,8 @@ class ProcessLogs:
     """Captures what one process writes.
 
     Nothing is opened before `open`, which is called before each spawn. `report` gets texts for the
-    daemon's log, one per trouble and one at its end. `hear` gets what listeners may want to know:
-    stream, what it is, and the text or the bytes.
+    daemon's log, one per trouble and one at its end. `on_output` gets what listeners may want to
+    know: stream, what it is, and the text or the bytes.
     """
 
     __slots__ = ("_fifos", "_program", "_report", "_safe", "_stderr", "_stdout")
@@ -45,7 +45,7 @@ class ProcessLogs:
         report: Callable[[str], None],
         *,
         syslog_socket: str = DEVLOG,
-        hear: Callable[[str, Heard, str | bytes], None] = lambda stream, kind, data: None,
+        on_output: Callable[[str, OutputKind, str | bytes], None] = lambda stream, kind, data: None,
     ) -> None:
         self._fifos = {name: fifo.fifo_path(runtime_dir, program, name) for name in STREAMS}
         self._safe = False
@@ -54,7 +54,7 @@ class ProcessLogs:
         self._report = report
         self._stdout, self._stderr = (
             Stream(
-                Surroundings(pipes, report, program.name, syslog_socket, partial(hear, name)),
+                StreamContext(pipes, report, program.name, syslog_socket, partial(on_output, name)),
                 self._output(name),
             )
             for name in STREAMS
@@ -197,8 +197,8 @@ class ProcessLogs:
         for stream in (self._stderr, self._stdout):
             log = stream.log
             if log is not None and log.end > stream.run_start:
-                most = min(log.end - stream.run_start, LAST_WORDS)
-                text = tail_lines(log.path, count, most).decode(errors="replace").strip("\n")
+                max_bytes = min(log.end - stream.run_start, MAX_LAST_WORDS)
+                text = tail_lines(log.path, count, max_bytes).decode(errors="replace").strip("\n")
                 if text.strip():
                     return text
         return ""

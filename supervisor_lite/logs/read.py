@@ -6,11 +6,12 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator
+from typing import Final
 
 from supervisor_lite.errors import OperationFailed
 from supervisor_lite.logs.safe_open import open_log
 
-BLOCK = 64 * 1024
+BLOCK: Final = 64 * 1024
 """Bytes read at once."""
 
 
@@ -50,18 +51,18 @@ def tail_lines(path: str, count: int, max_bytes: int) -> bytes:
 
 def _start_of_lines(data: bytes, count: int) -> int:
     """Return where the last `count` lines begin, 0 if that may be before `data`."""
-    place = len(data) - 1 if data.endswith(b"\n") else len(data)
+    offset = len(data) - 1 if data.endswith(b"\n") else len(data)
     for _ in range(count):
-        place = data.rfind(b"\n", 0, place)
-        if place < 0:
+        offset = data.rfind(b"\n", 0, offset)
+        if offset < 0:
             return 0
-    return place + 1
+    return offset + 1
 
 
-def _backwards(path: str, most: int) -> Iterator[bytes]:
-    """Yield blocks from the end of a log to its beginning, `most` bytes in all."""
+def _backwards(path: str, max_bytes: int) -> Iterator[bytes]:
+    """Yield blocks from the end of a log to its beginning, `max_bytes` in all."""
     number = 0
-    while most > 0:
+    while max_bytes > 0:
         fd = _open_regular(path, number)
         if fd is None and number:
             return
@@ -69,12 +70,12 @@ def _backwards(path: str, most: int) -> Iterator[bytes]:
         if fd is None:
             continue
         with contextlib.closing(os.fdopen(fd, "rb", buffering=0)):
-            place = os.fstat(fd).st_size
-            while place > 0 and most > 0:
-                size = min(BLOCK, place, most)
-                place -= size
-                most -= size
-                yield os.pread(fd, size, place)
+            offset = os.fstat(fd).st_size
+            while offset > 0 and max_bytes > 0:
+                size = min(BLOCK, offset, max_bytes)
+                offset -= size
+                max_bytes -= size
+                yield os.pread(fd, size, offset)
 
 
 def _open_regular(path: str, number: int) -> int | None:
@@ -97,9 +98,9 @@ def _open_regular(path: str, number: int) -> int | None:
 
 def first_boundary(data: bytes) -> int:
     """Return where the first whole UTF-8 character of a piece begins."""
-    for place, byte in enumerate(data[:4]):
+    for offset, byte in enumerate(data[:4]):
         if byte & 0xC0 != 0x80:
-            return place
+            return offset
     return len(data) if len(data) < 4 else 0  # four such bytes in a row are not UTF-8 at all
 
 

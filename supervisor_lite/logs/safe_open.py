@@ -12,7 +12,7 @@ import errno
 import os
 import stat
 
-_MOST = 40
+_MAX_LINKS = 40
 """Links in a row; as many as the kernel follows."""
 
 
@@ -23,7 +23,7 @@ def open_log(path: str, flags: int, mode: int = 0o644) -> int:
         flags |= os.O_NOFOLLOW  # whatever has come there in the meantime
     fd = os.open(place, flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, mode)
     status = os.fstat(fd)
-    if stat.S_ISREG(status.st_mode) and status.st_nlink > 1 and _is_open_to_others(place):
+    if stat.S_ISREG(status.st_mode) and status.st_nlink > 1 and _is_writable_by_others(place):
         os.close(fd)
         text = "it has a second name (a hard link), and others may write to its directory"
         raise OSError(errno.EMLINK, text, path)
@@ -32,7 +32,7 @@ def open_log(path: str, flags: int, mode: int = 0o644) -> int:
 
 def destination(path: str) -> str:
     """Follow the links at the end of a path. Raises OSError at one of another user."""
-    for _ in range(_MOST):
+    for _ in range(_MAX_LINKS):
         if path.startswith("/proc/"):
             return path  # links there are the kernel's, and lead to what has no path
         try:
@@ -51,6 +51,6 @@ def destination(path: str) -> str:
     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
 
 
-def _is_open_to_others(path: str) -> bool:
+def _is_writable_by_others(path: str) -> bool:
     status = os.stat(os.path.dirname(path) or ".")
     return status.st_uid not in (0, os.geteuid()) or bool(status.st_mode & 0o022)

@@ -13,7 +13,7 @@ from typing import Final
 BEGIN: Final = b"<!--XSUPERVISOR:BEGIN-->"
 END: Final = b"<!--XSUPERVISOR:END-->"
 
-_SEQUENCE_MOST = 4096
+_MAX_SEQUENCE = 4096
 """Bytes that an escape sequence may have; what is longer is text."""
 
 _TEXT = rb"[^\x00-\x08\x0a-\x1a\x1b\x1c-\x1f]"
@@ -27,27 +27,27 @@ _SEQUENCE = re.compile(
     rb"|[ -/]+[0-~]"  # character sets
     rb"|[0-OQ-WYZ\\`-~])"
 )
-_BEGUN = re.compile(
+_INCOMPLETE = re.compile(
     rb"\x1b(?:\[[0-?]*[ -/]*|\]" + _TEXT + rb"*\x1b?|[PX^_]" + _TEXT + rb"*\x1b?|[ -/]*)\Z"
 )
 
 
-class Piece(Enum):
+class Segment(Enum):
     """What some bytes are."""
 
     TEXT = "text"
-    CAUGHT = "caught"
+    CAPTURED = "captured"
     """Text between the two tokens."""
     BEGIN = "begin"
     END = "end"
     SEQUENCE = "sequence"
     """To be left out."""
-    BEGUN = "begun"
+    INCOMPLETE = "incomplete"
     """Perhaps the beginning of a token or a sequence: the bytes that come next will tell."""
 
 
-class Cutter:
-    """Knows on which side of the tokens it is."""
+class OutputScanner:
+    """Splits output into segments; knows on which side of the tokens it is."""
 
     __slots__ = ("_capture", "_special", "inside")
 
@@ -63,33 +63,37 @@ class Cutter:
         self.inside = False
         """A token of begin has come, and none of end."""
 
-    def cut(self, data: bytes, start: int, *, final: bool) -> tuple[Piece, int]:
+    @property
+    def text(self) -> Segment:
+        """What ordinary text is here: CAPTURED between the tokens, else TEXT."""
+        return Segment.CAPTURED if self.inside else Segment.TEXT
+
+    def scan(self, data: bytes, start: int, *, final: bool) -> tuple[Segment, int]:
         """Return what the bytes from `start` are, and where that ends. `final`: no more come."""
         token = END if self.inside else BEGIN
-        text = Piece.CAUGHT if self.inside else Piece.TEXT
         if self._special is None:
-            return text, len(data)
+            return self.text, len(data)
         found = self._special[self.inside].search(data, start)
         if found is None:
-            begun = 0 if final or not self._capture else _overlap(data[start:], token)
-            if begun and begun == len(data) - start:
-                return Piece.BEGUN, len(data)
-            return text, len(data) - begun
+            partial = 0 if final or not self._capture else _overlap(data[start:], token)
+            if partial and partial == len(data) - start:
+                return Segment.INCOMPLETE, len(data)
+            return self.text, len(data) - partial
         if found.start() > start:
-            return text, found.start()
+            return self.text, found.start()
         if found.end() - start == len(token):
             self.inside = not self.inside
-            return Piece.BEGIN if self.inside else Piece.END, found.end()
-        return self._escape(data, start, text, final=final)
+            return Segment.BEGIN if self.inside else Segment.END, found.end()
+        return self._escape(data, start, final=final)
 
-    def _escape(self, data: bytes, start: int, text: Piece, *, final: bool) -> tuple[Piece, int]:
+    def _escape(self, data: bytes, start: int, *, final: bool) -> tuple[Segment, int]:
         """Say what begins with the escape character at `start`."""
-        end = start + _SEQUENCE_MOST
+        end = start + _MAX_SEQUENCE
         if match := _SEQUENCE.match(data, start, end):
-            return Piece.SEQUENCE, match.end()
-        if not final and len(data) < end and _BEGUN.match(data, start):
-            return Piece.BEGUN, len(data)
-        return text, start + 1
+            return Segment.SEQUENCE, match.end()
+        if not final and len(data) < end and _INCOMPLETE.match(data, start):
+            return Segment.INCOMPLETE, len(data)
+        return self.text, start + 1
 
 
 def _overlap(data: bytes, token: bytes) -> int:

@@ -1,4 +1,14 @@
-"""What captured output goes into, and the chief of them: a log file."""
+"""What captured output goes into, and the chief of them: a log file.
+
+A sink moves bytes out of a FIFO by itself, because how that is done is what differs: a file is
+spliced into, so that the bytes never leave the kernel; a terminal takes whole lines; syslog takes a
+datagram per line; a filter looks at the bytes first and leaves some out. Whoever pumps (capture.py)
+only says how much, and hears how much it was.
+
+One rule makes a full disk harmless: what a sink has not delivered is still in the FIFO. So like
+write(2), `transfer` raises an error only if it has moved nothing, else it returns the short count;
+and who stands before another sink (filtering.py) knows from that count what has arrived.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +17,7 @@ from typing import Protocol
 
 from supervisor_lite.host.syscalls import bytes_in_pipe
 from supervisor_lite.logs.logfile import LogFile
-from supervisor_lite.logs.peek import MOST, peek
+from supervisor_lite.logs.peek import MAX_PEEK, Peeker
 
 
 class Sink(Protocol):
@@ -19,31 +29,31 @@ class Sink(Protocol):
 
     @property
     def blocked_on(self) -> int:
-        """The descriptor that must become writable before `take` can go on; -1 for none."""
+        """The descriptor that must become writable before `transfer` can go on; -1 for none."""
 
     @property
-    def waits_for(self) -> int:
+    def undecided(self) -> int:
         """How many bytes stay in the FIFO until those that follow tell what they mean."""
 
-    def take(self, fd: int, budget: int) -> int:
+    def transfer(self, fd: int, budget: int) -> int:
         """Move what is in the FIFO, up to about `budget` bytes; return how many.
 
-        Never blocks. Raises OSError if it must be tried again later; then what was not moved is
-        still in the FIFO.
+        Never blocks. Raises OSError if nothing can be moved now and it must be tried again later;
+        what was not moved is still in the FIFO.
         """
 
     def finish(self) -> None:
-        """Let go of what was held back for the rest of its line: the run has ended."""
+        """Deliver what was held back for the rest of its line: the run has ended."""
 
     def close(self) -> None:
         """Release what is open."""
 
 
-class Tap(Protocol):
+class Tee(Protocol):
     """Gets a copy of what goes into a log file."""
 
     def feed(self, data: bytes) -> None:
-        """Take a copy; never blocks and never raises."""
+        """Hand over a copy; never blocks and never raises."""
 
     def finish(self) -> None:
         """See `Sink.finish`."""
@@ -59,30 +69,28 @@ class FileSink:
     grown by another `maxbytes` (at most 1 MiB) is cut there, in the middle of its line.
     """
 
-    __slots__ = ("log", "tap")
+    __slots__ = ("_log", "_peeker", "_tee")
 
-    waits_for = 0
+    blocked_on = -1
+    """A disk is never waited for: it takes all or fails."""
+    undecided = 0
 
-    def __init__(self, log: LogFile, tap: Tap | None = None) -> None:
-        self.log = log
-        self.tap = tap
+    def __init__(self, log: LogFile, peeker: Peeker, tee: Tee | None = None) -> None:
+        self._log = log
+        self._peeker = peeker
+        self._tee = tee
 
     @property
     def name(self) -> str:
         """The path of the log."""
-        return self.log.path
+        return self._log.path
 
-    @property
-    def blocked_on(self) -> int:
-        """A disk is never waited for: it takes all or fails."""
-        return -1
-
-    def take(self, fd: int, budget: int) -> int:
-        """See `Sink.take`. The bytes go from pipe to file inside the kernel."""
-        log = self.log
+    def transfer(self, fd: int, budget: int) -> int:
+        """See `Sink.transfer`. The bytes go from pipe to file inside the kernel."""
+        log, tee = self._log, self._tee
         log.check()
-        if self.tap is not None:
-            budget = min(budget, MOST)  # lines are looked at: that is dear
+        if tee is not None:
+            budget = min(budget, MAX_PEEK)  # every byte is looked at: that is dear
         moved = 0
         try:
             while moved < budget:
@@ -90,23 +98,25 @@ class FileSink:
                 if log.limit and log.size + count > log.limit:
                     count = self._fitting(fd)
                 copy = b""
-                if self.tap is not None:
-                    copy = peek(fd, count)
+                if tee is not None:
+                    copy = self._peeker.peek(fd, count)
                     count = len(copy)
                 if not count:
                     break
                 size = os.splice(fd, log.fd, count, flags=os.SPLICE_F_NONBLOCK)
                 log.size += size
                 moved += size
-                if self.tap is not None:
-                    self.tap.feed(copy[:size])
+                if tee is not None:
+                    tee.feed(copy[:size])
                 if size < count:
                     break
         except BlockingIOError:
             pass  # the pipe is empty
-        finally:
-            if moved:
-                log.poke()
+        except OSError:
+            if not moved:
+                raise
+        if moved:
+            log.notify_appended()
         return moved
 
     def _fitting(self, fd: int) -> int:
@@ -114,13 +124,13 @@ class FileSink:
 
         0 if the pipe is empty.
         """
-        log = self.log
+        log, peek = self._log, self._peeker.peek
         available = bytes_in_pipe(fd)
         room = log.limit - log.size
         if not available or available <= room:
             return available
-        if room > MOST:
-            return room - MOST  # what is left can be looked through for the end of a line
+        if room > MAX_PEEK:
+            return room - MAX_PEEK  # what is left can be looked through for the end of a line
         if room > 0:
             head = peek(fd, room)
             whole = head.rfind(b"\n") + 1
@@ -132,19 +142,13 @@ class FileSink:
         log.rotate()
         return self._fitting(fd)
 
-    def replace_tap(self, tap: Tap | None) -> None:
-        """Copy to another tap from the next byte, or to none."""
-        if self.tap is not None:
-            self.tap.close()
-        self.tap = tap
-
     def finish(self) -> None:
         """See `Sink.finish`."""
-        if self.tap is not None:
-            self.tap.finish()
+        if self._tee is not None:
+            self._tee.finish()
 
     def close(self) -> None:
         """See `Sink.close`."""
-        self.log.close()
-        if self.tap is not None:
-            self.tap.close()
+        self._log.close()
+        if self._tee is not None:
+            self._tee.close()

@@ -11,7 +11,7 @@ from supervisor_lite.errors import SpawnError
 from supervisor_lite.logs import fifo
 from supervisor_lite.logs.capture import Capture
 from supervisor_lite.logs.devices import DeviceSink, is_special
-from supervisor_lite.logs.filtering import AnswerSink, EditedSink, Hear
+from supervisor_lite.logs.filtering import AnswerSink, FilterSink, OnOutput
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.sinks import FileSink, Sink
@@ -19,7 +19,7 @@ from supervisor_lite.logs.syslog import SyslogSink
 from supervisor_lite.model.output import Output
 
 
-class Surroundings(NamedTuple):
+class StreamContext(NamedTuple):
     """What the streams of a process need from outside."""
 
     pipes: Pipes
@@ -27,7 +27,7 @@ class Surroundings(NamedTuple):
     process: str
     """The process name, for syslog."""
     syslog_socket: str
-    hear: Hear
+    on_output: OnOutput
     """Gets what listeners may want to know of this stream."""
 
 
@@ -39,10 +39,10 @@ class Stream:
     stream of the process: with the same path both share one log file.
     """
 
-    __slots__ = ("_around", "capture", "inode", "log", "output", "run_start", "twin")
+    __slots__ = ("_context", "capture", "inode", "log", "output", "run_start", "twin")
 
-    def __init__(self, around: Surroundings, output: Output) -> None:
-        self._around = around
+    def __init__(self, context: StreamContext, output: Output) -> None:
+        self._context = context
         self.inode = 0, 0
         """Device and inode of the FIFO that is read."""
         self.output = output
@@ -60,7 +60,7 @@ class Stream:
                 self.close()
         if not fifo.make_fifo(path, uid, gid):
             text = f'cannot give "{path}" to uid {uid}: the program cannot reopen /dev/stdout'
-            self._around.report(text)
+            self._context.report(text)
         if self.capture is None:
             fd = fifo.open_for_reading(path)
             try:
@@ -70,7 +70,7 @@ class Stream:
                 raise
             status = os.fstat(fd)
             self.inode = status.st_dev, status.st_ino
-            self.capture = Capture(self._around.pipes, fd, sink, self._around.report)
+            self.capture = Capture(self._context.pipes, fd, sink, self._context.report)
 
     def _is_at(self, path: str, uid: int | None = None) -> bool:
         """Tell whether the FIFO that we read is still the one that a child would open.
@@ -102,32 +102,38 @@ class Stream:
     def _sink(self, adopting: bool) -> Sink:
         """Open what the output goes to; raises SpawnError unless adopting."""
         try:
-            return self._opened(adopting)
+            return self._open_sink(adopting)
         except OSError as error:
             text = f'cannot open log "{self.output.path}": {error.strerror}'
             if not adopting:
                 raise SpawnError(text) from error
-            self._around.report(f"{text}; output is dropped from now on")
-            return DeviceSink(os.devnull, self._around.report)
+            self._context.report(f"{text}; output is dropped from now on")
+            return self._device(os.devnull)
 
-    def _opened(self, adopting: bool) -> Sink:
-        output, around = self.output, self._around
+    def _open_sink(self, adopting: bool) -> Sink:
+        output, context = self.output, self._context
         if output.answers and not (output.path and is_special(output.path)):
-            log = self._file(adopting) if output.path is not None else None
-            return AnswerSink(log, around.hear, around.report)
+            log = self._open_log(adopting) if output.path is not None else None
+            return AnswerSink(log, context.on_output, context.report)
         plain = self._plain(adopting)
-        return EditedSink(plain, output, around.hear) if _edits(output) else plain
+        if not _is_looked_at(output):
+            return plain
+        return FilterSink(plain, output, context.pipes.peeker, context.on_output)
 
     def _plain(self, adopting: bool) -> Sink:
         """Open what takes the text as it is."""
         output = self.output
         if output.path is None:
-            return self._syslog() if output.syslog else DeviceSink(os.devnull, self._around.report)
+            return self._syslog() if output.syslog else self._device(os.devnull)
         if is_special(output.path):
-            return DeviceSink(output.path, self._around.report, output.prefix)
-        return self._file(adopting)
+            return self._device(output.path, output.prefix)
+        tee = self._syslog() if output.syslog else None
+        return FileSink(self._open_log(adopting), self._context.pipes.peeker, tee)
 
-    def _file(self, adopting: bool) -> FileSink:
+    def _device(self, path: str, prefix: str = "") -> DeviceSink:
+        return DeviceSink(path, self._context.pipes, self._context.report, prefix)
+
+    def _open_log(self, adopting: bool) -> LogFile:
         log = self.logfile()
         try:
             log.open()
@@ -135,11 +141,13 @@ class Stream:
             if not adopting:
                 raise
             # The capture tries again, and its child waits meanwhile.
-        return FileSink(log, self._syslog() if self.output.syslog else None)
+        return log
 
     def _syslog(self) -> SyslogSink:
-        around = self._around
-        return SyslogSink(around.pipes.loop, around.process, around.report, around.syslog_socket)
+        context = self._context
+        return SyslogSink(
+            context.pipes.loop, context.process, context.report, context.syslog_socket
+        )
 
     def has_log(self) -> bool:
         """Tell whether the output goes to a log file."""
@@ -154,7 +162,7 @@ class Stream:
             if other is not None and other.path == output.path:
                 self.log = other
             else:
-                report = self._around.report
+                report = self._context.report
                 self.log = LogFile(output.path, output.maxbytes, output.backups, report)
         return self.log
 
@@ -168,10 +176,10 @@ class Stream:
         self.output = output
         try:
             if log is not None and self._may_keep(log):
-                self._change(log, tap_changes=output.syslog != old.syslog)
+                self._change(log)
             else:
                 self.log = None
-            if self.capture is not None and (self.log is None or _edits(output) != _edits(old)):
+            if self.capture is not None and (self.log is None or _way(output) != _way(old)):
                 self.capture.swap(self._sink(adopting=False))
         except SpawnError:
             self.output, self.log = old, log
@@ -183,19 +191,23 @@ class Stream:
         shared = self.twin is not None and self.twin.log is log
         return self.has_log() and (log.path == self.output.path or not shared)
 
-    def _change(self, log: LogFile, *, tap_changes: bool) -> None:
+    def _change(self, log: LogFile) -> None:
         output = self.output
         assert output.path is not None
         try:
             log.change(output.path, output.maxbytes, output.backups)
         except OSError as error:
             raise SpawnError(f'cannot open log "{output.path}": {error.strerror}') from error
-        sink = self.capture.sink if self.capture is not None else None
-        if isinstance(sink, FileSink) and tap_changes:
-            sink.replace_tap(self._syslog() if output.syslog else None)
 
 
-def _edits(output: Output) -> tuple[object, ...]:
-    """Return what a stream that has to be looked at is looked at for; nothing if it has not."""
-    why = output.events_enabled, output.capture_maxbytes, output.strip_ansi, output.answers
-    return (*why, output.syslog) if any(why) else ()
+def _is_looked_at(output: Output) -> bool:
+    """Tell whether the bytes have to be looked at on their way."""
+    return bool(
+        output.events_enabled or output.capture_maxbytes or output.strip_ansi or output.answers
+    )
+
+
+def _way(output: Output) -> tuple[object, ...]:
+    """Return what decides which sinks a stream goes through, apart from its log file."""
+    looks = output.events_enabled, output.capture_maxbytes, output.strip_ansi, output.answers
+    return output.syslog, *looks

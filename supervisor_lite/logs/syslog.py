@@ -1,4 +1,4 @@
-"""Send a stream to syslog, a datagram per line.
+"""Send lines to syslog, a datagram each: the client, and a stream's sink that uses it.
 
 Syslog being away or slow is never the program's fault: beside a log file, lines are dropped (and
 that is reported); as the only place for the output, a slow syslog makes the program wait.
@@ -14,28 +14,77 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from supervisor_lite.logs.peek import MOST
+from supervisor_lite.logs.peek import MAX_PEEK
 
 DEVLOG: Final = "/dev/log"
 PRIORITY: Final = 14
 """Facility user (1), severity info (6): 1 * 8 + 6."""
-LINE_MAX: Final = 8192
+MAX_LINE: Final = 8192
 """Bytes; a longer line is sent in several messages."""
-BACKLOG: Final = 256 * 1024
+MAX_BACKLOG: Final = 256 * 1024
 """Bytes that wait for a slow syslog beside a log file; more are dropped."""
-PAUSE: Final = 5.0
+RETRY_DELAY: Final = 5.0
 """Seconds before an absent syslog is looked for again."""
 
 
+class SyslogClient:
+    """A socket to syslog that is never waited for: what it does not take is the caller's matter.
+
+    It is connected by the first message, and anew by the first one after `close`.
+    """
+
+    __slots__ = ("_address", "_socket")
+
+    def __init__(self, address: str = DEVLOG) -> None:
+        self._address = address
+        self._socket: socket.socket | None = None
+
+    def fileno(self) -> int:
+        """Return the descriptor of the socket, -1 while there is none."""
+        return self._socket.fileno() if self._socket is not None else -1
+
+    def connect(self) -> None:
+        """Connect if it is not connected. Raises OSError."""
+        if self._socket is not None:
+            return
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        made.setblocking(False)
+        try:
+            made.connect(self._address)
+        except OSError:
+            made.close()
+            raise
+        self._socket = made
+
+    def send(self, priority: int, line: str) -> None:
+        """Send one message in the format of syslog(3), where `priority` is explained, too.
+
+        Raises BlockingIOError while syslog is too slow, and OSError when it is not there or was
+        restarted: after `close` it can be tried again.
+        """
+        self.connect()
+        assert self._socket is not None
+        stamp = time.strftime("%b %e %H:%M:%S")
+        message = f"<{priority}>{stamp} supervisor-lite[{os.getpid()}]: {line}"
+        self._socket.send(message.encode(errors="backslashreplace"))
+
+    def close(self) -> None:
+        """Close the socket, if there is one."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.close()
+            self._socket = None
+
+
 class SyslogSink:
-    """Sends lines as "<process name> <line>"; a sink by itself or the tap of a log file."""
+    """Sends lines as "<process name> <line>"; a sink by itself or the tee of a log file."""
 
     __slots__ = (
-        "_absent_until", "_backlog", "_loop", "_path", "_process", "_report", "_said", "_socket",
-        "_tapping", "_writing",
+        "_absent_until", "_backlog", "_client", "_is_tee", "_loop", "_path", "_process", "_report",
+        "_reported", "_waiting_for_room",
     )  # fmt: skip
 
-    waits_for = 0
+    undecided = 0
 
     def __init__(
         self,
@@ -48,12 +97,12 @@ class SyslogSink:
         self._process = process
         self._report = report
         self._path = path
-        self._socket: socket.socket | None = None
+        self._client = SyslogClient(path)
         self._backlog = bytearray()
         self._absent_until = 0.0
-        self._said = False
-        self._tapping = False
-        self._writing = False
+        self._reported = False
+        self._is_tee = False
+        self._waiting_for_room = False
 
     @property
     def name(self) -> str:
@@ -63,54 +112,52 @@ class SyslogSink:
     @property
     def blocked_on(self) -> int:
         """The socket, while a whole line waits for room in it."""
-        if self._socket is not None and b"\n" in self._backlog:
-            return self._socket.fileno()
-        return -1
+        return self._client.fileno() if b"\n" in self._backlog else -1
 
     # As a sink
 
-    def take(self, fd: int, budget: int) -> int:
-        """See `Sink.take`. A datagram per line is dear, so it is little at a time."""
+    def transfer(self, fd: int, budget: int) -> int:
+        """See `Sink.transfer`. A datagram per line is dear, so it is little at a time."""
         self._send()
         if self.blocked_on >= 0:
             return 0
         try:
-            data = os.read(fd, min(budget, MOST))
+            data = os.read(fd, min(budget, MAX_PEEK))
         except BlockingIOError:
             return 0
         self._add(data)
         self._send()
         return len(data)
 
-    # As a tap
+    # As a tee
 
     def feed(self, data: bytes) -> None:
-        """See `Tap.feed`."""
-        self._tapping = True
+        """See `Tee.feed`."""
+        self._is_tee = True
         self._add(data)
         self._send()
-        if len(self._backlog) > BACKLOG:
-            kept = self._backlog.find(b"\n", len(self._backlog) - BACKLOG // 2) + 1
+        if len(self._backlog) > MAX_BACKLOG:
+            kept = self._backlog.find(b"\n", len(self._backlog) - MAX_BACKLOG // 2) + 1
             del self._backlog[: kept or len(self._backlog)]
             self._complain("it is too slow; lines are dropped")
         self._watch()
 
     def _watch(self) -> None:
         """Wait for room, unless a capture does that because this is its only sink."""
-        if self._tapping and not self._writing and self.blocked_on >= 0:
-            self._writing = True
+        if self._is_tee and not self._waiting_for_room and self.blocked_on >= 0:
+            self._waiting_for_room = True
             self._loop.add_writer(self.blocked_on, self._writable)
 
     def _writable(self) -> None:
         self._send()
         if self.blocked_on < 0:
-            self._said = False
-            self._stop_writing()
+            self._reported = False
+            self._stop_waiting()
 
-    def _stop_writing(self) -> None:
-        if self._writing and self._socket is not None:
-            self._loop.remove_writer(self._socket.fileno())
-        self._writing = False
+    def _stop_waiting(self) -> None:
+        if self._waiting_for_room and self._client.fileno() >= 0:
+            self._loop.remove_writer(self._client.fileno())
+        self._waiting_for_room = False
 
     def finish(self) -> None:
         """Send the last line although it has no end."""
@@ -128,15 +175,15 @@ class SyslogSink:
 
     def _add(self, data: bytes) -> None:
         self._backlog += data
-        if len(self._backlog) - (self._backlog.rfind(b"\n") + 1) > LINE_MAX:
+        if len(self._backlog) - (self._backlog.rfind(b"\n") + 1) > MAX_LINE:
             self._backlog += b"\n"  # a line without end must not be gathered for ever
 
     def _send(self) -> None:
         """Send every whole line, as long as there is room."""
         sent = 0
         while (end := self._backlog.find(b"\n", sent)) >= 0:
-            for start in range(sent, max(end, sent + 1), LINE_MAX):
-                if not self._send_one(bytes(self._backlog[start : min(end, start + LINE_MAX)])):
+            for start in range(sent, max(end, sent + 1), MAX_LINE):
+                if not self._send_one(bytes(self._backlog[start : min(end, start + MAX_LINE)])):
                     del self._backlog[:start]
                     return
             sent = end + 1
@@ -145,14 +192,11 @@ class SyslogSink:
     def _send_one(self, line: bytes) -> bool:
         """Send or drop one line; return False if it must wait until there is room."""
         text = line.decode(errors="backslashreplace").replace("\0", "\\x00")
-        stamp = time.strftime("%b %e %H:%M:%S")
-        message = f"<{PRIORITY}>{stamp} supervisor-lite[{os.getpid()}]: {self._process} {text}"
         for _ in range(2):
             if not self._connected():
                 return True
-            assert self._socket is not None
             try:
-                self._socket.send(message.encode())
+                self._client.send(PRIORITY, f"{self._process} {text}")
             except BlockingIOError:
                 return False
             except OSError:
@@ -162,31 +206,24 @@ class SyslogSink:
         return True
 
     def _connected(self) -> bool:
-        if self._socket is not None:
+        if self._client.fileno() >= 0:
             return True
         if self._loop.time() < self._absent_until:
             return False
-        made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        made.setblocking(False)
         try:
-            made.connect(self._path)
+            self._client.connect()
         except OSError as error:
-            made.close()
-            self._absent_until = self._loop.time() + PAUSE
+            self._absent_until = self._loop.time() + RETRY_DELAY
             self._complain(f"{error.strerror}; lines are dropped")
             return False
-        self._said = False
-        self._socket = made
+        self._reported = False
         return True
 
     def _disconnect(self) -> None:
-        self._stop_writing()
-        if self._socket is not None:
-            with contextlib.suppress(OSError):
-                self._socket.close()
-            self._socket = None
+        self._stop_waiting()
+        self._client.close()
 
     def _complain(self, cause: str) -> None:
-        if not self._said:
+        if not self._reported:
             self._report(f'cannot write to syslog "{self._path}": {cause}')
-        self._said = True
+        self._reported = True

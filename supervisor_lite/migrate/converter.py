@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from supervisor_lite.config import values
 from supervisor_lite.config.schema import TABLES
-from supervisor_lite.config.wording import BadValueError, suggest
+from supervisor_lite.config.wording import BadValueError
 from supervisor_lite.migrate.daemon import adjust_daemon
 from supervisor_lite.migrate.fcgi import Sockets
 from supervisor_lite.migrate.ini import File, Ini, Section, read
@@ -20,6 +20,7 @@ from supervisor_lite.migrate.servers import servers
 from supervisor_lite.migrate.toml_writer import Line, Table, comment, render
 from supervisor_lite.migrate.values import Refused
 from supervisor_lite.rules.event_listener.types import MEANINGS
+from supervisor_lite.text import suggest
 
 MAIN = "supervisor.toml"
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from supervisor_lite.config.schema import TABLES, Key
-from supervisor_lite.config.wording import suggest
 from supervisor_lite.migrate import values as v
 from supervisor_lite.migrate.ini import Section, Setting
 from supervisor_lite.migrate.percent import PercentError, sample
 from supervisor_lite.migrate.report import Findings, Say
 from supervisor_lite.migrate.toml_writer import Line, Toml
+from supervisor_lite.text import suggest
 
 
 @dataclass(frozen=True, slots=True)

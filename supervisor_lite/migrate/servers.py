@@ -10,7 +10,7 @@ from supervisor_lite.migrate.ini import Ini, Section
 from supervisor_lite.migrate.keys import Keys
 from supervisor_lite.migrate.percent import PercentError, escaped, hide
 from supervisor_lite.migrate.toml_writer import Line, Table, Toml, comment
-from supervisor_lite.passwords import make_hash
+from supervisor_lite.passwords import is_user_name, make_hash
 
 _NAMES = frozenset(("here", "host_node_name"))
 _SERVED_BY = (
@@ -68,7 +68,7 @@ class _Servers:
         name, password = self._text(section, "username"), self._text(section, "password")
         if not name or password is None:
             return
-        if ":" in name or not name.isprintable() or len(name) > 64:
+        if not is_user_name(name):
             self._keys.say(section, "username").lose(
                 f"a name has up to 64 characters and no colon here: {_PASSWORDS}"
             )

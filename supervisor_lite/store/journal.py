@@ -52,9 +52,12 @@ class Journal:
         path: str,
         complain: Callable[[str], None],
         ids: RunIds | None = None,
+        now: Callable[[], float] = time.time,
     ) -> None:
+        """`now` is the wall clock by which everything is dated and forgotten."""
         self._db = database
         self._complain = complain
+        self._now = now
         self.path = path
         self.instance = self._get("instance")
         """Random name of this state directory: part of every run's identity."""
@@ -144,7 +147,7 @@ class Journal:
         self._run += len(names)
         if self._ids is not None:
             self._ids.give(self._run)
-        now = time.time()
+        now = self._now()
         for run, name in enumerate(names, first):
             self._write("INSERT INTO runs (run, name, intended) VALUES (?, ?, ?)", (run, name, now))
         self._commit()
@@ -156,7 +159,7 @@ class Journal:
         """The run has a process, and this is which; `when` it began, if not now."""
         self._write(
             "UPDATE runs SET pid = ?, boot = ?, start = ?, inode = ?, spawned = ? WHERE run = ?",
-            (pid, boot, start, inode, time.time() if when is None else when, run),
+            (pid, boot, start, inode, self._now() if when is None else when, run),
         )
 
     def found(
@@ -185,7 +188,7 @@ class Journal:
         self._write(
             "UPDATE runs SET ended = ?, code = ?, signal = ?, reason = ?,"
             " maxrss = ?, utime = ?, stime = ?, last_words = ? WHERE run = ?",
-            (time.time(), code, signal, reason, *(usage or (None,) * 3), last_words or None, run),
+            (self._now(), code, signal, reason, *(usage or (None,) * 3), last_words or None, run),
         )
 
     def define(self, name: str, record: dict[str, Any], definition: str) -> None:
@@ -249,7 +252,7 @@ class Journal:
     def _trim(self, age: float, count: int) -> None:
         """Delete from the old end: what it costs depends on what goes, not on what stays."""
         self._until_trim = _TRIM_EVERY
-        before = time.time() - age
+        before = self._now() - age
         self._write(
             "DELETE FROM changes WHERE serial < max(?1, coalesce("
             "(SELECT serial FROM changes WHERE time >= ?2 ORDER BY serial LIMIT 1), ?3))",
@@ -351,6 +354,7 @@ def open_journal(
     *,
     runtime_dir: str | None = None,
     boot: str | None = None,
+    now: Callable[[], float] = time.time,
 ) -> Journal:
     """Open or make the journal at `path`.
 
@@ -361,4 +365,4 @@ def open_journal(
     """
     database = open_database(path, complain, runtime_dir)
     ids = None if boot is None else RunIds(f"{os.path.dirname(path)}/run-ids", boot)
-    return Journal(database, path, complain, ids)
+    return Journal(database, path, complain, ids, now)

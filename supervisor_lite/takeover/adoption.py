@@ -32,7 +32,7 @@ from supervisor_lite.store.codec import program_from_json, record_from_json
 from supervisor_lite.store.journal import Journal
 from supervisor_lite.takeover.discovery import Finder, Found, age
 from supervisor_lite.takeover.ownership import Claims, stand_in
-from supervisor_lite.text import counted
+from supervisor_lite.text import plural
 
 
 class Summary(NamedTuple):
@@ -89,7 +89,7 @@ class Adoption:
         live = {f.name: f for _, f in sorted(found.items()) if f.leader is not None}
         unwritten = [name for name, run in live.items() if run.row is None and name not in rows]
         if unwritten:
-            those = counted(len(unwritten), "running process is", "running processes are")
+            those = plural(len(unwritten), "running process is", "running processes are")
             self._report(f"{those} not in the journal: known by the identity in the environment")
         for name in sorted(rows.keys() | live.keys()):
             self._restore(name, rows.get(name), live.get(name))

@@ -14,29 +14,29 @@ import tempfile
 import time
 from collections.abc import Callable
 
-from supervisor_lite.core.spawn_queue import TURN
+from supervisor_lite.core.spawn_queue import MAX_BATCH
 from supervisor_lite.store.journal import Journal, open_journal
 
 ROUNDS = 60
 
 
 def timed(act: Callable[[], None]) -> float:
-    """Return the microseconds for each of the `TURN` runs that `act` is about."""
+    """Return the microseconds for each of the `MAX_BATCH` runs that `act` is about."""
     began = time.perf_counter()
     act()
-    return (time.perf_counter() - began) / TURN * 1e6
+    return (time.perf_counter() - began) / MAX_BATCH * 1e6
 
 
 def turn(journal: Journal) -> None:
     """Write what a turn of spawns has written: intents before, identities after."""
-    for run in journal.intend([f"p{number}" for number in range(TURN)]):
+    for run in journal.intend([f"p{number}" for number in range(MAX_BATCH)]):
         journal.spawned(run, run, "3f0c9d3e-boot-id-of-the-usual-length", 123456, 123456789)
     journal.commit()
 
 
 def spawns() -> None:
     """Spawn as many, one after another."""
-    for _ in range(TURN):
+    for _ in range(MAX_BATCH):
         os.waitpid(os.posix_spawn("/bin/true", ["true"], os.environ), 0)
 
 

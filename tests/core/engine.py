@@ -7,7 +7,7 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,16 @@ import pytest
 
 from supervisor_lite.core import runs
 from supervisor_lite.core.bus import Bus
+from supervisor_lite.core.clock import Clock
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.runs import Surroundings
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.host.cgroup import open_cgroups
 from supervisor_lite.host.identity import read_stat
 from supervisor_lite.host.own_limits import Descriptors
-from supervisor_lite.host.spawn import Channels, Child, Spawner
+from supervisor_lite.host.spawn import Child, Spawner
+from supervisor_lite.host.spawn_request import SpawnRequest
 from supervisor_lite.model.change import Change
-from supervisor_lite.model.program import Program
 from supervisor_lite.store.codec import record_from_json
 from supervisor_lite.store.journal import Journal, open_journal
 
@@ -46,18 +47,11 @@ class WitnessSpawner(Spawner):
         self.pids: dict[str, list[int]] = {}
         self.faults: list[str] = []
 
-    def spawn(
-        self,
-        program: Program,
-        environment: Mapping[str, str],
-        channels: Channels,
-        group: str | None = None,
-    ) -> Child:
-        pids = self.pids.setdefault(program.fullname, [])
-        self.faults += [
-            f"{program.fullname}: spawned while {pid} is alive" for pid in pids if is_alive(pid)
-        ]
-        child = super().spawn(program, environment, channels, group)
+    def spawn(self, request: SpawnRequest) -> Child:
+        name = request.program.fullname
+        pids = self.pids.setdefault(name, [])
+        self.faults += [f"{name}: spawned while {pid} is alive" for pid in pids if is_alive(pid)]
+        child = super().spawn(request)
         pids.append(child.pid)
         return child
 
@@ -80,6 +74,7 @@ class Engine:
         self.supervisor = Supervisor(
             Surroundings(
                 loop=self.loop,
+                clock=Clock(),
                 journal=self.journal,
                 spawner=self.spawner,
                 cgroups=open_cgroups("off", "test", self.reports.append),

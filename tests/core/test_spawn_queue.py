@@ -1,4 +1,4 @@
-"""Who is to be spawned waits for its turn: a few at a time, in order, clients in between."""
+"""Who is to be spawned waits in a queue: a few at a time, in order, clients in between."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import asyncio
 import itertools
 from typing import Any, cast
 
+from supervisor_lite.core.clock import Clock
 from supervisor_lite.core.process import Process
-from supervisor_lite.core.spawn_queue import TURN, Turns
+from supervisor_lite.core.spawn_queue import MAX_BATCH, SpawnQueue
 
 
 def processes(count: int) -> list[Process]:
@@ -15,21 +16,21 @@ def processes(count: int) -> list[Process]:
     return [cast(Process, f"p{number}") for number in range(count)]
 
 
-def test_few_share_a_turn() -> None:
-    """What is added in one turn of the loop acts together in the next one."""
+def test_few_share_a_batch() -> None:
+    """What is added in one iteration of the loop is spawned together in the next one."""
 
     async def scene() -> None:
         acted: list[Any] = []
-        turns = Turns(asyncio.get_running_loop(), acted.append)
-        everyone = processes(TURN)
+        queue = SpawnQueue(asyncio.get_running_loop(), Clock(), acted.append)
+        everyone = processes(MAX_BATCH)
         for process in everyone:
-            turns.add(process)
-            turns.add(process)  # asked twice: it has one place
-            assert turns.has(process)
+            queue.add(process)
+            queue.add(process)  # asked twice: it has one place
+            assert process in queue
         assert acted == []
         await asyncio.sleep(0)
         assert acted == [everyone]
-        assert not any(turns.has(process) for process in everyone)
+        assert not any(process in queue for process in everyone)
         await asyncio.sleep(0)
         assert len(acted) == 1
 
@@ -42,24 +43,24 @@ def test_whoever_asks_is_told_when_those_before_them_have_acted() -> None:
     async def scene() -> None:
         acted: list[Any] = []
         told: list[tuple[str, int]] = []
-        turns = Turns(asyncio.get_running_loop(), acted.extend)
-        turns.after_these(lambda: told.append(("nobody", len(acted))))
+        queue = SpawnQueue(asyncio.get_running_loop(), Clock(), acted.extend)
+        queue.call_when_spawned(lambda: told.append(("nobody", len(acted))))
         assert told == [("nobody", 0)]
-        for process in processes(TURN + 1):
-            turns.add(process)
-        turns.after_these(lambda: told.append(("first", len(acted))))
-        for process in processes(4 * TURN)[TURN + 1 :]:
-            turns.add(process)
-        turns.after_these(lambda: told.append(("all", len(acted))))
+        for process in processes(MAX_BATCH + 1):
+            queue.add(process)
+        queue.call_when_spawned(lambda: told.append(("first", len(acted))))
+        for process in processes(4 * MAX_BATCH)[MAX_BATCH + 1 :]:
+            queue.add(process)
+        queue.call_when_spawned(lambda: told.append(("all", len(acted))))
         async with asyncio.timeout(10):
             while len(told) < 3:
                 await asyncio.sleep(0)
-        assert told[1:] == [("first", 2 * TURN), ("all", 4 * TURN)]
+        assert told[1:] == [("first", 2 * MAX_BATCH), ("all", 4 * MAX_BATCH)]
 
     asyncio.run(scene())
 
 
-def test_many_take_turns_in_order_and_others_are_heard_in_between() -> None:
+def test_many_are_spawned_in_order_and_others_are_heard_in_between() -> None:
     async def scene() -> None:
         loop = asyncio.get_running_loop()
         acted: list[Any] = []
@@ -70,16 +71,16 @@ def test_many_take_turns_in_order_and_others_are_heard_in_between() -> None:
             if len(acted) < 100:
                 loop.call_soon(hear)
 
-        turns = Turns(loop, acted.extend)
+        queue = SpawnQueue(loop, Clock(), acted.extend)
         everyone = processes(100)
         for process in everyone:
-            turns.add(process)
+            queue.add(process)
         hear()
         async with asyncio.timeout(10):
             while len(acted) < 100:
                 await asyncio.sleep(0)
         assert acted == everyone
-        assert max(b - a for a, b in itertools.pairwise(heard)) <= TURN
+        assert max(b - a for a, b in itertools.pairwise(heard)) <= MAX_BATCH
 
     asyncio.run(scene())
 
@@ -92,16 +93,16 @@ def test_whoever_comes_while_others_wait_waits_longer() -> None:
 
         def act(batch: list[Process]) -> None:
             if not acted:
-                turns.add(late)
-                turns.add(batch[0])
+                queue.add(late)
+                queue.add(batch[0])
             acted.extend(batch)
 
-        turns = Turns(asyncio.get_running_loop(), act)
-        *everyone, late = processes(TURN + 4)
+        queue = SpawnQueue(asyncio.get_running_loop(), Clock(), act)
+        *everyone, late = processes(MAX_BATCH + 4)
         for process in everyone:
-            turns.add(process)
+            queue.add(process)
         async with asyncio.timeout(10):
-            while len(acted) < TURN + 5:
+            while len(acted) < MAX_BATCH + 5:
                 await asyncio.sleep(0)
         assert acted == [*everyone, late, everyone[0]]
 

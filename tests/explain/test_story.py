@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from supervisor_lite import text
 from supervisor_lite.explain import episodes, story
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.exit import Exit
@@ -399,8 +398,3 @@ def test_clock_shows_the_day_only_when_it_is_another() -> None:
     show = story.local_clock(now)
     assert show(now - 60) == "03:29:00"
     assert show(now - 86400) == "2025-11-20 03:30:00"
-
-
-def test_spans() -> None:
-    spans = [text.span(seconds) for seconds in (0, 0.0004, 0.004, 0.09, 0.1, 5, 7380)]
-    assert spans == ["0 ms", "0 ms", "4 ms", "90 ms", "0.1 s", "5 s", "2 h 3 m"]

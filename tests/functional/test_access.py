@@ -164,7 +164,7 @@ def test_slctl_says_not_permitted_and_exits_5(open_daemon: Daemon) -> None:
         ]
     )
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    loaded = ("commands.processes", "show", "help")
+    loaded = ("commands.processes", "show", "commands.help")
     warm = "".join(f"import supervisor_lite.ctl.{name}; " for name in loaded)
     done = subprocess.run(
         [sys.executable, "-c", warm + script], capture_output=True, text=True, env=env, timeout=30

@@ -42,85 +42,70 @@ async def heard(told: list[object]) -> None:
             await asyncio.sleep(0.01)
 
 
-def test_another_one_was_killed(tmp_path: Path, child: subprocess.Popen[bytes]) -> None:
+async def test_another_one_was_killed(tmp_path: Path, child: subprocess.Popen[bytes]) -> None:
     """That is told once, and does not explain how the main process ends later; one more does."""
+    told: list[object] = []
+    shortages = Shortages(
+        asyncio.get_running_loop(), lambda pid, killed: told.append((pid, killed))
+    )
+    count(tmp_path, 0)
+    shortages.add(1, str(tmp_path), child.pid)
+    count(tmp_path, 2)
+    assert shortages.of_leader(1, str(tmp_path)) == Killed(2, own=True), "it may be the one"
+    await heard(told)
+    assert told == [(child.pid, Killed(2, own=True))]
+    assert shortages.of_leader(1, str(tmp_path)) is None
+    count(tmp_path, 3)
+    assert shortages.of_leader(1, str(tmp_path)) == Killed(3, own=True)
+    shortages.close()
 
-    async def run() -> None:
-        told: list[object] = []
+
+async def test_the_main_process_was_killed(tmp_path: Path, child: subprocess.Popen[bytes]) -> None:
+    """It is dead or will be: nobody is told that it runs on, and the reason stays."""
+    told: list[object] = []
+    with subprocess.Popen(["sleep", "100000"]) as leader:
         shortages = Shortages(
             asyncio.get_running_loop(), lambda pid, killed: told.append((pid, killed))
         )
-        count(tmp_path, 0)
-        shortages.add(1, str(tmp_path), child.pid)
-        count(tmp_path, 2)
-        assert shortages.of_leader(1, str(tmp_path)) == Killed(2, own=True), "it may be the one"
-        await heard(told)
-        assert told == [(child.pid, Killed(2, own=True))]
-        assert shortages.of_leader(1, str(tmp_path)) is None
-        count(tmp_path, 3)
-        assert shortages.of_leader(1, str(tmp_path)) == Killed(3, own=True)
+        for number, pid in ((1, leader.pid), (2, child.pid)):
+            place = tmp_path / str(number)
+            place.mkdir()
+            count(place, 0)
+            shortages.add(number, str(place), pid)
+        leader.kill()
+        for number in (1, 2):
+            count(tmp_path / str(number), 1, own=0)
+        await heard(told)  # of the other, which came after it
+        assert told == [(child.pid, Killed(1))]
+        assert shortages.of_leader(1, str(tmp_path / "1")) == Killed(1)
         shortages.close()
 
-    asyncio.run(run())
 
-
-def test_the_main_process_was_killed(tmp_path: Path, child: subprocess.Popen[bytes]) -> None:
-    """It is dead or will be: nobody is told that it runs on, and the reason stays."""
-
-    async def run() -> None:
-        told: list[object] = []
-        with subprocess.Popen(["sleep", "100000"]) as leader:
-            shortages = Shortages(
-                asyncio.get_running_loop(), lambda pid, killed: told.append((pid, killed))
-            )
-            for number, pid in ((1, leader.pid), (2, child.pid)):
-                place = tmp_path / str(number)
-                place.mkdir()
-                count(place, 0)
-                shortages.add(number, str(place), pid)
-            leader.kill()
-            for number in (1, 2):
-                count(tmp_path / str(number), 1, own=0)
-            await heard(told)  # of the other, which came after it
-            assert told == [(child.pid, Killed(1))]
-            assert shortages.of_leader(1, str(tmp_path / "1")) == Killed(1)
-            shortages.close()
-
-    asyncio.run(run())
-
-
-def test_what_an_earlier_daemon_has_told_is_not_told_again(
+async def test_what_an_earlier_daemon_has_told_is_not_told_again(
     tmp_path: Path, child: subprocess.Popen[bytes]
 ) -> None:
-    async def run() -> None:
-        told: list[object] = []
-        shortages = Shortages(
-            asyncio.get_running_loop(), lambda pid, killed: told.append((pid, killed))
-        )
-        count(tmp_path, 1)
-        shortages.add(1, str(tmp_path), child.pid)
-        assert shortages.of_leader(1, str(tmp_path)) is None
-        count(tmp_path, 2)
-        await heard(told)
-        assert told == [(child.pid, Killed(2, own=True))]
-        shortages.forget(1)
-        shortages.close()
-
-    asyncio.run(run())
+    told: list[object] = []
+    shortages = Shortages(
+        asyncio.get_running_loop(), lambda pid, killed: told.append((pid, killed))
+    )
+    count(tmp_path, 1)
+    shortages.add(1, str(tmp_path), child.pid)
+    assert shortages.of_leader(1, str(tmp_path)) is None
+    count(tmp_path, 2)
+    await heard(told)
+    assert told == [(child.pid, Killed(2, own=True))]
+    shortages.forget(1)
+    shortages.close()
 
 
-def test_without_the_controller_nothing_is_watched(tmp_path: Path) -> None:
+async def test_without_the_controller_nothing_is_watched(tmp_path: Path) -> None:
     """There is no file of the kernel, and no descriptor is opened for it."""
-
-    async def run() -> None:
-        before = os.listdir("/proc/self/fd")
-        shortages = Shortages(asyncio.get_running_loop(), lambda pid, killed: None)
-        shortages.add(1, str(tmp_path), os.getpid())
-        assert os.listdir("/proc/self/fd") == before
-        assert shortages.of_leader(1, str(tmp_path)) is None
-        shortages.close()
-
-    asyncio.run(run())
+    before = os.listdir("/proc/self/fd")
+    shortages = Shortages(asyncio.get_running_loop(), lambda pid, killed: None)
+    shortages.add(1, str(tmp_path), os.getpid())
+    assert os.listdir("/proc/self/fd") == before
+    assert shortages.of_leader(1, str(tmp_path)) is None
+    shortages.close()
 
 
 def test_who_is_dying(child: subprocess.Popen[bytes]) -> None:

@@ -17,7 +17,8 @@ import pytest
 
 from supervisor_lite.errors import OperationFailed, SpawnError
 from supervisor_lite.logs.devices import DeviceSink
-from tests.logs.tools import LIMIT, NUMBERED, ROOT, Bench, numbered, output, rounds, run, until
+from tests.logs.tools import NUMBERED, ROOT, Bench, numbered, output, pipes
+from tests.loops import LIMIT, rounds, until
 
 
 @contextlib.contextmanager
@@ -35,172 +36,149 @@ def drained(fd: int) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["pipe", "terminal", "socket"])
-def test_output_reaches_a_slow_reader_whole_and_nobody_waits(tmp_path: Path, kind: str) -> None:
+async def test_output_reaches_a_slow_reader_whole_and_nobody_waits(
+    tmp_path: Path, kind: str
+) -> None:
     """The reader's side is full most of the time; another stream goes on meanwhile."""
-
-    async def main() -> None:
-        if kind == "pipe":
-            reader, writer = os.pipe()
-        elif kind == "terminal":
-            reader, writer = pty.openpty()
-            tty.setraw(writer)
-        else:
-            ends = socket.socketpair()
-            reader, writer = (end.detach() for end in ends)
-        os.set_blocking(reader, False)
-        with inherited(writer) as path:
-            bench = Bench(tmp_path, output(path), output(tmp_path / "err.log")).open()
-            flags = fcntl.fcntl(writer, fcntl.F_GETFL)
-            child = bench.child(NUMBERED.format(count=5_000))
-            await rounds(50)  # until it is full
-            bench.write(b"hello\n", "stderr")
-            await until((tmp_path / "err.log").read_bytes, "the other stream goes on")
-            data = b""
-            while len(data) < 500_000:
-                size = len(data)
-                await until(lambda: _readable(reader), "more output")
-                data += drained(reader)
-                assert len(data) > size
-            assert data == numbered(5_000)
-            assert fcntl.fcntl(writer, fcntl.F_GETFL) == flags, "others would notice"
-            child.wait()
-            assert bench.reports == []
-            bench.logs.close()
-        os.close(reader)
-
-    run(main())
+    if kind == "pipe":
+        reader, writer = os.pipe()
+    elif kind == "terminal":
+        reader, writer = pty.openpty()
+        tty.setraw(writer)
+    else:
+        ends = socket.socketpair()
+        reader, writer = (end.detach() for end in ends)
+    os.set_blocking(reader, False)
+    with inherited(writer) as path:
+        bench = Bench(tmp_path, output(path), output(tmp_path / "err.log")).open()
+        flags = fcntl.fcntl(writer, fcntl.F_GETFL)
+        child = bench.child(NUMBERED.format(count=5_000))
+        await rounds(50)  # until it is full
+        bench.write(b"hello\n", "stderr")
+        await until((tmp_path / "err.log").read_bytes, "the other stream goes on")
+        data = b""
+        while len(data) < 500_000:
+            size = len(data)
+            await until(lambda: _readable(reader), "more output")
+            data += drained(reader)
+            assert len(data) > size
+        assert data == numbered(5_000)
+        assert fcntl.fcntl(writer, fcntl.F_GETFL) == flags, "others would notice"
+        child.wait()
+        assert bench.reports == []
+        bench.logs.close()
+    os.close(reader)
 
 
 def _readable(fd: int) -> bool:
     return bool(select.select([fd], [], [], 0)[0])
 
 
-def test_a_reader_that_is_gone_is_reported_once_and_output_dropped(tmp_path: Path) -> None:
-    async def main() -> None:
-        reader, writer = os.pipe()
-        with inherited(writer) as path:
-            bench = Bench(tmp_path, output(path)).open()
-            bench.say(b"one\n")
-            os.close(reader)
-            child = bench.child(NUMBERED.format(count=20_000))
-            await until(lambda: child.poll() is not None, "the program is not held up")
-            assert bench.reports == [
-                f'cannot write "{path}": Broken pipe; output is dropped from now on'
-            ]
-            bench.logs.close()
-
-    run(main())
-
-
-def test_two_programs_share_a_pipe_without_cutting_each_others_lines(tmp_path: Path) -> None:
-    async def main() -> None:
-        reader, writer = os.pipe()
-        os.set_blocking(reader, False)
-        with inherited(writer) as path:
-            benches = []
-            for name in ("a", "b"):
-                (tmp_path / name).mkdir()
-                benches.append(Bench(tmp_path / name, output(path)).open())
-            # Each write is whole lines and small enough to be whole in the pipe.
-            script = NUMBERED.replace("100", "10").format(count=3_000)
-            children = [bench.child(script) for bench in benches]
-            data = b""
-            while len(data) < 600_000:
-                await until(lambda: _readable(reader), "more output")
-                data += drained(reader)
-            lines = data.splitlines()
-            assert sorted(lines) == sorted(numbered(3_000).splitlines() * 2)
-            for child in children:
-                child.wait()
-            for bench in benches:
-                bench.logs.close()
+async def test_a_reader_that_is_gone_is_reported_once_and_output_dropped(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    with inherited(writer) as path:
+        bench = Bench(tmp_path, output(path)).open()
+        bench.say(b"one\n")
         os.close(reader)
+        child = bench.child(NUMBERED.format(count=20_000))
+        await until(lambda: child.poll() is not None, "the program is not held up")
+        assert bench.reports == [
+            f'cannot write "{path}": Broken pipe; output is dropped from now on'
+        ]
+        bench.logs.close()
 
-    run(main())
+
+async def test_two_programs_share_a_pipe_without_cutting_each_others_lines(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    with inherited(writer) as path:
+        benches = []
+        for name in ("a", "b"):
+            (tmp_path / name).mkdir()
+            benches.append(Bench(tmp_path / name, output(path)).open())
+        # Each write is whole lines and small enough to be whole in the pipe.
+        script = NUMBERED.replace("100", "10").format(count=3_000)
+        children = [bench.child(script) for bench in benches]
+        data = b""
+        while len(data) < 600_000:
+            await until(lambda: _readable(reader), "more output")
+            data += drained(reader)
+        lines = data.splitlines()
+        assert sorted(lines) == sorted(numbered(3_000).splitlines() * 2)
+        for child in children:
+            child.wait()
+        for bench in benches:
+            bench.logs.close()
+    os.close(reader)
 
 
-def test_a_turn_ends_at_the_end_of_a_line(tmp_path: Path) -> None:
+async def test_a_turn_ends_at_the_end_of_a_line(tmp_path: Path) -> None:
     """Else another program's turn would come in the middle of it."""
     source, child = os.pipe2(os.O_NONBLOCK)
     reader, writer = os.pipe2(os.O_NONBLOCK)
     with inherited(writer) as path:
-        sink = DeviceSink(path, print)
+        sink = DeviceSink(path, pipes(), print)
         os.write(child, b"x" * 99 + b"\n" + b"y" * 99 + b"\nunfinished")
-        assert sink.take(source, 150) == 100
+        assert sink.transfer(source, 150) == 100
         assert drained(reader) == b"x" * 99 + b"\n"
-        assert sink.take(source, 1 << 20) == 100
+        assert sink.transfer(source, 1 << 20) == 100
         # There is no knowing when the rest comes, so it is not waited for longer than that.
-        assert sink.take(source, 1 << 20) == 10
+        assert sink.transfer(source, 1 << 20) == 10
         assert drained(reader) == b"y" * 99 + b"\nunfinished"
         sink.close()
     for fd in (source, child, reader):
         os.close(fd)
 
 
-def test_a_fifo_on_disk_waits_for_its_reader(tmp_path: Path) -> None:
-    async def main() -> None:
-        path = tmp_path / "reader"
-        os.mkfifo(path)
-        bench = Bench(tmp_path, output(path)).open()
-        bench.say(b"hello\n")
-        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        assert os.read(reader, 100) == b"hello\n"
-        os.close(reader)
-        bench.logs.close()
-
-    run(main())
+async def test_a_fifo_on_disk_waits_for_its_reader(tmp_path: Path) -> None:
+    path = tmp_path / "reader"
+    os.mkfifo(path)
+    bench = Bench(tmp_path, output(path)).open()
+    bench.say(b"hello\n")
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    assert os.read(reader, 100) == b"hello\n"
+    os.close(reader)
+    bench.logs.close()
 
 
-def test_dev_null_takes_everything(tmp_path: Path) -> None:
-    async def main() -> None:
-        bench = Bench(tmp_path, output("/dev/null")).open()
-        child = bench.child(NUMBERED.format(count=20_000))
-        await until(lambda: child.poll() is not None)
-        assert bench.reports == []
-        bench.logs.close()
-
-    run(main())
+async def test_dev_null_takes_everything(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, output("/dev/null")).open()
+    child = bench.child(NUMBERED.format(count=20_000))
+    await until(lambda: child.poll() is not None)
+    assert bench.reports == []
+    bench.logs.close()
 
 
 @pytest.mark.parametrize("path", ["/dev/fd/99", "/proc/self/fd/98"])
-def test_a_descriptor_that_is_not_open_is_the_reason_of_a_failed_start(
+async def test_a_descriptor_that_is_not_open_is_the_reason_of_a_failed_start(
     tmp_path: Path, path: str
 ) -> None:
-    async def main() -> None:
-        with pytest.raises(SpawnError, match=f'cannot open log "{path}": Bad file descriptor'):
+    with pytest.raises(SpawnError, match=f'cannot open log "{path}": Bad file descriptor'):
+        Bench(tmp_path, output(path)).open()
+
+
+async def test_the_daemons_own_descriptors_are_out_of_reach(tmp_path: Path) -> None:
+    """What it has opened itself (its journal, a socket) is no place for a program's output."""
+    with (tmp_path / "journal").open("wb") as journal:
+        path = f"/dev/fd/{journal.fileno()}"
+        with pytest.raises(SpawnError, match="Bad file descriptor"):
             Bench(tmp_path, output(path)).open()
 
-    run(main())
 
-
-def test_the_daemons_own_descriptors_are_out_of_reach(tmp_path: Path) -> None:
-    """What it has opened itself (its journal, a socket) is no place for a program's output."""
-
-    async def main() -> None:
-        with (tmp_path / "journal").open("wb") as journal:
-            path = f"/dev/fd/{journal.fileno()}"
-            with pytest.raises(SpawnError, match="Bad file descriptor"):
-                Bench(tmp_path, output(path)).open()
-
-    run(main())
-
-
-def test_what_is_no_file_has_no_log_to_read_or_clear(tmp_path: Path) -> None:
-    async def main() -> None:
-        bench = Bench(tmp_path, output("/dev/null")).open()
-        assert bench.logs.log("stdout") is None
-        assert bench.logs.last_lines() == ""
-        with pytest.raises(OperationFailed, match="no log file"):
-            bench.logs.clear()
-        bench.logs.close()
-
-    run(main())
+async def test_what_is_no_file_has_no_log_to_read_or_clear(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, output("/dev/null")).open()
+    assert bench.logs.log("stdout") is None
+    assert bench.logs.last_lines() == ""
+    with pytest.raises(OperationFailed, match="no log file"):
+        bench.logs.clear()
+    bench.logs.close()
 
 
 STDOUT_DAEMON = """
 import asyncio, os, sys
 from pathlib import Path
-from tests.logs.tools import Bench, NUMBERED, output, until
+from tests.logs.tools import Bench, NUMBERED, output
+from tests.loops import until
 
 async def main():
     here = Path(sys.argv[1])

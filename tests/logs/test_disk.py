@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from supervisor_lite.errors import SpawnError
-from tests.logs.tools import NUMBERED, Bench, numbered, output, pipes, run, until, whole
+from tests.logs.tools import NUMBERED, Bench, numbered, output, pipes, whole
+from tests.loops import until
 
 
 @pytest.fixture
@@ -25,146 +26,125 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
-def test_a_full_disk_is_reported_once_and_nothing_is_lost(tmp_path: Path, small_disk: Path) -> None:
-    async def main() -> None:
-        log, other = small_disk / "web.log", tmp_path / "other.log"
-        bench = Bench(tmp_path, output(log), output(other)).open()
-        ballast = small_disk / "ballast"
-        ballast.write_bytes(bytes(700 * 1024))
-        child = bench.child(NUMBERED.format(count=4_000))
-        await until(lambda: bench.reports, "a report")
-        full = f'cannot write "{log}": No space left on device; its output waits in the pipe'
-        assert bench.reports == [full]
-        # Others go on meanwhile, and draining neither blocks nor complains again.
-        bench.write(b"hello\n", "stderr")
-        await until(other.read_bytes, "the other stream goes on")
-        assert bench.logs.drain() == 0
-        assert bench.reports == [full]
-        # Room for a little is no reason to say that it works again.
-        os.truncate(ballast, 660 * 1024)
-        bench.logs.reopen()
-        assert bench.reports == [full]
-        ballast.unlink()
-        await until(lambda: len(bench.reports) > 1, "capture resumes")
-        await until(lambda: child.poll() is not None)
-        bench.logs.drain()
-        assert bench.reports == [full, f'"{log}" can be written again; capture resumed']
-        assert log.read_bytes() == numbered(4_000)
-        bench.logs.close()
-
-    run(main())
-
-
-def test_rotation_on_a_full_disk_loses_nothing(tmp_path: Path, small_disk: Path) -> None:
-    async def main() -> None:
-        log = small_disk / "web.log"
-        bench = Bench(tmp_path, output(log, 50_000, 100)).open()
-        ballast = small_disk / "ballast"
-        ballast.write_bytes(bytes(700 * 1024))
-        child = bench.child(NUMBERED.format(count=6_000))
-        await until(lambda: bench.reports, "a report")
-        ballast.unlink()
-        await until(lambda: child.poll() is not None)
-        bench.logs.drain()
-        assert whole(log) == numbered(6_000)
-        bench.logs.close()
-
-    run(main())
+async def test_a_full_disk_is_reported_once_and_nothing_is_lost(
+    tmp_path: Path, small_disk: Path
+) -> None:
+    log, other = small_disk / "web.log", tmp_path / "other.log"
+    bench = Bench(tmp_path, output(log), output(other)).open()
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(700 * 1024))
+    child = bench.child(NUMBERED.format(count=4_000))
+    await until(lambda: bench.reports, "a report")
+    full = f'cannot write "{log}": No space left on device; its output waits in the pipe'
+    assert bench.reports == [full]
+    # Others go on meanwhile, and draining neither blocks nor complains again.
+    bench.write(b"hello\n", "stderr")
+    await until(other.read_bytes, "the other stream goes on")
+    assert bench.logs.drain() == 0
+    assert bench.reports == [full]
+    # Room for a little is no reason to say that it works again.
+    os.truncate(ballast, 660 * 1024)
+    bench.logs.reopen()
+    assert bench.reports == [full]
+    ballast.unlink()
+    await until(lambda: len(bench.reports) > 1, "capture resumes")
+    await until(lambda: child.poll() is not None)
+    bench.logs.drain()
+    assert bench.reports == [full, f'"{log}" can be written again; capture resumed']
+    assert log.read_bytes() == numbered(4_000)
+    bench.logs.close()
 
 
-def test_clearing_a_log_makes_capture_go_on_at_once(tmp_path: Path, small_disk: Path) -> None:
-    async def main() -> None:
-        log = small_disk / "web.log"
-        bench = Bench(tmp_path, output(log)).open()
-        child = bench.child(NUMBERED.format(count=15_000))
-        await until(lambda: bench.reports, "a report")
-        bench.logs.clear()
-        assert len(bench.reports) == 2
-        child.kill()
-        child.wait()
-        bench.logs.close()
-
-    run(main())
-
-
-def test_a_vanished_directory_is_made_anew_and_reported(tmp_path: Path) -> None:
-    async def main() -> None:
-        directory = tmp_path / "deep" / "logs"
-        directory.mkdir(parents=True)
-        log = directory / "web.log"
-        bench = Bench(tmp_path, output(log)).open()
-        bench.say(b"lost with its directory\n")
-        shutil.rmtree(tmp_path / "deep")
-        bench.say(b"one\n")
-        bench.say(b"two\n")
-        assert log.read_bytes() == b"one\ntwo\n"
-        assert bench.reports == [f'log directory "{directory}" had vanished and was made anew']
-        bench.logs.close()
-
-    run(main())
+async def test_rotation_on_a_full_disk_loses_nothing(tmp_path: Path, small_disk: Path) -> None:
+    log = small_disk / "web.log"
+    bench = Bench(tmp_path, output(log, 50_000, 100)).open()
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(700 * 1024))
+    child = bench.child(NUMBERED.format(count=6_000))
+    await until(lambda: bench.reports, "a report")
+    ballast.unlink()
+    await until(lambda: child.poll() is not None)
+    bench.logs.drain()
+    assert whole(log) == numbered(6_000)
+    bench.logs.close()
 
 
-def test_a_directory_that_cannot_be_made_anew_keeps_the_output_waiting(tmp_path: Path) -> None:
-    async def main() -> None:
-        directory = tmp_path / "logs"
-        directory.mkdir()
-        log = directory / "web.log"
-        bench = Bench(tmp_path, output(log)).open()
-        shutil.rmtree(directory)
-        directory.write_text("in the way")
-        bench.write(b"patience\n")
-        await until(lambda: bench.reports)
-        waits = f'cannot write "{log}": Not a directory; its output waits in the pipe'
-        assert bench.reports == [waits]
-        directory.unlink()
-        await until(lambda: len(bench.reports) == 3)
-        assert log.read_bytes() == b"patience\n"
-        bench.logs.close()
-
-    run(main())
+async def test_clearing_a_log_makes_capture_go_on_at_once(tmp_path: Path, small_disk: Path) -> None:
+    log = small_disk / "web.log"
+    bench = Bench(tmp_path, output(log)).open()
+    child = bench.child(NUMBERED.format(count=15_000))
+    await until(lambda: bench.reports, "a report")
+    bench.logs.clear()
+    assert len(bench.reports) == 2
+    child.kill()
+    child.wait()
+    bench.logs.close()
 
 
-def test_a_deleted_file_is_made_anew(tmp_path: Path) -> None:
-    async def main() -> None:
-        log = tmp_path / "web.log"
-        bench = Bench(tmp_path, output(log)).open()
-        bench.say(b"old\n")
-        log.unlink()
-        bench.say(b"new\n")
-        assert log.read_bytes() == b"new\n"
-        assert bench.reports == []
-        bench.logs.close()
+async def test_a_vanished_directory_is_made_anew_and_reported(tmp_path: Path) -> None:
+    directory = tmp_path / "deep" / "logs"
+    directory.mkdir(parents=True)
+    log = directory / "web.log"
+    bench = Bench(tmp_path, output(log)).open()
+    bench.say(b"lost with its directory\n")
+    shutil.rmtree(tmp_path / "deep")
+    bench.say(b"one\n")
+    bench.say(b"two\n")
+    assert log.read_bytes() == b"one\ntwo\n"
+    assert bench.reports == [f'log directory "{directory}" had vanished and was made anew']
+    bench.logs.close()
 
-    run(main())
+
+async def test_a_directory_that_cannot_be_made_anew_keeps_the_output_waiting(
+    tmp_path: Path,
+) -> None:
+    directory = tmp_path / "logs"
+    directory.mkdir()
+    log = directory / "web.log"
+    bench = Bench(tmp_path, output(log)).open()
+    shutil.rmtree(directory)
+    directory.write_text("in the way")
+    bench.write(b"patience\n")
+    await until(lambda: bench.reports)
+    waits = f'cannot write "{log}": Not a directory; its output waits in the pipe'
+    assert bench.reports == [waits]
+    directory.unlink()
+    await until(lambda: len(bench.reports) == 3)
+    assert log.read_bytes() == b"patience\n"
+    bench.logs.close()
 
 
-def test_a_file_that_somebody_else_empties_gets_no_hole(tmp_path: Path) -> None:
+async def test_a_deleted_file_is_made_anew(tmp_path: Path) -> None:
+    log = tmp_path / "web.log"
+    bench = Bench(tmp_path, output(log)).open()
+    bench.say(b"old\n")
+    log.unlink()
+    bench.say(b"new\n")
+    assert log.read_bytes() == b"new\n"
+    assert bench.reports == []
+    bench.logs.close()
+
+
+async def test_a_file_that_somebody_else_empties_gets_no_hole(tmp_path: Path) -> None:
     """`> web.log` and logrotate's copytruncate: the next line comes to the beginning."""
-
-    async def main() -> None:
-        log = tmp_path / "web.log"
-        bench = Bench(tmp_path, output(log)).open()
-        bench.say(b"x" * 1000)
-        os.truncate(log, 0)
-        bench.say(b"new\n")
-        assert log.read_bytes() == b"new\n"
-        bench.logs.close()
-
-    run(main())
+    log = tmp_path / "web.log"
+    bench = Bench(tmp_path, output(log)).open()
+    bench.say(b"x" * 1000)
+    os.truncate(log, 0)
+    bench.say(b"new\n")
+    assert log.read_bytes() == b"new\n"
+    bench.logs.close()
 
 
-def test_a_file_that_somebody_else_appends_to_is_not_overwritten(tmp_path: Path) -> None:
-    async def main() -> None:
-        log = tmp_path / "web.log"
-        bench = Bench(tmp_path, output(log)).open()
-        bench.say(b"one\n")
-        with log.open("ab") as stream:
-            stream.write(b"foreign\n")
-        bench.say(b"two\n")
-        assert log.read_bytes() == b"one\nforeign\ntwo\n"
-        bench.logs.close()
-
-    run(main())
+async def test_a_file_that_somebody_else_appends_to_is_not_overwritten(tmp_path: Path) -> None:
+    log = tmp_path / "web.log"
+    bench = Bench(tmp_path, output(log)).open()
+    bench.say(b"one\n")
+    with log.open("ab") as stream:
+        stream.write(b"foreign\n")
+    bench.say(b"two\n")
+    assert log.read_bytes() == b"one\nforeign\ntwo\n"
+    bench.logs.close()
 
 
 @pytest.mark.parametrize(
@@ -172,71 +152,59 @@ def test_a_file_that_somebody_else_appends_to_is_not_overwritten(tmp_path: Path)
     [("missing/web.log", "No such file or directory"), ("file/web.log", "Not a directory"),
      ("directory", "Is a directory")],
 )  # fmt: skip
-def test_a_log_that_cannot_be_opened_is_the_reason_of_a_failed_start(
+async def test_a_log_that_cannot_be_opened_is_the_reason_of_a_failed_start(
     tmp_path: Path, name: str, reason: str
 ) -> None:
-    async def main() -> None:
-        (tmp_path / "file").touch()
-        (tmp_path / "directory").mkdir()
-        log = tmp_path / name
-        bench = Bench(tmp_path, output(log))
-        before = len(os.listdir("/proc/self/fd"))
-        with pytest.raises(SpawnError) as caught:
-            bench.open()
-        assert str(caught.value) == f'cannot open log "{log}": {reason}'
-        assert len(os.listdir("/proc/self/fd")) == before
-
-    run(main())
+    (tmp_path / "file").touch()
+    (tmp_path / "directory").mkdir()
+    log = tmp_path / name
+    bench = Bench(tmp_path, output(log))
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(SpawnError) as caught:
+        bench.open()
+    assert str(caught.value) == f'cannot open log "{log}": {reason}'
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_an_adopted_process_waits_for_a_log_that_cannot_be_opened(tmp_path: Path) -> None:
+async def test_an_adopted_process_undecided_a_log_that_cannot_be_opened(tmp_path: Path) -> None:
     """It must not lose its output because its directory is away when the daemon comes back."""
-
-    async def main() -> None:
-        log = tmp_path / "logs" / "web.log"
-        (tmp_path / "logs").touch()
-        bench = Bench(tmp_path, output(log)).open(adopting=True)
-        bench.write(b"patience\n")
-        await until(lambda: bench.reports)
-        (tmp_path / "logs").unlink()
-        await until(log.exists)
-        assert log.read_bytes() == b"patience\n"
-        bench.logs.close()
-
-    run(main())
+    log = tmp_path / "logs" / "web.log"
+    (tmp_path / "logs").touch()
+    bench = Bench(tmp_path, output(log)).open(adopting=True)
+    bench.write(b"patience\n")
+    await until(lambda: bench.reports)
+    (tmp_path / "logs").unlink()
+    await until(log.exists)
+    assert log.read_bytes() == b"patience\n"
+    bench.logs.close()
 
 
-def test_the_pause_between_tries_grows(tmp_path: Path) -> None:
+async def test_the_pause_between_tries_grows(tmp_path: Path) -> None:
     from supervisor_lite.logs.capture import Capture
 
     class Broken:
         name = "broken"
         blocked_on = -1
-        waits_for = 0
+        undecided = 0
         tries = 0
 
-        def take(self, fd: int, budget: int) -> int:
+        def transfer(self, fd: int, budget: int) -> int:
             self.tries += 1
             raise OSError(errno.EIO, "Input/output error")
 
         def finish(self) -> None: ...
         def close(self) -> None: ...
 
-    async def main() -> None:
-        reader, writer = os.pipe2(os.O_NONBLOCK)
-        sink, reports = Broken(), list[str]()
-        capture = Capture(pipes(), reader, sink, reports.append)
-        os.write(writer, b"x")
-        await until(lambda: sink.tries == 2)
-        pauses = []
-        for _ in range(5):
-            capture.retry()
-            pauses.append(capture.pause)
-        assert pauses == [4.0, 8.0, 10.0, 10.0, 10.0]
-        assert reports == [
-            'cannot write "broken": Input/output error; its output waits in the pipe'
-        ]
-        capture.close()
-        os.close(writer)
-
-    run(main())
+    reader, writer = os.pipe2(os.O_NONBLOCK)
+    sink, reports = Broken(), list[str]()
+    capture = Capture(pipes(), reader, sink, reports.append)
+    os.write(writer, b"x")
+    await until(lambda: sink.tries == 2)
+    pauses = []
+    for _ in range(5):
+        capture.retry()
+        pauses.append(capture.retry_delay)
+    assert pauses == [4.0, 8.0, 10.0, 10.0, 10.0]
+    assert reports == ['cannot write "broken": Input/output error; its output waits in the pipe']
+    capture.close()
+    os.close(writer)

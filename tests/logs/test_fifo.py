@@ -31,7 +31,7 @@ def test_an_existing_fifo_is_reused_with_what_it_holds(tmp_path: Path) -> None:
     """A daemon that starts after a crash reads what was written meanwhile."""
     path = str(tmp_path / "web.stdout")
     fifo.make_fifo(path, *ME)
-    child = fifo.open_for_child(path)
+    child = os.open(path, os.O_RDWR)
     os.write(child, b"last words\n")
     fifo.make_fifo(path, *ME)
     fd = fifo.open_for_reading(path)
@@ -102,7 +102,7 @@ def test_a_directory_that_others_may_write_to_is_refused(tmp_path: Path) -> None
 def test_the_child_blocks_and_the_daemon_does_not(tmp_path: Path) -> None:
     path = str(tmp_path / "web.stdout")
     fifo.make_fifo(path, *ME)
-    daemon, child = fifo.open_for_reading(path), fifo.open_for_child(path)
+    daemon, child = fifo.open_for_reading(path), os.open(path, os.O_RDWR)
     assert not os.get_blocking(daemon)
     assert os.get_blocking(child)
     assert not os.get_inheritable(daemon)

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from supervisor_lite.logs.filtering import Decoder
 from supervisor_lite.logs.processlogs import ProcessLogs
-from supervisor_lite.logs.scanner import BEGIN, END, Cutter, Piece
+from supervisor_lite.logs.scanner import BEGIN, END, OutputScanner, Segment
 from supervisor_lite.model.output import Output
 from supervisor_lite.model.program import Program
-from tests.logs.tools import output, pipes, rounds, run, until
+from tests.logs.tools import output, pipes
+from tests.loops import rounds, until
 
 Said = list[tuple[str, str, str | bytes]]
 
@@ -33,7 +34,7 @@ class Ears:
         self.program = Program(name="web", command=("web",), stdout=stdout, stderr=output(None))
         self.logs = ProcessLogs(
             pipes(), str(directory), self.program, self.reports.append,
-            hear=lambda stream, kind, data: self.heard.append((stream, kind, data)),
+            on_output=lambda stream, kind, data: self.heard.append((stream, kind, data)),
             syslog_socket=syslog,
         )  # fmt: skip
         self.logs.open(os.geteuid(), os.getegid())
@@ -59,24 +60,21 @@ class Ears:
         assert self.reports == []
 
 
-def edited(
+async def edited(
     tmp_path: Path, *pieces: bytes, log: bytes, messages: tuple[str, ...] = (), text: str = "",
     **options: Any,
 ) -> None:  # fmt: skip
     """Write these pieces, each taken for itself, and then let the run end."""
 
-    async def main() -> None:
-        ears = Ears(tmp_path, output(tmp_path / "log", **options))
-        for piece in pieces:
-            ears.write(piece)
-            await rounds()
-        ears.logs.drain()
-        assert ears.log() == log
-        assert ears.messages() == list(messages)
-        assert ears.text() == text
-        ears.close()
-
-    run(main())
+    ears = Ears(tmp_path, output(tmp_path / "log", **options))
+    for piece in pieces:
+        ears.write(piece)
+        await rounds()
+    ears.logs.drain()
+    assert ears.log() == log
+    assert ears.messages() == list(messages)
+    assert ears.text() == text
+    ears.close()
 
 
 # Capture mode.
@@ -101,31 +99,35 @@ def edited(
         ([END + b"a"], END + b"a", []),
     ],
 )
-def test_capture_mode(tmp_path: Path, pieces: list[bytes], log: bytes, messages: list[str]) -> None:
-    edited(tmp_path, *pieces, log=log, messages=tuple(messages), capture_maxbytes=1000)
+async def test_capture_mode(
+    tmp_path: Path, pieces: list[bytes], log: bytes, messages: list[str]
+) -> None:
+    await edited(tmp_path, *pieces, log=log, messages=tuple(messages), capture_maxbytes=1000)
 
 
-def test_without_capture_mode_tokens_are_text(tmp_path: Path) -> None:
+async def test_without_capture_mode_tokens_are_text(tmp_path: Path) -> None:
     data = b"a" + BEGIN + b"b" + END
-    edited(tmp_path, data, log=data, text=data.decode(), events_enabled=True)
+    await edited(tmp_path, data, log=data, text=data.decode(), events_enabled=True)
 
 
-def test_a_message_is_bounded(tmp_path: Path) -> None:
+async def test_a_message_is_bounded(tmp_path: Path) -> None:
     """The last bytes are kept, also of a single write."""
     message = b"x" * 3000 + b"tail"
-    edited(
+    await edited(
         tmp_path, BEGIN + message + END, log=b"", messages=("x" * 508 + "tail",),
         capture_maxbytes=512,
     )  # fmt: skip
 
 
-def test_a_bounded_message_begins_with_a_whole_character(tmp_path: Path) -> None:
-    edited(tmp_path, BEGIN + "ää".encode() + END, log=b"", messages=("ä",), capture_maxbytes=3)
+async def test_a_bounded_message_begins_with_a_whole_character(tmp_path: Path) -> None:
+    await edited(
+        tmp_path, BEGIN + "ää".encode() + END, log=b"", messages=("ä",), capture_maxbytes=3
+    )
 
 
-def test_what_is_told_is_all_but_the_tokens(tmp_path: Path) -> None:
+async def test_what_is_told_is_all_but_the_tokens(tmp_path: Path) -> None:
     """As in Supervisor, what is captured is told as output, too."""
-    edited(
+    await edited(
         tmp_path, b"a" + BEGIN + b"b" + END + b"c", log=b"ac", messages=("b",), text="abc",
         capture_maxbytes=100, events_enabled=True,
     )  # fmt: skip
@@ -152,12 +154,12 @@ def test_what_is_told_is_all_but_the_tokens(tmp_path: Path) -> None:
         ([b"caf\xc3\xa9 \x1b[1mbold\x1b[m\n"], b"caf\xc3\xa9 bold\n"),
     ],
 )
-def test_strip_ansi(tmp_path: Path, pieces: list[bytes], log: bytes) -> None:
-    edited(tmp_path, *pieces, log=log, strip_ansi=True)
+async def test_strip_ansi(tmp_path: Path, pieces: list[bytes], log: bytes) -> None:
+    await edited(tmp_path, *pieces, log=log, strip_ansi=True)
 
 
-def test_strip_ansi_and_capture_mode_together(tmp_path: Path) -> None:
-    edited(
+async def test_strip_ansi_and_capture_mode_together(tmp_path: Path) -> None:
+    await edited(
         tmp_path, b"\x1b[1ma" + BEGIN + b"\x1b[2mb" + END + b"\x1b[0mc", log=b"ac",
         messages=("b",), text="abc", strip_ansi=True, capture_maxbytes=9, events_enabled=True,
     )  # fmt: skip
@@ -174,17 +176,17 @@ def test_strip_ansi_and_capture_mode_together(tmp_path: Path) -> None:
 def test_how_output_is_cut_changes_nothing(parts: list[bytes], data: st.DataObject) -> None:
     """Looking at it in any pieces gives the same, and every byte is accounted for."""
 
-    def pieces(stream: bytes, ends: list[int]) -> list[tuple[Piece, bytes]]:
-        cutter = Cutter(capture=True, strip=True)
-        found: list[tuple[Piece, bytes]] = []
+    def pieces(stream: bytes, ends: list[int]) -> list[tuple[Segment, bytes]]:
+        scanner = OutputScanner(capture=True, strip=True)
+        found: list[tuple[Segment, bytes]] = []
         start = 0
         for end in ends:
             while start < end:
-                piece, stop = cutter.cut(stream[:end], start, final=end == len(stream))
-                if piece is Piece.BEGUN:
+                piece, stop = scanner.scan(stream[:end], start, final=end == len(stream))
+                if piece is Segment.INCOMPLETE:
                     break
                 assert start < stop <= end
-                if found and found[-1][0] is piece and piece in (Piece.TEXT, Piece.CAUGHT):
+                if found and found[-1][0] is piece and piece in (Segment.TEXT, Segment.CAPTURED):
                     found[-1] = (piece, found[-1][1] + stream[start:stop])
                 else:
                     found.append((piece, stream[start:stop]))
@@ -200,105 +202,88 @@ def test_how_output_is_cut_changes_nothing(parts: list[bytes], data: st.DataObje
 # Waiting, without being awake.
 
 
-def test_what_is_only_begun_costs_no_time(tmp_path: Path) -> None:
+async def test_what_is_only_begun_costs_no_time(tmp_path: Path) -> None:
     """It stays in the pipe, and the loop sleeps until more comes; a later daemon finds it there."""
-
-    async def main() -> None:
-        ears = Ears(tmp_path, output(tmp_path / "log", capture_maxbytes=100))
-        ears.write(b"text <!--XSUPER")
-        await until(lambda: ears.log() == b"text ")
-        before = time.process_time()
-        # There is no condition to wait for: the point is that nothing happens.
-        await asyncio.sleep(0.4)
-        assert time.process_time() - before < 0.1
-        ears.write(b"VISOR:BEGIN-->x" + END + b"more\n")
-        await until(lambda: ears.log() == b"text more\n")
-        assert ears.messages() == ["x"]
-        ears.write(b"<!--XSUPER")
-        await rounds()
-        other = Ears(tmp_path, output(tmp_path / "other"))
-        other.logs.drain()
-        assert other.log() == b"<!--XSUPER"
-        other.close()
-        ears.close()
-
-    run(main())
+    ears = Ears(tmp_path, output(tmp_path / "log", capture_maxbytes=100))
+    ears.write(b"text <!--XSUPER")
+    await until(lambda: ears.log() == b"text ")
+    before = time.process_time()
+    # There is no condition to wait for: the point is that nothing happens.
+    await asyncio.sleep(0.4)
+    assert time.process_time() - before < 0.1
+    ears.write(b"VISOR:BEGIN-->x" + END + b"more\n")
+    await until(lambda: ears.log() == b"text more\n")
+    assert ears.messages() == ["x"]
+    ears.write(b"<!--XSUPER")
+    await rounds()
+    other = Ears(tmp_path, output(tmp_path / "other"))
+    other.logs.drain()
+    assert other.log() == b"<!--XSUPER"
+    other.close()
+    ears.close()
 
 
-def test_more_than_can_be_looked_at_is_not_waited_for(tmp_path: Path) -> None:
+async def test_more_than_can_be_looked_at_is_not_waited_for(tmp_path: Path) -> None:
     """A flood of what looks like sequences without end passes, every byte of it."""
     flood = b"\x1b]" + b"x" * 4000
-    edited(tmp_path, flood * 15, log=flood * 15, strip_ansi=True)
+    await edited(tmp_path, flood * 15, log=flood * 15, strip_ansi=True)
 
 
 @pytest.mark.parametrize("place", range(6))
-def test_what_lies_across_the_end_of_a_look(tmp_path: Path, place: int) -> None:
+async def test_what_lies_across_the_end_of_a_look(tmp_path: Path, place: int) -> None:
     """More is in the pipe than is looked at in one go; nothing of a sequence is left over."""
     head = b"x" * (64 * 1024 - place)
-    edited(
+    await edited(
         tmp_path, head + b"\x1b[31m" + b"red" * 1000 + BEGIN + b"a" + END + b"\n",
         log=head + b"red" * 1000 + b"\n", messages=("a",), strip_ansi=True, capture_maxbytes=9,
     )  # fmt: skip
 
 
-def test_a_log_is_rotated_as_usual(tmp_path: Path) -> None:
+async def test_a_log_is_rotated_as_usual(tmp_path: Path) -> None:
     """At the ends of lines, with nothing lost."""
+    ears = Ears(tmp_path, output(tmp_path / "log", maxbytes=1000, strip_ansi=True, backups=9))
+    for number in range(100):
+        ears.write(b"\x1b[3%dmline %d\x1b[0m\n" % (number % 8, number))
+    ears.logs.drain()
+    names = sorted(tmp_path.glob("log*"), key=lambda path: -int(path.suffix[1:] or 0))
+    data = b"".join(path.read_bytes() for path in names)
+    assert data == b"".join(b"line %d\n" % number for number in range(100))
+    ears.close()
 
-    async def main() -> None:
-        ears = Ears(tmp_path, output(tmp_path / "log", maxbytes=1000, strip_ansi=True, backups=9))
-        for number in range(100):
-            ears.write(b"\x1b[3%dmline %d\x1b[0m\n" % (number % 8, number))
+
+async def test_what_is_told_can_change_while_it_runs(tmp_path: Path) -> None:
+    ears = Ears(tmp_path, output(tmp_path / "log"))
+    ears.write(b"a")
+    await until(lambda: ears.log() == b"a")
+    changes: tuple[dict[str, Any], ...] = ({"events_enabled": True}, {"strip_ansi": True}, {})
+    for options in changes:
+        told = Output(path=str(tmp_path / "log"), maxbytes=0, backups=3, **options)
+        ears.logs.change(Program(name="web", command=("web",), stdout=told, stderr=output(None)))
+        ears.write(b"\x1b[1m" + str(len(options)).encode())
         ears.logs.drain()
-        names = sorted(tmp_path.glob("log*"), key=lambda path: -int(path.suffix[1:] or 0))
-        data = b"".join(path.read_bytes() for path in names)
-        assert data == b"".join(b"line %d\n" % number for number in range(100))
-        ears.close()
-
-    run(main())
-
-
-def test_what_is_told_can_change_while_it_runs(tmp_path: Path) -> None:
-    async def main() -> None:
-        ears = Ears(tmp_path, output(tmp_path / "log"))
-        ears.write(b"a")
-        await until(lambda: ears.log() == b"a")
-        changes: tuple[dict[str, Any], ...] = ({"events_enabled": True}, {"strip_ansi": True}, {})
-        for options in changes:
-            told = Output(path=str(tmp_path / "log"), maxbytes=0, backups=3, **options)
-            ears.logs.change(
-                Program(name="web", command=("web",), stdout=told, stderr=output(None))
-            )
-            ears.write(b"\x1b[1m" + str(len(options)).encode())
-            ears.logs.drain()
-        assert ears.log() == b"a\x1b[1m11\x1b[1m0"
-        assert ears.text() == "\x1b[1m1"
-        ears.close()
-
-    run(main())
+    assert ears.log() == b"a\x1b[1m11\x1b[1m0"
+    assert ears.text() == "\x1b[1m1"
+    ears.close()
 
 
 @pytest.mark.parametrize("events", [False, True])
-def test_syslog_gets_what_the_log_gets(tmp_path: Path, events: bool) -> None:
+async def test_syslog_gets_what_the_log_gets(tmp_path: Path, events: bool) -> None:
     """Without sequences and messages, beside the events."""
-
-    async def main() -> None:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
-            syslog.bind(str(tmp_path / "devlog"))
-            syslog.settimeout(10)
-            told = output(
-                tmp_path / "log", syslog=True, strip_ansi=True, capture_maxbytes=9,
-                events_enabled=events,
-            )  # fmt: skip
-            ears = Ears(tmp_path, told, str(tmp_path / "devlog"))
-            ears.write(b"\x1b[1mone\x1b[0m\n" + BEGIN + b"a" + END + b"two\n")
-            ears.logs.drain()
-            lines = [syslog.recv(1000).decode().partition("]: ")[2] for _ in range(2)]
-            assert lines == ["web one", "web two"]
-            assert ears.log() == b"one\ntwo\n"
-            assert ears.text() == ("one\natwo\n" if events else "")
-            ears.close()
-
-    run(main())
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
+        syslog.bind(str(tmp_path / "devlog"))
+        syslog.settimeout(10)
+        told = output(
+            tmp_path / "log", syslog=True, strip_ansi=True, capture_maxbytes=9,
+            events_enabled=events,
+        )  # fmt: skip
+        ears = Ears(tmp_path, told, str(tmp_path / "devlog"))
+        ears.write(b"\x1b[1mone\x1b[0m\n" + BEGIN + b"a" + END + b"two\n")
+        ears.logs.drain()
+        lines = [syslog.recv(1000).decode().partition("]: ")[2] for _ in range(2)]
+        assert lines == ["web one", "web two"]
+        assert ears.log() == b"one\ntwo\n"
+        assert ears.text() == ("one\natwo\n" if events else "")
+        ears.close()
 
 
 # What is told.
@@ -314,34 +299,27 @@ def test_a_character_in_two_pieces_is_one_character() -> None:
     assert decoder.decode(b"fine") == "fine"
 
 
-def test_a_process_without_a_log_is_told_of_all_the_same(tmp_path: Path) -> None:
-    async def main() -> None:
-        ears = Ears(tmp_path, output(None, events_enabled=True))
-        ears.write(b"caf\xc3")
-        ears.logs.drain()
-        ears.write(b"x\n")
-        ears.logs.drain()
-        assert ears.text() == "cafUndecodable: b'\\xc3'x\n"
-        ears.close()
-
-    run(main())
+async def test_a_process_without_a_log_is_told_of_all_the_same(tmp_path: Path) -> None:
+    ears = Ears(tmp_path, output(None, events_enabled=True))
+    ears.write(b"caf\xc3")
+    ears.logs.drain()
+    ears.write(b"x\n")
+    ears.logs.drain()
+    assert ears.text() == "cafUndecodable: b'\\xc3'x\n"
+    ears.close()
 
 
-def test_answers_of_a_listener_do_not_wait_for_its_log(tmp_path: Path) -> None:
+async def test_answers_of_a_listener_do_not_wait_for_its_log(tmp_path: Path) -> None:
     """A full disk must not keep events from anybody."""
-
-    async def main() -> None:
-        ears = Ears(tmp_path, output(tmp_path / "log", answers=True))
-        ears.write(b"READY\n")
-        await until(lambda: ears.heard)
-        assert ears.log() == b"READY\n"
-        ears.path.unlink()
-        ears.path.mkdir()
-        ears.write(b"RESULT 2\nOK")
-        await until(lambda: len(ears.heard) == 2)
-        assert ears.heard[1] == ("stdout", "answer", b"RESULT 2\nOK")
-        assert len(ears.reports) == 1
-        ears.reports.clear()
-        ears.close()
-
-    run(main())
+    ears = Ears(tmp_path, output(tmp_path / "log", answers=True))
+    ears.write(b"READY\n")
+    await until(lambda: ears.heard)
+    assert ears.log() == b"READY\n"
+    ears.path.unlink()
+    ears.path.mkdir()
+    ears.write(b"RESULT 2\nOK")
+    await until(lambda: len(ears.heard) == 2)
+    assert ears.heard[1] == ("stdout", "answer", b"RESULT 2\nOK")
+    assert len(ears.reports) == 1
+    ears.reports.clear()
+    ears.close()

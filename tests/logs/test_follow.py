@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from supervisor_lite.logs import follow
 from supervisor_lite.logs.follow import Follower
 from supervisor_lite.logs.logfile import LogFile
-from tests.logs.tools import NUMBERED, Bench, numbered, output, rounds, run, until
+from tests.logs.tools import NUMBERED, Bench, numbered, output
+from tests.loops import rounds, run, until
 
 
 class Reader:
@@ -44,306 +45,238 @@ def a_log(path: Path, maxbytes: int = 0, backups: int = 3) -> LogFile:
     return log
 
 
-def test_a_follower_gets_what_comes_from_now_on(tmp_path: Path) -> None:
-    async def main() -> None:
-        log = a_log(tmp_path)
-        log.append(b"before\n")
-        reader = Reader(log)
-        log.append(b"one\n")
-        await rounds()
-        assert reader.data == b"one\n"
-        log.append(b"two\n")
-        await rounds()
-        assert reader.data == b"one\ntwo\n"
-        reader.follower.close()
-        log.append(b"three\n")
-        await rounds()
-        assert reader.data == b"one\ntwo\n"
-        log.close()
-
-    run(main())
+async def test_a_follower_gets_what_comes_from_now_on(tmp_path: Path) -> None:
+    log = a_log(tmp_path)
+    log.append(b"before\n")
+    reader = Reader(log)
+    log.append(b"one\n")
+    await rounds()
+    assert reader.data == b"one\n"
+    log.append(b"two\n")
+    await rounds()
+    assert reader.data == b"one\ntwo\n"
+    reader.follower.close()
+    log.append(b"three\n")
+    await rounds()
+    assert reader.data == b"one\ntwo\n"
+    log.close()
 
 
-def test_a_follower_may_begin_earlier(tmp_path: Path) -> None:
-    async def main() -> None:
-        log = a_log(tmp_path, 10)
-        for word in (b"one\n", b"two\n", b"three\n", b"four\n"):
-            log.append(word)
-        reader = Reader(log, log.end - 15)
-        await rounds()
-        assert reader.data == b"two\nthree\nfour\n"
-        assert reader.missed == 0
-        log.close()
-
-    run(main())
+async def test_a_follower_may_begin_earlier(tmp_path: Path) -> None:
+    log = a_log(tmp_path, 10)
+    for word in (b"one\n", b"two\n", b"three\n", b"four\n"):
+        log.append(word)
+    reader = Reader(log, log.end - 15)
+    await rounds()
+    assert reader.data == b"two\nthree\nfour\n"
+    assert reader.missed == 0
+    log.close()
 
 
-def test_capture_wakes_followers(tmp_path: Path) -> None:
-    async def main() -> None:
-        bench = Bench(tmp_path, output(tmp_path / "web.log", 200_000, 5)).open()
-        log = bench.logs.log("stdout")
-        assert log is not None
-        reader = Reader(log)
-        child = bench.child(NUMBERED.format(count=10_000))
-        await until(lambda: len(reader.data) == 1_000_000)
-        assert reader.data == numbered(10_000)
-        assert reader.missed == 0
-        child.wait()
-        bench.logs.close()
-
-    run(main())
+async def test_capture_wakes_followers(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, output(tmp_path / "web.log", 200_000, 5)).open()
+    log = bench.logs.log("stdout")
+    assert log is not None
+    reader = Reader(log)
+    child = bench.child(NUMBERED.format(count=10_000))
+    await until(lambda: len(reader.data) == 1_000_000)
+    assert reader.data == numbered(10_000)
+    assert reader.missed == 0
+    child.wait()
+    bench.logs.close()
 
 
-def test_a_slow_follower_finds_its_way_through_rotations(tmp_path: Path) -> None:
+async def test_a_slow_follower_finds_its_way_through_rotations(tmp_path: Path) -> None:
     """It is three files behind: the one it reads, two more, then the live one."""
-
-    async def main() -> None:
-        log = a_log(tmp_path, 10, 9)
-        reader = Reader(log)
-        log.append(b"one\n")
-        reader.willing = False
-        await rounds()
-        for word in (b"two\n", b"three\n", b"four\n", b"five\n", b"six\n", b"seven\n"):
-            log.append(word)
-        await rounds()
-        assert log.chain >= 3
-        assert reader.data == b"one\n"
-        reader.go_on()
-        await rounds(20)
-        assert reader.data == b"one\ntwo\nthree\nfour\nfive\nsix\nseven\n"
-        assert reader.missed == 0
-        log.close()
-
-    run(main())
+    log = a_log(tmp_path, 10, 9)
+    reader = Reader(log)
+    log.append(b"one\n")
+    reader.willing = False
+    await rounds()
+    for word in (b"two\n", b"three\n", b"four\n", b"five\n", b"six\n", b"seven\n"):
+        log.append(word)
+    await rounds()
+    assert log.chain >= 3
+    assert reader.data == b"one\n"
+    reader.go_on()
+    await rounds(20)
+    assert reader.data == b"one\ntwo\nthree\nfour\nfive\nsix\nseven\n"
+    assert reader.missed == 0
+    log.close()
 
 
-def test_bytes_whose_file_was_dropped_are_counted_as_missed(tmp_path: Path) -> None:
-    async def main() -> None:
-        log = a_log(tmp_path, 4, 1)
-        reader = Reader(log)
-        log.append(b"111\n")
-        reader.willing = False
-        await rounds()
-        for word in (b"222\n", b"333\n", b"444\n", b"555\n"):
-            log.append(word)
-        reader.go_on()
-        await rounds(20)
-        # 222 was next, so its file was kept open; 333 is gone.
-        assert reader.data == b"111\n222\n444\n555\n"
-        assert reader.missed == 4
-        log.close()
-
-    run(main())
+async def test_bytes_whose_file_was_dropped_are_counted_as_missed(tmp_path: Path) -> None:
+    log = a_log(tmp_path, 4, 1)
+    reader = Reader(log)
+    log.append(b"111\n")
+    reader.willing = False
+    await rounds()
+    for word in (b"222\n", b"333\n", b"444\n", b"555\n"):
+        log.append(word)
+    reader.go_on()
+    await rounds(20)
+    # 222 was next, so its file was kept open; 333 is gone.
+    assert reader.data == b"111\n222\n444\n555\n"
+    assert reader.missed == 4
+    log.close()
 
 
-def test_a_file_that_is_being_read_is_finished_although_it_was_dropped(tmp_path: Path) -> None:
-    async def main() -> None:
-        log = a_log(tmp_path, 8, 0)
-        reader = Reader(log)
-        log.append(b"111\n")
-        reader.willing = False
-        await rounds()
-        for word in (b"222\n", b"333\n", b"444\n"):
-            log.append(word)
-        reader.go_on()
-        await rounds(20)
-        assert reader.data == b"111\n222\n333\n444\n"
-        log.close()
+async def test_a_file_that_is_being_read_is_finished_although_it_was_dropped(
+    tmp_path: Path,
+) -> None:
+    log = a_log(tmp_path, 8, 0)
+    reader = Reader(log)
+    log.append(b"111\n")
+    reader.willing = False
+    await rounds()
+    for word in (b"222\n", b"333\n", b"444\n"):
+        log.append(word)
+    reader.go_on()
+    await rounds(20)
+    assert reader.data == b"111\n222\n333\n444\n"
+    log.close()
 
-    run(main())
 
-
-def test_a_reader_that_is_far_behind_skips_to_the_beginning_of_a_line(tmp_path: Path) -> None:
-    async def main() -> None:
-        log = a_log(tmp_path)
-        reader = Reader(log)
-        reader.willing = False
-        lines = numbered(100)
+async def test_a_reader_that_is_far_behind_skips_to_the_beginning_of_a_line(tmp_path: Path) -> None:
+    log = a_log(tmp_path)
+    reader = Reader(log)
+    reader.willing = False
+    lines = numbered(100)
+    log.append(lines)
+    await rounds()
+    total = len(lines)
+    while total < follow.MAX_BEHIND + 2 * len(lines):
         log.append(lines)
-        await rounds()
-        total = len(lines)
-        while total < follow.FARTHEST + 2 * len(lines):
-            log.append(lines)
-            total += len(lines)
-        delivered = len(reader.data)
-        reader.go_on()
-        await rounds(20)
-        assert delivered + reader.missed + len(reader.data[delivered:]) == total
-        assert reader.missed > follow.FARTHEST - follow.NEAR - 100
-        assert len(reader.data[delivered:]) % 100 == 0
-        assert (lines * 9).endswith(reader.data[delivered:])
-        log.close()
-
-    run(main())
+        total += len(lines)
+    delivered = len(reader.data)
+    reader.go_on()
+    await rounds(20)
+    assert delivered + reader.missed + len(reader.data[delivered:]) == total
+    assert reader.missed > follow.MAX_BEHIND - follow.SKIP_TO - 100
+    assert len(reader.data[delivered:]) % 100 == 0
+    assert (lines * 9).endswith(reader.data[delivered:])
+    log.close()
 
 
-def test_clear_and_reopen_do_not_confuse_a_follower(tmp_path: Path) -> None:
-    async def main() -> None:
-        log = a_log(tmp_path)
-        reader = Reader(log)
-        log.append(b"one\n")
-        await rounds()
-        log.clear()
-        log.append(b"two\n")
-        await rounds()
-        assert reader.data == b"one\ntwo\n"
-        log.append(b"three\n")  # not read yet when the file is moved
-        os.rename(tmp_path / "web.log", tmp_path / "moved")
-        log.append(b"four\n")
-        log.reopen()
-        log.append(b"five\n")
-        await rounds(10)
-        assert reader.data == b"one\ntwo\nthree\nfour\nfive\n"
-        assert (tmp_path / "web.log").read_bytes() == b"five\n"
-        assert reader.missed == 0
-        log.close()
-
-    run(main())
+async def test_clear_and_reopen_do_not_confuse_a_follower(tmp_path: Path) -> None:
+    log = a_log(tmp_path)
+    reader = Reader(log)
+    log.append(b"one\n")
+    await rounds()
+    log.clear()
+    log.append(b"two\n")
+    await rounds()
+    assert reader.data == b"one\ntwo\n"
+    log.append(b"three\n")  # not read yet when the file is moved
+    os.rename(tmp_path / "web.log", tmp_path / "moved")
+    log.append(b"four\n")
+    log.reopen()
+    log.append(b"five\n")
+    await rounds(10)
+    assert reader.data == b"one\ntwo\nthree\nfour\nfive\n"
+    assert (tmp_path / "web.log").read_bytes() == b"five\n"
+    assert reader.missed == 0
+    log.close()
 
 
-def test_what_was_cleared_before_it_was_read_is_not_delivered(tmp_path: Path) -> None:
-    async def main() -> None:
-        log = a_log(tmp_path)
-        reader = Reader(log)
-        log.append(b"secret\n")
-        log.clear()
-        log.append(b"new\n")
-        await rounds()
-        assert reader.data == b"new\n"
-        assert reader.missed == 0
-        log.close()
-
-    run(main())
+async def test_what_was_cleared_before_it_was_read_is_not_delivered(tmp_path: Path) -> None:
+    log = a_log(tmp_path)
+    reader = Reader(log)
+    log.append(b"secret\n")
+    log.clear()
+    log.append(b"new\n")
+    await rounds()
+    assert reader.data == b"new\n"
+    assert reader.missed == 0
+    log.close()
 
 
-def test_a_file_deleted_or_emptied_by_others_is_survived(tmp_path: Path) -> None:
-    async def main() -> None:
-        log = a_log(tmp_path)
-        reader = Reader(log)
-        log.append(b"one\n")
-        await rounds()
-        os.unlink(log.path)
-        log.append(b"two\n")
-        await rounds()
-        os.truncate(log.path, 0)
-        log.append(b"three\n")
-        await rounds()
-        assert reader.data == b"one\ntwo\nthree\n"
-        log.close()
-
-    run(main())
+async def test_a_file_deleted_or_emptied_by_others_is_survived(tmp_path: Path) -> None:
+    log = a_log(tmp_path)
+    reader = Reader(log)
+    log.append(b"one\n")
+    await rounds()
+    os.unlink(log.path)
+    log.append(b"two\n")
+    await rounds()
+    os.truncate(log.path, 0)
+    log.append(b"three\n")
+    await rounds()
+    assert reader.data == b"one\ntwo\nthree\n"
+    log.close()
 
 
-def test_a_log_may_be_followed_before_it_is_opened(tmp_path: Path) -> None:
+async def test_a_log_may_be_followed_before_it_is_opened(tmp_path: Path) -> None:
     """`slctl tail -f` of a stopped program shows what it writes once it is started."""
+    (tmp_path / "web.log").write_bytes(b"of yesterday\n")
+    bench = Bench(tmp_path, output(tmp_path / "web.log"))
+    log = bench.logs.log("stdout")
+    assert log is not None
+    reader = Reader(log)
+    bench.open()
+    bench.say(b"hello\n")
+    await rounds()
+    bench.logs.close()
+    bench.open()
+    bench.say(b"again\n")
+    await rounds()
+    assert reader.data == b"hello\nagain\n"
+    bench.logs.close()
 
-    async def main() -> None:
-        (tmp_path / "web.log").write_bytes(b"of yesterday\n")
-        bench = Bench(tmp_path, output(tmp_path / "web.log"))
-        log = bench.logs.log("stdout")
-        assert log is not None
-        reader = Reader(log)
-        bench.open()
-        bench.say(b"hello\n")
+
+async def test_a_long_piece_is_cut_at_the_end_of_a_line_or_of_a_character(tmp_path: Path) -> None:
+    log = a_log(tmp_path)
+    reader = Reader(log)
+    log.append(numbered(2_000) + "€".encode() * 40_000 + b"\n")
+    await until(lambda: reader.data.endswith(b"\n") and len(reader.data) > 300_000)
+    assert len(reader.pieces) > 4
+    assert max(map(len, reader.pieces)) <= follow.MAX_CHUNK
+    assert all(piece.endswith(b"\n") for piece in reader.pieces[:3])
+    for piece in reader.pieces:
+        piece.decode()
+    log.close()
+
+
+async def test_a_character_in_two_writes_is_delivered_whole(tmp_path: Path) -> None:
+    log = a_log(tmp_path)
+    reader = Reader(log)
+    euro = "€".encode()
+    log.append(b"a" + euro[:2])
+    await rounds()
+    assert reader.data == b"a"
+    log.append(euro[2:])
+    await rounds()
+    assert reader.pieces == [b"a", euro]
+    log.close()
+
+
+async def test_a_caught_up_follower_holds_no_descriptor_and_does_nothing(tmp_path: Path) -> None:
+    log = a_log(tmp_path, 10)
+    before = len(os.listdir("/proc/self/fd"))
+    readers = [Reader(log) for _ in range(100)]
+    for n in range(10):
+        log.append(b"%03d\n" % n)
         await rounds()
-        bench.logs.close()
-        bench.open()
-        bench.say(b"again\n")
-        await rounds()
-        assert reader.data == b"hello\nagain\n"
-        bench.logs.close()
-
-    run(main())
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert all(reader.data == readers[0].data for reader in readers)
+    assert len(readers[0].data) == 40
+    scheduled = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]
+    assert len(scheduled) == 0
+    log.close()
 
 
-def test_a_log_written_by_another_handler_is_followed_by_waking_it(tmp_path: Path) -> None:
-    """Also through a rotation that this handler makes."""
-
-    async def main() -> None:
-        log = a_log(tmp_path)
-        reader = Reader(log)
-        with open(log.path, "ab", buffering=0) as stream:
-            stream.write(b"one\n")
-            log.wake()
-            await rounds()
-            assert reader.data == b"one\n"
-            stream.write(b"two\n")
-        os.rename(log.path, log.path + ".1")
-        with open(log.path, "ab", buffering=0) as stream:
-            stream.write(b"three\n")
-        log.wake()
-        await rounds(10)
-        assert reader.data == b"one\ntwo\nthree\n"
-        log.close()
-
-    run(main())
-
-
-def test_a_long_piece_is_cut_at_the_end_of_a_line_or_of_a_character(tmp_path: Path) -> None:
-    async def main() -> None:
-        log = a_log(tmp_path)
-        reader = Reader(log)
-        log.append(numbered(2_000) + "€".encode() * 40_000 + b"\n")
-        await until(lambda: reader.data.endswith(b"\n") and len(reader.data) > 300_000)
-        assert len(reader.pieces) > 4
-        assert max(map(len, reader.pieces)) <= follow.PIECE
-        assert all(piece.endswith(b"\n") for piece in reader.pieces[:3])
-        for piece in reader.pieces:
-            piece.decode()
-        log.close()
-
-    run(main())
-
-
-def test_a_character_in_two_writes_is_delivered_whole(tmp_path: Path) -> None:
-    async def main() -> None:
-        log = a_log(tmp_path)
-        reader = Reader(log)
-        euro = "€".encode()
-        log.append(b"a" + euro[:2])
-        await rounds()
-        assert reader.data == b"a"
-        log.append(euro[2:])
-        await rounds()
-        assert reader.pieces == [b"a", euro]
-        log.close()
-
-    run(main())
-
-
-def test_a_caught_up_follower_holds_no_descriptor_and_does_nothing(tmp_path: Path) -> None:
-    async def main() -> None:
-        log = a_log(tmp_path, 10)
-        before = len(os.listdir("/proc/self/fd"))
-        readers = [Reader(log) for _ in range(100)]
-        for n in range(10):
-            log.append(b"%03d\n" % n)
-            await rounds()
-        assert len(os.listdir("/proc/self/fd")) == before
-        assert all(reader.data == readers[0].data for reader in readers)
-        assert len(readers[0].data) == 40
-        scheduled = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]
-        assert len(scheduled) == 0
-        log.close()
-
-    run(main())
-
-
-def test_closing_while_behind_releases_what_is_held(tmp_path: Path) -> None:
-    async def main() -> None:
-        log = a_log(tmp_path, 4)
-        before = len(os.listdir("/proc/self/fd"))
-        reader = Reader(log)
-        log.append(b"111\n")
-        log.append(b"222\n")
-        assert len(os.listdir("/proc/self/fd")) == before + 1
-        reader.follower.close()
-        await rounds()
-        assert reader.data == b""
-        assert len(os.listdir("/proc/self/fd")) == before
-        log.close()
-
-    run(main())
+async def test_closing_while_behind_releases_what_is_held(tmp_path: Path) -> None:
+    log = a_log(tmp_path, 4)
+    before = len(os.listdir("/proc/self/fd"))
+    reader = Reader(log)
+    log.append(b"111\n")
+    log.append(b"222\n")
+    assert len(os.listdir("/proc/self/fd")) == before + 1
+    reader.follower.close()
+    await rounds()
+    assert reader.data == b""
+    assert len(os.listdir("/proc/self/fd")) == before
+    log.close()
 
 
 @given(

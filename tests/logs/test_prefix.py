@@ -9,17 +9,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from supervisor_lite.logs.prefix import ATOMIC, Prefixer
+from supervisor_lite.logs.prefix import ATOMIC, OpenLines, Prefixer
 
 
 class Pipe:
     """What several programs write to."""
 
     def __init__(self) -> None:
+        self.open_lines: OpenLines = {}
         self.reader, self.writer = os.pipe2(os.O_NONBLOCK)
 
     def prefixer(self, name: str) -> Prefixer:
-        return Prefixer(name, self.writer)
+        return Prefixer(name, self.writer, self.open_lines)
 
     def write(self, prefixer: Prefixer, data: bytes) -> None:
         done = 0
@@ -100,7 +101,7 @@ def test_writes_that_are_cut_anywhere() -> None:
     tty.setraw(writer)
     os.set_blocking(writer, False)
     os.set_blocking(reader, False)
-    web = Prefixer("a rather long name | ", writer)
+    web = Prefixer("a rather long name | ", writer, {})
     data = b"".join(b"line %d\n" % number for number in range(20_000))
     done, out = 0, b""
     while done < len(data) or out.count(b"\n") < 20_000:

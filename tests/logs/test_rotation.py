@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supervisor_lite.logs.logfile import LogFile
+from supervisor_lite.logs.peek import Peeker
 from supervisor_lite.logs.sinks import FileSink
 from tests.logs.tools import files, whole
 
@@ -22,19 +23,20 @@ class Pipe:
         self.backups = backups
         self.reports: list[str] = []
         self.reader, self.writer = os.pipe2(os.O_NONBLOCK)
+        self.peeker = Peeker()
         self.restart()
 
     def restart(self) -> None:
         """Do what a new daemon does."""
         self.log = LogFile(str(self.path), self.maxbytes, self.backups, self.reports.append)
         self.log.open()
-        self.sink = FileSink(self.log)
+        self.sink = FileSink(self.log, self.peeker)
 
     def write(self, data: bytes) -> None:
         assert os.write(self.writer, data) == len(data)
 
     def take(self, budget: int = 1 << 20) -> int:
-        return self.sink.take(self.reader, budget)
+        return self.sink.transfer(self.reader, budget)
 
     def say(self, data: bytes) -> None:
         self.write(data)

@@ -7,58 +7,24 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from supervisor_lite.host import syscalls
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.processlogs import ProcessLogs
 from supervisor_lite.model.output import Output
 from supervisor_lite.model.program import Program
-
-T = TypeVar("T")
+from tests.loops import at_end
 
 ROOT = Path(__file__).resolve().parents[2]
-
-LIMIT = 20.0
-"""Seconds that anything may take before a test gives up."""
-
-
-def run(main: Coroutine[Any, Any, T], limit: float = 2 * LIMIT) -> T:
-    """Run a test's coroutine, for a limited time."""
-
-    async def closing() -> T:
-        try:
-            return await main
-        finally:
-            while _opened:
-                _opened.pop().close()
-
-    return asyncio.run(asyncio.wait_for(closing(), limit))
-
-
-_opened: list[Pipes] = []
 
 
 def pipes() -> Pipes:
     """Return what reads FIFOs in the running loop; it is closed when the test is over."""
-    _opened.append(Pipes(asyncio.get_running_loop()))
-    return _opened[-1]
-
-
-async def until(condition: Callable[[], object], what: str = "", pause: float = 0.002) -> None:
-    """Let the loop run until a condition holds."""
-    end = asyncio.get_running_loop().time() + LIMIT
-    while not condition():
-        assert asyncio.get_running_loop().time() < end, f"not within {LIMIT} s: {what}"
-        await asyncio.sleep(pause)
-
-
-async def rounds(count: int = 5) -> None:
-    """Let the loop go round a few times, so that what is ready is done."""
-    for _ in range(count):
-        await asyncio.sleep(0)
+    made = Pipes(asyncio.get_running_loop())
+    at_end(made.close)
+    return made
 
 
 def output(path: Path | str | None, maxbytes: int = 0, backups: int = 3, **more: Any) -> Output:

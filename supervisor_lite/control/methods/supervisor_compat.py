@@ -18,15 +18,16 @@ from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.core.topics import RemoteEvent
 from supervisor_lite.errors import OperationFailed, ProtocolError, SpawnError
+from supervisor_lite.host.command import find_command
 from supervisor_lite.host.signals import signal_number
-from supervisor_lite.host.spawn import find_command
-from supervisor_lite.host.users import lookup, name_of
+from supervisor_lite.host.users import lookup
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.read import tail_bytes
 from supervisor_lite.logs.safe_open import open_log
 from supervisor_lite.model.plan import Group
 from supervisor_lite.model.program import Program
 from supervisor_lite.protocol import codes, messages
+from supervisor_lite.users import user_name
 
 _MOST_BYTES = 4 << 20
 """Bytes of a log in one reply."""
@@ -47,7 +48,7 @@ class _Spokesman(Caller):
     @property
     def words(self) -> str:
         """Name both."""
-        return f"uid {self.uid} ({name_of(self.uid)}), pid {self.pid} for {self.whom}"
+        return f"uid {self.uid} ({user_name(self.uid)}), pid {self.pid} for {self.whom}"
 
 
 class CompatVerbs:

@@ -7,6 +7,7 @@ from supervisor_lite.ctl.commands.help import COMMANDS
 from supervisor_lite.ctl.context import Context
 from supervisor_lite.ctl.options import UsageError
 from supervisor_lite.protocol import codes
+from supervisor_lite.text import sanitize
 
 _BASH = """\
 # slctl completion bash >/etc/bash_completion.d/slctl
@@ -88,7 +89,7 @@ def completion(ctl: Context, arguments: list[str]) -> int:
         return codes.DONE
     if words and words[0] == "words" and len(words) < 3:
         for word in _words(ctl, words[1] if len(words) == 2 else ""):
-            show.out(show.harmless(word))
+            show.out(sanitize(word))
         return codes.DONE
     raise UsageError("which shell? bash, zsh or fish")
 

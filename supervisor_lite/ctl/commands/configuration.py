@@ -10,6 +10,7 @@ from supervisor_lite.client.errors import BadReply
 from supervisor_lite.ctl import show
 from supervisor_lite.ctl.context import Context, none_left
 from supervisor_lite.protocol import codes
+from supervisor_lite.text import sanitize
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def reread(ctl: Context, arguments: list[str]) -> int:
         found.update({str(name): word for name in names})
     _warn(result)
     for name in sorted(found):
-        show.out(f"{show.harmless(name)}: {found[name]}")
+        show.out(f"{sanitize(name)}: {found[name]}")
     if not found:
         show.out("No config updates to processes")
     show_notes(result)
@@ -51,11 +52,11 @@ def update(ctl: Context, arguments: list[str]) -> int:
     _warn(result)
     code = codes.DONE
     for row in listed(result, "results", "name", "result"):
-        name, word = show.harmless(row["name"]), str(row["result"])
+        name, word = sanitize(row["name"]), str(row["result"])
         if row.get("ok", True):
-            show.out(f"{name}: {_DONE.get(word) or show.harmless(word)}")
+            show.out(f"{name}: {_DONE.get(word) or sanitize(word)}")
         else:
-            show.err(f"{name}: ERROR ({show.harmless(row.get('reason') or word)})")
+            show.err(f"{name}: ERROR ({sanitize(row.get('reason') or word)})")
             code = codes.FAILED
     show_notes(result)
     return code
@@ -67,7 +68,7 @@ def avail(ctl: Context, arguments: list[str]) -> int:
     with ctl.client() as client:
         result = client.call("avail")
     for row in listed(result, "processes", "fullname", "in_use", "autostart"):
-        name = show.harmless(row["fullname"])
+        name = sanitize(row["fullname"])
         used = "in use" if row["in_use"] else "avail"
         auto = "auto" if row["autostart"] else "manual"
         show.out(
@@ -103,9 +104,9 @@ def schema(ctl: Context, arguments: list[str]) -> int:
 def show_notes(result: Message) -> None:
     """Say which changes need another daemon."""
     for text in result.get("notes") or []:
-        show.out(show.harmless(text))
+        show.out(sanitize(text))
 
 
 def _warn(result: Message) -> None:
     for text in result.get("warnings") or []:
-        show.err(f"warning: {show.harmless(text)}")
+        show.err(f"warning: {sanitize(text)}")

@@ -10,6 +10,7 @@ from supervisor_lite.ctl import show
 from supervisor_lite.ctl.commands.configuration import show_notes
 from supervisor_lite.ctl.context import Context, none_left
 from supervisor_lite.protocol import codes
+from supervisor_lite.text import sanitize
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,8 +68,8 @@ def upgrade(ctl: Context, arguments: list[str]) -> int:
         except ConnectionLost:
             pass  # what an upgrade looks like from here; whether it is one is asked below
         after = _version_of_next(client)
-    old, new = (show.harmless(answer.get("version")) for answer in (before, after))
-    number = show.harmless(after.get("pid"))
+    old, new = (sanitize(answer.get("version")) for answer in (before, after))
+    number = sanitize(after.get("pid"))
     if after.get("pid") != before.get("pid"):
         show.err(f"slctl: another daemon has taken over: pid {number}, version {new}")
         return codes.FAILED

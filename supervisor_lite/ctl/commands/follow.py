@@ -7,6 +7,7 @@ import sys
 
 from supervisor_lite.ctl import show
 from supervisor_lite.protocol import messages
+from supervisor_lite.text import sanitize
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,13 +40,13 @@ def follow(client: Client) -> Iterator[tuple[str, Message]]:
         if method == messages.NOTE_MISSED:
             yield method, note
             if "changes" in note:
-                show.err(f"[{show.harmless(note['changes'])} changes missed]")
+                show.err(f"[{sanitize(note['changes'])} changes missed]")
                 continue
-            name, count = show.harmless(note.get("fullname")), show.harmless(note.get("bytes"))
+            name, count = sanitize(note.get("fullname")), sanitize(note.get("bytes"))
             show.err(f"[{name}: {count} bytes skipped: this reader was too slow]")
         elif method == messages.NOTE_END:
             yield method, note
-            show.err(f"[{show.harmless(note.get('reason') or 'end')}]")
+            show.err(f"[{sanitize(note.get('reason') or 'end')}]")
             return
         else:
             yield method, note

@@ -12,6 +12,7 @@ from supervisor_lite.ctl.commands.output import Pipe, Screen
 from supervisor_lite.ctl.context import Context
 from supervisor_lite.ctl.options import UsageError
 from supervisor_lite.protocol import codes, messages
+from supervisor_lite.text import sanitize
 
 _OVER = ("STOPPED", "EXITED", "FATAL")
 
@@ -28,7 +29,7 @@ def send(ctl: Context, arguments: list[str]) -> int:
     except RemoteError as error:
         if error.code != codes.FAILED:
             raise
-        show.err(f"{show.harmless(words[0])}: ERROR ({show.harmless(error)})")
+        show.err(f"{sanitize(words[0])}: ERROR ({sanitize(error)})")
         return codes.FAILED
     return codes.DONE
 
@@ -80,5 +81,5 @@ def _type(ctl: Context, name: str) -> None:
             with ctl.client() as client:
                 client.call("send", {"name": name, "text": line})
         except ClientError as error:
-            show.err(f"slctl: {show.harmless(error)}")
+            show.err(f"slctl: {sanitize(error)}")
             return

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from supervisor_lite.ctl import show
 from supervisor_lite.ctl.context import Context
-from supervisor_lite.ctl.options import UsageError, suggest
+from supervisor_lite.ctl.options import UsageError
 from supervisor_lite.protocol import codes
+from supervisor_lite.text import sanitize, suggest
 
 GENERAL = "slctl [-c FILE|DIR] [-s SOCKET] [--color auto|always|never] COMMAND …"
 
@@ -82,8 +83,8 @@ def help(ctl: Context, arguments: list[str]) -> int:  # noqa: A001  (it is the c
         return codes.DONE
     name = words[0]
     if name not in COMMANDS:
-        hint = suggest(name, [*COMMANDS])
-        raise UsageError(f'there is no command "{show.harmless(name)}"{hint}')
+        hint = suggest(name, COMMANDS, "{}", ";")
+        raise UsageError(f'there is no command "{sanitize(name)}"{hint}')
     synopsis, summary = COMMANDS[name]
     show.out(usage(name))
     show.out(f"\n{summary[0].upper()}{summary[1:]}.")

@@ -7,6 +7,7 @@ from supervisor_lite.ctl import show
 from supervisor_lite.ctl.commands.follow import follow
 from supervisor_lite.ctl.context import Context, none_left, required
 from supervisor_lite.protocol import codes, messages
+from supervisor_lite.text import compact_duration, sanitize, size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def runs(ctl: Context, arguments: list[str]) -> int:
 
 def _change(style: show.Style, change: Message) -> list[str]:
     """Return the lines for one change; its serial comes first, for `--since`."""
-    text = {key: show.harmless(value) for key, value in change.items() if value is not None}
+    text = {key: sanitize(value) for key, value in change.items() if value is not None}
     line = (
         f"{text.get('serial', '?')}  {text.get('time', '')}  {text.get('name', '?')}: "
         f"{text.get('from', '?')} -> {style.state(text.get('to', '?')).rstrip()}"
@@ -102,7 +103,7 @@ def _change(style: show.Style, change: Message) -> list[str]:
 
 def _run(row: Message) -> list[str]:
     def fact(key: str) -> str:
-        return "-" if row.get(key) is None else show.harmless(row[key])
+        return "-" if row.get(key) is None else sanitize(row[key])
 
     lasted, memory = row.get("duration"), row.get("maxrss")
     cpu = [row[key] for key in ("utime", "stime") if row.get(key) is not None]
@@ -111,9 +112,9 @@ def _run(row: Message) -> list[str]:
         fact("name"),
         fact("pid"),
         fact("spawned"),
-        "-" if lasted is None else show.duration(float(lasted)),
-        show.duration(float(sum(cpu))) if cpu else "-",
-        "-" if memory is None else show.size(float(memory)),
+        "-" if lasted is None else compact_duration(float(lasted)),
+        compact_duration(float(sum(cpu))) if cpu else "-",
+        "-" if memory is None else size(float(memory)),
         _end(row),
     ]
 
@@ -129,8 +130,8 @@ def _end(row: Message) -> str:
         words = f"exit {row['exitcode']}"
     reason = row.get("reason")
     if row.get("pid") is None and reason:
-        return show.harmless(str(reason))
-    return show.harmless(f"{words}: {reason}" if reason and reason != words else words)
+        return sanitize(str(reason))
+    return sanitize(f"{words}: {reason}" if reason and reason != words else words)
 
 
 def _told(processes: list[Message]) -> list[str]:
@@ -139,11 +140,11 @@ def _told(processes: list[Message]) -> list[str]:
     lines: list[str] = []
     for process in processes:
         if indent:
-            lines.append(show.harmless(process["fullname"]))
-        lines += [f"{indent}{show.harmless(line)}".rstrip() for line in process["lines"]]
+            lines.append(sanitize(process["fullname"]))
+        lines += [f"{indent}{sanitize(line)}".rstrip() for line in process["lines"]]
         steps = [row for row in process.get("schedule") or [] if "at" in row and "what" in row]
         if steps:
-            rows = [[f"{float(row['at']):.1f} s", show.harmless(row["what"])] for row in steps]
+            rows = [[f"{float(row['at']):.1f} s", sanitize(row["what"])] for row in steps]
             wide = max(len(row[0]) for row in rows)
             lines += [f"{indent}  at {at:>{wide}}  {what}" for at, what in rows]
     return lines
@@ -151,4 +152,4 @@ def _told(processes: list[Message]) -> list[str]:
 
 def _last_words(change: Message) -> list[str]:
     words = str(change.get("last_words") or "").splitlines()
-    return [f"    | {show.harmless(line)}" for line in words]
+    return [f"    | {sanitize(line)}" for line in words]

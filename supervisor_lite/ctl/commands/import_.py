@@ -8,6 +8,7 @@ import sys
 from supervisor_lite.ctl import show
 from supervisor_lite.ctl.context import Context, none_left, required
 from supervisor_lite.protocol import codes
+from supervisor_lite.text import sanitize
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,13 +30,13 @@ def import_file(ctl: Context, arguments: list[str]) -> int:
         conversion = convert(source, out)
     except ConfigError as error:
         for complaint in error.complaints:
-            show.err(show.harmless(complaint))
+            show.err(sanitize(complaint))
         return codes.USAGE
     lost = _report(conversion)
     if out is None:
         sys.stdout.write("\n".join(conversion.files.values()))
     elif trouble := _write(conversion, out):
-        show.err(f"slctl: import: {show.harmless(trouble)}; nothing was written")
+        show.err(f"slctl: import: {sanitize(trouble)}; nothing was written")
         return codes.FAILED
     else:
         for name in conversion.files:
@@ -53,7 +54,7 @@ def _report(conversion: Conversion) -> int:
     for finding in conversion.findings:
         kind = "" if finding.lost else "note: "
         place, _, text = str(finding).partition(": ")
-        show.err(show.harmless(f"{place}: {kind}{text}"))
+        show.err(sanitize(f"{place}: {kind}{text}"))
     lost = sum(finding.lost for finding in conversion.findings)
     notes = len(conversion.findings) - lost
     if conversion.findings:
@@ -112,7 +113,7 @@ def _check(path: str) -> int:
         load(path)
     except ConfigError as error:
         for complaint in error.complaints:
-            show.err(show.harmless(complaint))
+            show.err(sanitize(complaint))
         show.err("this must be put right before supervisor-lite can use it on this machine")
         return len(error.complaints)
     return 0

@@ -13,6 +13,7 @@ from supervisor_lite.ctl.commands.follow import follow
 from supervisor_lite.ctl.context import Context, none_left
 from supervisor_lite.ctl.options import UsageError
 from supervisor_lite.protocol import codes, messages
+from supervisor_lite.text import sanitize
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ class Merged:
 
     def __init__(self, style: show.Style, names: list[str]) -> None:
         self._style = style
-        self._width = max([len(show.harmless(name)) for name in names], default=0)
+        self._width = max([len(sanitize(name)) for name in names], default=0)
         self._partial: dict[tuple[str, str], bytes] = {}
         self._colours: dict[str, str] = {}
         for name in names:
@@ -179,7 +180,7 @@ class Merged:
 
     def _write(self, key: tuple[str, str], line: bytes) -> None:
         name, stream = key
-        label = f"{show.harmless(name):<{self._width}} {'!' if stream == 'stderr' else '|'} "
+        label = f"{sanitize(name):<{self._width}} {'!' if stream == 'stderr' else '|'} "
         prefix = self._style.paint(label, self._colour(name))
         if self._style.terminal:
             text = tame(line.decode(errors="replace").removesuffix("\r"))
@@ -197,7 +198,7 @@ class Merged:
 def tame(text: str) -> str:
     """Return the text with colours kept and every other escape and control spelled out."""
     pieces = _COLOUR.split(text.replace("\r\n", "\n"))
-    pieces[::2] = [show.harmless(piece, keep="\n\t") for piece in pieces[::2]]
+    pieces[::2] = [sanitize(piece, keep="\n\t") for piece in pieces[::2]]
     return "".join(pieces)
 
 

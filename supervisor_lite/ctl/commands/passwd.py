@@ -20,7 +20,9 @@ def passwd(ctl: Context, arguments: list[str]) -> int:
     role = given.text("role", "view")
     if role not in ROLES:
         raise UsageError(f"--role is one of {', '.join(ROLES)}")
-    if ":" in name or not name.isprintable() or len(name) > 64:
+    from supervisor_lite.passwords import is_user_name, make_hash
+
+    if not is_user_name(name):
         raise UsageError("a name is up to 64 characters long and has no colon")
     password = _password()
     if password is None:
@@ -30,8 +32,6 @@ def passwd(ctl: Context, arguments: list[str]) -> int:
         show.err("slctl: the password is empty")
         return codes.FAILED
     import json
-
-    from supervisor_lite.passwords import make_hash
 
     show.out("[[gateway.users]]")
     show.out(f"name = {json.dumps(name, ensure_ascii=False)}")

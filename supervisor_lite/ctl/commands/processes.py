@@ -11,6 +11,7 @@ from supervisor_lite.ctl import show
 from supervisor_lite.ctl.context import Context, required
 from supervisor_lite.ctl.options import UsageError
 from supervisor_lite.protocol import codes
+from supervisor_lite.text import sanitize
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,15 +68,15 @@ def report(result: Message, suffix: str = "") -> int:
     """Print one line for each result and return the exit code: 0, 7 (only timeouts) or 1."""
     failures = []
     for row in listed(result, "results", "fullname", "ok", "result"):
-        name = show.harmless(row["fullname"])
-        word = show.harmless(row["result"])
+        name = sanitize(row["fullname"])
+        word = sanitize(row["result"])
         if row["ok"]:
             show.out(f"{name}: {word}{suffix}")
             continue
         failures.append(word)
-        show.err(f"{name}: ERROR ({_cause(word, show.harmless(row.get('reason') or ''))})")
+        show.err(f"{name}: ERROR ({_cause(word, sanitize(row.get('reason') or ''))})")
         for line in str(row.get("last_words") or "").splitlines():
-            show.err(f"    | {show.harmless(line)}")
+            show.err(f"    | {sanitize(line)}")
     if not failures:
         return codes.DONE
     return codes.TIMED_OUT if set(failures) == {"timeout"} else codes.FAILED

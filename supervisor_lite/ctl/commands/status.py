@@ -7,6 +7,7 @@ from supervisor_lite.client.errors import RemoteError
 from supervisor_lite.ctl import show
 from supervisor_lite.ctl.context import Context, none_left, report_missing
 from supervisor_lite.protocol import codes
+from supervisor_lite.text import sanitize, uptime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,11 +60,11 @@ def pid(ctl: Context, arguments: list[str]) -> int:
     with ctl.client() as client:
         result = client.call("pid", {"names": names} if names else {})
     if not names:
-        show.out(show.harmless(result.get("pid")))
+        show.out(sanitize(result.get("pid")))
         return codes.DONE
     pids = [row["pid"] or 0 for row in listed(result, "pids", "pid")]
     for number in pids:
-        show.out(show.harmless(number))
+        show.out(sanitize(number))
     # `all` asks for a list in which a 0 is an answer, as in Supervisor.
     return codes.FAILED if 0 in pids and "all" not in names else codes.DONE
 
@@ -72,7 +73,7 @@ def version(ctl: Context, arguments: list[str]) -> int:
     """Print the version of the daemon."""
     none_left(ctl.parse(arguments, {}).words)
     with ctl.client() as client:
-        show.out(show.harmless(client.call("version").get("version")))
+        show.out(sanitize(client.call("version").get("version")))
     return codes.DONE
 
 
@@ -90,11 +91,11 @@ def _as_json(process: Message, now: float) -> Message:
 
 def _lines(style: show.Style, processes: list[Message], now: float) -> list[str]:
     """Return the table in Supervisor's layout."""
-    names = [show.harmless(process["fullname"]) for process in processes]
+    names = [sanitize(process["fullname"]) for process in processes]
     column = max(30, *map(len, names), 0) + 3
     lines = []
     for name, process in zip(names, processes, strict=True):
-        state = show.harmless(process["state"])
+        state = sanitize(process["state"])
         words = style.cut(_description(process, now), column + 10)
         lines.append(f"{name:<{column}}{style.state(state)}{words}".rstrip())
     return lines
@@ -102,10 +103,10 @@ def _lines(style: show.Style, processes: list[Message], now: float) -> list[str]
 
 def _description(process: Message, now: float) -> str:
     if process["state"] != "RUNNING":
-        return show.harmless(process.get("reason") or "")
+        return sanitize(process.get("reason") or "")
     up = _uptime(process, now)
-    number = show.harmless(process.get("pid"))
-    return f"pid {number}" if up is None else f"pid {number}, uptime {show.uptime(up)}"
+    number = sanitize(process.get("pid"))
+    return f"pid {number}" if up is None else f"pid {number}, uptime {uptime(up)}"
 
 
 def _hints(processes: list[Message]) -> list[str]:
@@ -113,11 +114,11 @@ def _hints(processes: list[Message]) -> list[str]:
     hints = []
     failed = [process for process in processes if process["state"] == "FATAL"]
     if failed:
-        name = show.harmless(failed[0]["fullname"])
+        name = sanitize(failed[0]["fullname"])
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         hints.append(f"{name} gave up{more}: `slctl why {name}` tells the story")
     stale = sorted({str(process.get("group")) for process in processes if process.get("stale")})
     if stale:
-        groups = show.harmless(" ".join(stale))
+        groups = sanitize(" ".join(stale))
         hints.append(f"the configuration has changed: `slctl update {groups}` applies it")
     return hints

@@ -1,22 +1,22 @@
-"""The events that wait for a pool of listeners: what is kept, what is dropped, who gets which."""
+"""The events that wait for a pool of listeners: what is kept, what is dropped, what is next."""
 
 from __future__ import annotations
 
 from collections import deque
 from typing import Any, NamedTuple
 
-from supervisor_lite.rules.event_listener.payloads import Notice
+from supervisor_lite.rules.event_listener.payloads import ListenerEvent
 
-STARTUP_EVENTS = 10_000
-STARTUP_CHARACTERS = 4 << 20
-"""What is kept at most until the first listener of a pool has caught up."""
+MAX_STARTUP_EVENTS = 10_000
+MAX_STARTUP_CHARACTERS = 4 << 20
+"""How much is kept at most until the first listener of a pool has caught up."""
 
-FIRST_PAUSE = 0.1
-LONGEST_PAUSE = 5.0
-"""Seconds before an event that was rejected again and again is sent once more."""
+MIN_RETRY_DELAY = 0.1
+MAX_RETRY_DELAY = 5.0
+"""Seconds before an event that was rejected more than once is sent again."""
 
 
-class Queued(NamedTuple):
+class QueuedEvent(NamedTuple):
     """An event on its way to a pool."""
 
     serial: int
@@ -36,7 +36,7 @@ class Queued(NamedTuple):
         return (head + self.payload).encode(errors="backslashreplace")
 
 
-class Buffer:
+class EventBuffer:
     """The events of one pool that nobody has dealt with yet, in their order.
 
     At most `size` wait; one more drops the oldest. What comes before the first listener has caught
@@ -49,8 +49,8 @@ class Buffer:
         """The poolserial of the next event."""
         self.caught_up = False
         """Everything that waited for the first listener has been sent."""
-        self._early: deque[Queued] = deque()
-        self._late: deque[Queued] = deque()
+        self._early: deque[QueuedEvent] = deque()
+        self._late: deque[QueuedEvent] = deque()
         self._characters = 0
 
     def __len__(self) -> int:
@@ -59,30 +59,31 @@ class Buffer:
     def __bool__(self) -> bool:
         return bool(self._early or self._late)
 
-    def add(self, serial: int, notice: Notice) -> Queued | None:
-        """Take a new event; return the one that had to be dropped for it."""
-        event = Queued(serial, self.serial, notice.name, notice.payload, not self.caught_up)
+    def add(self, serial: int, event: ListenerEvent) -> QueuedEvent | None:
+        """Append a new event; return the one that had to be dropped for it."""
+        queued = QueuedEvent(serial, self.serial, event.name, event.payload, not self.caught_up)
         self.serial += 1
-        return self._put(event, self._early if event.early else self._late)
+        return self._append(queued)
 
-    def put_back(self, event: Queued) -> Queued | None:
-        """Take an event that was not dealt with, before all others; return the one dropped."""
+    def requeue(self, event: QueuedEvent) -> QueuedEvent | None:
+        """Put an event that was not dealt with before all others; return the one dropped."""
         queue = self._early if event.early else self._late
-        dropped = self._shrink(queue, event)
+        dropped = self._make_room(queue, event)
         queue.appendleft(event)
         return dropped
 
-    def _put(self, event: Queued, queue: deque[Queued]) -> Queued | None:
-        dropped = self._shrink(queue, event)
+    def _append(self, event: QueuedEvent) -> QueuedEvent | None:
+        queue = self._early if event.early else self._late
+        dropped = self._make_room(queue, event)
         queue.append(event)
         return dropped
 
-    def _shrink(self, queue: deque[Queued], event: Queued) -> Queued | None:
+    def _make_room(self, queue: deque[QueuedEvent], event: QueuedEvent) -> QueuedEvent | None:
         """Make room for an event; return what was dropped."""
         if queue is self._late:
             return queue.popleft() if len(queue) >= self.size else None
         self._characters += len(event.payload)
-        if len(queue) < STARTUP_EVENTS and self._characters <= STARTUP_CHARACTERS:
+        if len(queue) < MAX_STARTUP_EVENTS and self._characters <= MAX_STARTUP_CHARACTERS:
             return None
         if not queue:
             return None
@@ -90,8 +91,8 @@ class Buffer:
         self._characters -= len(dropped.payload)
         return dropped
 
-    def take(self) -> Queued:
-        """Return the event that is next; there must be one."""
+    def pop(self) -> QueuedEvent:
+        """Remove and return the event that is next; there must be one."""
         event = self._early.popleft() if self._early else self._late.popleft()
         if event.early:
             self._characters -= len(event.payload)
@@ -101,19 +102,19 @@ class Buffer:
     # For the next version of the daemon.
 
     def to_json(self) -> dict[str, Any]:
-        """Return what waits, for `restore`."""
+        """Return what waits, for `restore`; the keys are read by other versions of the daemon."""
         waiting = [event._asdict() for event in (*self._early, *self._late)]
         return {"serial": self.serial, "caught_up": self.caught_up, "waiting": waiting}
 
     def restore(self, values: dict[str, Any]) -> None:
-        """Take over what `to_json` was told of. Raises KeyError or TypeError."""
-        waiting = [Queued(**event) for event in values["waiting"]]
+        """Go on with what `to_json` described. Raises KeyError or TypeError."""
+        waiting = [QueuedEvent(**event) for event in values["waiting"]]
         self.serial, self.caught_up = int(values["serial"]), bool(values["caught_up"])
         for event in waiting:
-            self._put(event, self._early if event.early else self._late)
+            self._append(event)
 
 
-def pause(rejections: int) -> float:
+def retry_delay(rejections: int) -> float:
     """Return the seconds before the next try, after so many rejections in a row.
 
     The first is sent again at once, as Supervisor does; who rejects everything must not keep the
@@ -121,4 +122,4 @@ def pause(rejections: int) -> float:
     """
     if rejections < 2:
         return 0.0
-    return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(rejections - 2, 10))
+    return min(MAX_RETRY_DELAY, MIN_RETRY_DELAY * 2.0 ** min(rejections - 2, 10))

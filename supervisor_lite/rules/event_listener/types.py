@@ -1,4 +1,4 @@
-"""The names of the events for listeners, which are Supervisor's, and which means which others."""
+"""The names of the events for listeners (Supervisor's), and which name stands for which others."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def _meanings() -> dict[str, frozenset[str]]:
 
 
 MEANINGS: Mapping[str, frozenset[str]] = _meanings()
-"""What may stand in `events`, and the events that it means."""
+"""What may stand in `events`, and the events that it stands for."""
 
 
-def wanted_by(names: Iterable[str]) -> frozenset[str]:
-    """Return the names of all events that these names mean."""
+def expand(names: Iterable[str]) -> frozenset[str]:
+    """Return the names of all events that these names stand for."""
     return frozenset().union(*(MEANINGS[name] for name in names))
 
 
 def timeslice(name: str, now: float) -> int:
-    """Return when the slice of time began that `now`, seconds since the epoch, is in."""
+    """Return when the period of a tick began that `now` is in; both in seconds since the epoch."""
     period = TICKS[name]
     return int(now // period) * period
