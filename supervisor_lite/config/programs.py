@@ -29,21 +29,17 @@ _LISTENER_KEYS = [key for key in LISTENER.keys if key not in _POOL_KEYS]
 
 _PRIORITY = next(key for key in PROGRAM.keys if key.name == "priority")
 
-_OWN_FIELDS = [
-    key.name
-    for key in PROGRAM.keys
-    if key.name in ("sockets", "credentials")
-    or (key.of is Program and key.name not in ("backoff", "restart_limit"))
+_COMPOSED = {
+    "process_name", "killasgroup", "environment", "env_file", "serverurl", "backoff",
+    "restart_limit",
+}  # fmt: skip
+"""Keys whose value is not simply that of their field; `_process` says what is."""
+
+_PLAIN_FIELDS = [
+    key.name for key in PROGRAM.keys if key.of is Program and key.name not in _COMPOSED
 ]
-"""Keys whose value is the field of the same name."""
-
-_PLACEMENT = [key.name for key in PROGRAM.keys if key.of is Placement]
-
-_PAIRS = (
-    ("restart_limit_action", "restart_limit"),
-    ("memory_check_interval", "memory_restart"),
-)
-"""Keys that mean nothing without the other."""
+_ATTRIBUTES = [key.name for key in PROGRAM.keys if key.of is Placement]
+_PAIRS = [(key.name, key.only_with) for key in PROGRAM.keys if key.only_with]
 
 
 def resolve_plan(
@@ -202,7 +198,7 @@ class _Planner:
         varying: list[Key] = []
         for key in PROGRAM.keys if program in self._programs else _LISTENER_KEYS:
             if key.name in entry.raw:
-                varies = key.each and _expands(entry.raw[key.name])
+                varies = key.per_process and _expands(entry.raw[key.name])
                 (varying if varies else fixed).append(key)
         values = self._reader.read(entry, fixed, names)
         numprocs, first = values.get("numprocs", 1), values.get("numprocs_start", 0)
@@ -258,7 +254,7 @@ class _Planner:
             name = f"{program}:{number}"
         assert isinstance(name, str)
         # What is not set keeps the default of the dataclass, and shares it with all others.
-        fields: dict[str, Any] = {key: values[key] for key in _OWN_FIELDS if key in values}
+        fields: dict[str, Any] = {key: values[key] for key in _PLAIN_FIELDS if key in values}
         fields.setdefault("command", ("?",))
         fields["killasgroup"] = bool(values.get("killasgroup", values.get("stopasgroup", False)))
         fields["environment"] = self._environment(values.get("environment"))
@@ -280,7 +276,7 @@ class _Planner:
     def _placed(self, values: Values, entry: Entry) -> dict[str, Any]:
         """Return the fields about limits and files with variables."""
         fields: dict[str, Any] = {}
-        limits: dict[str, Any] = {key: values[key] for key in _PLACEMENT if key in values}
+        limits: dict[str, Any] = {key: values[key] for key in _ATTRIBUTES if key in values}
         if limits and (placement := Placement(**limits)) != Placement():
             fields["placement"] = self._placements.setdefault(placement, placement)
         files = values.get("env_file", ())

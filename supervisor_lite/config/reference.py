@@ -106,7 +106,7 @@ def reference(tables: Mapping[str, Table]) -> str:
 
 
 def _row(key: Key) -> str:
-    name = f"`{key.name}`" + (" ●" if key.each else "")
+    name = f"`{key.name}`" + (" ●" if key.per_process else "")
     if key.aliases:
         name += " (also " + ", ".join(f"`{alias}`" for alias in key.aliases) + ")"
     return f"| {name} | {_cell(key.kind.words)} | {_cell(_default(key))} | {_cell(key.doc)} |\n"

@@ -67,10 +67,7 @@ class Rollout:
         """Show which processes run with a definition that is no longer the one on disk."""
         latest = {program.fullname: program for program in self.available.processes()}
         for process in self._supervisor.processes.values():
-            stale = latest.get(process.name, process.latest) != process.latest
-            if stale != process.stale:
-                process.stale = stale
-                process.changed()
+            process.compare_with_disk(latest.get(process.name))
 
     def start_all(self, by: str = "") -> None:
         """Start what is to be started by itself, by ascending priority."""
@@ -136,7 +133,7 @@ class Rollout:
         results: list[tuple[str, str]] = []
         removed = [supervisor.processes[p.fullname] for p in diff.removed]
         for process in removed:
-            process.removed = True
+            process.mark_removed()
         down = {p.group for p in removed if not p.is_down()}
         await self._operations.stop(removed, by, wait=True, timeout=None)
         for process in removed:
@@ -164,7 +161,7 @@ class Rollout:
             process = self._supervisor.processes[program.fullname]
             state = process.record.state
             self._supervisor.redefine(process, program)
-            if process.pending is not None:
+            if process.definition.next is not None:
                 changed.append(process)
             elif state is State.FATAL or (state is State.EXITED and not process.record.wanted):
                 retried.append(process)  # it ended by itself: perhaps this was the remedy

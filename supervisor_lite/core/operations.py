@@ -131,7 +131,7 @@ class Operations:
         """Restart processes and wait until each has its new definition, however it fares."""
 
         def verdict(process: Process) -> Result | None:
-            done = process.pending is None or not process.record.wanted
+            done = process.definition.next is None or not process.record.wanted
             return result_of(process, True, "") if done else None
 
         waiting = self._watch(processes, verdict)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-from datetime import UTC, datetime
-from typing import Any
+import os
 
 from supervisor_lite.config.values import show_size
-from supervisor_lite.explain.reason import reason
+from supervisor_lite.core import view
+from supervisor_lite.core.definition import Definition
 from supervisor_lite.host.cgroup import Killed
 from supervisor_lite.logs.fifo import stored_name
 from supervisor_lite.logs.processlogs import ProcessLogs
@@ -22,34 +20,49 @@ _LAST_WORDS = 10
 
 
 class Process:
-    """An entry in the supervisor's table. Only the supervisor changes it."""
+    """An entry in the supervisor's table.
+
+    It is changed by its methods only, which keep true what it shows; the supervisor, its table and
+    its runs call them, and nobody else.
+    """
 
     __slots__ = (
-        "_view", "adopted", "defined", "logs", "pending", "pidfd", "program", "record",
-        "removed", "since", "stale", "started", "timer",
+        "_adopted", "_definition", "_logs", "_pidfd", "_record", "_since", "_started", "_view",
     )  # fmt: skip
 
-    def __init__(self, program: Program, now: float) -> None:
-        self.program = program
-        self.pending: Program | None = None
-        """A newer definition that takes effect at the next spawn."""
-        self.record = Record()
-        self.logs: ProcessLogs | None = None
-        self.pidfd: int | None = None
-        self.timer: asyncio.TimerHandle | None = None
-        self.since = now
-        """Wall-clock time at which the state was entered."""
-        self.started: float | None = None
-        """Wall-clock time of the last spawn."""
-        self.adopted = False
-        """The live run was spawned by an earlier daemon."""
-        self.defined = False
-        """The journal knows its definition."""
-        self.stale = False
-        """Its definition on disk is another one."""
-        self.removed = False
-        """No longer defined; it leaves the table when it is down."""
+    def __init__(
+        self,
+        program: Program,
+        since: float,
+        record: Record = Record(),  # noqa: B008 it is immutable
+        started: float | None = None,
+    ) -> None:
+        """`since` and `started` are wall-clock times: of the last change of state and spawn."""
+        self._definition = Definition(program)
+        self._record = record
+        self._since = since
+        self._started = started
+        self._logs: ProcessLogs | None = None
+        self._pidfd: int | None = None
+        self._adopted = False
         self._view: bytes | None = None
+
+    # What it is.
+
+    @property
+    def definition(self) -> Definition:
+        """What it is defined as; read it only."""
+        return self._definition
+
+    @property
+    def program(self) -> Program:
+        """The definition in force."""
+        return self._definition.current
+
+    @property
+    def latest(self) -> Program:
+        """The definition that its next run has."""
+        return self._definition.latest
 
     @property
     def name(self) -> str:
@@ -62,24 +75,55 @@ class Process:
         return self.program.group or self.program.name
 
     @property
-    def latest(self) -> Program:
-        """The definition that its next run has."""
-        return self.pending or self.program
+    def record(self) -> Record:
+        """Where it is now, as the rules see it."""
+        return self._record
+
+    @property
+    def since(self) -> float:
+        """Wall-clock time at which the state was entered."""
+        return self._since
+
+    @property
+    def started(self) -> float | None:
+        """Wall-clock time of the last spawn."""
+        return self._started
+
+    @property
+    def pidfd(self) -> int | None:
+        """The main process, while it lives."""
+        return self._pidfd
+
+    @property
+    def adopted(self) -> bool:
+        """Is the live run somebody else's child, because an earlier daemon has spawned it?"""
+        return self._adopted
+
+    @property
+    def logs(self) -> ProcessLogs | None:
+        """Its output, once it has any."""
+        return self._logs
+
+    def view(self) -> bytes:
+        """Return the JSON object that the control socket shows (docs/protocol.md)."""
+        if self._view is None:
+            self._view = view.render(self)
+        return self._view
 
     def is_down(self) -> bool:
         """Is nothing of it left, and nothing about to come?"""
-        record = self.record
+        record = self._record
         quiet = record.state in (State.STOPPED, State.EXITED, State.FATAL)
         return quiet and record.deadline is None and not record.leftovers
 
     def last_words(self) -> str:
         """Return the last lines that the last run has written."""
-        return self.logs.last_lines(_LAST_WORDS) if self.logs is not None else ""
+        return self._logs.last_lines(_LAST_WORDS) if self._logs is not None else ""
 
     def is_killed_by_others(self, how: Exit) -> bool:
         """May this end be a SIGKILL that was not ours? Of an unknown one nobody can tell."""
         unknown = how.signal is None and how.code is None
-        return (unknown or how.signal == "SIGKILL") and not self.record.killed
+        return (unknown or how.signal == "SIGKILL") and not self._record.killed
 
     def short_of_memory(self, killed: Killed) -> str:
         """Return for want of what somebody was killed; a limit that was not met is not named."""
@@ -90,64 +134,61 @@ class Process:
 
     def stored_names(self) -> set[str]:
         """Return the names under which descriptors of it are kept for the next daemon."""
-        names = {stored_name(fd) for fd in self.logs.fds().values()} if self.logs else set()
-        return names | {f"run-{self.record.run}"} if self.pidfd is not None else names
+        names = {stored_name(fd) for fd in self._logs.fds().values()} if self._logs else set()
+        return names | {f"run-{self._record.run}"} if self._pidfd is not None else names
 
-    def changed(self) -> None:
-        """What `view` tells is no longer true."""
+    # How it changes.
+
+    def move_to(self, record: Record, since: float | None = None) -> None:
+        """Have another record; of another state `since` a wall-clock time."""
+        self._record = record
+        if since is not None:
+            self._since = since
         self._view = None
+
+    def begin_run(self, pidfd: int, started: float) -> None:
+        """Have a main process, just spawned; the pidfd is ours to close."""
+        self._pidfd = pidfd
+        self._started = started
+        self._view = None
+
+    def adopt_run(self, pidfd: int, *, child: bool) -> None:
+        """Have a main process that an earlier daemon has spawned, and that may be our child."""
+        self._pidfd = pidfd
+        self._adopted = not child
+
+    def end_run(self) -> None:
+        """Have no main process any more."""
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+            self._pidfd = None
+        self._adopted = False
+
+    def set_logs(self, logs: ProcessLogs | None) -> None:
+        """Have this output, or none."""
+        self._logs = logs
 
     def redefine(self, program: Program) -> None:
-        """Take a newer definition from now on."""
-        self.program = program
-        self.pending = None
-        self.defined = False
+        """Have another definition from now on."""
+        self._definition.replace(program)
         self._view = None
 
-    def view(self) -> bytes:
-        """Return the JSON object that the control socket shows (docs/protocol.md)."""
-        if self._view is None:
-            self._view = json.dumps(self._fields(), separators=(",", ":")).encode()
-        return self._view
+    def redefine_at_spawn(self, program: Program) -> None:
+        """Have another definition from the next spawn on."""
+        self._definition.next = program
+        self._view = None
 
-    def _fields(self) -> dict[str, Any]:
-        program, record = self.program, self.record
-        waiting = record.deadline if not record.leftovers else record.due
-        due = record.state in (State.BACKOFF, State.EXITED, State.STOPPED) and waiting is not None
-        since_monotonic = record.spawned
-        next_try = None
-        if due and waiting is not None and since_monotonic is not None and self.started is not None:
-            next_try = rfc3339(self.started + waiting - since_monotonic)
-        return {
-            "name": program.name,
-            "group": self.group,
-            "fullname": self.name,
-            "program": program.program or program.name,
-            "state": record.state.name,
-            "statecode": int(record.state),
-            "wanted": record.wanted,
-            "pid": record.pid,
-            "run": record.run,
-            "up_since": record.spawned if record.pid is not None else None,
-            "started": rfc3339(self.started),
-            "since": rfc3339(self.since),
-            "exitcode": record.exit.code if record.exit else None,
-            "signal": record.exit.signal if record.exit else None,
-            "failures": record.failures,
-            "restarts": record.restart_count,
-            "next_try": next_try,
-            "reason": reason(program, record),
-            "autostart": program.autostart,
-            "priority": program.priority,
-            "stdout_logfile": program.stdout.path,
-            "stderr_logfile": None if program.redirect_stderr else program.stderr.path,
-            "stale": self.stale or self.pending is not None,
-        }
+    def mark_in_journal(self) -> None:
+        """The journal knows the definition in force."""
+        self._definition.is_in_journal = True
 
+    def mark_removed(self, removed: bool = True) -> None:
+        """Nobody defines it any more; or somebody does after all."""
+        self._definition.is_removed = removed
 
-def rfc3339(seconds: float | None) -> str | None:
-    """Return a wall-clock time as text in UTC with milliseconds."""
-    if seconds is None:
-        return None
-    text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
+    def compare_with_disk(self, program: Program | None) -> None:
+        """This is its definition on disk now, None if there is none, which makes no difference."""
+        outdated = program is not None and program != self._definition.latest
+        if outdated != self._definition.is_outdated:
+            self._definition.is_outdated = outdated
+            self._view = None

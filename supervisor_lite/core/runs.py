@@ -119,8 +119,7 @@ class Runs:
             self._journal.ended(run, code=None, signal=None, reason=reason)
             return SpawnFailed(run, reason)
         self._around.store(f"run-{run}", child.pidfd)
-        process.pidfd = child.pidfd
-        process.started = self._around.clock.wall()
+        process.begin_run(child.pidfd, self._around.clock.wall())
         self._by_pid[child.pid] = process
         if group is not None and child.outside:
             self.cgroups.give_up(child.outside)
@@ -162,17 +161,19 @@ class Runs:
 
     def logs_of(self, process: Process) -> ProcessLogs:
         """Return the output of a process, opened or not."""
-        if process.logs is None:
+        logs = process.logs
+        if logs is None:
             around = self._around
 
             def on_output(stream: str, kind: OutputKind, data: str | bytes) -> None:
                 if self._bus.has_subscribers(OutputSeen):
                     self._bus.publish(OutputSeen(process, stream, kind, data))
 
-            process.logs = ProcessLogs(
+            logs = ProcessLogs(
                 self._pipes, around.runtime_dir, process.program, around.report, on_output=on_output
             )
-        return process.logs
+            process.set_logs(logs)
+        return logs
 
     def _open_channels(self, process: Process) -> Channels:
         program = process.program
@@ -255,10 +256,7 @@ class Runs:
         runs = [p.record.run for p, *_ in over if p.record.run is not None]
         left = self._families.survivors(runs)
         for process, how, usage in over:
-            if process.pidfd is not None:
-                os.close(process.pidfd)
-                process.pidfd = None
-            process.adopted = False
+            process.end_run()
             assert process.record.run is not None
             self._write_end(process, process.record.run, how, usage)
             self._close(process, process.record.run, how, left)
@@ -328,15 +326,14 @@ class Runs:
             for fd in process.logs.fds().values():
                 self._around.unstore(stored_name(fd))
             process.logs.remove()
-            process.logs = None
+            process.set_logs(None)
         stdin.remove(self._around.runtime_dir, process.program)
 
     # What an earlier daemon began (adopt.py).
 
     def attach(self, process: Process, run: Run, pidfd: int, *, child: bool) -> None:
         """Take over the live main process of a run, and its output at the next byte."""
-        process.pidfd = pidfd
-        process.adopted = not child
+        process.adopt_run(pidfd, child=child)
         self._by_pid[run.leader] = process
         self.open_output(process)
         self._join(process, run)

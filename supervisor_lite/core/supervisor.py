@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 
+from supervisor_lite.config.definition import needs_new_child
 from supervisor_lite.core.bus import Bus
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.runs import Runs, Surroundings
@@ -27,7 +28,6 @@ from supervisor_lite.model.events import (
     StartAsked,
     StopAsked,
 )
-from supervisor_lite.model.output import Output
 from supervisor_lite.model.plan import Group
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record
@@ -54,6 +54,8 @@ class Supervisor:
         self._flush_planned = False
         self._dirty: set[Process] = set()
         self._spawn_queue = SpawnQueue(self._loop, self._clock, self._spawn_batch)
+        self._timers: dict[Process, asyncio.TimerHandle] = {}
+        """For the deadlines of records."""
         self._stepping = False
         """An event is being answered: its actions are not all carried out yet."""
         self._events: deque[tuple[Process, Event]] = deque()
@@ -72,22 +74,20 @@ class Supervisor:
         """
         present = self.processes.get(program.fullname)
         if present is not None:
-            present.removed = False
+            present.mark_removed(False)
             self.redefine(present, program)
             return present
-        process = Process(program, self._clock.wall())
-        self.processes[program.fullname] = process
+        return self._put(Process(program, self._clock.wall()))
+
+    def _put(self, process: Process) -> Process:
+        self.processes[process.name] = process
         return process
 
     def restore(
         self, program: Program, record: Record, since: float, started: float | None
     ) -> Process:
         """Put a process on the table as an earlier daemon knew it."""
-        process = self.add(program)
-        process.record = record
-        process.since = since
-        process.started = started
-        return process
+        return self._put(Process(program, since, record, started))
 
     def regroup(self, groups: Mapping[str, Group]) -> None:
         """Take the groups of a new plan."""
@@ -102,13 +102,11 @@ class Supervisor:
         if self.processes.get(process.name) is not process:
             return
         if not process.is_down():
-            process.removed = True
+            process.mark_removed()
             self.stop(process, "", "no longer defined")
             return
-        if process.timer is not None:
-            process.timer.cancel()
-            process.timer = None
-        self.processes.pop(process.name)
+        self._cancel_timer(process)
+        del self.processes[process.name]
         self._journal.forget(process.name)
         self.runs.forget(process)
         self._plan_flush()
@@ -116,9 +114,8 @@ class Supervisor:
     def redefine(self, process: Process, program: Program) -> None:
         """Let a process have a newer definition, at once where it concerns only the rules."""
         down = process.record.pid is None and not process.record.leftovers
-        if not down and not _same_child(process.program, program):
-            process.pending = program
-            process.changed()
+        if not down and needs_new_child(process.program, program):
+            process.redefine_at_spawn(program)
             return
         self._redefine_now(process, program)
         self._remember(process)
@@ -210,7 +207,7 @@ class Supervisor:
         self._set_timer(process)
         if process.is_down():
             self.runs.sockets.leave(process.name)
-            if process.removed:
+            if process.definition.is_removed:
                 self._leaving.append(process)
 
     def _publish(self) -> None:
@@ -219,15 +216,14 @@ class Supervisor:
         leaving, self._leaving = self._leaving, []
         self.bus.publish(*unpublished)
         for process in leaving:
-            if process.removed and process.is_down():
+            if process.definition.is_removed and process.is_down():
                 self.drop(process)
 
     def _accept(self, process: Process, before: Record, record: Record) -> None:
         """Make the record true; note what is to be published of it."""
-        process.record = record
-        process.changed()
-        if record.state is not before.state:
-            process.since = self._clock.wall()
+        new_state = record.state is not before.state
+        process.move_to(record, self._clock.wall() if new_state else None)
+        if new_state:
             change = self._change(process, before, record)
             self._journal.change(change)
             self._remember(process)
@@ -266,8 +262,8 @@ class Supervisor:
     def _carry_out(self, process: Process, action: Action) -> Event | None:
         match action:
             case Spawn():
-                if process.pending is not None:
-                    self._redefine_now(process, process.pending)
+                if process.definition.next is not None:
+                    self._redefine_now(process, process.definition.next)
                 answer = self.runs.spawn(process)
                 self._plan_flush()
                 return answer
@@ -281,17 +277,21 @@ class Supervisor:
 
     def _set_timer(self, process: Process) -> None:
         deadline = None if process in self._spawn_queue else process.record.deadline
-        timer = process.timer
+        timer = self._timers.get(process)
         if timer is not None:
             if timer.when() == deadline:
                 return
-            timer.cancel()
-            process.timer = None
+            self._cancel_timer(process)
         if deadline is not None:
-            process.timer = self._loop.call_at(deadline, self._on_deadline, process)
+            self._timers[process] = self._loop.call_at(deadline, self._on_deadline, process)
+
+    def _cancel_timer(self, process: Process) -> None:
+        timer = self._timers.pop(process, None)
+        if timer is not None:
+            timer.cancel()
 
     def _on_deadline(self, process: Process) -> None:
-        process.timer = None
+        del self._timers[process]
         if not self._is_queued(process):
             self.feed(process, DeadlinePassed())
 
@@ -362,42 +362,18 @@ class Supervisor:
     def _write(self, process: Process) -> None:
         times = {"since": process.since, "started": process.started}
         record = {**record_to_json(process.record), **times}
-        if process.defined and self._journal.remember(process.name, record):
+        if process.definition.is_in_journal and self._journal.remember(process.name, record):
             return
-        process.defined = True
+        process.mark_in_journal()
         self._journal.define(process.name, record, program_to_text(process.program))
 
     def close(self) -> None:
         """Let go of everything; no process is touched."""
         self._spawn_queue.close()
         self.flush()
+        for timer in self._timers.values():
+            timer.cancel()
         for process in self.processes.values():
-            if process.timer is not None:
-                process.timer.cancel()
             if process.logs is not None:
                 process.logs.close()
         self.runs.close()
-
-
-# What only the rules and the logs read: a child that runs does not have to be replaced when one of
-# these changes.
-_RULES_ONLY = (
-    "priority", "autostart", "autorestart", "exitcodes", "startsecs", "startretries", "stopsignal",
-    "stopwaitsecs", "stopasgroup", "killasgroup", "leftovers", "backoff", "restart_limit",
-    "memory_restart", "memory_check_interval",
-)  # fmt: skip
-
-
-def _same_child(old: Program, new: Program) -> bool:
-    """Would both definitions start the same child?"""
-    same = old._replace(**{name: getattr(new, name) for name in _RULES_ONLY})
-    if [_goes(output) for output in (old.stdout, old.stderr)] == [
-        _goes(output) for output in (new.stdout, new.stderr)
-    ]:
-        same = same._replace(stdout=new.stdout, stderr=new.stderr)
-    return same == new
-
-
-def _goes(output: Output) -> tuple[object, ...]:
-    """Return what of an output is settled when a child is started."""
-    return output.path, output.captured

@@ -212,6 +212,6 @@ def _names(table: str, key: Key | None) -> frozenset[str]:
     names = {"here", "host_node_name"}
     if table not in ("daemon", "group"):
         names |= {"program_name", "group_name"}
-        if key is None or key.each:
+        if key is None or key.per_process:
             names |= {"process_num", "numprocs"}
     return frozenset(names)

@@ -135,7 +135,8 @@ class Adoption:
         if record.run is not None:
             self._supervisor.runs.open_output(process)  # what it left may be writing
         if planned is not None and planned != program:
-            process.pending = planned  # its end is answered as it was begun, its next run is new
+            # Its end is answered as it was begun, its next run is new.
+            process.redefine_at_spawn(planned)
 
     def _revive(self, program: Program, record: Record, live: Found) -> Record:
         """Return the record of a run that is alive, also if its last lines were not written."""
@@ -260,7 +261,7 @@ class Adoption:
         """Stop the programs that the configuration does not know any more."""
         gone = [p for name, p in self._supervisor.processes.items() if name not in self._plan]
         for process in gone:
-            process.removed = True
+            process.mark_removed()
             self._report(f"{process.name}: no longer defined, stopping it")
             self._supervisor.feed(process, StopAsked("", "no longer defined"))
             if process.is_down() and process.name in self._supervisor.processes:

@@ -34,7 +34,7 @@ def test_the_list_follows_the_table() -> None:
     del table["web_2"]
     assert list(states(listing)) == ["api", "web_10"]
     put(table, "api")  # another one of that name
-    table["api"].record = table["api"].record._replace(state=State.FATAL)
+    table["api"].move_to(table["api"].record._replace(state=State.FATAL))
     assert states(listing) == {"api": "FATAL", "web_10": "STOPPED"}
 
 
@@ -44,8 +44,7 @@ def test_the_list_follows_the_processes() -> None:
     web = put(table, "web")
     put(table, "worker")
     assert states(listing)["web"] == "STOPPED"
-    web.record = web.record._replace(state=State.RUNNING)
-    web.changed()
+    web.move_to(web.record._replace(state=State.RUNNING))
     assert states(listing) == {"web": "RUNNING", "worker": "STOPPED"}
     assert json.loads(listing.views([web]))["state"] == "RUNNING"
     assert len(states(listing)) == 2

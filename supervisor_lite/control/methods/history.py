@@ -11,8 +11,9 @@ from typing import Any
 
 from supervisor_lite.control.connection import Connection, Request, Result
 from supervisor_lite.core.bus import Bus
-from supervisor_lite.core.process import Process, rfc3339
+from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
+from supervisor_lite.core.view import rfc3339
 from supervisor_lite.errors import NoSuchProcess, OperationFailed
 from supervisor_lite.explain import episodes, story
 from supervisor_lite.explain.forecast import forecast
@@ -104,7 +105,7 @@ class HistoryVerbs:
         told = []
         for process in processes:
             # A newer definition takes effect at the next spawn, which is what is asked about.
-            program = process.pending or process.program
+            program = process.latest
             future = forecast(program, process.record, time.monotonic())
             schedule = [moment._asdict() for moment in future.schedule]
             lines = list(future.lines)

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from supervisor_lite.config.definition import published
 from supervisor_lite.control.access import Caller
 from supervisor_lite.control.connection import Request, Result
 from supervisor_lite.controllers.rollout import Rollout
@@ -180,7 +181,7 @@ def _piece(request: Request, log: LogFile | None, name: str) -> Result:
 
 
 def _trouble(process: Process) -> dict[str, Any]:
-    program = process.pending or process.program
+    program = process.latest
     environment = {**os.environ, **program.environment}
     missing = reason = ""
     try:
@@ -209,6 +210,7 @@ def _definition(group: Group, program: Program, in_use: bool) -> dict[str, Any]:
     import shlex  # only who migrates from Supervisor asks this
 
     fields: dict[str, Any] = {
+        **published(program),
         "name": program.name,
         "group": group.name,
         "fullname": program.fullname,
@@ -217,26 +219,12 @@ def _definition(group: Group, program: Program, in_use: bool) -> dict[str, Any]:
         "group_priority": group.priority,
         "command": shlex.join(program.command),
         "uid": uid,
-        "autorestart": program.autorestart.value,
-        "exitcodes": list(program.exitcodes),
-        "stopsignal": program.stopsignal,
         "stopsignal_number": _number(program.stopsignal),
-        "leftovers": program.leftovers.value,
-        "stdin": program.stdin.value,
-        "serverurl": program.serverurl,
     }
-    for key in (
-        "directory", "user", "umask", "priority", "autostart", "startsecs", "startretries",
-        "stopwaitsecs", "stopasgroup", "killasgroup", "redirect_stderr",
-    ):  # fmt: skip
-        fields[key] = getattr(program, key)
     for stream, output in (("stdout", program.stdout), ("stderr", program.stderr)):
-        path = None if stream == "stderr" and program.redirect_stderr else output.path
-        for key, value in output._asdict().items():
-            # path, maxbytes, backups belong to the file; the rest to the stream.
-            part = {"path": "logfile", "maxbytes": "logfile_maxbytes"}.get(key, key)
-            part = "logfile_backups" if key == "backups" else part
-            fields[f"{stream}_{part}"] = path if key == "path" else value
+        # What follows from settings of the daemon, and from being an event listener.
+        for key in ("prefix", "strip_ansi", "answers"):
+            fields[f"{stream}_{key}"] = getattr(output, key)
     return fields
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from supervisor_lite.client.aio import Message
 from supervisor_lite.client.buffer import listed
+from supervisor_lite.config.schema import PROGRAM
 from supervisor_lite.gateway.rpc.processes import spawn_error
 from supervisor_lite.gateway.rpc.session import BACKOFF, RUNNING, STARTING, STOPPING, Session
 from supervisor_lite.gateway.rpc.table import TABLE
@@ -104,20 +105,11 @@ def _seconds(text: object) -> int:
 
 
 _CONFIG = {
-    "autostart": "autostart", "directory": "directory", "uid": "uid", "command": "command",
-    "exitcodes": "exitcodes", "group": "group", "group_prio": "group_priority",
-    "inuse": "in_use", "killasgroup": "killasgroup", "name": "name",
-    "process_prio": "priority", "redirect_stderr": "redirect_stderr",
-    "startretries": "startretries", "startsecs": "startsecs", "stopsignal": "stopsignal_number",
-    "stopwaitsecs": "stopwaitsecs", "serverurl": "serverurl",
+    **{key.rpc_name: key.name for key in PROGRAM.keys if key.rpc_name},
+    "group": "group", "group_prio": "group_priority", "inuse": "in_use", "name": "name",
+    "stopsignal": "stopsignal_number", "uid": "uid",
 }  # fmt: skip
 """Supervisor's keys, and ours."""
-
-_STREAM = {
-    "capture_maxbytes": 0, "events_enabled": False, "logfile": None, "logfile_backups": 10,
-    "logfile_maxbytes": 0, "syslog": False,
-}  # fmt: skip
-"""Keys of each stream, with what stands for those that the daemon does not know."""
 
 
 @TABLE.method("getAllConfigInfo", "view", "array")
@@ -130,9 +122,6 @@ async def all_config_info(session: Session) -> object:
 
 def _config_info(row: Message) -> Message:
     struct: Message = {key: row.get(ours) for key, ours in _CONFIG.items()}
-    for stream in ("stdout", "stderr"):
-        for key, default in _STREAM.items():
-            struct[f"{stream}_{key}"] = row.get(f"{stream}_{key}", default)
     for key in ("startsecs", "stopwaitsecs"):
         struct[key] = math.ceil(struct[key] or 0)
     return {key: "none" if value is None else value for key, value in struct.items()}
