@@ -54,13 +54,13 @@ class Rollout:
         table = self._supervisor.processes
         for program in plan.processes():
             if program.fullname not in table:
-                self._supervisor.add(program)
+                self._supervisor.table.add(program)
         groups = {
             name: group._replace(processes=tuple(table[p.fullname].latest for p in group.processes))
             for name, group in plan.groups.items()
         }
         self.available, self.active = plan, Plan(groups=groups)
-        self._supervisor.regroup(plan.groups)
+        self._supervisor.table.regroup(plan.groups)
         self._mark_stale()
 
     def _mark_stale(self) -> None:
@@ -76,7 +76,7 @@ class Rollout:
     def _start(self, processes: Iterable[Process], by: str = "", cause: str = "autostart") -> None:
         table = {p.name: p for p in processes if p.program.autostart}
         programs = [p.program for p in table.values()]
-        for wave in order.start_waves(programs, self._supervisor.groups):
+        for wave in order.start_waves(programs, self._supervisor.table.groups):
             for program in wave:
                 self._supervisor.start(table[program.fullname], by, cause)
 
@@ -144,10 +144,10 @@ class Rollout:
                 results.append((name, "stopped"))
             results.append((name, "removed"))
         self.active = plan
-        supervisor.regroup(plan.groups)
+        supervisor.table.regroup(plan.groups)
         await self._change(diff, by)
         results += [(name, "changed") for name in diff.groups_changed]
-        added = [supervisor.add(program) for program in diff.added]
+        added = [supervisor.table.add(program) for program in diff.added]
         self._start(added, by, "added by update")
         results += [(name, "added") for name in diff.groups_added]
         self._mark_stale()
@@ -160,7 +160,7 @@ class Rollout:
         for program in diff.changed:
             process = self._supervisor.processes[program.fullname]
             state = process.record.state
-            self._supervisor.redefine(process, program)
+            self._supervisor.table.redefine(process, program)
             if process.definition.next is not None:
                 changed.append(process)
             elif state is State.FATAL or (state is State.EXITED and not process.record.wanted):
@@ -183,8 +183,8 @@ class Rollout:
                 raise NoSuchProcess("no such process/group")
             self._make_log_dir()
             self.active = with_groups(self.active, (group,))
-            self._supervisor.regroup(self.active.groups)
-            added = [self._supervisor.add(program) for program in group.processes]
+            self._supervisor.table.regroup(self.active.groups)
+            added = [self._supervisor.table.add(program) for program in group.processes]
             self._start(added, by, "added")
 
     async def remove(self, name: str) -> None:
@@ -199,7 +199,7 @@ class Rollout:
             for process in processes:
                 self._supervisor.drop(process)
             self.active = without_groups(self.active, (name,))
-            self._supervisor.regroup(self.active.groups)
+            self._supervisor.table.regroup(self.active.groups)
 
     async def reload(self, by: str) -> None:
         """Stop everything, read the configuration anew and start from it.

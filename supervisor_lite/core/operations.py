@@ -91,7 +91,7 @@ class Operations:
 
     def _stop_waves(self, processes: list[Process]) -> list[list[Process]]:
         table = {p.name: p for p in processes}
-        waves = order.stop_waves([p.program for p in processes], self._supervisor.groups)
+        waves = order.stop_waves([p.program for p in processes], self._supervisor.table.groups)
         return [[table[program.fullname] for program in wave] for wave in waves]
 
     def _begin_stop(self, wave: list[Process], by: str) -> _Waiting:
@@ -146,7 +146,9 @@ class Operations:
 
     def _in_order(self, processes: Iterable[Process]) -> list[Process]:
         table = {p.name: p for p in processes}
-        waves = order.start_waves((p.program for p in table.values()), self._supervisor.groups)
+        waves = order.start_waves(
+            (p.program for p in table.values()), self._supervisor.table.groups
+        )
         return [table[program.fullname] for wave in waves for program in wave]
 
     def _watch(self, processes: Sequence[Process], verdict: Verdict) -> _Waiting:

@@ -124,7 +124,7 @@ class Adoption:
         if live is not None and live.leader is not None and (record.run != values.get("run")):
             started = time.time() - age(live.leader)
         since = values.get("since") or time.time()
-        process = self._supervisor.restore(program, record, since, started)
+        process = self._supervisor.table.restore(program, record, since, started)
         if live is not None and live.leader is not None and live.pidfd is not None:
             run = self._family(live)
             child = live.leader.ppid == os.getpid()

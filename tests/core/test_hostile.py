@@ -48,15 +48,17 @@ def _drop(supervisor: Supervisor, process: Process) -> None:
 
 def _another_child(supervisor: Supervisor, process: Process) -> None:
     command = (process.program.command[0], "301")
-    supervisor.redefine(process, process.program._replace(command=command))
+    supervisor.table.redefine(process, process.program._replace(command=command))
 
 
 def _other_rules(supervisor: Supervisor, process: Process) -> None:
-    supervisor.redefine(process, process.program._replace(priority=process.program.priority + 1))
+    supervisor.table.redefine(
+        process, process.program._replace(priority=process.program.priority + 1)
+    )
 
 
 def _add_again(supervisor: Supervisor, process: Process) -> None:
-    supervisor.add(process.program)
+    supervisor.table.add(process.program)
 
 
 ACTS: dict[str, Callable[[Supervisor, Process], None]] = {
@@ -109,8 +111,8 @@ async def carry_out(engine: Engine, plots: list[Plot]) -> list[str]:
     supervisor = engine.supervisor
     fired = dict.fromkeys((str(number) for number in range(len(plots))), 0)
     for number, plot in enumerate(plots):
-        supervisor.add(program(f"{number}", plot.command))
-        supervisor.add(program(f"{number}-other", SLEEPER))
+        supervisor.table.add(program(f"{number}", plot.command))
+        supervisor.table.add(program(f"{number}-other", SLEEPER))
 
     def plotter(change: Change) -> None:
         if change.name not in fired:
