@@ -12,7 +12,7 @@ def main() -> int:
     """Run the daemon; return its exit code."""
     _fill_standard_streams()
     if os.getpid() == 1:
-        handover.block()  # a signal for which PID 1 has no handler yet would just be lost
+        handover.block_signals()  # a signal for which PID 1 has no handler yet would just be lost
     # asyncio loads ssl only if it can; the daemon speaks to a Unix socket and saves 5 MB.
     sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
     from supervisor_lite.daemon.main import main as daemon_main

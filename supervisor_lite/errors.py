@@ -16,7 +16,7 @@ class SupervisorLiteError(Exception):
     """The base of all our exceptions."""
 
 
-class Complaint(NamedTuple):
+class Diagnostic(NamedTuple):
     """One thing that is wrong with a configuration.
 
     `line` is 1-based, 0 when unknown; `key` is the dotted path (`program.web.autorestart`),
@@ -37,11 +37,11 @@ class Complaint(NamedTuple):
 
 
 class ConfigError(SupervisorLiteError):
-    """The configuration cannot be used; carries every complaint, not just the first."""
+    """The configuration cannot be used; carries everything that is wrong, not just the first."""
 
-    def __init__(self, complaints: list[Complaint]) -> None:
-        super().__init__("\n".join(map(str, complaints)))
-        self.complaints = complaints
+    def __init__(self, diagnostics: list[Diagnostic]) -> None:
+        super().__init__("\n".join(map(str, diagnostics)))
+        self.diagnostics = diagnostics
 
 
 class SpawnErrorCode(Enum):

@@ -33,7 +33,7 @@ while True:
         break
     head = dict(word.split(":") for word in line.split())
     payload = events.read(int(head["len"]))
-    note(pid=os.getpid(), line=line, payload=payload)
+    note(pid=os.getpid(), line=line, payload=payload, at=time.monotonic())
     while does("hang"):
         time.sleep(0.02)
     if does("die"):
@@ -55,6 +55,8 @@ class Heard:
     pid: int
     line: str
     payload: str
+    at: float
+    """When it has got it (CLOCK_MONOTONIC)."""
 
     @property
     def head(self) -> dict[str, str]:
@@ -85,7 +87,8 @@ def ears(events: Sequence[str], name: str = "ears", **options: object) -> str:
 
 def heard(daemon: Daemon, name: str = "ears") -> list[Heard]:
     """Return what a pool has heard so far."""
-    return [Heard(**json.loads(line)) for line in daemon.text(f"{name}.heard").splitlines()]
+    whole = daemon.text(f"{name}.heard").rpartition("\n")[0]  # the last line may be half written
+    return [Heard(**json.loads(line)) for line in whole.splitlines()]
 
 
 def told(daemon: Daemon, *wanted: str, name: str = "ears", limit: float = 10.0) -> list[Heard]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import re
 import shutil
 import signal
 import socket
@@ -18,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,8 +28,10 @@ T = TypeVar("T")
 TICK = 0.02
 """Seconds by which two readings of /proc/uptime may be too close (its resolution is 10 ms)."""
 
-SLACK = 1.5
-"""Seconds that a busy machine may be late."""
+
+def moment(text: str) -> float:
+    """Return a time that the daemon tells (RFC 3339), in seconds since the epoch."""
+    return datetime.fromisoformat(text).timestamp()
 
 
 def wait_until(condition: Callable[[], T], limit: float = 10.0, what: str = "") -> T:
@@ -217,6 +219,30 @@ class Daemon:
                 raise AssertionError(text)
             time.sleep(0.02)
 
+    def wait_running(self, *names: str) -> dict[str, int]:
+        """Wait until all these are RUNNING; return their pids."""
+        return {name: self.wait_state(name, "RUNNING")["pid"] for name in names}
+
+    def wait_said(self, name: str, *texts: str) -> None:
+        """Wait until the process has printed all of this to stdout."""
+        log = f"log/{name}.stdout.log"
+        wait_until(lambda: all(text in self.text(log) for text in texts), what=f"{name}: {texts}")
+
+    def planned_pauses(self, name: str, *ends: str, limit: float = 60.0) -> list[float]:
+        """Watch a process until it is in one of these states; return the pauses it planned.
+
+        A pause is seconds from the state in which it waits to `next_try`: what the daemon means to
+        do, however busy the machine is. One that was too short to be seen is missing.
+        """
+        pauses: dict[int, float] = {}
+        end = time.monotonic() + limit
+        while (status := self.status(name))["state"] not in ends:
+            assert time.monotonic() < end, f"{name} not {ends} within {limit} s: {status}"
+            if status["next_try"] is not None:
+                pauses[status["run"]] = moment(status["next_try"]) - moment(status["since"])
+            time.sleep(0.02)
+        return [pauses[run] for run in sorted(pauses)]
+
     def signal(self, number: int) -> None:
         """Send a signal to the daemon."""
         os.kill(self.pid, number)
@@ -246,9 +272,14 @@ class Daemon:
         """Return the daemon's own log."""
         return self.text("log/supervisor-lite.log") or self.text("stderr")
 
+    def events(self, *names: str) -> list[dict[str, Any]]:
+        """Return the changes of these processes that the daemon has published, the oldest first."""
+        changes = self.call("events", limit=1000)["changes"]
+        return [change for change in changes if not names or change["name"] in names]
+
     def changes(self, name: str) -> list[tuple[str, str]]:
-        """Return the changes of state of a process, as its log tells them."""
-        return re.findall(rf"\b{re.escape(name)}: ([A-Z]+) -> ([A-Z]+)\b", self.log())
+        """Return the changes of state of a process, from what to what."""
+        return [(event["from"], event["to"]) for event in self.events(name)]
 
     def marked(self, *variables: str) -> list[int]:
         """Return the live processes below this daemon whose environment has these entries."""

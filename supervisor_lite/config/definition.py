@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from supervisor_lite.config.schema import PROGRAM
+from supervisor_lite.config.schema.program import PROGRAM
 from supervisor_lite.model.output import Output
 from supervisor_lite.model.program import Program
 

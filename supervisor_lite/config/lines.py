@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 """Keys from the root to a value; an integer is an index into an array."""
 
 # Strings are single tokens, so nothing inside them can be taken for structure. No possessive
@@ -28,7 +28,7 @@ _TOKEN = re.compile(
 )
 
 
-def line_numbers(text: str) -> dict[Path, int]:
+def line_numbers(text: str) -> dict[KeyPath, int]:
     """Return the 1-based line of every table, key and array element of valid TOML.
 
     A key in an inline table has its own line; a table that is only implied by `[a.b]` or `a.b = 1`
@@ -43,8 +43,8 @@ class _Scanner:
     def __init__(self, text: str) -> None:
         self._tokens: list[tuple[str, str, int]] = []
         self._at = 0
-        self._lines: dict[Path, int] = {}
-        self._last_index: dict[Path, int] = {}
+        self._lines: dict[KeyPath, int] = {}
+        self._last_index: dict[KeyPath, int] = {}
         line = 1
         for match in _TOKEN.finditer(text):
             kind, token = match.lastgroup or "", match.group()
@@ -53,9 +53,9 @@ class _Scanner:
             if kind in ("newline", "string"):
                 line += token.count("\n")
 
-    def scan(self) -> dict[Path, int]:
+    def scan(self) -> dict[KeyPath, int]:
         """Read statement by statement."""
-        table: Path = ()
+        table: KeyPath = ()
         while self._at < len(self._tokens):
             kind, token, line = self._tokens[self._at]
             if kind == "newline":
@@ -66,14 +66,14 @@ class _Scanner:
                 self._assignment(table)
         return self._lines
 
-    def _header(self, line: int) -> Path:
+    def _header(self, line: int) -> KeyPath:
         """Read `[a.b]` or `[[a.b]]` and return the path of that table."""
         self._at += 1
         is_array = self._mark() == "["
         self._at += is_array
         parts = self._keys("]")
         self._at += is_array
-        path: Path = ()
+        path: KeyPath = ()
         for number, part in enumerate(parts, start=1):
             path = (*path, part)
             if is_array and number == len(parts):
@@ -85,7 +85,7 @@ class _Scanner:
         self._lines[path] = line  # an explicit header beats an implied one
         return path
 
-    def _assignment(self, table: Path) -> None:
+    def _assignment(self, table: KeyPath) -> None:
         """Read `a.b = value`."""
         line = self._tokens[self._at][2]
         path = table
@@ -107,7 +107,7 @@ class _Scanner:
             elif kind == "bare":
                 parts.append(token)
 
-    def _value(self, path: Path) -> None:
+    def _value(self, path: KeyPath) -> None:
         """Read one value, noting the lines of what is inside it."""
         opening = self._mark()
         if opening not in ("[", "{"):

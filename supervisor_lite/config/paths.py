@@ -20,36 +20,36 @@ def is_special(path: str) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def no_log(path: str, made_by_us: tuple[str, ...]) -> str:
+def log_error(path: str, own_directories: tuple[str, ...]) -> str:
     """Return why no log can be written at `path`; empty if one can.
 
-    `made_by_us` are directories that the daemon makes at its start.
+    `own_directories` are directories that the daemon makes at its start.
     """
     if os.path.isdir(path):
         return f"cannot write {path}: it is a directory"
     directory = os.path.dirname(path)
-    if directory in made_by_us and not os.path.exists(directory):
+    if directory in own_directories and not os.path.exists(directory):
         return ""
-    return no_directory(directory)
+    return directory_error(directory)
 
 
-def no_directory(path: str) -> str:
+def directory_error(path: str) -> str:
     """Return why files cannot be made in `path`; empty if they can."""
     if not os.path.exists(path):
         return f"there is no directory {path}"
     if not os.path.isdir(path):
         return f"{path} is not a directory"
-    return "" if _may_write(path) else f"no permission to write in {path}"
+    return "" if _can_write(path) else f"no permission to write in {path}"
 
 
-def not_makeable(path: str) -> str:
+def own_directory_error(path: str) -> str:
     """Return why a directory that we make at start cannot be made or used; empty if it can."""
     while not os.path.lexists(path):
         path = os.path.dirname(path)
-    return no_directory(path)
+    return directory_error(path)
 
 
-def _may_write(directory: str) -> bool:
+def _can_write(directory: str) -> bool:
     return os.access(directory, os.W_OK | os.X_OK, effective_ids=True)
 
 
@@ -64,7 +64,7 @@ def is_missing(path: str) -> bool:
     return False
 
 
-def owner(path: str) -> int | None:
+def owner_uid(path: str) -> int | None:
     """Return the uid to which a file or directory belongs; None if it cannot be looked at."""
     try:
         return os.stat(path).st_uid
@@ -72,7 +72,7 @@ def owner(path: str) -> int | None:
         return None
 
 
-def others_may_write(path: str) -> bool:
+def is_writable_by_others(path: str) -> bool:
     """Tell whether somebody else than root may change a file or directory."""
     try:
         status = os.stat(path)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Sequence
 from typing import Any
 
+from supervisor_lite.config.diagnostics import Diagnostics
 from supervisor_lite.config.expand import Names
-from supervisor_lite.config.paths import is_special, no_log, not_makeable, owner
-from supervisor_lite.config.read import Entry, Reader, Values
-from supervisor_lite.config.schema import ACCESS, DAEMON, GATEWAY
-from supervisor_lite.config.source import Report
+from supervisor_lite.config.paths import is_special, log_error, own_directory_error, owner_uid
+from supervisor_lite.config.read import Entry, Reader, Tables, Values
+from supervisor_lite.config.schema.access import ACCESS
+from supervisor_lite.config.schema.daemon import DAEMON
+from supervisor_lite.config.schema.gateway import GATEWAY
 from supervisor_lite.model.output import SYSLOG
 from supervisor_lite.model.settings import AccessRule, DaemonSettings, GatewaySettings
 from supervisor_lite.protocol import locate
 
-SOCKET_LIMIT = 107
+MAX_SOCKET_PATH = 107
 """The longest path that a Unix socket can be bound to, in bytes."""
 
 _SYSTEM = {
@@ -27,31 +28,25 @@ _SYSTEM = {
 """Where root's daemon lives unless configured, as locate.py has it."""
 
 
-def resolve_settings(
-    entry: Entry | None,
-    access: Sequence[Entry],
-    reader: Reader,
-    report: Report,
-    names: Names,
-) -> DaemonSettings:
-    """Return the settings of the daemon; `entry` is None without a [daemon] table."""
+def resolve_settings(tables: Tables, reader: Reader, names: Names) -> DaemonSettings:
+    """Return the settings of the daemon, of [daemon] and [[access]]."""
+    entry = tables.single.get("daemon")
+    diagnostics = reader.diagnostics
     values: Values = {}
     if entry is not None:
-        here = names.plus({"here": entry.spot.source.here})
-        values = reader.read(entry, DAEMON.keys, here)
+        values = reader.read(entry, DAEMON.keys, names.plus({"here": entry.here}))
     paths = _paths(values)
     if entry is not None:
-        _check_places(entry, values, paths, report)
-    _check_socket(entry, values, paths["socket"], report)
-    # What is not set keeps the default of the dataclass.
+        _check_paths(entry, values, paths, diagnostics)
+    _check_socket(entry, values, paths["socket"], diagnostics)
+    # What is not set keeps the default of its field.
     fields: dict[str, Any] = {
         key.name: values[key.name]
         for key in DAEMON.keys
         if key.of is DaemonSettings and key.name in values
     }
-    if "environment" in values:
-        fields["environment"] = values["environment"]
-    rules = tuple(rule for e in access if (rule := _access_rule(e, reader, report, names)))
+    access = tables.listed.get("access", [])
+    rules = tuple(rule for each in access if (rule := _access_rule(each, reader, names)))
     return DaemonSettings(**paths, **fields, access=rules)
 
 
@@ -79,7 +74,7 @@ def _paths(values: Values) -> dict[str, Any]:
 
 
 def _began_as_root(values: Values) -> bool:
-    """Tell whether root has become `user` in this daemon: its places are still those of root.
+    """Tell whether root has become `user` in this daemon: its directories are still those of root.
 
     They are told by their owner, for neither `reread` nor an upgrade can ask root again.
     """
@@ -87,73 +82,73 @@ def _began_as_root(values: Values) -> bool:
         return False
     user = str(values["user"])
     uid = int(user) if user.isdecimal() else pwd.getpwnam(user).pw_uid
-    places = [path for key, path in _SYSTEM.items() if key not in values]
-    return uid == os.geteuid() and all(owner(path) == uid for path in places)
+    paths = [path for key, path in _SYSTEM.items() if key not in values]
+    return uid == os.geteuid() and all(owner_uid(path) == uid for path in paths)
 
 
-def _check_places(entry: Entry, values: Values, paths: dict[str, Any], report: Report) -> None:
-    """Complain of paths in [daemon] that cannot work."""
+def _check_paths(
+    entry: Entry, values: Values, paths: dict[str, Any], diagnostics: Diagnostics
+) -> None:
+    """Report paths in [daemon] that cannot work."""
     made = (paths["runtime_dir"], paths["state_dir"], paths["log_dir"])
     for key in ("runtime_dir", "state_dir", "log_dir"):
-        if key in values and (trouble := not_makeable(paths[key])):
-            report.complain(entry.at(key), trouble)
-    taken = {entry.spot.source.path: "configuration", paths["socket"]: "socket"}
+        if key in values and (text := own_directory_error(paths[key])):
+            diagnostics.error(entry.at(key), text)
+    taken = {entry.location.source.path: "configuration", paths["socket"]: "socket"}
     for key in ("socket", "pidfile", "logfile"):
         path = paths[key]
         if key not in values or path is None or path == SYSLOG or is_special(path):
             continue
-        if trouble := no_log(path, made):
-            report.complain(entry.at(key), trouble)
+        if text := log_error(path, made):
+            diagnostics.error(entry.at(key), text)
         elif (other := taken.setdefault(path, key)) != key:
-            report.complain(entry.at(key), f"cannot use {path}: it is the {other}")
+            diagnostics.error(entry.at(key), f"cannot use {path}: it is the {other}")
     directory = values.get("directory")
     if directory is not None and not os.path.isdir(str(directory)):
-        report.complain(entry.at("directory"), f"there is no directory {directory}")
+        diagnostics.error(entry.at("directory"), f"there is no directory {directory}")
 
 
-def _check_socket(entry: Entry | None, values: Values, path: str, report: Report) -> None:
-    """Complain of a socket that cannot be bound."""
+def _check_socket(entry: Entry | None, values: Values, path: str, diagnostics: Diagnostics) -> None:
+    """Report a socket that cannot be bound."""
     length = len(os.fsencode(path))
-    if length <= SOCKET_LIMIT:
+    if length <= MAX_SOCKET_PATH:
         return
     text = (
         f"the path of the control socket is {length} bytes long, "
-        f"and the system allows {SOCKET_LIMIT}: {path}"
+        f"and the system allows {MAX_SOCKET_PATH}: {path}"
     )
     if entry is None:
-        report.fail(0, path, text)  # it is made of the environment's XDG_RUNTIME_DIR
+        diagnostics.error_in_file(0, path, text)  # it is made of the environment's XDG_RUNTIME_DIR
         return
     key = next((key for key in ("socket", "runtime_dir") if key in values), "socket")
-    report.complain(entry.at(key), text)
+    diagnostics.error(entry.at(key), text)
 
 
-def _access_rule(entry: Entry, reader: Reader, report: Report, names: Names) -> AccessRule | None:
-    values = reader.read(entry, ACCESS.keys, names.plus({"here": entry.spot.source.here}))
+def _access_rule(entry: Entry, reader: Reader, names: Names) -> AccessRule | None:
+    values = reader.read(entry, ACCESS.keys, names.plus({"here": entry.here}))
     if "users" not in entry.raw and "groups" not in entry.raw:
-        report.complain(entry.spot, "says nobody: set users, groups or both")
+        reader.diagnostics.error(entry.location, "says nobody: set users, groups or both")
     if "role" not in values:
         return None
     fields: dict[str, Any] = values
     return AccessRule(**fields)
 
 
-def resolve_gateway(
-    entry: Entry | None, reader: Reader, report: Report, names: Names
-) -> GatewaySettings | None:
+def resolve_gateway(entry: Entry | None, reader: Reader, names: Names) -> GatewaySettings | None:
     """Return what the gateway serves; `entry` is None without a [gateway] table."""
     if entry is None:
         return None
-    here = names.plus({"here": entry.spot.source.here})
+    here = names.plus({"here": entry.here})
     values: dict[str, Any] = reader.read(entry, GATEWAY.keys, here)
     if "listen" not in values:
         return None
     settings = GatewaySettings(**values)
     users = [user.name for user in settings.users]
     for name in sorted({name for name in users if users.count(name) > 1}):
-        report.complain(entry.at("users"), f'has "{name}" twice')
+        reader.diagnostics.error(entry.at("users"), f'has "{name}" twice')
     open_tcp = any(url.startswith("http:") for url in settings.listen)
     if not users and "users" not in entry.raw and (open_tcp or settings.socket_password):
         text = "needs users with passwords; `slctl passwd NAME` makes one"
         key = "listen" if open_tcp else "socket_password"
-        report.complain(entry.at(key), text)
+        reader.diagnostics.error(entry.at(key), text)
     return settings

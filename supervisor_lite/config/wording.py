@@ -1,4 +1,4 @@
-"""How a complaint about a value is worded."""
+"""How a diagnostic about a value is worded."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import re
 class BadValueError(ValueError):
     """A value is not what its key takes.
 
-    `expected` says it more closely than the words of the kind; `hint` is added at the end.
+    The reader says `expected …, got …`. `expected` says the former more closely than the type of
+    the value does, `got` the latter; `hint` is added at the end.
     """
 
-    def __init__(self, expected: str = "", hint: str = "") -> None:
+    def __init__(self, expected: str = "", hint: str = "", *, got: str = "") -> None:
         super().__init__(expected)
         self.expected = expected
         self.hint = hint
+        self.got = got
 
 
 def describe(value: object, *, secret: bool = False) -> str:

@@ -257,7 +257,7 @@ class Connection(asyncio.Protocol):
             self.write(messages.encode({"jsonrpc": "2.0", "id": number, "result": result}))
 
     def _send_failure(self, number: Id, error: SupervisorLiteError) -> None:
-        data = [str(c) for c in error.complaints] if isinstance(error, ConfigError) else None
+        data = [str(c) for c in error.diagnostics] if isinstance(error, ConfigError) else None
         text = "the configuration cannot be used" if data else str(error)
         self._send_error(number, error_code(error), text, data)
 

@@ -24,14 +24,14 @@ SIGNALLED = 128
 
 
 class ExitCondition:
-    """Watches the processes; calls `on_met` with the reason and an exit code when it is true."""
+    """Watches the processes; when it is true, calls `on_met`: condition, reason, exit code."""
 
     def __init__(
         self,
         condition: str | None,
         supervisor: Supervisor,
         bus: Bus,
-        on_met: Callable[[str, int], None],
+        on_met: Callable[[str, str, int], None],
     ) -> None:
         self._condition = condition or ""
         self._program = self._condition.partition(":")[2]
@@ -77,11 +77,11 @@ class ExitCondition:
         state = self._supervisor.processes[name].record.state
         if self._condition == "any-fatal":
             if state is State.FATAL:
-                self._on_met(f"{name} is FATAL", self._ended[name])
+                self._on_met(self._condition, f"{name} is FATAL", self._ended[name])
         elif not self._up:
             code = next(filter(None, self._ended.values()), 0)
             ended = f"{self._program} has ended" if self._program else "nothing runs any more"
-            self._on_met(ended, code)
+            self._on_met(self._condition, ended, code)
 
 
 def exit_code(process: Process) -> int:

@@ -13,7 +13,6 @@ from supervisor_lite.core.bus import Bus
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.core.topics import DefinitionChanged
-from supervisor_lite.host.memory_usage import Head, resident
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.constants import MIB
 from supervisor_lite.model.states import State
@@ -28,13 +27,9 @@ _BATCH = 32
 class MemoryLimit:
     """Watches processes that are RUNNING and have `memory_restart`."""
 
-    def __init__(
-        self, supervisor: Supervisor, bus: Bus, loop: asyncio.AbstractEventLoop, instance: str
-    ) -> None:
+    def __init__(self, supervisor: Supervisor, bus: Bus, loop: asyncio.AbstractEventLoop) -> None:
         self._supervisor = supervisor
         self._loop = loop
-        self._instance = instance
-        """The part of a run identity that all runs of a state directory share."""
         self._due: dict[str, float] = {}
         """When to measure next, on the clock of the loop, by name."""
         self._timer: asyncio.TimerHandle | None = None
@@ -80,10 +75,10 @@ class MemoryLimit:
         """Measure those that are due; restart those that have too much."""
         self._timer = None
         due = self._pop_due()
-        used = resident(map(self._root, due), self._supervisor.runs.reaper.is_watched)
+        used = self._supervisor.runs.memory_used(due)
         for process in due:
             self._watch(process)
-            self._enforce(process, used.get(process.record.pid or 0, 0))
+            self._enforce(process, used.get(process.name, 0))
         self._set_timer()
 
     def _pop_due(self) -> list[Process]:
@@ -100,11 +95,6 @@ class MemoryLimit:
             del self._due[name]
             found.append(process)
         return found
-
-    def _root(self, process: Process) -> Head:
-        record = process.record
-        assert record.pid is not None, "what is RUNNING has a main process"
-        return Head(record.pid, f"{self._instance}:{record.run}", process.adopted)
 
     def _enforce(self, process: Process, used: int) -> None:
         limit = process.program.memory_restart

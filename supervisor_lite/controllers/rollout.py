@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from supervisor_lite.core.operations import Operations
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
-from supervisor_lite.errors import Complaint, ConfigError, NoSuchProcess, OperationFailed
+from supervisor_lite.errors import ConfigError, Diagnostic, NoSuchProcess, OperationFailed
 from supervisor_lite.model.plan import Configuration, Plan
 from supervisor_lite.model.record import Record
 from supervisor_lite.model.settings import DaemonSettings
@@ -102,7 +102,7 @@ class Rollout:
             os.makedirs(self._log_dir, 0o755, exist_ok=True)
         except OSError as error:
             text = f"cannot make this directory: {error.strerror}"
-            raise ConfigError([Complaint(self._log_dir, 0, "", text)]) from error
+            raise ConfigError([Diagnostic(self._log_dir, 0, "", text)]) from error
 
     async def update(self, names: list[str], by: str) -> list[tuple[str, str]]:
         """Read the configuration and make it true, for all groups or only those named.

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 
 from supervisor_lite.core.process import Process
-from supervisor_lite.store.codec import program_to_text, record_to_json
+from supervisor_lite.store.codec import encode, to_text
 from supervisor_lite.store.journal import Journal
 
 
@@ -58,8 +58,8 @@ class Persistence:
 
     def _write(self, process: Process) -> None:
         times = {"since": process.since, "started": process.started}
-        record = {**record_to_json(process.record), **times}
+        record = {**encode(process.record), **times}
         if process.definition.is_in_journal and self._journal.remember(process.name, record):
             return
         process.mark_in_journal()
-        self._journal.define(process.name, record, program_to_text(process.program))
+        self._journal.define(process.name, record, to_text(encode(process.program)))

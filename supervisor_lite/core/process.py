@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 
-from supervisor_lite.config.values import show_size
 from supervisor_lite.core import view
 from supervisor_lite.core.definition import Definition
-from supervisor_lite.host.cgroup import Killed
+from supervisor_lite.host.cgroup import OomKill
 from supervisor_lite.logs.fifo import stored_name
 from supervisor_lite.logs.processlogs import ProcessLogs
 from supervisor_lite.model.exit import Exit
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record
 from supervisor_lite.model.states import State
+from supervisor_lite.text import exact_size
 
 _LAST_WORDS = 10
 """Lines of output that are shown with a failed start."""
@@ -125,11 +125,11 @@ class Process:
         unknown = how.signal is None and how.code is None
         return (unknown or how.signal == "SIGKILL") and not self._record.killed
 
-    def short_of_memory(self, killed: Killed) -> str:
+    def short_of_memory(self, killed: OomKill) -> str:
         """Return for want of what somebody was killed; a limit that was not met is not named."""
         limit = self.program.memory_max if killed.own else None
         return (
-            "out of memory" if limit is None else f"out of memory (memory_max {show_size(limit)})"
+            "out of memory" if limit is None else f"out of memory (memory_max {exact_size(limit)})"
         )
 
     def stored_names(self) -> set[str]:

@@ -17,20 +17,25 @@ from supervisor_lite.core.process import Process
 from supervisor_lite.core.topics import OutputSeen
 from supervisor_lite.errors import OperationFailed, SpawnError
 from supervisor_lite.host import users
-from supervisor_lite.host.cgroup import Cgroups, Killed
-from supervisor_lite.host.descendants import Families, Run, kept
-from supervisor_lite.host.identity import RUN_VARIABLE, Stat, identify
+from supervisor_lite.host.cgroup import OomKill
+from supervisor_lite.host.cgroups import Cgroups
+from supervisor_lite.host.identity import identify
+from supervisor_lite.host.process_trees import ProcessTrees
+from supervisor_lite.host.procfs import RUN_VARIABLE, Stat
 from supervisor_lite.host.reaper import Ended, Reaper, Usage
+from supervisor_lite.host.run import Run
 from supervisor_lite.host.secrets.for_run import Entrusted
 from supervisor_lite.host.signals import send, send_to_group, signal_number
 from supervisor_lite.host.socket_set import Sockets
 from supervisor_lite.host.spawn import Spawner
 from supervisor_lite.host.spawn_request import Channels, SpawnRequest
+from supervisor_lite.host.terminate import kept
 from supervisor_lite.logs import stdin
 from supervisor_lite.logs.fifo import fifo_path, stored_name
 from supervisor_lite.logs.filtering import OutputKind
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.processlogs import STREAMS, ProcessLogs
+from supervisor_lite.model.cause import Note, NoteKind
 from supervisor_lite.model.events import Exited, LeftoversGone, Spawned, SpawnFailed
 from supervisor_lite.model.exit import Exit
 from supervisor_lite.model.program import Leftovers, Program, Stdin
@@ -57,7 +62,7 @@ class Surroundings(NamedTuple):
 
 
 class Runs:
-    """Every live run, and the families of those that are over but not gone."""
+    """Every live run, and the processes of those that are over but not gone."""
 
     def __init__(
         self,
@@ -73,30 +78,30 @@ class Runs:
         self._by_pid: dict[int, Process] = {}
         self._intended: dict[Process, int] = {}
         """Run ids that are in the journal, of runs that are not spawned yet."""
-        self._fresh: list[tuple[Process, Run, int]] = []
+        self._unrecorded: list[tuple[Process, Run, int]] = []
         """Runs that were spawned in this turn of the loop, with their pidfds."""
         self._pipes = Pipes(around.loop)
-        self.reaper = Reaper(self._loop, self._on_ended, self._on_stranger)
+        self.reaper = Reaper(self._loop, self._on_ended, self._on_orphan_ended)
         self.cgroups = around.cgroups
-        self._families = Families(
-            self._loop, lambda: self.reaper, self.cgroups, self._on_member_killed
+        self._trees = ProcessTrees(
+            self._loop, self.reaper.is_watched, self.cgroups, self._on_oom_kill
         )
         self.sockets = Sockets(around.store, around.unstore)
         self.entrusted = Entrusted(around.runtime_dir, around.report)
 
     # Spawning.
 
-    def intend(self, processes: Sequence[Process]) -> None:
+    def reserve_run_ids(self, processes: Sequence[Process]) -> None:
         """Write down that these are about to be spawned, all in one commit."""
         new = [process for process in processes if process not in self._intended]
         numbers = self._journal.intend([process.name for process in new])
         self._intended.update(zip(new, numbers, strict=True))
 
     def spawn(self, process: Process) -> Spawned | SpawnFailed:
-        """Start a run of a process; `settle` has to follow before the event loop turns."""
+        """Start a run of a process; call `record_identities` before the event loop goes on."""
         program = process.program
         if process not in self._intended:
-            self.intend([process])
+            self.reserve_run_ids([process])
         run = self._intended.pop(process)
         marker = f"{self._journal.instance}:{run}"
         group = self.cgroups.make(run, program)
@@ -109,7 +114,7 @@ class Runs:
             child = self._around.spawner.spawn(request)
         except Exception as error:  # noqa: BLE001 a bug with one program must not stop the others
             if group is not None:
-                self.cgroups.let_go(group)
+                self.cgroups.discard(group)
             self.entrusted.take(program, run)
             reason = str(error)
             if not isinstance(error, SpawnError):
@@ -123,25 +128,25 @@ class Runs:
         self._by_pid[child.pid] = process
         if group is not None and child.outside:
             self.cgroups.give_up(child.outside)
-            self.cgroups.let_go(group)
+            self.cgroups.discard(group)
             group = None
         if group is not None:
-            self.cgroups.slow_down(group, program)
+            self.cgroups.limits.apply_after_exec(group, program)
         begun = Run(run, marker, child.pid, 0, cgroup=group)
         self._join(process, begun)
-        self._fresh.append((process, begun, child.pidfd))
+        self._unrecorded.append((process, begun, child.pidfd))
         self.reaper.watch(child.pid, child.pidfd)
         return Spawned(run, child.pid)
 
-    def settle(self) -> None:
+    def record_identities(self) -> None:
         """Write down who was spawned in this turn: its end cannot have been collected yet.
 
         /proc makes us wait while a child is in the middle of its exec, closing all that we have
         open: so this is done for all of a turn, when most of them are through.
         """
-        fresh, self._fresh = self._fresh, []
-        for process, run, pidfd in fresh:
-            identity = identify(run.leader, pidfd)
+        unrecorded, self._unrecorded = self._unrecorded, []
+        for process, run, pidfd in unrecorded:
+            identity = identify(run.root, pidfd)
             if identity is None:
                 hidden = "cannot see its process in /proc (is it mounted with hidepid?): killed"
                 self._around.report(f"{process.name}: {hidden}")
@@ -149,7 +154,7 @@ class Runs:
                 continue
             run.start = identity.start
             self._journal.spawned(
-                run.number, run.leader, identity.boot, identity.start, identity.inode,
+                run.number, run.root, identity.boot, identity.start, identity.inode,
                 process.started,
             )  # fmt: skip
 
@@ -157,7 +162,7 @@ class Runs:
         """Let a run be known by everything that its descendants inherit."""
         if process.logs is not None:
             run.outputs = process.logs.inodes()
-        self._families.add(run)
+        self._trees.add(run)
 
     def logs_of(self, process: Process) -> ProcessLogs:
         """Return the output of a process, opened or not."""
@@ -242,7 +247,7 @@ class Runs:
         """Send a signal to all that is left of the last run; LeftoversGone is told at the end."""
         run = process.record.run
         assert run is not None
-        self._families.end(run, name, lambda words: self._on_gone(process, run, words))
+        self._trees.terminate(run, name, lambda ended: self._on_gone(process, run, ended))
 
     # The end.
 
@@ -254,7 +259,7 @@ class Runs:
             if (process := self._by_pid.pop(e.pid, None))
         ]
         runs = [p.record.run for p, *_ in over if p.record.run is not None]
-        left = self._families.survivors(runs)
+        left = self._trees.survivors(runs)
         for process, how, usage in over:
             process.end_run()
             assert process.record.run is not None
@@ -266,14 +271,14 @@ class Runs:
         run = process.record.run
         if run is None or not process.is_killed_by_others(how):
             return how
-        killed = self._families.out_of_memory(run)
+        killed = self._trees.oom_kill(run)
         if killed is None:
             return how
         words = process.short_of_memory(killed)
         return how._replace(why=words if how.signal else f"probably {words}")
 
-    def _on_member_killed(self, leader: int, killed: Killed) -> None:
-        process = self._by_pid.get(leader)
+    def _on_oom_kill(self, root: int, killed: OomKill) -> None:
+        process = self._by_pid.get(root)
         if process is not None:
             what = "the kernel killed one of its processes; its main process runs on"
             self._around.report(f"{process.name}: {process.short_of_memory(killed)}: {what}")
@@ -297,25 +302,30 @@ class Runs:
         survivors = left.get(run, [])
         kill = process.program.leftovers is Leftovers.KILL and bool(survivors)
         if not kill:
-            self._families.forget(run)
+            self._trees.forget(run)
             self.entrusted.take(process.program, run)
-        self._tell(process, Exited(run, how, kill, "" if kill else kept(survivors)))
+        left_alone = "" if kill else _text(kept(survivors))
+        self._tell(process, Exited(run, how, kill, left_alone))
 
-    def _on_gone(self, process: Process, run: int, words: str) -> None:
-        self._families.forget(run)
+    def _on_gone(self, process: Process, run: int, ended: Note | None) -> None:
+        self._trees.forget(run)
         self.entrusted.take(process.program, run)
         if process.logs is not None:
             process.logs.drain()
-        self._tell(process, LeftoversGone(run, words))
+        self._tell(process, LeftoversGone(run, _text(ended)))
 
-    def _on_stranger(self, pid: int) -> None:
-        self._families.stranger_ended(pid)
+    def _on_orphan_ended(self, pid: int) -> None:
+        self._trees.orphan_ended(pid)
 
     def close(self) -> None:
         """Watch nothing any more; no process is touched."""
         self.reaper.stop()
-        self._families.close()
+        self._trees.close()
         self._pipes.close()
+
+    def release(self, process: Process) -> None:
+        """Let go of what only a process needs that is not down."""
+        self.sockets.leave(process.name)
 
     def forget(self, process: Process) -> None:
         """Take away what is kept for a process that is no longer defined."""
@@ -334,13 +344,13 @@ class Runs:
     def attach(self, process: Process, run: Run, pidfd: int, *, child: bool) -> None:
         """Take over the live main process of a run, and its output at the next byte."""
         process.adopt_run(pidfd, child=child)
-        self._by_pid[run.leader] = process
+        self._by_pid[run.root] = process
         self.open_output(process)
         self._join(process, run)
         if child:
-            self.reaper.watch(run.leader, pidfd)
+            self.reaper.watch(run.root, pidfd)
         else:
-            self.reaper.watch_adopted(run.leader, pidfd)
+            self.reaper.watch_adopted(run.root, pidfd)
 
     def fifos_of(self, program: Program) -> frozenset[tuple[int, int]]:
         """Return device and inode of the FIFOs that runs of a process have inherited."""
@@ -371,7 +381,7 @@ class Runs:
         how = self._why(process, how)
         if not written:
             self._write_end(process, run.number, how, None)
-        self._close(process, run.number, how, self._families.survivors([run.number]))
+        self._close(process, run.number, how, self._trees.survivors([run.number]))
 
     def end_again(self, process: Process, run: Run) -> None:
         """Go on ending leftovers that an earlier daemon had begun to end."""
@@ -380,15 +390,31 @@ class Runs:
 
     def end_strays(self, name: str, run: Run) -> None:
         """Kill what is left of a run that is over and that no record waits for."""
-        self._families.add(run)
+        self._trees.add(run)
 
-        def gone(words: str) -> None:
-            self._families.forget(run.number)
-            if words:
-                self._around.report(f"{name}: run {run.number}: {words}")
+        def gone(ended: Note | None) -> None:
+            self._trees.forget(run.number)
+            if ended is not None:
+                self._around.report(f"{name}: run {run.number}: {_text(ended)}")
 
-        self._families.end(run.number, "KILL", gone)
+        self._trees.terminate(run.number, "KILL", gone)
+
+    def memory_used(self, processes: Sequence[Process]) -> dict[str, int]:
+        """Return the bytes of resident memory of each process's run, by the process's name."""
+        names = {p.record.run: p.name for p in processes if p.record.run is not None}
+        return {names[run]: used for run, used in self._trees.memory_used(names).items()}
 
     def tidy(self) -> None:
         """Remove the cgroups of runs that are over."""
-        self.cgroups.tidy(self._families.knows)
+        self.cgroups.tidy(self._trees.has)
+
+
+def _text(note: Note | None) -> str:
+    if note is None:
+        return ""
+    names = ", ".join(f"{each.pid} {each.name}" for each in note.processes)
+    count = len(note.processes)
+    if note.kind is NoteKind.LEFTOVERS_KEPT:
+        return f"{count} left running: {names}"
+    verb = "killed" if note.kind is NoteKind.LEFTOVERS_KILLED else "ended"
+    return f"{count} leftover{'s' if count > 1 else ''} {verb}: {names}"

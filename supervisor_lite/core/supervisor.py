@@ -63,7 +63,13 @@ from supervisor_lite.rules import lifecycle
 class Supervisor:
     """Every process that the plan defines, and what happens to it."""
 
-    def __init__(self, around: Surroundings, bus: Bus) -> None:
+    def __init__(
+        self,
+        around: Surroundings,
+        bus: Bus,
+        make_runs: Callable[[Surroundings, Callable[[Process, Event], None], Bus], Runs] = Runs,
+    ) -> None:
+        """`make_runs` gets what tells us of the ends of runs."""
         self._loop = around.loop
         self._clock = around.clock
         self._journal = around.journal
@@ -73,7 +79,7 @@ class Supervisor:
         """By name. Only `table` changes it."""
         self._persistence = Persistence(self._loop, self._journal, self.processes)
         self.table = Table(self.processes, self._clock, bus, self._persistence)
-        self.runs = Runs(around, self.feed, bus)
+        self.runs = make_runs(around, self.feed, bus)
         self.flush = self._persistence.flush
         self.stopping = False
         """The daemon is on its way out: nothing is to be started any more."""
@@ -179,7 +185,7 @@ class Supervisor:
                 queue.append(DeadlinePassed())
         self._set_timer(process)
         if process.is_down():
-            self.runs.sockets.leave(process.name)
+            self.runs.release(process)
             if process.definition.is_removed:
                 self._leaving.append(process)
 
@@ -273,14 +279,14 @@ class Supervisor:
             and self._is_due(process, now)
             and lifecycle.is_spawn_next(process.program, process.record)
         ]
-        self.runs.intend(due)
+        self.runs.reserve_run_ids(due)
         for process in due:
             try:
                 self.feed(process, DeadlinePassed())
             except Exception as error:  # noqa: BLE001 a bug with one must not keep the others down
                 context = {"message": f"cannot start {process.name}", "exception": error}
                 self._loop.call_exception_handler(context)
-        self.runs.settle()
+        self.runs.record_identities()
         for process in batch:
             self._set_timer(process)
 

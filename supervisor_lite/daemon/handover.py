@@ -1,9 +1,18 @@
 """What one daemon process hands to the next besides the journal: open descriptors.
 
 In an upgrade the daemon executes itself anew (execve(2)): same pid, same children; the listening
-socket, the locks and the FIFOs stay open, so no client is refused and no output is lost. Under
-systemd the same descriptors are kept in the service's store (sd_pid_notify_with_fds(3)), which
-also covers a daemon that was killed.
+socket, the locks and the FIFOs stay open, so no client is refused and no output is lost. Their
+numbers, and what event listeners are doing, go through a memfd whose number is in the environment:
+
+    SUPERVISOR_LITE_HANDOVER=<descriptor of a memfd with a JSON object>
+    {"socket": 7, "locks": [5, 6], "held": [9, 11], "children_nofile": 1024, "listeners": {…}}
+
+Under systemd the same descriptors are kept in the service's store (sd_pid_notify_with_fds(3)),
+which also covers a daemon that was killed. The next daemon gets them by name (LISTEN_FDNAMES):
+`run-<run id>` is the pidfd of a main process, everything else a FIFO or a socket.
+
+The old daemon hands over to the new one, and either may be any version: names in the JSON object
+and of descriptors never change their meaning, and what is new must be optional.
 """
 
 from __future__ import annotations
@@ -13,135 +22,132 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 VARIABLE = "SUPERVISOR_LITE_HANDOVER"
+_RUN = "run-"
 _BLOCKED = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1,
             signal.SIGUSR2)  # fmt: skip
 
 
-@dataclass(slots=True)
-class Handed:
-    """What we were handed; everything unset at a first start."""
+class Inherited:
+    """What the daemon before us, or systemd, has left to us; nothing at a first start."""
 
-    socket: int | None = None
-    locks: list[int] = field(default_factory=list)
-    held: list[int] = field(default_factory=list)
-    """Descriptors that only have to stay open until their FIFOs have been opened again."""
-    pidfds: dict[int, int] = field(default_factory=dict)
-    """Main processes by run id, also of those that have ended meanwhile."""
-    stored: set[str] = field(default_factory=set)
-    """Names under which systemd keeps descriptors for us."""
-    children_nofile: int | None = None
-    """The soft limit of descriptors that children get."""
-    upgrade: bool = False
-    listeners: dict[str, Any] | None = None
-    """What event listeners are doing, and the events that wait for them."""
+    __slots__ = (
+        "children_nofile", "held", "listeners", "locks", "pidfds", "socket", "stored", "upgraded",
+    )  # fmt: skip
 
-    def release(self) -> None:
-        """Close what was only held; called when everything is adopted."""
+    def __init__(self) -> None:
+        self.upgraded = False
+        """We are the new version of a daemon that has executed us: our children are its own."""
+        self.socket: int | None = None
+        """The control socket, listening."""
+        self.locks: list[int] = []
+        self.held: list[int] = []
+        """Descriptors of FIFOs and sockets: to be kept open until they have been taken over."""
+        self.pidfds: dict[int, int] = {}
+        """Main processes by run id, also of those that have ended meanwhile."""
+        self.stored: set[str] = set()
+        """Names under which systemd keeps descriptors for us."""
+        self.children_nofile: int | None = None
+        """The soft limit of descriptors that children get."""
+        self.listeners: dict[str, Any] | None = None
+        """What event listeners are doing, and the events that wait for them."""
+
+    def close_held(self) -> None:
+        """Close what had to stay open until the adoption was done."""
         for fd in (*self.held, *self.pidfds.values()):
             os.close(fd)
         self.held.clear()
         self.pidfds.clear()
 
 
-def receive() -> Handed:
-    """Take what the process before us, or systemd, handed to us out of the environment."""
+def inherit() -> Inherited:
+    """Take what was left to us out of the environment."""
     number = os.environ.pop(VARIABLE, None)
-    if number is not None:
-        with os.fdopen(int(number), "r", encoding="utf-8") as file:
-            file.seek(0)
-            values = json.load(file)
-        return Handed(
-            socket=values["socket"],
-            locks=values["locks"],
-            held=values["held"],
-            children_nofile=values["children_nofile"],
-            upgrade=True,
-            listeners=values.get("listeners"),
-        )
-    return _from_store(os.environ)
+    if number is None:
+        return _from_store(os.environ)
+    with os.fdopen(int(number), "r", encoding="utf-8") as file:
+        file.seek(0)
+        values = json.load(file)
+    inherited = Inherited()
+    inherited.upgraded = True
+    inherited.socket = values["socket"]
+    inherited.locks = values["locks"]
+    inherited.held = values["held"]
+    inherited.children_nofile = values["children_nofile"]
+    inherited.listeners = values.get("listeners")
+    return inherited
 
 
-def _from_store(environment: Mapping[str, str]) -> Handed:
+def _from_store(environment: Mapping[str, str]) -> Inherited:
     """Read the names of stored descriptors (sd_listen_fds_with_names(3))."""
-    handed = Handed()
+    inherited = Inherited()
     if environment.get("LISTEN_PID") != str(os.getpid()):
-        return handed
+        return inherited
     names = environment.get("LISTEN_FDNAMES", "").split(":")
     for index in range(int(environment.get("LISTEN_FDS", "0"))):
         fd = 3 + index
         name = names[index] if index < len(names) else ""
-        handed.stored.add(name)
-        if name.startswith("run-") and name[4:].isdecimal():
-            if int(name[4:]) in handed.pidfds:
-                os.close(fd)
-            else:
-                handed.pidfds[int(name[4:])] = fd
+        inherited.stored.add(name)
+        run = name.removeprefix(_RUN)
+        if not name.startswith(_RUN) or not run.isdecimal():
+            inherited.held.append(fd)
+        elif int(run) in inherited.pidfds:
+            os.close(fd)
         else:
-            handed.held.append(fd)
-    return handed
+            inherited.pidfds[int(run)] = fd
+    return inherited
 
 
-class Parting(NamedTuple):
+class UpgradeState(NamedTuple):
     """What the new version of ourselves gets."""
 
     socket: int
     locks: list[int]
     held: list[int]
     children_nofile: int
-    environment: dict[str, str]
-    directory: str
-    """Where we were started: relative paths on the command line are meant from there."""
-    listeners: dict[str, Any] | None = None
+    listeners: dict[str, Any]
     """What event listeners are doing, and the events that wait for them."""
 
 
-def execute(parting: Parting) -> None:
-    """Become the new version of ourselves; returns only by raising OSError.
+def reexec(state: UpgradeState, environment: Mapping[str, str], directory: str) -> None:
+    """Become the new version of ourselves; return only by raising OSError, with all as before.
 
-    Signals wait, blocked, until the new one has its handlers.
+    `directory` is where we were started: relative paths on the command line are meant from there.
+    Signals wait, blocked, until the new version has its handlers.
     """
-    state = os.memfd_create("handover", 0)
-    values = {
-        "socket": parting.socket,
-        "locks": parting.locks,
-        "held": parting.held,
-        "children_nofile": parting.children_nofile,
-        "listeners": parting.listeners,
-    }
-    os.write(state, json.dumps(values).encode())
-    kept = [state, parting.socket, *parting.locks, *parting.held]
-    block()
+    memory = os.memfd_create("handover", 0)
+    os.write(memory, json.dumps(state._asdict()).encode())
+    passed = [memory, state.socket, *state.locks, *state.held]
+    block_signals()
     try:
-        for fd in kept:
+        for fd in passed:
             os.set_inheritable(fd, True)
         here = os.getcwd()
-        os.chdir(parting.directory)
+        os.chdir(directory)
         try:
-            os.execve(sys.executable, command(), {**parting.environment, VARIABLE: str(state)})
+            os.execve(sys.executable, own_command(), {**environment, VARIABLE: str(memory)})
         finally:
             os.chdir(here)
     finally:
-        for fd in kept:
+        for fd in passed:
             os.set_inheritable(fd, False)
-        os.close(state)
-        unblock()
+        os.close(memory)
+        unblock_signals()
 
 
-def block() -> None:
-    """Let signals wait until `unblock`."""
+def block_signals() -> None:
+    """Let the signals that we handle wait until `unblock_signals`."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
 
 
-def unblock() -> None:
-    """Let the signals in that waited; called when their handlers are there."""
+def unblock_signals() -> None:
+    """Deliver the signals that waited; called when their handlers are there."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _BLOCKED)
 
 
-def command(*more: str) -> list[str]:
+def own_command(*more: str) -> list[str]:
     """Return the command line that started us, for a process in the foreground."""
     words = [word for word in sys.orig_argv if word != "--daemonize"]
     return [sys.executable, *words[1:], *more]

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import MutableMapping
-from typing import Any, Final, TypeAlias
+from collections.abc import Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.syslog import DEVLOG, SyslogClient
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.output import SYSLOG
 from supervisor_lite.text import sanitize
+
+if TYPE_CHECKING:
+    from supervisor_lite.control.access import Caller
 
 # structlog loads rich and better_exceptions wherever they are installed, for tracebacks that a
 # daemon does not print: 10 MB of memory and half of its start-up time.
@@ -193,3 +196,33 @@ def log_change(log: Log, change: Change) -> None:
         log.warning(text, **fields)
     else:
         log.info(text, **fields)
+
+
+class ErrorLog:
+    """What goes wrong inside of the daemon, for its log."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    def bug(self, error: Exception) -> None:
+        """Write an error that nobody has expected, with its traceback."""
+        self._log.error(f"internal error: {error!r}", exc_info=error)
+
+    def loop_error(self, _: object, context: Mapping[str, Any]) -> None:
+        """Write on one line what asyncio could not do, such as accept without a descriptor left.
+
+        It is an event loop's exception handler (asyncio's loop.set_exception_handler).
+        """
+        error = context.get("exception")
+        if isinstance(error, OSError):
+            self._log.error(f"{context['message']}: {error.strerror or error}")
+        elif isinstance(error, Exception):
+            self.bug(error)
+        else:
+            self._log.error(str(context["message"]))
+
+    def denied(self, caller: Caller, method: str, name: str | None) -> None:
+        """Write that somebody was refused what he may not do."""
+        self._log.warning(
+            f"not permitted: {method}", uid=caller.uid, pid=caller.pid, process=name or "-"
+        )

@@ -1,30 +1,29 @@
-"""The daemon: argv, wiring, signals, start and stop order."""
+"""The daemon's command line, and its life from start to end.
+
+All that a daemon needs is imported here at once, also for `--check`: an upgrade runs that to find
+out whether the new version can start.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import os
-import socket
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from supervisor_lite import __version__
 from supervisor_lite.config.load import load
-from supervisor_lite.control.server import bind
 from supervisor_lite.daemon import handover, prepare
-from supervisor_lite.daemon.app import Given, Running
-from supervisor_lite.daemon.log import LogTarget, open_log
+from supervisor_lite.daemon.app import App
+from supervisor_lite.daemon.recovery import recover
+from supervisor_lite.daemon.resources import LogOptions, Resources, open_resources
+from supervisor_lite.daemon.shutdown import hang_up
 from supervisor_lite.daemon.systemd import Notifier
 from supervisor_lite.errors import ConfigError, StartupError, SupervisorLiteError
 from supervisor_lite.host import own_limits
-from supervisor_lite.host.identity import boot_id
 from supervisor_lite.model.plan import Configuration
-from supervisor_lite.model.settings import DaemonSettings
 from supervisor_lite.protocol import locate
-from supervisor_lite.store.journal import open_journal
 from supervisor_lite.text import plural
 
 
@@ -34,10 +33,9 @@ def main(argv: list[str]) -> int:
     With `exit_when`, that of the program that ended.
     """
     options = _parse(argv)
-    handed = handover.receive()
+    inherited = handover.inherit()
     try:
-        here = _current_directory(options.config)
-        config = os.path.abspath(options.config) if options.config else locate.find_config()
+        directory = _current_directory(options.config)
         configuration = load(options.config)
     except StartupError as error:
         sys.stderr.write(f"supervisor-lite: {error}\n")
@@ -46,18 +44,22 @@ def main(argv: list[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     if options.check:
-        for warning in configuration.warnings:
-            sys.stderr.write(f"warning: {warning}\n")
-        count = sum(1 for _ in configuration.plan.processes())
-        processes = plural(count, "process", "processes")
-        groups = plural(len(configuration.plan.groups), "group", "groups")
-        sys.stdout.write(f"ok: {processes} in {groups}\n")
-        return 0
+        return _report_check(configuration)
     try:
-        return _Start(options, configuration, config, here, handed).run()
+        return Startup(options, configuration, directory, inherited).run()
     except SupervisorLiteError as error:
         sys.stderr.write(f"supervisor-lite: {error}\n")
         return 1
+
+
+def _report_check(configuration: Configuration) -> int:
+    for warning in configuration.warnings:
+        sys.stderr.write(f"warning: {warning}\n")
+    count = sum(1 for _ in configuration.plan.processes())
+    processes = plural(count, "process", "processes")
+    groups = plural(len(configuration.plan.groups), "group", "groups")
+    sys.stdout.write(f"ok: {processes} in {groups}\n")
+    return 0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -101,117 +103,100 @@ def _current_directory(config: str | None) -> str:
         raise StartupError(text) from error
 
 
-@dataclass(slots=True)
-class _Start:
-    """The way from a configuration that was read to a daemon that runs."""
+class Startup:
+    """The way from a configuration that was read to a daemon that lives, and its end."""
 
-    options: argparse.Namespace
-    configuration: Configuration
-    config: str | None
-    here: str
-    handed: handover.Handed
+    def __init__(
+        self,
+        options: argparse.Namespace,
+        configuration: Configuration,
+        directory: str,
+        inherited: handover.Inherited,
+    ) -> None:
+        self._options = options
+        self._configuration = configuration
+        self._directory = directory
+        """Where we were started."""
+        self._inherited = inherited
+        # Found now: later, we are in another directory.
+        self._config = os.path.abspath(options.config) if options.config else locate.find_config()
 
     def run(self) -> int:
-        """Start, run, clean up; return the exit code. Raises StartupError, AlreadyRunning."""
-        settings, handed = self.configuration.settings, self.handed
+        """Start, live, end; return the exit code. Raises StartupError, AlreadyRunning."""
+        settings, options = self._configuration.settings, self._options
         notifier = Notifier.from_environment()
         own_limits.close_on_exec_inherited()
         os.umask(settings.umask)
-        self._enter(settings.directory)
+        prepare.enter(settings.directory)
         owner = prepare.owner_of(settings)
         prepare.make_directories(settings, owner)
-        locks = prepare.Locks(settings, handed.locks)
-        tell = prepare.go_to_background() if self.options.daemonize else None
+        locks = prepare.Locks(settings, self._inherited.locks)
+        report = None
+        if options.daemonize:
+            from supervisor_lite.daemon.background import go_to_background
+
+            report = go_to_background()
         try:
             locks.write_pid()
-            given = self._prepare(settings, owner, notifier, locks, tell)
+            resources = self._open(owner, notifier, locks, report)
         except OSError as error:
-            trouble = f"cannot start: {error.strerror}: {error.filename or settings.socket}"
-            return _fail(tell, trouble)
+            place = error.filename or settings.socket
+            return _fail(report, f"cannot start: {error.strerror}: {place}")
         except SupervisorLiteError as error:
-            return _fail(tell, str(error))
-
-        async def run() -> int:
-            running = Running(given)
-            await running.run()
-            return running.exit_code
-
-        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-            code = runner.run(run())
-        prepare.remove_pidfile(settings.pidfile)
-        with contextlib.suppress(OSError):
-            os.unlink(settings.socket)
-        given.journal.close()
-        return code
-
-    def _enter(self, directory: str | None) -> None:
-        if directory is None:
-            return
+            return _fail(report, str(error))
         try:
-            os.chdir(directory)
-        except OSError as error:
-            raise StartupError(f'cannot enter "{directory}": {error.strerror}') from error
+            with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+                return runner.run(live(resources))
+        except StartupError as error:
+            resources.log.critical(str(error))
+            return _fail(report, str(error))
+        finally:
+            resources.close()
 
-    def _prepare(
+    def _open(
         self,
-        settings: DaemonSettings,
         owner: prepare.Owner,
         notifier: Notifier,
         locks: prepare.Locks,
-        tell: Callable[[str], None] | None,
-    ) -> Given:
-        """Open what the daemon works with, as root where it has to be, then drop privileges."""
-        descriptors, few = own_limits.raise_descriptors(
-            settings.minfds, self.handed.children_nofile
-        )
-        warnings = [
-            *self.configuration.warnings,
-            few,
-            own_limits.raise_processes(settings.minprocs),
-        ]
-        if self.handed.socket is not None:
-            sock = socket.socket(fileno=self.handed.socket)
-            sock.setblocking(False)
-        else:
-            # Bound before root is given up, so that its directory may be root's.
-            sock = bind(settings, *prepare.socket_owner(settings, owner))
-        prepare.become(owner)
-        options = self.options
-        to_stderr = not (options.daemonize or options.silent or settings.silent)
-        target = LogTarget(
-            settings.logfile, settings.logfile_maxbytes, settings.logfile_backups,
-            to_stderr=to_stderr, to_journal=notifier.journal,
-        )  # fmt: skip
-        log = open_log(target, options.level or settings.log_level, settings.log_format)
-        prepare.write_pidfile(settings.pidfile)
-        journal = open_journal(
-            os.path.join(settings.state_dir, "journal.db"), log.warning,
-            runtime_dir=settings.runtime_dir, boot=boot_id(),
-        )  # fmt: skip
-        for warning in filter(None, warnings):
-            log.warning(warning)
-        config = self.config
-        return Given(
-            settings=settings,
-            configuration=self.configuration,
-            read=lambda: load(config),
-            log=log,
-            target=target,
-            journal=journal,
-            notifier=notifier,
-            descriptors=descriptors,
-            sock=sock,
-            locks=locks.fds,
-            handed=self.handed,
-            here=self.here,
-            ready=lambda: tell("") if tell is not None else None,
+        report: Callable[[str], None] | None,
+    ) -> Resources:
+        options, settings = self._options, self._configuration.settings
+        in_foreground = not (options.daemonize or options.silent or settings.silent)
+        config = self._config
+        return open_resources(
+            self._configuration,
+            lambda: load(config),
+            self._directory,
+            self._inherited,
+            notifier,
+            locks,
+            owner,
+            LogOptions(to_stderr=in_foreground, level=options.level),
+            lambda: report("") if report is not None else None,
         )
 
 
-def _fail(tell: Callable[[str], None] | None, text: str) -> int:
+async def live(resources: Resources) -> int:
+    """Recover, serve until the end is requested, end; return the exit code.
+
+    Raises StartupError.
+    """
+    app = App(resources)
+    try:
+        recover(app)
+        await app.shutdown.wait()
+        await hang_up(app.server)
+    finally:
+        app.close()
+    resources.log.info("supervisor-lite ended", pid=os.getpid())
+    return app.shutdown.exit_code
+
+
+def _fail(report: Callable[[str], None] | None, text: str) -> int:
+    """Report why there is no daemon to whoever started us; return the exit code."""
     line = f"supervisor-lite: {text}\n"
-    if tell is not None:
-        tell(line)
+    if report is not None:
+        report(line)
     else:
         sys.stderr.write(line)
     return 1

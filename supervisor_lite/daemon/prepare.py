@@ -1,4 +1,7 @@
-"""Before the daemon runs: directories, the lock, privileges, the background."""
+"""What has to be so before the daemon runs: directories, locks, pid file, privileges.
+
+Nothing that is found is trusted because of its name: others may be able to write to the directory.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,6 @@ import contextlib
 import fcntl
 import os
 import stat
-import sys
-from collections.abc import Callable
 from typing import NamedTuple
 
 from supervisor_lite import users
@@ -19,7 +20,7 @@ from supervisor_lite.protocol.locate import read_regular
 
 LOCK = "supervisor.lock"
 
-_PID_MOST = 20
+_MAX_PID_LENGTH = 20
 """Characters: more is no pid."""
 
 
@@ -57,15 +58,15 @@ def make_directories(settings: DaemonSettings, owner: Owner) -> None:
     _make(settings.log_dir, 0o755, owner, private=False)
 
 
-def _settle(path: str, mode: int, owner: Owner) -> None:
-    """Give a fresh directory its mode and owner; by descriptor, for others may exchange it."""
-    made = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+def _set_owner_and_mode(path: str, mode: int, owner: Owner) -> None:
+    """Give a new directory its mode and owner; by descriptor, for others may exchange it."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        os.fchmod(made, mode)  # whatever the umask is
+        os.fchmod(fd, mode)  # whatever the umask is
         if owner.uid != -1:
-            os.fchown(made, owner.uid, owner.gid)
+            os.fchown(fd, owner.uid, owner.gid)
     finally:
-        os.close(made)
+        os.close(fd)
 
 
 def _make(path: str, mode: int, owner: Owner, *, private: bool) -> None:
@@ -73,7 +74,7 @@ def _make(path: str, mode: int, owner: Owner, *, private: bool) -> None:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         try:
             os.mkdir(path, mode)
-            _settle(path, mode, owner)
+            _set_owner_and_mode(path, mode, owner)
         except FileExistsError:
             if not os.path.isdir(path):
                 raise StartupError(f'cannot use "{path}": it is not a directory') from None
@@ -92,15 +93,18 @@ def _make(path: str, mode: int, owner: Owner, *, private: bool) -> None:
 class Locks:
     """The locks on the runtime and state directories: one daemon at a time."""
 
-    def __init__(self, settings: DaemonSettings, handed: list[int]) -> None:
-        self.fds = handed
-        """Those that an upgrade handed to us are held already."""
-        if handed:
+    def __init__(self, settings: DaemonSettings, inherited: list[int]) -> None:
+        """Acquire the locks, unless an upgrade has left them to us: then they are held already.
+
+        Raises AlreadyRunning or StartupError.
+        """
+        self.fds = inherited
+        if inherited:
             return
         for directory in dict.fromkeys((settings.runtime_dir, settings.state_dir)):
-            self.fds.append(self._take(os.path.join(directory, LOCK)))
+            self.fds.append(self._acquire(os.path.join(directory, LOCK)))
 
-    def _take(self, path: str) -> int:
+    def _acquire(self, path: str) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             fd = os.open(path, flags, 0o600)
@@ -127,6 +131,12 @@ class Locks:
             os.ftruncate(fd, 0)
             os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
 
+    def release(self) -> None:
+        """Let another daemon have them."""
+        for fd in self.fds:
+            os.close(fd)
+        self.fds.clear()
+
 
 def socket_owner(settings: DaemonSettings, owner: Owner) -> tuple[int, int]:
     """Return uid and gid for the control socket, -1 to leave either. Raises StartupError."""
@@ -134,6 +144,16 @@ def socket_owner(settings: DaemonSettings, owner: Owner) -> tuple[int, int]:
         return users.owner_ids(settings.socket_owner, settings.socket_group, (owner.uid, owner.gid))
     except KeyError as error:
         raise StartupError(f"cannot give the socket away: {error.args[0]}") from None
+
+
+def enter(directory: str | None) -> None:
+    """Change to the directory of the daemon, if one is set. Raises StartupError."""
+    if directory is None:
+        return
+    try:
+        os.chdir(directory)
+    except OSError as error:
+        raise StartupError(f'cannot enter "{directory}": {error.strerror}') from error
 
 
 def become(owner: Owner) -> None:
@@ -152,10 +172,10 @@ def write_pidfile(path: str) -> None:
 
     Raises StartupError, also if what is there is no pid file.
     """
-    held = _pid_in(path)
-    if held is None:
+    content = _pid_in(path)
+    if content is None:
         return
-    if held and not held.isdigit():
+    if content and not content.isdigit():
         raise StartupError(f'cannot write the pid file "{path}": there is something else')
     fresh = f"{path}.new"
     try:
@@ -189,40 +209,8 @@ def _pid_in(path: str) -> str | None:
             return None
         if stat.S_ISLNK(status.st_mode) or status.st_nlink > 1:
             return ""
-        return read_regular(path)[:_PID_MOST].decode("ascii", "replace").strip("\0 \n")
+        return read_regular(path)[:_MAX_PID_LENGTH].decode("ascii", "replace").strip("\0 \n")
     except FileNotFoundError:
         return ""
     except OSError as error:
         raise StartupError(f'cannot write the pid file "{path}": {error.strerror}') from error
-
-
-def go_to_background() -> Callable[[str], None]:
-    """Detach from the terminal (daemon(7)).
-
-    The caller's process ends when the function that is returned is called: with exit code 0 for
-    an empty text, else with 1 after printing it. It also points the standard descriptors to
-    /dev/null.
-    """
-    reader, writer = os.pipe2(os.O_CLOEXEC)
-    if os.fork() > 0:
-        os.close(writer)
-        with os.fdopen(reader, "rb") as pipe:
-            said = pipe.read()
-        if said != b"ok":
-            text = said.decode() or "the daemon died while starting\n"
-            sys.stderr.write(text)
-        os._exit(0 if said == b"ok" else 1)
-    os.close(reader)
-    os.setsid()
-    if os.fork() > 0:
-        os._exit(0)
-
-    def tell(trouble: str) -> None:
-        null = os.open(os.devnull, os.O_RDWR)
-        for number in (0, 1, 2):
-            os.dup2(null, number)
-        os.close(null)
-        os.write(writer, trouble.encode() if trouble else b"ok")
-        os.close(writer)
-
-    return tell

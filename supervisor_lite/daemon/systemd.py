@@ -1,17 +1,25 @@
-"""Tell a service manager how we are (sd_notify(3))."""
+"""Notify a service manager such as systemd of our state (sd_notify(3))."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import time
+
+from supervisor_lite.core.supervisor import Supervisor
+from supervisor_lite.text import plural
 
 VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "JOURNAL_STREAM",
              "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")  # fmt: skip
 """Meant for the daemon; its children must not see them."""
 
 
-_FOR_LIFE = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "JOURNAL_STREAM")
+_KEPT = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "JOURNAL_STREAM")
+"""Those that stay true across an upgrade."""
+
+_RETRY = 0.05
+"""Seconds until a manager that had no room is notified again that we are ready."""
 
 
 class Notifier:
@@ -25,8 +33,8 @@ class Notifier:
         """What was taken out of the environment; a new version of ourselves needs it again."""
 
     @property
-    def watchdog(self) -> float:
-        """Seconds within which the manager wants to hear from us; 0 if it does not care."""
+    def watchdog_timeout(self) -> float:
+        """Seconds within which the manager wants a sign of life; 0 if it does not care."""
         pid = self.variables.get("WATCHDOG_PID")
         usec = self.variables.get("WATCHDOG_USEC", "")
         if not usec.isdigit() or (pid is not None and pid != str(os.getpid())):
@@ -34,7 +42,7 @@ class Notifier:
         return int(usec) / 1e6
 
     @property
-    def journal(self) -> bool:
+    def stderr_is_journal(self) -> bool:
         """Is our stderr systemd's journal (systemd.exec(5))?"""
         stream = self.variables.get("JOURNAL_STREAM")
         if stream is None:
@@ -50,7 +58,7 @@ class Notifier:
         """Take NOTIFY_SOCKET and its kin out of the environment, so that no child inherits it."""
         address = os.environ.get("NOTIFY_SOCKET")
         taken = {name: os.environ.pop(name) for name in VARIABLES if name in os.environ}
-        kept = {name: taken[name] for name in _FOR_LIFE if name in taken}
+        kept = {name: taken[name] for name in _KEPT if name in taken}
         return cls(address, kept)
 
     def store(self, name: str, fd: int) -> None:
@@ -61,12 +69,12 @@ class Notifier:
         """Have the descriptors of this name closed."""
         self.send("FDSTOREREMOVE=1", f"FDNAME={name}")
 
-    def tell_reloading(self, *more: str) -> None:
-        """Say that we are becoming something else, until READY=1 is sent again."""
+    def notify_reloading(self, *more: str) -> None:
+        """Announce that we are becoming something else, until READY=1 is sent again."""
         self.send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}", *more)
 
     def send(self, *lines: str, fds: tuple[int, ...] = ()) -> bool:
-        """Send assignments such as READY=1; False if there is nobody, or nobody listens."""
+        """Send assignments such as READY=1; return False if nobody has received them."""
         if self._address is None:
             return False
         kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
@@ -82,3 +90,32 @@ class Notifier:
                 self.is_full = isinstance(error, BlockingIOError)
                 return False  # a manager that went away is not our failure
         return True
+
+
+class Readiness:
+    """What the manager is to know of a daemon that serves: that it is ready, and that it lives."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, notifier: Notifier, supervisor: Supervisor
+    ) -> None:
+        self._loop = loop
+        self._notifier = notifier
+        self._supervisor = supervisor
+
+    def notify_ready(self) -> None:
+        """Notify that we are ready, at the start or again; not while the daemon ends."""
+        if self._supervisor.stopping:
+            return
+        count = plural(len(self._supervisor.processes), "process", "processes")
+        self._notifier.send("READY=1", f"STATUS=supervising {count}")
+        if self._notifier.is_full:  # of descriptors of many programs that were to be stored
+            self._loop.call_later(_RETRY, self.notify_ready)
+
+    def start_watchdog(self) -> None:
+        """Give signs of life from the event loop, if asked for (sd_watchdog_enabled(3))."""
+        if self._notifier.watchdog_timeout:
+            self._feed_watchdog(self._notifier.watchdog_timeout / 2)
+
+    def _feed_watchdog(self, interval: float) -> None:
+        self._notifier.send("WATCHDOG=1")
+        self._loop.call_later(interval, self._feed_watchdog, interval)

@@ -1,77 +1,60 @@
-"""The resident memory of whole families, by psutil: for programs that ask for a limit of it.
+"""The resident memory of whole runs: for programs that ask for a limit of it.
 
-A family is the main process of a run and everything below it, and what was orphaned: that has
-become our child, or for a run that an earlier daemon began, anybody's. Orphans are known by their
-session or by the run identity in their environment; the latter anybody can write there, so it
-counts only for processes of the same user.
+Where the run has a cgroup with the memory controller, the kernel has added it up. Else it is the
+sum over all processes of the run, in which pages that several of them share count for each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from types import ModuleType
-from typing import NamedTuple
+from collections.abc import Collection, Iterable
 
-from supervisor_lite.host.identity import Stat, find_marked, read_marker, read_stat
-from supervisor_lite.host.procfs import below, own_children
+from supervisor_lite.host.descendants import Descendants
+from supervisor_lite.host.kernel_files import read_value
+from supervisor_lite.host.procfs import Stat
+from supervisor_lite.host.run import Run
 
+_RESIDENT = ("anon", "file_mapped")
+"""What of memory.stat (cgroups(7), kernel: cgroup-v2.rst) is resident memory of the processes.
 
-class Head(NamedTuple):
-    """What a family is known by."""
-
-    pid: int
-    """The main process: also its session."""
-    marker: str
-    """The run identity."""
-    adopted: bool = False
-    """An earlier daemon began it, so its orphans are not our children."""
+Not `memory.current`: that includes the page cache, and who only writes a large file would be
+restarted for it. Pages of shared memory are in `file_mapped`.
+"""
 
 
-def resident(heads: Iterable[Head], is_watched: Callable[[int], bool]) -> dict[int, int]:
-    """Return the bytes of resident memory of each family, by the pid of its head.
+def resident(descendants: Descendants, runs: Collection[Run]) -> dict[int, int]:
+    """Return the bytes of resident memory of each run, by number.
 
-    Pages that several processes share count for each of them. `is_watched` tells the main
-    processes of all runs from orphans. Those that are gone are not in the answer.
+    Runs of which nobody is left are not in the answer. That a process is of a run must be proved:
+    nobody can have the program of somebody else restarted.
     """
-    import psutil  # 2 MB, for those who need it
-
-    heads = list(heads)
-    families = {head.pid: {head.pid, *below(head.pid)} for head in heads}
-    for head, stat in _orphans(heads, is_watched):
-        if stat.session == head.pid or _same_user(psutil, stat.pid, head.pid):
-            families[head.pid].update((stat.pid, *below(stat.pid)))
     found: dict[int, int] = {}
-    for leader, pids in families.items():
-        for pid in pids:
-            try:
-                used = psutil.Process(pid).memory_info().rss
-            except psutil.Error:
-                continue  # ended since
-            found[leader] = found.get(leader, 0) + used
+    others: list[Run] = []
+    for run in runs:
+        counted = _of_cgroup(run.cgroup) if run.cgroup is not None else None
+        if counted is None:
+            others.append(run)
+        else:
+            found[run.number] = counted
+    if others:
+        for number, stats in descendants.members(others, on_claim=False).items():
+            found[number] = _sum(stats)
     return found
 
 
-def _orphans(heads: list[Head], is_watched: Callable[[int], bool]) -> Iterator[tuple[Head, Stat]]:
-    """Yield what may have been orphaned, with the family that it says it is of."""
-    sessions = {head.pid: head for head in heads}
-    markers = {head.marker: head for head in heads}
-    for pid in own_children():
-        stat = None if is_watched(pid) else read_stat(pid)
-        if stat is None:
-            continue
-        head = sessions.get(stat.session) or markers.get(read_marker(pid) or "")
-        if head is not None:
-            yield head, stat
-    adopted = {head.marker: head for head in heads if head.adopted}
-    if adopted:
-        (prefix,) = {marker.partition(":")[0] for marker in adopted}
-        for marker, stats in find_marked(f"{prefix}:").items():
-            yield from ((adopted[marker], stat) for stat in stats if marker in adopted)
+def _of_cgroup(path: str) -> int | None:
+    """Return what a cgroup uses, with all below it; None if its memory is not counted."""
+    lines = (line.partition(" ") for line in read_value(f"{path}/memory.stat").splitlines())
+    counts = {name: int(count) for name, _, count in lines if name in _RESIDENT}
+    return sum(counts.values()) if len(counts) == len(_RESIDENT) else None
 
 
-def _same_user(psutil: ModuleType, pid: int, other: int) -> bool:
-    """Do both run as the same user? Whoever is gone runs as nobody."""
-    try:
-        return bool(psutil.Process(pid).uids().real == psutil.Process(other).uids().real)
-    except psutil.Error:
-        return False
+def _sum(stats: Iterable[Stat]) -> int:
+    import psutil  # 2 MB, for those who need it
+
+    used = 0
+    for stat in stats:
+        try:
+            used += psutil.Process(stat.pid).memory_info().rss
+        except psutil.Error:
+            continue  # ended since
+    return used

@@ -1,4 +1,4 @@
-"""Hear when the kernel kills somebody of a run for want of memory, and know whom.
+"""Know when the kernel kills a process of a run for want of memory, and which.
 
 Its counters (memory.events, cgroups(7)) do not say which process it was. If the main process lives
 on, it was another one: that is told, and a later death of the main process has other causes.
@@ -13,25 +13,21 @@ import os
 from collections.abc import Callable
 
 from supervisor_lite.host import syscalls
-from supervisor_lite.host.cgroup import EVENTS, Killed, killed
-from supervisor_lite.host.kernel_files import read_value
+from supervisor_lite.host.cgroup import MEMORY_EVENTS, OomKill, oom_kills
+from supervisor_lite.host.procfs import is_dying
 
-_LATER = 1.0
+_DYING_TIME = 1.0
 """Seconds after which who was killed has at least begun to die."""
-
-_PF_EXITING = 0x4
-_SIGKILL = 1 << 8
-"""Its bit in a mask of signals."""
 
 
 class _Watched:
     """A run whose counters are watched."""
 
-    __slots__ = ("known", "leader", "path", "timer", "watch")
+    __slots__ = ("known", "path", "root", "timer", "watch")
 
-    def __init__(self, path: str, leader: int) -> None:
+    def __init__(self, path: str, root: int) -> None:
         self.path = path
-        self.leader = leader
+        self.root = root
         self.watch = -1
         """Of inotify; negative if there were too many."""
         self.known = 0
@@ -39,22 +35,22 @@ class _Watched:
         self.timer: asyncio.TimerHandle | None = None
 
 
-class Shortages:
+class OomWatcher:
     """Watches the runs of one daemon; costs nothing where the memory controller is not enabled."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, tell: Callable[[int, Killed], None]
+        self, loop: asyncio.AbstractEventLoop, on_kill: Callable[[int, OomKill], None]
     ) -> None:
-        """`tell` gets the pid of a main process that lives on after somebody else was killed."""
+        """`on_kill` gets the pid of a main process that lives on after somebody else was killed."""
         self._loop = loop
-        self._tell = tell
+        self._on_kill = on_kill
         self._runs: dict[int, _Watched] = {}
         self._watches: dict[int, _Watched] = {}
         self._inotify = -1
 
-    def add(self, number: int, path: str, leader: int) -> None:
+    def add(self, number: int, path: str, root: int) -> None:
         """Watch a run that is alive, with its cgroup and the pid of its main process."""
-        file = f"{path}/{EVENTS}"
+        file = f"{path}/{MEMORY_EVENTS}"
         if not os.path.exists(file):
             return
         if self._inotify < 0:
@@ -63,12 +59,12 @@ class Shortages:
             except OSError:
                 return  # too many: what the counters say is all that is known then
             self._loop.add_reader(self._inotify, self._on_change)
-        watched = self._runs[number] = _Watched(path, leader)
+        watched = self._runs[number] = _Watched(path, root)
         with contextlib.suppress(OSError):  # too many, likewise
             watched.watch = syscalls.watch_modification(self._inotify, file)
             self._watches[watched.watch] = watched
-        count = killed(path).processes
-        if count and not dying(leader):  # adopted: an earlier daemon has told of those
+        count = oom_kills(path).processes
+        if count and not is_dying(root):  # adopted: an earlier daemon has told of those
             watched.known = count
 
     def forget(self, number: int) -> None:
@@ -81,9 +77,9 @@ class Shortages:
         if self._watches.pop(watched.watch, None) is not None:
             syscalls.end_watch(self._inotify, watched.watch)
 
-    def of_leader(self, number: int, path: str) -> Killed | None:
+    def kill_of_root(self, number: int, path: str) -> OomKill | None:
         """The main process was killed: return for want of what, None if not for that."""
-        found = killed(path)
+        found = oom_kills(path)
         known = self._runs[number].known if number in self._runs else 0
         return found if found.processes > known else None
 
@@ -99,29 +95,17 @@ class Shortages:
     def _on_change(self) -> None:
         for watch in syscalls.read_modified(self._inotify):
             watched = self._watches.get(watch)
-            if watched is not None and killed(watched.path).processes > watched.known:
-                self._soon(watched)
+            if watched is not None and oom_kills(watched.path).processes > watched.known:
+                self._look_later(watched)
 
-    def _soon(self, watched: _Watched) -> None:
+    def _look_later(self, watched: _Watched) -> None:
         if watched.timer is None:
-            watched.timer = self._loop.call_later(_LATER, self._look, watched)
+            watched.timer = self._loop.call_later(_DYING_TIME, self._look, watched)
 
     def _look(self, watched: _Watched) -> None:
         """If the main process lives, it was not the one that was killed."""
         watched.timer = None
-        found = killed(watched.path)
-        if found.processes > watched.known and not dying(watched.leader):
+        found = oom_kills(watched.path)
+        if found.processes > watched.known and not is_dying(watched.root):
             watched.known = found.processes
-            self._tell(watched.leader, found)
-
-
-def dying(pid: int) -> bool:
-    """Is this process about to end, or dead already? One whose end is not collected counts."""
-    fields = read_value(f"/proc/{pid}/stat").rpartition(")")[2].split()
-    if not fields or fields[0] in "ZX" or int(fields[6]) & _PF_EXITING:
-        return True
-    for line in read_value(f"/proc/{pid}/status").splitlines():
-        name, _, mask = line.partition(":")
-        if name in ("SigPnd", "ShdPnd") and int(mask, 16) & _SIGKILL:
-            return True
-    return False
+            self._on_kill(watched.root, found)

@@ -1,9 +1,147 @@
-"""Who is whose child, by the kernel's own lists (/proc/PID/task/TID/children, proc_pid_task(5))."""
+"""What /proc says of processes: their state, their environment, whose children they are.
+
+All of it is about whoever has the pid when it is read. Who needs to know that it is still the same
+process holds a pidfd (identity.py).
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from supervisor_lite.host.kernel_files import read_value
+
+_PF_EXITING = 0x4
+"""A flag of the process (proc_pid_stat(5), field 9)."""
+_SIGKILL = 1 << 8
+"""Its bit in a mask of signals (proc_pid_status(5))."""
+
+RUN_VARIABLE = "SUPERVISOR_LITE_RUN"
+"""Every process of a run carries the run's identity in this environment variable."""
+
+
+class Stat(NamedTuple):
+    """What /proc/PID/stat says that we need."""
+
+    pid: int
+    name: str
+    state: str
+    ppid: int
+    pgrp: int
+    session: int
+    start: int
+
+
+def read_stat(pid: int) -> Stat | None:
+    """Return what /proc says about a process, or None if there is none."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+            data = file.read(1024)
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return None  # gone, or another user's and hidden (hidepid= of proc(5))
+    # The name may hold blanks and parentheses: parse after the last one (proc_pid_stat(5)).
+    left, right = data.index(b"("), data.rindex(b")")
+    fields = data[right + 2 :].split()
+    return Stat(
+        pid=pid,
+        name=data[left + 1 : right].decode(errors="replace"),
+        state=fields[0].decode(),
+        ppid=int(fields[1]),
+        pgrp=int(fields[2]),
+        session=int(fields[3]),
+        start=int(fields[19]),
+    )
+
+
+def living(pids: Iterable[int]) -> list[Stat]:
+    """Return what /proc says about those that are alive; a zombie is not."""
+    stats = (read_stat(pid) for pid in pids)
+    return [stat for stat in stats if stat is not None and stat.state not in "ZX"]
+
+
+def named(stats: Iterable[Stat]) -> str:
+    """Return processes as they are told to an operator: "12 node, 13 sh"."""
+    return ", ".join(f"{stat.pid} {stat.name}" for stat in stats)
+
+
+def read_marker(pid: int) -> str | None:
+    """Return the run identity in a process's environment; None if absent or unreadable."""
+    return read_variable(pid, RUN_VARIABLE)
+
+
+def real_uid(pid: int) -> int | None:
+    """Return the user who started a process, whoever it acts as; None if it is gone.
+
+    That of its directory in /proc will not do: it is root's for whatever runs as root by a
+    set-user-ID bit, with the environment that its caller chose (proc_pid_status(5)).
+    """
+    try:
+        with open(f"/proc/{pid}/status", "rb", buffering=0) as file:
+            data = file.read(4096)
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return None
+    at = data.index(b"\nUid:") + 5
+    return int(data[at : data.index(b"\n", at)].split()[0])
+
+
+def outputs_of(pid: int) -> list[tuple[int, int]]:
+    """Return device and inode of a process's stdout and stderr, as far as they can be known."""
+    found = []
+    for number in (1, 2):
+        with contextlib.suppress(OSError):  # closed, gone, or another user's
+            status = os.stat(f"/proc/{pid}/fd/{number}")
+            found.append((status.st_dev, status.st_ino))
+    return found
+
+
+def find_marked(prefix: str) -> dict[str, list[Stat]]:
+    """Search all processes once for run identities that begin with `prefix`.
+
+    Returns the live processes by identity. Processes of other users may be unreadable.
+    """
+    found: dict[str, list[Stat]] = {}
+    me = os.getpid()
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or int(name) == me:
+            continue
+        marker = read_marker(int(name))
+        if marker is None or not marker.startswith(prefix):
+            continue
+        stat = read_stat(int(name))
+        if stat is not None and stat.state not in "ZX":
+            found.setdefault(marker, []).append(stat)
+    return found
+
+
+def read_variable(pid: int, variable: str) -> str | None:
+    """Return an environment variable that a process was started with; None if unreadable."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb", buffering=0) as file:
+            data = b"\0" + file.read()
+    except OSError:
+        return None
+    key = b"\0" + variable.encode() + b"="
+    at = data.find(key)
+    if at < 0:
+        return None
+    return data[at + len(key) :].split(b"\0", 1)[0].decode(errors="replace")
+
+
+def is_dying(pid: int) -> bool:
+    """Is this process about to end, or dead already? One whose end is not collected counts."""
+    fields = read_value(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    if not fields or fields[0] in "ZX" or int(fields[6]) & _PF_EXITING:
+        return True
+    for line in read_value(f"/proc/{pid}/status").splitlines():
+        name, _, mask = line.partition(":")
+        if name in ("SigPnd", "ShdPnd") and int(mask, 16) & _SIGKILL:
+            return True
+    return False
+
+
+# Who is whose child, by the kernel's own lists (/proc/PID/task/TID/children, proc_pid_task(5)).
 
 
 def children(pid: int, thread: int | str) -> list[int]:

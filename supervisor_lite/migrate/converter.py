@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from supervisor_lite.config import values
 from supervisor_lite.config.schema import TABLES
+from supervisor_lite.config.types.text import name as check_name
 from supervisor_lite.config.wording import BadValueError
 from supervisor_lite.migrate.daemon import adjust_daemon
 from supervisor_lite.migrate.fcgi import Sockets
@@ -215,7 +215,7 @@ class _Converter:
     def _why_not(self, section: Section, name: str) -> str:
         """Return why a program cannot be here at all."""
         try:
-            values.name(name)
+            check_name(name)
         except BadValueError as error:
             return f"cannot be named like that: expected {error.expected or 'a name'}"
         ordinary = any(
@@ -254,7 +254,7 @@ class _Converter:
         name = _name(section)
         say = self._keys.say(section)
         try:
-            values.name(name)
+            check_name(name)
         except BadValueError as error:
             say.lose(f"cannot be named like that: expected {error.expected or 'a name'}; left out")
             return

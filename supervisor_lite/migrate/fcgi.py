@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from supervisor_lite.config import listening
+from supervisor_lite.config.types import sockets
 from supervisor_lite.config.wording import BadValueError
 from supervisor_lite.migrate import values as v
 from supervisor_lite.migrate.ini import Section
@@ -69,7 +69,7 @@ class Sockets:
         known = sample(text, section.name.partition(":")[2].strip())
         if known is not None:
             try:
-                known = listening.address(known)
+                known = sockets.address(known)
             except BadValueError as error:
                 raise v.Refused(f"has a socket that cannot be here{error.hint}") from None
         place = known or text

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
-from supervisor_lite.errors import Complaint, ConfigError
+from supervisor_lite.errors import ConfigError, Diagnostic
 from supervisor_lite.migrate.percent import PercentError, expand_here
 from supervisor_lite.migrate.report import Findings
 from supervisor_lite.migrate.toml_writer import comment
@@ -210,7 +210,7 @@ class _Reading:
             raise _broken(label, error.lineno, "stands before the first [section]") from None
         except configparser.ParsingError as error:
             raise ConfigError(
-                [Complaint(label, n, "", f"neither key=value nor [section]: {line}")
+                [Diagnostic(label, n, "", f"neither key=value nor [section]: {line}")
                  for n, line in error.errors]
             ) from None  # fmt: skip
         finally:
@@ -296,7 +296,7 @@ class _Reading:
 
 
 def _broken(label: str, line: int, text: str) -> ConfigError:
-    return ConfigError([Complaint(label, line, "", text)])
+    return ConfigError([Diagnostic(label, line, "", text)])
 
 
 def _worth_keeping(lines: list[str]) -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from supervisor_lite.config.schema import TABLES, Key
+from supervisor_lite.config.schema import TABLES
+from supervisor_lite.config.schema.key import Key
 from supervisor_lite.migrate import values as v
 from supervisor_lite.migrate.ini import Section, Setting
 from supervisor_lite.migrate.percent import PercentError, sample

@@ -12,7 +12,9 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from supervisor_lite.config import values
+from supervisor_lite.config.types.command import command as check_command
+from supervisor_lite.config.types.restart import signal_name
+from supervisor_lite.config.types.text import name as check_name
 from supervisor_lite.config.wording import BadValueError
 from supervisor_lite.migrate.percent import PercentError, escaped, hide, name_of, plainly, show
 from supervisor_lite.migrate.report import Say
@@ -146,7 +148,7 @@ def octal(value: str, place: Place) -> Toml | None:
 def signal(value: str, place: Place) -> Toml | None:
     """Convert the name or number of a signal."""
     try:
-        return values.signal_name(value)
+        return signal_name(value)
     except BadValueError:
         if value.strip() in ("0", "IGN", "DFL"):
             place.say.lose("is no signal that could be sent; TERM is sent")
@@ -257,7 +259,7 @@ def command(value: str, place: Place) -> Toml | None:
     """Convert a command. Raises BadValueError if it can never be started."""
     del place
     pieces: list[str] = []
-    values.command(plainly(hide(value, pieces), pieces))
+    check_command(plainly(hide(value, pieces), pieces))
     return value
 
 
@@ -268,7 +270,7 @@ def process_name(value: str, place: Place) -> Toml | None:
     if any(char in plain_form for char in " :/"):
         raise Refused('a name without blanks, ":" and "/"')
     try:
-        values.name(plain_form)
+        check_name(plain_form)
     except BadValueError as error:
         place.say.lose(f"cannot be a name here{error.hint}; the name of the program is taken")
         return None

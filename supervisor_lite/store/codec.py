@@ -1,127 +1,105 @@
-"""How records and definitions are written in the journal, and read by a later daemon.
+"""Named tuples of `model/` as JSON, and back: what the journal keeps for a later daemon.
 
-A later daemon may be a newer or an older version: fields that it does not know are dropped, those
+A named tuple is an object with its fields by name, an enumeration its value, a tuple an array. What
+a field is to become again says its type hint: so a new field, also one with a named tuple of its
+own, is read back without a word here. The hints of a class are looked at when the first of its
+kind is read, because that costs more than a start without anything to adopt.
+
+The later daemon may be a newer or an older version: fields that it does not know are dropped, those
 that are missing have their defaults.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Any
+from functools import cache, partial
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from supervisor_lite.model.exit import Exit
-from supervisor_lite.model.output import Output
-from supervisor_lite.model.process_attributes import Placement, ResourceLimit
-from supervisor_lite.model.program import Leftovers, Program, Stdin
-from supervisor_lite.model.record import Record
-from supervisor_lite.model.restart import AutoRestart, Backoff, BackoffKind, RestartLimit
-from supervisor_lite.model.secrets import Credential, EnvFile
-from supervisor_lite.model.sockets import ListenSocket
-from supervisor_lite.model.states import State
+
+T = TypeVar("T", bound=tuple[Any, ...])
+
+_PLAIN = frozenset({str, int, float, bool, NoneType})
+"""Types that JSON has itself."""
+
+_BY_POSITION = frozenset({Exit})
+"""Written as an array, without trailing empty text: in every record, and so since schema 1."""
+
+to_text = json.JSONEncoder(separators=(",", ":")).encode
+"""Return JSON text of what `encode` has returned, without blanks."""
 
 
-def record_to_json(record: Record) -> dict[str, Any]:
-    """Return the record as a JSON object."""
-    values = record._asdict()
-    if record.exit is not None:
-        how = record.exit
-        values["exit"] = [how.code, how.signal, how.core, *([how.why] if how.why else [])]
-    return values
-
-
-def record_from_json(values: dict[str, Any]) -> Record:
-    """Return the record that `record_to_json` wrote."""
-    known = {name: values[name] for name in Record._fields if name in values}
-    known["state"] = State(known["state"])
-    known["restarts"] = tuple(known.get("restarts", ()))
-    if known.get("exit") is not None:
-        known["exit"] = Exit(*known["exit"])
-    return Record(**known)
-
-
-def program_to_text(program: Program) -> str:
-    """Return the definition as JSON text."""
-    return json.dumps(_plain(program), separators=(",", ":"))
-
-
-def program_from_json(values: dict[str, Any]) -> Program:
-    """Return the definition that `program_to_text` wrote."""
-    known = _known(Program, values)
-    known["command"] = tuple(known["command"])
-    for name, kind in _KINDS.items():
-        if known.get(name) is not None:
-            known[name] = kind(known[name])
-    return Program(**known)
-
-
-def _known(kind: Any, values: dict[str, Any]) -> dict[str, Any]:
-    return {name: values[name] for name in kind._fields if name in values}
-
-
-def _output(values: dict[str, Any]) -> Output:
-    return Output(**_known(Output, values))
-
-
-def _backoff(values: dict[str, Any]) -> Backoff:
-    known = _known(Backoff, values)
-    return Backoff(**{**known, "kind": BackoffKind(known["kind"])})
-
-
-def _limit(values: dict[str, Any]) -> RestartLimit:
-    return RestartLimit(**_known(RestartLimit, values))
-
-
-def _sockets(values: list[dict[str, Any]]) -> tuple[ListenSocket, ...]:
-    return tuple(ListenSocket(**_known(ListenSocket, each)) for each in values)
-
-
-def _placement(values: dict[str, Any]) -> Placement:
-    known = _known(Placement, values)
-    limits = known.get("rlimits", ())
-    known["rlimits"] = tuple(ResourceLimit(**_known(ResourceLimit, each)) for each in limits)
-    if known.get("cpu_affinity") is not None:
-        known["cpu_affinity"] = tuple(known["cpu_affinity"])
-    return Placement(**known)
-
-
-def _env_files(values: list[dict[str, Any]]) -> tuple[EnvFile, ...]:
-    return tuple(EnvFile(**_known(EnvFile, each)) for each in values)
-
-
-def _credentials(values: list[dict[str, Any]]) -> tuple[Credential, ...]:
-    return tuple(Credential(**_known(Credential, each)) for each in values)
-
-
-_KINDS: dict[str, Any] = {
-    "exitcodes": tuple,
-    "autorestart": AutoRestart,
-    "leftovers": Leftovers,
-    "stdin": Stdin,
-    "stdout": _output,
-    "stderr": _output,
-    "backoff": _backoff,
-    "restart_limit": _limit,
-    "sockets": _sockets,
-    "placement": _placement,
-    "env_file": _env_files,
-    "credentials": _credentials,
-}
-
-
-_WITH_FIELDS = (
-    Program, Output, Backoff, RestartLimit, ListenSocket, Placement, ResourceLimit, EnvFile,
-    Credential,
-)  # fmt: skip
-
-
-def _plain(value: object) -> object:
-    """Return a value as JSON has it: what has named fields becomes an object, not an array."""
-    if isinstance(value, _WITH_FIELDS):
-        return {name: _plain(each) for name, each in zip(value._fields, value, strict=True)}
+def encode(value: object) -> Any:
+    """Return a value as JSON has it. Raises TypeError for a type that cannot be read back."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
     if isinstance(value, tuple):
-        return [_plain(each) for each in value]
+        fields: tuple[str, ...] | None = getattr(kind, "_fields", None)
+        if fields is None or kind in _BY_POSITION:
+            values = [each if type(each) in _PLAIN else encode(each) for each in value]
+            while fields is not None and values and values[-1] == "":
+                values.pop()
+            return values
+        return {
+            name: each if type(each) in _PLAIN else encode(each)
+            for name, each in zip(fields, value, strict=True)
+        }
     if isinstance(value, Enum):
         return value.value
-    return dict(value) if isinstance(value, Mapping) else value
+    if isinstance(value, Mapping):
+        return {name: encode(each) for name, each in value.items()}
+    raise TypeError(f"cannot store {value!r}")
+
+
+def decode(kind: type[T], values: Any) -> T:
+    """Return the named tuple of this class that `encode` made an object (or array) of.
+
+    Raises ValueError or TypeError if it is none, or holds what only a newer version understands.
+    """
+    fields: tuple[str, ...] = kind._fields  # type: ignore[attr-defined]
+    if isinstance(values, list):
+        values = dict(zip(fields, values, strict=False))
+    known = {name: values[name] for name in fields if name in values}
+    for name, convert in _converters(kind):
+        if name in known:
+            known[name] = convert(known[name])
+    return kind(**known)
+
+
+@cache
+def _converters(kind: type) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+    """Return what has to be done to which fields of a class, beyond what JSON has done."""
+    found = ((name, _converter(hint)) for name, hint in get_type_hints(kind).items())
+    return tuple((name, convert) for name, convert in found if convert is not None)
+
+
+def _converter(hint: Any) -> Callable[[Any], Any] | None:
+    """Return what makes a value of this type out of JSON; None if it is one already."""
+    if hint in _PLAIN:
+        return None
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return hint
+    if isinstance(hint, type) and issubclass(hint, tuple) and hasattr(hint, "_fields"):
+        return partial(decode, hint)
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType) and len(inner) == 2 and inner[1] is NoneType:
+        return _optional(_converter(inner[0]))
+    if origin is tuple and len(inner) == 2 and inner[1] is Ellipsis:
+        return _tuple(_converter(inner[0]))
+    if origin is Mapping and inner == (str, str):
+        return None
+    raise TypeError(f"cannot read {hint!r} back from JSON")
+
+
+def _optional(convert: Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:
+    if convert is None:
+        return None
+    return lambda value: None if value is None else convert(value)
+
+
+def _tuple(convert: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
+    return tuple if convert is None else lambda values: tuple(map(convert, values))

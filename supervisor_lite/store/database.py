@@ -10,35 +10,10 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from supervisor_lite.errors import StartupError
-
-SCHEMA = 1
-
-_TABLES = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE runs (
-  run INTEGER PRIMARY KEY AUTOINCREMENT,
-  name TEXT NOT NULL,
-  intended REAL NOT NULL,
-  pid INTEGER, boot TEXT, start INTEGER, inode INTEGER,
-  spawned REAL, ended REAL,
-  code INTEGER, signal TEXT, reason TEXT,
-  maxrss INTEGER, utime REAL, stime REAL,
-  last_words TEXT
-);
-CREATE INDEX runs_by_name ON runs (name, run);
-CREATE INDEX runs_open ON runs (run) WHERE ended IS NULL;
-CREATE TABLE processes (
-  name TEXT PRIMARY KEY, record TEXT NOT NULL, definition TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE changes (
-  serial INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, name TEXT NOT NULL,
-  change TEXT NOT NULL
-);
-CREATE INDEX changes_by_name ON changes (name, serial);
-"""
+from supervisor_lite.store.migrations import SCHEMA, migrate
 
 _NOT_CORRUPT = frozenset(
     (sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM,
@@ -90,10 +65,15 @@ def _open(path: str, name: _Name) -> sqlite3.Connection:
                 f" (schema {version}, this one knows {SCHEMA})"
             )
         if version == 0:
-            _make(database, name.read())
+            with _transaction(database):
+                migrate(database, version)
+                _begin(database, name.read())
         check = database.execute("PRAGMA quick_check(1)").fetchone()[0]
         if check != "ok":
             raise sqlite3.DatabaseError(check)
+        if 0 < version < SCHEMA:
+            with _transaction(database):
+                migrate(database, version)
         sql = "SELECT value FROM meta WHERE key = 'instance'"
         instance = str(database.execute(sql).fetchone()[0])
     except BaseException:
@@ -103,17 +83,26 @@ def _open(path: str, name: _Name) -> sqlite3.Connection:
     return database
 
 
-def _make(database: sqlite3.Connection, instance: str | None) -> None:
-    """Make the tables. In place of a lost journal: with run ids that it cannot have given out."""
-    first = "" if instance is None else (
-        f"INSERT INTO sqlite_sequence VALUES ('runs', {int(time.time())});"
-        f" INSERT INTO sqlite_sequence VALUES ('changes', {int(time.time())});"
-    )  # fmt: skip
+@contextlib.contextmanager
+def _transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """Do everything inside or nothing of it, whatever happens meanwhile."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):  # some errors have rolled back already
+            database.execute("ROLLBACK")
+        raise
+
+
+def _begin(database: sqlite3.Connection, instance: str | None) -> None:
+    """Name a new database. In place of a lost one: with run ids that it cannot have given out."""
+    if instance is not None:
+        for table in ("runs", "changes"):
+            database.execute("INSERT INTO sqlite_sequence VALUES (?, ?)", (table, int(time.time())))
     name = instance or os.urandom(16).hex()
-    database.executescript(
-        f"BEGIN; {_TABLES} {first} INSERT INTO meta VALUES ('instance', '{name}');"
-        f" PRAGMA user_version = {SCHEMA}; COMMIT;"
-    )
+    database.execute("INSERT INTO meta VALUES ('instance', ?)", (name,))
 
 
 class _Name:

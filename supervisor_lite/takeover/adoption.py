@@ -17,9 +17,10 @@ from typing import NamedTuple
 from supervisor_lite import __version__
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
-from supervisor_lite.host.descendants import Run
-from supervisor_lite.host.identity import boot_id, named, pid_namespace
+from supervisor_lite.host.identity import boot_id, pid_namespace
+from supervisor_lite.host.procfs import named
 from supervisor_lite.host.reaper import exit_of_stranger
+from supervisor_lite.host.run import Run
 from supervisor_lite.model.change import FOUND_ENDED, TAKEN_OVER, Change
 from supervisor_lite.model.events import StopAsked
 from supervisor_lite.model.exit import Exit
@@ -28,7 +29,7 @@ from supervisor_lite.model.program import Leftovers, Program
 from supervisor_lite.model.record import Record
 from supervisor_lite.model.run import ProcessRow
 from supervisor_lite.model.states import State
-from supervisor_lite.store.codec import program_from_json, record_from_json
+from supervisor_lite.store.codec import decode
 from supervisor_lite.store.journal import Journal
 from supervisor_lite.takeover.discovery import Finder, Found, age
 from supervisor_lite.takeover.ownership import Claims, stand_in
@@ -80,7 +81,7 @@ class Adoption:
             return Summary()
         rows = {row.name: row for row in journal.processes()}
         for name, row in rows.items():
-            self._known[name] = program_from_json(row.definition)
+            self._known[name] = decode(Program, row.definition)
             self._claims.know(name, self._known[name])
         cgroups = self._supervisor.runs.cgroups.paths()
         found = Finder(journal, rows, self._claims, cgroups, self._report).find(open_runs)
@@ -107,7 +108,7 @@ class Adoption:
         program = self._known.get(name, planned)
         if program is None:
             program = stand_in(name)
-        record = record_from_json(row.record) if row is not None else Record()
+        record = decode(Record, row.record) if row is not None else Record()
         busy = live is not None or record.pid is not None or record.leftovers
         if planned is not None and not busy:
             program = planned  # nothing of the old definition is alive
@@ -251,10 +252,10 @@ class Adoption:
         return (exit_of_stranger(pidfd) if pidfd is not None else None) or Exit()
 
     def _family(self, found: Found) -> Run:
-        """Return a run as families know it."""
+        """Return a run with the marks that its processes carry."""
         run = found.run(f"{self._journal.instance}:{found.number}")
         run.cgroup = self._supervisor.runs.cgroups.find(found.number)
-        run.believes = lambda stat: self._claims.believes(stat, found.name)
+        run.trust = self._claims.trust(found.name)
         return run
 
     def _stop_undefined(self) -> int:

@@ -8,17 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from supervisor_lite.host.cgroup import members
-from supervisor_lite.host.descendants import Run
-from supervisor_lite.host.identity import (
-    Identity,
-    Stat,
-    find_marked,
-    identify,
-    named,
-    open_same,
-    read_stat,
-    read_variable,
-)
+from supervisor_lite.host.identity import Identity, identify, open_same
+from supervisor_lite.host.procfs import Stat, find_marked, named, read_stat, read_variable
+from supervisor_lite.host.run import Run
 from supervisor_lite.model.run import ProcessRow, RunRow
 from supervisor_lite.store.database import HIGHEST_RUN
 from supervisor_lite.store.journal import Journal
@@ -46,15 +38,13 @@ class Found:
     """Its other processes that carry its identity."""
 
     def run(self, marker: str) -> Run:
-        """Return it as families know it."""
+        """Return it with the marks that its processes carry."""
         if self.leader is not None:
             return Run(self.number, marker, self.leader.pid, self.leader.start, adopted=True)
-        row = self.row
-        start = min((s.start for s in self.others), default=0)
-        if row is not None and row.pid is not None:
-            start = row.start or start
-            return Run(self.number, marker, row.pid, start, adopted=True, watched=False)
-        return Run(self.number, marker, 0, start, adopted=True, watched=False)
+        root, start = 0, min((s.start for s in self.others), default=0)
+        if self.row is not None and self.row.pid is not None:
+            root, start = self.row.pid, self.row.start or start
+        return Run(self.number, marker, root, start, adopted=True, watched=False, alive=False)
 
 
 class Finder:

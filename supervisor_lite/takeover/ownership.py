@@ -13,7 +13,8 @@ from collections.abc import Callable
 
 from supervisor_lite.errors import SpawnError
 from supervisor_lite.host import users
-from supervisor_lite.host.identity import Stat, outputs_of, real_uid
+from supervisor_lite.host.procfs import Stat
+from supervisor_lite.host.run import Trust
 from supervisor_lite.model.program import Program
 
 
@@ -28,13 +29,15 @@ class Claims:
         """A process has, or had, this definition."""
         self._programs.setdefault(name, []).append(program)
 
+    def trust(self, name: str) -> Trust:
+        """Return whose word it is taken on that a process is of this name's runs."""
+        programs = self._programs.get(name) or [stand_in(name)]
+        uids = {uid for program in programs if (uid := _uid_of(program)) is not None}
+        return Trust(frozenset({os.getuid(), *uids}), self._fifos_of(programs[0]))
+
     def believes(self, stat: Stat, name: str) -> bool:
         """Is a process that says so of this name's runs?"""
-        programs = self._programs.get(name) or [stand_in(name)]
-        uid = real_uid(stat.pid)
-        if uid == os.getuid() or any(uid == _uid_of(program) for program in programs):
-            return True
-        return not self._fifos_of(programs[0]).isdisjoint(outputs_of(stat.pid))
+        return self.trust(name).covers(stat)
 
 
 def _uid_of(program: Program) -> int | None:

@@ -49,8 +49,8 @@ class Folder:
         """Return the complaints, one text each; there must be some."""
         with pytest.raises(ConfigError) as caught:
             self.load(text, path, environ)
-        assert str(caught.value).split("\n") == [str(c) for c in caught.value.complaints]
-        return [str(complaint) for complaint in caught.value.complaints]
+        assert str(caught.value).split("\n") == [str(c) for c in caught.value.diagnostics]
+        return [str(complaint) for complaint in caught.value.diagnostics]
 
     def processes(self, text: str, environ: Mapping[str, str] | None = None) -> list[Program]:
         return list(self.load(text, environ=environ).plan.processes())

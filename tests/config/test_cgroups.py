@@ -8,7 +8,7 @@ import pytest
 
 from supervisor_lite.model.constants import MIB
 from supervisor_lite.model.program import Program
-from supervisor_lite.store.codec import program_from_json, program_to_text
+from supervisor_lite.store.codec import decode, encode
 from tests.config.conftest import Folder
 from tests.config.test_schema import valid
 
@@ -63,7 +63,7 @@ def test_a_limit(folder: Folder, lines: str, key: str, value: object) -> None:
     """As an operator writes it, and as the kernel wants it; the journal keeps it."""
     program = web(folder, lines)
     assert getattr(program, key) == value
-    assert program_from_json(json.loads(program_to_text(program))) == program
+    assert decode(Program, json.loads(json.dumps(encode(program)))) == program
 
 
 def test_without_limits(folder: Folder) -> None:

@@ -7,7 +7,9 @@ import json
 import pytest
 
 from supervisor_lite.config.definition import needs_new_child, published
-from supervisor_lite.config.schema import PROGRAM, TABLES, Key, field_default
+from supervisor_lite.config.schema import TABLES
+from supervisor_lite.config.schema.key import Key, field_default
+from supervisor_lite.config.schema.program import PROGRAM
 from supervisor_lite.model.output import Output
 from supervisor_lite.model.process_attributes import Placement
 from supervisor_lite.model.program import Leftovers, Program

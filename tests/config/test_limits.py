@@ -8,12 +8,12 @@ import resource
 
 import pytest
 
-from supervisor_lite.config.placing import LIMITS
+from supervisor_lite.config.types.limits import LIMITS
 from supervisor_lite.model.constants import MIB
 from supervisor_lite.model.process_attributes import Placement, ResourceLimit
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.secrets import Credential, EnvFile
-from supervisor_lite.store.codec import program_from_json, program_to_text
+from supervisor_lite.store.codec import decode, encode
 from tests.config.conftest import Folder, unprivileged
 from tests.config.test_schema import valid
 
@@ -283,6 +283,6 @@ def test_the_next_daemon_knows_all_of_it(folder: Folder) -> None:
         'env_file = "-x"\ncredentials = { a = "/b" }\nmemory_restart = "64MB"\n',
     )
     assert program.memory_restart == 64 * MIB
-    assert program_from_json(json.loads(program_to_text(program))) == program
+    assert decode(Program, json.loads(json.dumps(encode(program)))) == program
     plain = folder.process(WEB)
-    assert program_from_json(json.loads(program_to_text(plain))) == plain
+    assert decode(Program, json.loads(json.dumps(encode(plain)))) == plain

@@ -8,7 +8,7 @@ import tomli
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervisor_lite.config.lines import Path, line_numbers
+from supervisor_lite.config.lines import KeyPath, line_numbers
 
 
 def test_tables_and_keys_have_the_line_they_stand_on() -> None:
@@ -104,7 +104,7 @@ class _Writer:
     def __init__(self, draw: st.DrawFn) -> None:
         self.draw = draw
         self.text = ""
-        self.expected: dict[Path, int] = {}
+        self.expected: dict[KeyPath, int] = {}
 
     @property
     def line(self) -> int:
@@ -122,14 +122,14 @@ class _Writer:
     def gap(self) -> None:
         self.text += self.draw(st.sampled_from(["", " ", "\n", ' # "x\n', "\n\n\t"]))
 
-    def assignment(self, path: Path, key: str, depth: int) -> None:
+    def assignment(self, path: KeyPath, key: str, depth: int) -> None:
         path = (*path, key)
         self.expected[path] = self.line
         self.key(key)
         self.text += self.draw(st.sampled_from(["=", " = "]))
         self.value(path, depth)
 
-    def value(self, path: Path, depth: int) -> None:
+    def value(self, path: KeyPath, depth: int) -> None:
         kinds = ["number", "string", "literal", "long", "long literal"]
         kind = self.draw(st.sampled_from([*kinds, "array", "table"] if depth else kinds))
         text = self.draw(_NASTY)
@@ -164,7 +164,7 @@ class _Writer:
             self.gap()
             self.text += "}"
 
-    def table(self, path: Path, header: str) -> None:
+    def table(self, path: KeyPath, header: str) -> None:
         self.expected[path] = self.line
         self.text += header.replace("KEY", "")
         self.text += self.draw(st.sampled_from(["\n", " # [y]\n", "\r\n"]))
@@ -174,7 +174,7 @@ class _Writer:
 
 
 @st.composite
-def _documents(draw: st.DrawFn) -> tuple[str, dict[Path, int]]:
+def _documents(draw: st.DrawFn) -> tuple[str, dict[KeyPath, int]]:
     writer = _Writer(draw)
     for key in draw(st.lists(_KEYS, unique=True, max_size=4)):
         if draw(st.booleans()):
@@ -185,7 +185,7 @@ def _documents(draw: st.DrawFn) -> tuple[str, dict[Path, int]]:
     return writer.text, writer.expected
 
 
-def _paths(value: object, path: Path = ()) -> list[Path]:
+def _paths(value: object, path: KeyPath = ()) -> list[KeyPath]:
     children: list[tuple[str | int, object]] = []
     if isinstance(value, dict):
         children = list(value.items())
@@ -195,7 +195,7 @@ def _paths(value: object, path: Path = ()) -> list[Path]:
 
 
 @given(_documents())
-def test_any_toml_is_mapped_as_it_was_written(document: tuple[str, dict[Path, int]]) -> None:
+def test_any_toml_is_mapped_as_it_was_written(document: tuple[str, dict[KeyPath, int]]) -> None:
     text, expected = document
     lines = line_numbers(text)
     assert {path: lines.get(path) for path in expected} == expected

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import tomli
 
-from supervisor_lite.config import schema
-from supervisor_lite.config.reference import reference, toml
-from supervisor_lite.config.schema import TABLES, Key, Table
+from supervisor_lite.config.schema import TABLES, __main__
+from supervisor_lite.config.schema.json_schema import json_schema
+from supervisor_lite.config.schema.key import Key, Table, field_default
+from supervisor_lite.config.schema.reference import reference, toml
 from supervisor_lite.model.plan import Group
 from supervisor_lite.model.process_attributes import Placement
 from supervisor_lite.model.program import Program
@@ -83,7 +84,7 @@ def allows(rule: object, value: object, root: dict[str, object]) -> bool:
 
 
 def valid(text: str) -> bool:
-    document = schema.json_schema()
+    document = json_schema()
     return allows(document, tomli.loads(text), document)
 
 
@@ -111,19 +112,19 @@ def test_the_examples_of_the_reference_load(folder: Folder) -> None:
 def test_the_module_prints_them(argv: list[str]) -> None:
     command = [sys.executable, "-m", "supervisor_lite.config.schema", *argv]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
-    assert done.stdout == schema.main(argv)
+    assert done.stdout == __main__.text(argv)
     assert done.stdout.startswith("# The configuration" if argv else "{")
     assert done.stderr == ""
 
 
 def test_the_schema_is_plain_json() -> None:
-    document = schema.json_schema()
+    document = json_schema()
     assert json.loads(json.dumps(document)) == document
     assert document["$schema"] == "https://json-schema.org/draft/2020-12/schema"
 
 
 def test_every_key_of_the_loader_is_in_the_schema_and_no_other() -> None:
-    definitions = schema.json_schema()["$defs"]
+    definitions = json_schema()["$defs"]
     assert isinstance(definitions, dict)
     assert set(definitions) == set(TABLES)
     for name, table in TABLES.items():
@@ -136,11 +137,11 @@ def test_defaults_are_valid_and_mean_what_the_dataclass_says(table: Table, key: 
     shown = key.shown_default()
     if shown is None or shown == {}:
         return
-    document = schema.json_schema()
-    assert allows(key.kind.schema, shown, document)
+    document = json_schema()
+    assert allows(key.value_type.schema, shown, document)
     if key.of is not None and key.default is None:
-        parsed = key.kind.parse(tuple(shown) if isinstance(shown, list) else shown)
-        assert parsed == schema.field_default(key.of, key.field or key.name)
+        parsed = key.value_type.parse_scalar(tuple(shown) if isinstance(shown, list) else shown)
+        assert parsed == field_default(key.of, key.field or key.name)
 
 
 @pytest.mark.parametrize(("table", "key"), KEYS)

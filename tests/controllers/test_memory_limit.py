@@ -54,7 +54,7 @@ def test_there_is_a_timer_only_while_somebody_asks() -> None:
     ]
     processes = {each.name: Process(each, 0.0) for each in programs}
     supervisor = cast(Supervisor, SimpleNamespace(processes=processes))
-    MemoryLimit(supervisor, bus, loop, "x").begin()
+    MemoryLimit(supervisor, bus, loop).begin()
     for state in State:
         bus.publish(change("plain", state))
     assert clock.timers == []

@@ -20,13 +20,14 @@ from supervisor_lite.core.clock import Clock
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.runs import Surroundings
 from supervisor_lite.core.supervisor import Supervisor
-from supervisor_lite.host.cgroup import open_cgroups
-from supervisor_lite.host.identity import read_stat
+from supervisor_lite.host.cgroups import open_cgroups
 from supervisor_lite.host.own_limits import Descriptors
+from supervisor_lite.host.procfs import read_stat
 from supervisor_lite.host.spawn import Child, Spawner
 from supervisor_lite.host.spawn_request import SpawnRequest
 from supervisor_lite.model.change import Change
-from supervisor_lite.store.codec import record_from_json
+from supervisor_lite.model.record import Record
+from supervisor_lite.store.codec import decode
 from supervisor_lite.store.journal import Journal, open_journal
 
 PATIENCE = 30.0
@@ -86,7 +87,8 @@ class Engine:
             ),
             self.bus,
         )
-        self.supervisor.runs.reaper.start()
+        # Not by signalfd, as in the daemon: pytest has threads, and they would get the signals.
+        self.loop.add_signal_handler(signal.SIGCHLD, self.supervisor.runs.reaper._plan_sweep)
 
     def note_signal(self, process: Process, name: str) -> None:
         """Note a signal; SIGKILL before the stop signal is a fault."""
@@ -116,7 +118,7 @@ class Engine:
         rows = {row.name: row.record for row in self.journal.processes()}
         for name, process in supervisor.processes.items():
             row = rows.pop(name, None)  # one that was never asked for is not written
-            kept = process.record if row is None else record_from_json(row)
+            kept = process.record if row is None else decode(Record, row)
             if kept != process.record:
                 found.append(f"{name}: is {process.record}, the journal says {kept}")
         found += [f"{name}: in the journal, not on the table" for name in rows]
@@ -144,6 +146,7 @@ class Engine:
                 lambda: all(process.is_down() for process in everyone.values()), "all are down"
             )
         finally:
+            self.loop.remove_signal_handler(signal.SIGCHLD)
             self.supervisor.close()
             self.journal.close()
 
@@ -159,8 +162,4 @@ def witness(engine: Engine, patch: pytest.MonkeyPatch) -> Iterator[None]:
 
     with patch.context() as patched:
         patched.setattr(runs.Runs, "send_signal", send_signal)
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-        try:
-            yield
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        yield

@@ -9,6 +9,7 @@ from typing import Any, cast
 from supervisor_lite.core.clock import Clock
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.spawn_queue import MAX_BATCH, SpawnQueue
+from tests.core.fake import FakeLoop, run
 
 
 def processes(count: int) -> list[Process]:
@@ -107,3 +108,31 @@ def test_whoever_comes_while_others_wait_waits_longer() -> None:
         assert acted == [*everyone, late, everyone[0]]
 
     asyncio.run(scene())
+
+
+def test_where_a_spawn_is_slow_fewer_share_a_batch() -> None:
+    """The loop answers clients every hundredth of a second or so, and catches up afterwards."""
+
+    async def scene() -> None:
+        loop = cast(FakeLoop, asyncio.get_running_loop())
+        batches: list[int] = []
+        cost = 0.004
+
+        def spawn(batch: list[Process]) -> None:
+            batches.append(len(batch))
+            loop.advance(cost * len(batch))
+
+        queue = SpawnQueue(loop, Clock(loop.time, loop.time), spawn)
+        for process in processes(MAX_BATCH + 6):
+            queue.add(process)
+        while sum(batches) < MAX_BATCH + 6:
+            await asyncio.sleep(0)
+        assert batches == [MAX_BATCH, 2, 2, 2]
+        cost = 0.0
+        for process in processes(2 * MAX_BATCH):
+            queue.add(process)
+        while sum(batches) < 3 * MAX_BATCH + 6:
+            await asyncio.sleep(0)
+        assert batches[4:] == [2, MAX_BATCH, MAX_BATCH - 2]
+
+    run(scene())

@@ -116,7 +116,7 @@ def test_check_becomes_the_daemons_check(
 
 def test_schema_is_json(slctl: Slctl, monkeypatch: pytest.MonkeyPatch) -> None:
     """It needs no daemon."""
-    module: Any = ModuleType("supervisor_lite.config.schema")
+    module: Any = ModuleType("supervisor_lite.config.schema.json_schema")
     module.json_schema = lambda: {"title": "grün"}
     monkeypatch.setitem(sys.modules, module.__name__, module)
     code, out, err = slctl("schema")

@@ -30,22 +30,11 @@ from tests.chaos.tools import (
 )
 from tests.client import environment_of
 from tests.programs import FORKER, SLEEPER, TERM_IGNORER, exits, program, sh, stamper
-from tests.support import SLACK, Daemon, Daemons, alive, wait_until
+from tests.support import Daemon, Daemons, alive, wait_until
 
 WEB, DB = (program(name, SLEEPER, startsecs=0) for name in ("web", "db"))
 
 SETTABLE_PID = Path("/proc/sys/kernel/ns_last_pid")
-
-
-def running(daemon: Daemon, *names: str) -> dict[str, int]:
-    """Wait until all these are RUNNING; return their pids."""
-    return {name: daemon.wait_state(name, "RUNNING")["pid"] for name in names}
-
-
-def says(daemon: Daemon, name: str, *texts: str) -> None:
-    """Wait until the process has printed all of this."""
-    log = f"log/{name}.stdout.log"
-    wait_until(lambda: all(text in daemon.text(log) for text in texts), what=f"{name}: {texts}")
 
 
 # Taking over.
@@ -62,7 +51,7 @@ def test_a_killed_daemon_is_followed_by_one_that_knows_everything(daemons: Daemo
         + program("fatal", exits(3), startretries=0)
         + program("failing", exits(4), backoff=100)
     )
-    running(daemon, "web", "stopped")
+    daemon.wait_running("web", "stopped")
     daemon.ctl("stop", "stopped")
     for name, state in (("done", "EXITED"), ("fatal", "FATAL"), ("failing", "BACKOFF")):
         daemon.wait_state(name, state)
@@ -83,9 +72,9 @@ def test_an_adopted_process_is_stopped_restarted_and_respawned_like_any_other(
 ) -> None:
     """Nothing is different for the operator."""
     daemon = daemons(WEB + DB + program("job", SLEEPER, startsecs=0, autorestart=False))
-    before = running(daemon, "web", "db", "job")
+    before = daemon.wait_running("web", "db", "job")
     crash(daemon)
-    assert running(daemon, "web", "db", "job") == before
+    assert daemon.wait_running("web", "db", "job") == before
     daemon.ctl("restart", "web")
     assert daemon.status("web")["pid"] != before["web"]
     daemon.ctl("stop", "db")
@@ -94,7 +83,7 @@ def test_an_adopted_process_is_stopped_restarted_and_respawned_like_any_other(
     daemon.ctl("signal", "KILL", "job")
     assert daemon.wait_state("job", "EXITED")["signal"] == "SIGKILL"
     daemon.ctl("start", "all")
-    running(daemon, "web", "db", "job")
+    daemon.wait_running("web", "db", "job")
 
 
 CODES = (
@@ -114,7 +103,7 @@ def test_the_exit_code_of_an_adopted_process_is_exact(daemons: Daemons) -> None:
             for name, end, _, _ in CODES
         )
     )
-    running(daemon, *(name for name, *_ in CODES))
+    daemon.wait_running(*(name for name, *_ in CODES))
     crash(daemon)
     (daemon.dir / "go").touch()
     for name, _, code, number in CODES:
@@ -131,7 +120,7 @@ def test_an_end_that_nobody_saw_is_answered_by_the_rules(daemons: Daemons) -> No
         + program("never", SLEEPER, startsecs=0, autorestart=False)
         + program("starting", SLEEPER, startsecs=100, backoff=100)
     )
-    running(daemon, "again", "never")
+    daemon.wait_running("again", "never")
     status = {name: daemon.status(name) for name in ("again", "never", "starting")}
     kill(daemon, inherit=True)
     for one in status.values():
@@ -153,7 +142,7 @@ def test_an_end_that_nobody_saw_is_answered_by_the_rules(daemons: Daemons) -> No
 def test_the_exit_code_of_one_that_is_dead_but_not_reaped(daemons: Daemons) -> None:
     """It ended with nobody there; as long as it is a zombie, how is known at once."""
     daemon = daemons(program("job", SLEEPER, startsecs=0, autorestart=False))
-    pid = running(daemon, "job")["job"]
+    pid = daemon.wait_running("job")["job"]
     kill(daemon, inherit=True)
     kill_process(pid, reaped=False)
     daemon.start()
@@ -166,10 +155,12 @@ def test_a_backoff_goes_on_where_it_was(daemons: Daemons) -> None:
     daemon = daemons(program("failing", stamper("failing", "exit 1"), backoff=4, startretries=9))
     daemon.wait_state("failing", "BACKOFF")
     (first, _) = daemon.stamps("failing")[0]
+    due = daemon.status("failing")["next_try"]
     crash(daemon)
-    assert daemon.status("failing")["failures"] == 1
+    status = daemon.status("failing")
+    assert (status["failures"], status["next_try"]) == (1, due)
     wait_until(lambda: len(daemon.stamps("failing")) == 2)
-    assert 4 <= daemon.stamps("failing")[1][0] - first < 4 + SLACK
+    assert daemon.stamps("failing")[1][0] - first >= 4
     assert daemon.wait_state("failing", "BACKOFF")["failures"] == 2
 
 
@@ -188,18 +179,23 @@ def test_a_backoff_that_was_due_meanwhile_is_made_up_for_once(daemons: Daemons) 
 
 def test_starting_becomes_running_when_it_would_have(daemons: Daemons) -> None:
     """`startsecs` counts from the spawn, not from the take-over."""
-    daemon = daemons(program("web", SLEEPER, startsecs=3))
+    later = program("later", SLEEPER, startsecs=3, autostart=False)
+    daemon = daemons(program("web", SLEEPER, startsecs=3) + later)
     began = daemon.wait_state("web", "STARTING")["up_since"]
     crash(daemon)
+    daemon.call("start", names=["later"], wait=False)
     assert daemon.status("web")["up_since"] == began
-    daemon.wait_state("web", "RUNNING")
-    assert 3 <= time.monotonic() - began < 3 + SLACK
+    daemon.wait_running("web")
+    assert time.monotonic() - began >= 3
+    daemon.wait_running("later")
+    order = [event["name"] for event in daemon.events() if event["to"] == "RUNNING"]
+    assert order == ["web", "later"], "it has not waited as long as one that began now"
 
 
 def test_a_pending_kill_survives_the_daemon(daemons: Daemons) -> None:
     """A stop that was under way ends with SIGKILL when it was due; the wish stays down."""
     daemon = daemons(program("deaf", TERM_IGNORER, startsecs=0, stopwaitsecs=4, killasgroup=True))
-    says(daemon, "deaf", "ready")
+    daemon.wait_said("deaf", "ready")
     pid = daemon.status("deaf")["pid"]
     daemon.call("stop", names=["deaf"], wait=False)
     began = time.monotonic()
@@ -207,8 +203,7 @@ def test_a_pending_kill_survives_the_daemon(daemons: Daemons) -> None:
     status = daemon.status("deaf")
     assert (status["state"], status["pid"], status["wanted"]) == ("STOPPING", pid, False)
     status = daemon.wait_state("deaf", "STOPPED", limit=15)
-    # Whoever inherited it may take its time to reap it.
-    assert 3.5 < time.monotonic() - began < 4 + 3 + SLACK
+    assert time.monotonic() - began > 3.5
     assert (status["signal"], alive(pid)) == ("SIGKILL", False)
     crash(daemon)
     assert daemon.states()["deaf"] == "STOPPED"
@@ -218,12 +213,12 @@ def test_a_restart_under_way_is_completed(daemons: Daemons) -> None:
     """The old run ends after the daemon's death, the new one begins after its return."""
     script = "trap 'kill $!; sleep 1.5; exit 0' TERM; echo ready; sleep 100000 & wait"
     daemon = daemons(program("slow", sh(script), startsecs=0))
-    says(daemon, "slow", "ready")
+    daemon.wait_said("slow", "ready")
     before = daemon.status("slow")["pid"]
     daemon.call("restart", names=["slow"], wait=False)
     crash(daemon)
     wait_until(lambda: daemon.status("slow")["pid"] not in (None, before))
-    assert running(daemon, "slow")["slow"] != before
+    assert daemon.wait_running("slow")["slow"] != before
     assert not alive(before)
 
 
@@ -234,14 +229,14 @@ def test_output_goes_on_at_the_next_byte(daemons: Daemons) -> None:
     os.mkfifo(daemon.dir / "in")
     daemon.start()
     pipe = (daemon.dir / "in").open("r+b", buffering=0)
-    running(daemon, "web")
+    daemon.wait_running("web")
     for number in range(3):
         pipe.write(b"a%d\n" % number)
-        says(daemon, "web", f"out a{number}")
+        daemon.wait_said("web", f"out a{number}")
         kill(daemon)
         pipe.write(b"b%d\n" % number)
         daemon.start()
-        says(daemon, "web", f"out b{number}")
+        daemon.wait_said("web", f"out b{number}")
     pipe.close()
     expected = [f"{letter}{number}" for number in range(3) for letter in "ab"]
     for stream, word in (("stdout", "out"), ("stderr", "err")):
@@ -253,7 +248,7 @@ def test_output_goes_on_at_the_next_byte(daemons: Daemons) -> None:
 def test_shutdown_that_leaves_running(daemons: Daemons) -> None:
     """The daemon ends, the programs do not; the next daemon has them, the stopped stay stopped."""
     daemon = daemons(WEB + DB)
-    before = running(daemon, "web", "db")
+    before = daemon.wait_running("web", "db")
     daemon.ctl("stop", "db")
     said = daemon.ctl("shutdown", "--leave-running").stdout
     assert "keep running" in said
@@ -269,13 +264,13 @@ def test_shutdown_that_leaves_running(daemons: Daemons) -> None:
 def test_an_orderly_shutdown_starts_afresh(daemons: Daemons) -> None:
     """After a full stop the configuration alone decides; run ids go on."""
     daemon = daemons(WEB + DB)
-    running(daemon, "web", "db")
+    daemon.wait_running("web", "db")
     daemon.ctl("stop", "db")
     used = max(row["run"] for row in rows(daemon, "SELECT run FROM runs"))
     daemon.ctl("shutdown")
     daemon.wait_exit()
     daemon.start()
-    running(daemon, "web", "db")
+    daemon.wait_running("web", "db")
     assert min(daemon.status(name)["run"] for name in ("web", "db")) > used
 
 
@@ -285,21 +280,21 @@ def test_an_orderly_shutdown_starts_afresh(daemons: Daemons) -> None:
 def test_a_definition_that_changed_meanwhile(daemons: Daemons) -> None:
     """The live process is kept under the old one and shown as stale; `update` replaces it."""
     daemon = daemons(WEB + DB + program("gone", SLEEPER, startsecs=0))
-    before = running(daemon, "web", "db", "gone")
+    before = daemon.wait_running("web", "db", "gone")
     kill(daemon)
     changed = program("web", SLEEPER, startsecs=0, environment={"CHANGED": "1"})
     daemon.configure(changed + DB + program("new", SLEEPER, startsecs=0))
     daemon.start()
-    assert running(daemon, "web", "db", "new")["web"] == before["web"]
+    assert daemon.wait_running("web", "db", "new")["web"] == before["web"]
     assert (daemon.status("web")["stale"], daemon.status("db")["stale"]) == (True, False)
     assert daemon.marked("CHANGED=1") == []
     wait_until(lambda: "gone" not in daemon.states(), what="what is no longer defined is gone")
     assert not alive(before["gone"])
     daemon.ctl("update")
     assert not alive(before["web"])
-    assert daemon.marked("CHANGED=1") == [running(daemon, "web")["web"]]
+    assert daemon.marked("CHANGED=1") == [daemon.wait_running("web")["web"]]
     assert daemon.status("web")["stale"] is False
-    assert running(daemon, "db")["db"] == before["db"]
+    assert daemon.wait_running("db")["db"] == before["db"]
     assert sorted(row["name"] for row in rows(daemon, "SELECT name FROM processes")) == [
         "db", "new", "web",
     ]  # fmt: skip
@@ -308,26 +303,26 @@ def test_a_definition_that_changed_meanwhile(daemons: Daemons) -> None:
 def test_the_dead_are_replaced_under_the_new_definition(daemons: Daemons) -> None:
     """Nothing of the old one is alive, so there is no reason to run it once more."""
     daemon = daemons(WEB + program("gone", stamper("gone", "exec sleep 100000"), startsecs=0))
-    before = running(daemon, "web", "gone")
+    before = daemon.wait_running("web", "gone")
     wait_until(lambda: len(daemon.stamps("gone")) == 1)
     kill(daemon, inherit=True)
     for pid in before.values():
         kill_process(pid)
     daemon.configure(program("web", SLEEPER, startsecs=0, environment={"CHANGED": "1"}))
     daemon.start()
-    pid = running(daemon, "web")["web"]
+    pid = daemon.wait_running("web")["web"]
     assert daemon.marked("CHANGED=1") == [pid]
     assert daemon.status("web")["stale"] is False
     wait_until(lambda: "gone" not in daemon.states())
     assert len(daemon.stamps("gone")) == 1, "what is not defined any more was started once more"
     daemon.ctl("update")
-    assert running(daemon, "web")["web"] == pid
+    assert daemon.wait_running("web")["web"] == pid
 
 
 def test_a_program_that_was_removed_takes_its_family_with_it(daemons: Daemons) -> None:
     """Stopped means stopped, also for what the next daemon does not know."""
     daemon = daemons(WEB + program("tree", FORKER, startsecs=0))
-    running(daemon, "web", "tree")
+    daemon.wait_running("web", "tree")
     wait_until(lambda: len(daemon.pids_of("tree", "sleep")) == 4)
     kill(daemon)
     daemon.configure(WEB)
@@ -339,7 +334,7 @@ def test_a_program_that_was_removed_takes_its_family_with_it(daemons: Daemons) -
 def test_leftovers_of_what_is_dead_and_removed(daemons: Daemons, dead: bool) -> None:
     """Its main process died with nobody there; what it left does not outlive the definition."""
     daemon = daemons(WEB + program("tree", FORKER, startsecs=0))
-    pid = running(daemon, "web", "tree")["tree"]
+    pid = daemon.wait_running("web", "tree")["tree"]
     wait_until(lambda: len(daemon.pids_of("tree", "sleep")) == 4)
     kill(daemon, inherit=True)
     if dead:
@@ -356,9 +351,9 @@ def test_leftovers_of_what_is_dead_and_removed(daemons: Daemons, dead: bool) -> 
 def test_killed_between_intent_and_record(daemons: Daemons) -> None:
     """A run of which only the intention was written is found by its identity, and taken over."""
     daemon = daemons(WEB + program("idle", SLEEPER, autostart=False, startsecs=0))
-    running(daemon, "web")
+    daemon.wait_running("web")
     daemon.ctl("start", "idle")
-    before = running(daemon, "web", "idle")
+    before = daemon.wait_running("web", "idle")
     kill(daemon)
     for name in before:
         run = last_run(daemon, name)["run"]
@@ -368,7 +363,7 @@ def test_killed_between_intent_and_record(daemons: Daemons) -> None:
         record = {**json.loads(row["record"]), "state": 10, "pid": None, "run": None}
         edit(daemon, "UPDATE processes SET record = ? WHERE name = ?", json.dumps(record), name)
     daemon.start()
-    assert running(daemon, "web", "idle") == before
+    assert daemon.wait_running("web", "idle") == before
     for name, pid in before.items():
         assert daemon.pids_of(name) == [pid]
         row = last_run(daemon, name)
@@ -379,7 +374,7 @@ def test_killed_between_intent_and_record(daemons: Daemons) -> None:
 def test_killed_before_the_fork(daemons: Daemons) -> None:
     """An intention without a process is closed, and the spawn that was due is made up for."""
     daemon = daemons(WEB)
-    pid = running(daemon, "web")["web"]
+    pid = daemon.wait_running("web")["web"]
     kill(daemon, inherit=True)
     kill_process(pid)
     run = last_run(daemon, "web")["run"]
@@ -388,7 +383,7 @@ def test_killed_before_the_fork(daemons: Daemons) -> None:
     record = {**json.loads(row["record"]), "state": 10, "pid": None, "run": None}
     edit(daemon, "UPDATE processes SET record = ?", json.dumps(record))
     daemon.start()
-    running(daemon, "web")
+    daemon.wait_running("web")
     row = run_row(daemon, run)
     assert row["ended"] is not None
     assert "daemon died" in row["reason"]
@@ -398,7 +393,7 @@ def test_killed_before_the_fork(daemons: Daemons) -> None:
 def test_killed_between_the_end_of_a_run_and_its_record(daemons: Daemons) -> None:
     """The record says RUNNING, the run says how it ended: that is believed, and kept."""
     daemon = daemons(program("job", SLEEPER, startsecs=0, autorestart=False))
-    pid = running(daemon, "job")["job"]
+    pid = daemon.wait_running("job")["job"]
     run = last_run(daemon, "job")["run"]
     kill(daemon, inherit=True)
     kill_process(pid)
@@ -416,7 +411,7 @@ def test_the_last_commits_are_lost(daemons: Daemons) -> None:
         "".join(program(name, SLEEPER, startsecs=0) for name in names)
         + program("later", SLEEPER, startsecs=0, autostart=False)
     )
-    running(daemon, *names)
+    daemon.wait_running(*names)
     copy = daemon.dir / "copy"
     copy.mkdir()
     for path in sorted(journal_path(daemon).parent.glob("journal.db*")):
@@ -430,7 +425,7 @@ def test_the_last_commits_are_lost(daemons: Daemons) -> None:
     added = program("added", SLEEPER, startsecs=0)
     daemon.configure(daemon.config.read_text().partition("\n\n")[2] + added)
     daemon.ctl("update")
-    alive_ones = running(daemon, "kept", "restarted", "died", "later", "added")
+    alive_ones = daemon.wait_running("kept", "restarted", "died", "later", "added")
     used = {row["run"] for row in rows(daemon, "SELECT run FROM runs")}
     for path in journal_path(daemon).parent.glob("journal.db*"):
         path.unlink()
@@ -440,9 +435,9 @@ def test_the_last_commits_are_lost(daemons: Daemons) -> None:
     for path in copy.iterdir():
         shutil.copy(path, journal_path(daemon).parent)
     daemon.start()
-    assert running(daemon, *alive_ones) == alive_ones
+    assert daemon.wait_running(*alive_ones) == alive_ones
     # That it had been stopped is what was lost: it is as it was when the copy was taken.
-    running(daemon, "stopped")
+    daemon.wait_running("stopped")
     for name in (*alive_ones, "stopped"):
         assert daemon.pids_of(name) == [daemon.status(name)["pid"]], name
     assert daemon.status("stopped")["run"] not in used
@@ -453,7 +448,7 @@ def test_the_last_commits_are_lost(daemons: Daemons) -> None:
 def test_a_journal_that_is_lost(daemons: Daemons, damage: str) -> None:
     """The processes are found by their identity; nothing is started twice; it is said."""
     daemon = daemons(WEB + DB + program("tree", FORKER, startsecs=0))
-    before = running(daemon, "web", "db", "tree")
+    before = daemon.wait_running("web", "db", "tree")
     wait_until(lambda: len(daemon.pids_of("tree", "sleep")) == 4)
     tree = daemon.pids_of("tree")
     used = max(daemon.status(name)["run"] for name in before)
@@ -470,7 +465,7 @@ def test_a_journal_that_is_lost(daemons: Daemons, damage: str) -> None:
         case "truncated":
             os.truncate(path, path.stat().st_size // 2)
     daemon.start()
-    assert running(daemon, "web", "db", "tree") == before
+    assert daemon.wait_running("web", "db", "tree") == before
     assert daemon.pids_of("tree") == tree
     assert len(daemon.marked()) == 1 + 2 + len(tree)
     assert "3 running processes are not in the journal" in daemon.log()
@@ -488,7 +483,7 @@ def test_a_journal_that_is_lost(daemons: Daemons, damage: str) -> None:
 def test_processes_of_another_user(daemons: Daemons, lost: bool) -> None:
     """Taken over, found without a journal and ended with their family like root's own."""
     daemon = daemons(program("tree", FORKER, startsecs=0, user="nobody"))
-    before = running(daemon, "tree")
+    before = daemon.wait_running("tree")
     wait_until(lambda: len(daemon.pids_of("tree", "sleep")) == 4)
     tree = daemon.pids_of("tree")
     kill(daemon)
@@ -496,7 +491,7 @@ def test_processes_of_another_user(daemons: Daemons, lost: bool) -> None:
         for file in journal_path(daemon).parent.glob("journal.db*"):
             file.unlink()
     daemon.start()
-    assert running(daemon, "tree") == before
+    assert daemon.wait_running("tree") == before
     assert daemon.pids_of("tree") == tree
     daemon.ctl("stop", "tree")
     assert daemon.pids_of("tree") == []
@@ -505,7 +500,7 @@ def test_processes_of_another_user(daemons: Daemons, lost: bool) -> None:
 def test_a_journal_of_a_newer_version_is_refused(daemons: Daemons) -> None:
     """Politely, with nothing touched."""
     daemon = daemons(WEB)
-    pid = running(daemon, "web")["web"]
+    pid = daemon.wait_running("web")["web"]
     kill(daemon)
     (before,) = rows(daemon, "PRAGMA user_version")
     edit_pragma(daemon, 99)
@@ -515,7 +510,7 @@ def test_a_journal_of_a_newer_version_is_refused(daemons: Daemons) -> None:
     assert alive(pid)
     edit_pragma(daemon, before["user_version"])
     daemon.start()
-    assert running(daemon, "web")["web"] == pid
+    assert daemon.wait_running("web")["web"] == pid
 
 
 def edit_pragma(daemon: Daemon, version: int) -> None:
@@ -538,7 +533,7 @@ def second(daemon: Daemon, config: Path) -> subprocess.CompletedProcess[str]:
 def test_a_second_daemon_refuses_and_touches_nothing(daemons: Daemons, shared: str) -> None:
     """One directory in common is enough, by whatever path."""
     daemon = daemons(WEB + program("done", exits(0), startsecs=0))
-    before = running(daemon, "web")
+    before = daemon.wait_running("web")
     daemon.wait_state("done", "EXITED")
     other = daemon.dir / "other.toml"
     text = daemon.config.read_text()
@@ -555,7 +550,7 @@ def test_a_second_daemon_refuses_and_touches_nothing(daemons: Daemons, shared: s
     assert done.returncode == 1
     assert f"pid {daemon.pid}" in done.stderr
     assert "another supervisor-lite is running" in done.stderr
-    assert running(daemon, "web") == before
+    assert daemon.wait_running("web") == before
     assert (rows(daemon, "SELECT * FROM runs"), rows(daemon, "SELECT * FROM processes")) == journal
     assert daemon.call("version")["pid"] == daemon.pid
     assert len(daemon.marked("SUPERVISOR_ENABLED=1")) == 1
@@ -596,7 +591,7 @@ def test_a_reused_pid_is_neither_adopted_nor_signalled(
                                                        autorestart=False),
     )  # fmt: skip
     for name in ("once", "web"):
-        pid = running(daemon, name)[name]
+        pid = daemon.wait_running(name)[name]
         kill(daemon, inherit=True)
         kill_process(pid)
         children = "sleep 100 & sleep 100 & echo $! >children; "
@@ -631,8 +626,8 @@ def test_a_reused_pid_while_the_leftovers_wait_for_their_kill(daemons: Daemons) 
         "setsid sh -c 'trap \"\" TERM; echo deaf; while :; do sleep 0.1; done' & exec sleep 9999"
     )
     daemon = daemons(program("web", sh(script), startsecs=0, stopwaitsecs=3))
-    pid = running(daemon, "web")["web"]
-    says(daemon, "web", "deaf")
+    pid = daemon.wait_running("web")["web"]
+    daemon.wait_said("web", "deaf")
     daemon.call("stop", names=["web"], wait=False)
     wait_until(lambda: daemon.status("web")["pid"] is None)
     kill(daemon)
@@ -655,14 +650,14 @@ def test_a_reused_pid_while_the_leftovers_wait_for_their_kill(daemons: Daemons) 
 def test_no_zombies_and_no_strangers_after_many_lives(daemons: Daemons) -> None:
     """Killed, upgraded, left and started again, with a program that crashes all the time."""
     daemon = daemons(WEB + program("looper", sh("exit 1"), startsecs=0, autorestart=True))
-    before = running(daemon, "web")
+    before = daemon.wait_running("web")
     for _ in range(2):
         crash(daemon)
         upgrade(daemon)
         daemon.ctl("shutdown", "--leave-running")
         assert daemon.wait_exit() == 0
         daemon.start()
-    assert running(daemon, "web") == before
+    assert daemon.wait_running("web") == before
     no_zombies(daemon)
     daemon.ctl("stop", "looper")
     assert set(daemon.marked()) == {daemon.pid, before["web"]}

@@ -21,11 +21,6 @@ WEB, DB = (program(name, SLEEPER, startsecs=0) for name in ("web", "db"))
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can play another user")
 
 
-def running(daemon: Daemon, *names: str) -> dict[str, int]:
-    """Wait until all these are RUNNING; return their pids."""
-    return {name: daemon.wait_state(name, "RUNNING")["pid"] for name in names}
-
-
 def lose_journal(daemon: Daemon) -> None:
     for file in journal_path(daemon).parent.glob("journal.db*"):
         file.unlink()
@@ -37,7 +32,7 @@ def lose_journal(daemon: Daemon) -> None:
 def test_a_state_directory_that_was_wiped(daemons: Daemons) -> None:
     """Its name is known in the runtime directory, too: the same pids, and nothing twice."""
     daemon = daemons(WEB + DB + program("tree", FORKER, startsecs=0))
-    before = running(daemon, "web", "db", "tree")
+    before = daemon.wait_running("web", "db", "tree")
     wait_until(lambda: len(daemon.pids_of("tree", "sleep")) == 4)
     everybody = daemon.marked("SUPERVISOR_ENABLED=1")
     used = max(daemon.status(name)["run"] for name in before)
@@ -45,7 +40,7 @@ def test_a_state_directory_that_was_wiped(daemons: Daemons) -> None:
         kill(daemon)
         shutil.rmtree(daemon.dir / "state")
         daemon.start()
-        assert running(daemon, "web", "db", "tree") == before
+        assert daemon.wait_running("web", "db", "tree") == before
         assert daemon.marked("SUPERVISOR_ENABLED=1") == everybody
         assert "3 running processes are not in the journal" in daemon.log()
         daemon.ctl("restart", "db")
@@ -67,7 +62,7 @@ def test_another_state_directory_is_not_the_one_that_was_wiped(daemons: Daemons)
     text = daemon.config.read_text()
     daemon.config.write_text(text.replace('/state"', '/state2"'))
     daemon.start()
-    running(daemon, "web")
+    daemon.wait_running("web")
     (daemon.dir / "state2").rename(daemon.dir / "state")
     assert rows(daemon, "SELECT value FROM meta WHERE key = 'instance'") != first
     (daemon.dir / "state").rename(daemon.dir / "state2")
@@ -76,7 +71,7 @@ def test_another_state_directory_is_not_the_one_that_was_wiped(daemons: Daemons)
 def test_run_ids_of_the_dead_are_not_given_out_again(daemons: Daemons) -> None:
     """The journal forgot its last runs, all of which are over: their ids stay theirs."""
     daemon = daemons(WEB)
-    running(daemon, "web")
+    daemon.wait_running("web")
     copy = daemon.dir / "copy"
     copy.mkdir()
     rows(daemon, "PRAGMA wal_checkpoint(TRUNCATE)")
@@ -91,7 +86,7 @@ def test_run_ids_of_the_dead_are_not_given_out_again(daemons: Daemons) -> None:
     shutil.copy(copy / "journal.db", journal_path(daemon))
     assert last_run(daemon, "web")["run"] < last
     daemon.start()
-    running(daemon, "web")
+    daemon.wait_running("web")
     assert daemon.status("web")["run"] == last + 1
 
 
@@ -135,7 +130,7 @@ def test_a_faked_identity_is_not_adopted(daemons: Daemons, how: str) -> None:
     the environment tells what is ours.
     """
     daemon = daemons(WEB + program("idle", SLEEPER, startsecs=0, autostart=False))
-    pid = running(daemon, "web")["web"]
+    pid = daemon.wait_running("web")["web"]
     command = "sleep"
     if how == "setuid":
         command = str(daemon.dir / "sleep")
@@ -151,7 +146,7 @@ def test_a_faked_identity_is_not_adopted(daemons: Daemons, how: str) -> None:
     ):
         lose_journal(daemon)
         daemon.start()
-        assert running(daemon, "web") == {"web": pid}
+        assert daemon.wait_running("web") == {"web": pid}
         assert daemon.states() == {"web": "RUNNING", "idle": "STOPPED"}
         assert "though their environment says so" in daemon.log()
         daemon.ctl("start", "idle")
@@ -165,7 +160,7 @@ def test_a_faked_identity_is_not_adopted(daemons: Daemons, how: str) -> None:
 def test_a_faked_leftover_is_left_alone(daemons: Daemons, end: str) -> None:
     """An adopted run ends, however it does: a stranger with its identity is not of its family."""
     daemon = daemons(program("web", FORKER, startsecs=0))
-    pid = running(daemon, "web")["web"]
+    pid = daemon.wait_running("web")["web"]
     wait_until(lambda: len(daemon.pids_of("web", "sleep")) == 4)
     family = daemon.pids_of("web")
     with liar(marker_of(daemon, "web"), "web", session=end != "closed") as stranger:
@@ -198,13 +193,13 @@ def test_a_program_that_gives_up_root_by_itself_is_still_ours(daemons: Daemons) 
         program("plain", [*drop.split(), *SLEEPER], startsecs=0)
         + program("tree", sh(f"setsid {drop} sleep 100001 & wait"), startsecs=0)
     )
-    before = running(daemon, "plain", "tree")
+    before = daemon.wait_running("plain", "tree")
     wait_until(lambda: len(daemon.pids_of("tree", "sleep")) == 1)
     (child,) = daemon.pids_of("tree", "sleep")
     kill(daemon)
     lose_journal(daemon)
     daemon.start()
-    assert running(daemon, "plain", "tree") == before
+    assert daemon.wait_running("plain", "tree") == before
     daemon.ctl("stop", "all")
     wait_until(lambda: not alive(child), what="what gave up root is ended with its program")
     assert daemon.marked("SUPERVISOR_ENABLED=1") == []

@@ -256,7 +256,7 @@ def test_any_fatal_ends_the_daemon(daemons: Daemons, command: list[str], code: i
     daemon.launch()
     assert daemon.wait_exit() == code
     assert daemon.marked() == []
-    assert ("STOPPING", "STOPPED") in daemon.changes("other")
+    assert "other: STOPPING -> STOPPED" in daemon.log()
 
 
 def test_without_exit_when_nothing_ends_the_daemon(daemons: Daemons) -> None:
@@ -337,7 +337,7 @@ def test_a_respawn_is_no_end(daemons: Daemons) -> None:
     )
     daemon.launch()
     assert daemon.wait_exit() == 0
-    assert daemon.changes("web").count(("STARTING", "RUNNING")) == 2
+    assert daemon.log().count("web: STARTING -> RUNNING") == 2
 
 
 def test_what_ended_while_no_daemon_was_there_counts(daemons: Daemons) -> None:
@@ -378,6 +378,6 @@ def test_a_condition_that_makes_no_sense_is_refused(
     file.write_text(f'[daemon]\nexit_when = "{value}"\n' + program("web", SLEEPER))
     with pytest.raises(ConfigError) as caught:
         load(str(file))
-    (said,) = map(str, caught.value.complaints)
+    (said,) = map(str, caught.value.diagnostics)
     assert said.startswith(f"{file}:2: daemon.exit_when: ")
     assert complaint in said

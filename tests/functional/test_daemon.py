@@ -232,10 +232,8 @@ def test_shutdown_of_one_that_waits(daemons: Daemons) -> None:
         + program("leaving", sh("setsid sleep 100000 & exit 0"), startsecs=0, autorestart=True)
     )
     daemon.wait_state("failing", "BACKOFF")
-    began = time.monotonic()
     daemon.signal(signal.SIGTERM)
     assert daemon.wait_exit(20) == 0
-    assert time.monotonic() - began < 10
 
 
 def test_unhandled_signals_do_not_kill_it(daemons: Daemons) -> None:

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import pytest
 
+from supervisor_lite.rules.event_listener.buffer import retry_delay
 from tests.chaos.tools import crash, upgrade
 from tests.ears import Heard, ears, heard, make, told, unmake
 from tests.programs import SLEEPER, echoer, exits, program, sh
@@ -162,13 +163,15 @@ def test_output_is_told(daemons: Daemons) -> None:
 
 def test_the_clock_ticks_only_for_those_who_listen(daemons: Daemons) -> None:
     """Nobody there who wants ticks: the daemon sleeps."""
+    before = time.time()
     daemon = daemons(
         ears(["TICK_5"]) + ears(["PROCESS_STATE"], "other") + program("web", SLEEPER, startsecs=0)
     )
-    event = told(daemon, "TICK_5", limit=7)[0]
+    event = told(daemon, "TICK_5")[0]
     when = int(event.words["when"])
     assert when % 5 == 0
-    assert 0 <= time.time() - when < 6
+    assert before - 5 < when <= time.time()
+    witness = daemons(ears(["TICK_5"]))
     daemon.ctl("stop", "ears")
     told(daemon, "PROCESS_STATE_STOPPED", name="other")
 
@@ -182,9 +185,10 @@ def test_the_clock_ticks_only_for_those_who_listen(daemons: Daemons) -> None:
         return switches() == before
 
     wait_until(rests, what="the daemon sleeps")
-    before = switches()
-    time.sleep(5.5)  # a tick would come in this time
-    assert switches() == before
+    slept = switches()
+    ticks = len(heard(witness))
+    wait_until(lambda: len(heard(witness)) > ticks, what="it ticks elsewhere")
+    assert switches() == slept
     assert len(heard(daemon)) <= 2
 
 
@@ -210,10 +214,9 @@ def test_a_listener_that_rejects_everything_does_not_keep_the_daemon_busy(
     daemon = daemons(ears(["REMOTE_COMMUNICATION"]))
     make(daemon, "fail")
     send(daemon, "a", "1")
-    told(daemon, *["REMOTE_COMMUNICATION"] * 3)
-    before = len(heard(daemon))
-    time.sleep(1)  # a wait of fixed length: at most three tries fit in
-    assert len(heard(daemon)) - before <= 4
+    tries = told(daemon, *["REMOTE_COMMUNICATION"] * 5)
+    gaps = [after.at - before.at for before, after in pairwise(tries)]
+    assert sum(gaps[1:]) >= sum(map(retry_delay, (2, 3, 4))) - 0.1
 
 
 def test_a_listener_that_dies_leaves_its_event_to_the_next_run(daemons: Daemons) -> None:
@@ -291,9 +294,7 @@ def test_a_large_event_to_a_slow_reader(daemons: Daemons) -> None:
     os.kill(pid, signal.SIGSTOP)
     data = "ä" * 100_000
     send(daemon, "big", data)
-    began = time.monotonic()
-    assert daemon.status("web")["state"] == "RUNNING"
-    assert time.monotonic() - began < 1
+    assert daemon.status("web")["state"] == "RUNNING"  # is told, while the reader sleeps
     os.kill(pid, signal.SIGCONT)
     (event,) = told(daemon, "REMOTE_COMMUNICATION")
     assert event.payload == f"type:big\n{data}"

@@ -9,7 +9,7 @@ import pytest
 
 from tests.client import CallError
 from tests.programs import SLEEPER, TERM_IGNORER, program, stamper
-from tests.support import Daemon, Daemons, alive, wait_until
+from tests.support import Daemons, alive, wait_until
 
 NUMBERED = "%(program_name)s_%(process_num)d"
 WEB, DB, CACHE = (program(name, SLEEPER, startsecs=0) for name in ("web", "db", "cache"))
@@ -20,15 +20,10 @@ def changed(name: str, **options: object) -> str:
     return program(name, SLEEPER, environment={"CHANGED": "1"}, startsecs=0, **options)
 
 
-def running(daemon: Daemon, *names: str) -> dict[str, int]:
-    """Wait until all these are RUNNING; return their pids."""
-    return {name: daemon.wait_state(name, "RUNNING")["pid"] for name in names}
-
-
 def test_reread_only_tells(daemons: Daemons) -> None:
     """It shows what update would do, as often as asked, and touches nothing."""
     daemon = daemons(WEB + DB + CACHE)
-    before = running(daemon, "web", "db", "cache")
+    before = daemon.wait_running("web", "db", "cache")
     assert daemon.ctl("reread").stdout == "No config updates to processes\n"
     daemon.configure(WEB + changed("db") + program("new", SLEEPER))
     for _ in range(2):
@@ -37,7 +32,7 @@ def test_reread_only_tells(daemons: Daemons) -> None:
             "db: changed",
             "new: available",
         ]
-    assert running(daemon, "web", "db", "cache") == before
+    assert daemon.wait_running("web", "db", "cache") == before
     assert "new" not in daemon.states()
     assert daemon.status("db")["stale"] is True
     assert daemon.status("web")["stale"] is False
@@ -46,28 +41,28 @@ def test_reread_only_tells(daemons: Daemons) -> None:
 def test_update_touches_only_what_changed(daemons: Daemons) -> None:
     """Added programs start, removed ones stop, changed ones restart; the others keep their pid."""
     daemon = daemons(WEB + DB + CACHE)
-    before = running(daemon, "web", "db", "cache")
+    before = daemon.wait_running("web", "db", "cache")
     daemon.configure(WEB + changed("db") + program("new", SLEEPER))
     done = daemon.ctl("update")
     assert "new: added process group" in done.stdout
     assert "db: updated process group" in done.stdout
     assert "cache: removed process group" in done.stdout
-    after = running(daemon, "web", "db", "new")
+    after = daemon.wait_running("web", "db", "new")
     assert after["web"] == before["web"]
     assert after["db"] != before["db"]
     assert not alive(before["cache"])
     assert sorted(daemon.states()) == ["db", "new", "web"]
     assert daemon.ctl("update").stdout == ""
-    assert running(daemon, "web", "db", "new") == after
+    assert daemon.wait_running("web", "db", "new") == after
 
 
 def test_update_of_named_groups_only(daemons: Daemons) -> None:
     """The rest waits for its own update."""
     daemon = daemons(WEB + DB)
-    before = running(daemon, "web", "db")
+    before = daemon.wait_running("web", "db")
     daemon.configure(changed("web") + changed("db"))
     daemon.ctl("update", "web")
-    after = running(daemon, "web", "db")
+    after = daemon.wait_running("web", "db")
     assert after["web"] != before["web"]
     assert after["db"] == before["db"]
     assert daemon.status("db")["stale"] is True
@@ -78,10 +73,10 @@ def test_more_processes_leave_the_others_alone(daemons: Daemons) -> None:
     """numprocs from 2 to 3 starts one, from 3 to 1 stops two; the others keep their pid."""
     options = {"process_name": NUMBERED}
     daemon = daemons(program("web", SLEEPER, numprocs=2, **options))
-    two = running(daemon, "web:web_0", "web:web_1")
+    two = daemon.wait_running("web:web_0", "web:web_1")
     daemon.configure(program("web", SLEEPER, numprocs=3, **options))
     daemon.ctl("update")
-    three = running(daemon, "web:web_0", "web:web_1", "web:web_2")
+    three = daemon.wait_running("web:web_0", "web:web_1", "web:web_2")
     assert three["web:web_0"] == two["web:web_0"]
     assert three["web:web_1"] == two["web:web_1"]
     daemon.configure(program("web", SLEEPER, numprocs=1, **options))
@@ -96,10 +91,10 @@ def test_one_changed_program_of_a_group(daemons: Daemons) -> None:
     """The other programs of the group are not touched."""
     group = '[group.site]\nprograms = ["web", "db"]\n'
     daemon = daemons(WEB + DB + group)
-    before = running(daemon, "site:web", "site:db")
+    before = daemon.wait_running("site:web", "site:db")
     daemon.configure(WEB + changed("db") + group)
     daemon.ctl("update")
-    after = running(daemon, "site:web", "site:db")
+    after = daemon.wait_running("site:web", "site:db")
     assert after["site:web"] == before["site:web"]
     assert after["site:db"] != before["site:db"]
 
@@ -107,7 +102,7 @@ def test_one_changed_program_of_a_group(daemons: Daemons) -> None:
 def test_the_operators_wish_survives_an_update(daemons: Daemons) -> None:
     """What was stopped stays stopped, what was started by hand runs on, changed or not."""
     daemon = daemons(WEB + DB + program("manual", SLEEPER, autostart=False))
-    running(daemon, "web", "db")
+    daemon.wait_running("web", "db")
     daemon.ctl("stop", "web", "db")
     daemon.ctl("start", "manual")
     daemon.configure(changed("web") + DB + changed("manual", autostart=False))
@@ -120,12 +115,12 @@ def test_the_operators_wish_survives_an_update(daemons: Daemons) -> None:
 def test_what_only_concerns_the_rules_changes_without_a_restart(daemons: Daemons) -> None:
     """priority, startsecs and the like take effect at once, and no pid changes."""
     daemon = daemons(WEB + DB)
-    before = running(daemon, "web", "db")
+    before = daemon.wait_running("web", "db")
     daemon.configure(
         program("web", SLEEPER, priority=1, autorestart=False) + program("db", SLEEPER, startsecs=5)
     )
     daemon.ctl("update")
-    assert running(daemon, "web", "db") == before
+    assert daemon.wait_running("web", "db") == before
     assert daemon.status("web")["priority"] == 1
     os.kill(before["web"], signal.SIGKILL)
     assert daemon.wait_state("web", "EXITED")["wanted"] is False
@@ -134,7 +129,7 @@ def test_what_only_concerns_the_rules_changes_without_a_restart(daemons: Daemons
 def test_a_changed_definition_is_the_one_that_runs(daemons: Daemons) -> None:
     """The new command runs after the update, not before."""
     daemon = daemons(program("job", stamper("old", "exec sleep 100000")))
-    running(daemon, "job")
+    daemon.wait_running("job")
     daemon.configure(program("job", stamper("new", "exec sleep 100000")))
     daemon.ctl("restart", "job")
     assert (len(daemon.stamps("old")), len(daemon.stamps("new"))) == (2, 0)
@@ -156,7 +151,7 @@ BAD = {
 def test_a_bad_configuration_changes_nothing(daemons: Daemons, kind: str) -> None:
     """update, reread, reload and SIGHUP refuse it as a whole and say why with file and line."""
     daemon = daemons(WEB + DB)
-    before = running(daemon, "web", "db")
+    before = daemon.wait_running("web", "db")
     daemon.configure(program("good", SLEEPER) + BAD[kind])
     for command in ("reread", "update", "reload"):
         # A client that is told the socket need not read the broken file.
@@ -168,21 +163,21 @@ def test_a_bad_configuration_changes_nothing(daemons: Daemons, kind: str) -> Non
     size = len(daemon.log())
     daemon.signal(signal.SIGHUP)
     wait_until(lambda: f"{daemon.config}" in daemon.log()[size:], what="the complaint is logged")
-    assert running(daemon, "web", "db") == before
+    assert daemon.wait_running("web", "db") == before
     assert sorted(daemon.states()) == ["db", "web"]
     daemon.configure(WEB + DB + CACHE)
     daemon.ctl("update")
-    assert running(daemon, "web", "db", "cache").items() > before.items()
+    assert daemon.wait_running("web", "db", "cache").items() > before.items()
 
 
 def test_sighup_is_reread_and_update(daemons: Daemons) -> None:
     """Everything else runs on."""
     daemon = daemons(WEB + DB)
-    before = running(daemon, "web", "db")
+    before = daemon.wait_running("web", "db")
     daemon.configure(WEB + CACHE)
     daemon.signal(signal.SIGHUP)
     wait_until(lambda: "cache" in daemon.states())
-    assert running(daemon, "web", "cache")["web"] == before["web"]
+    assert daemon.wait_running("web", "cache")["web"] == before["web"]
     wait_until(lambda: "db" not in daemon.states())
     assert not alive(before["db"])
 
@@ -191,7 +186,7 @@ def test_sighup_is_reread_and_update(daemons: Daemons) -> None:
 def test_logs_move_to_a_directory_that_is_made(daemons: Daemons, command: str) -> None:
     """As at the start: a program does not fail because its new log_dir is not there yet."""
     daemon = daemons(WEB)
-    running(daemon, "web")
+    daemon.wait_running("web")
     elsewhere = daemon.dir / "else" / "where"
     daemon.configure(WEB + DB)
     text = daemon.config.read_text().replace(f'"{daemon.dir}/log"', f'"{elsewhere}"')
@@ -199,7 +194,7 @@ def test_logs_move_to_a_directory_that_is_made(daemons: Daemons, command: str) -
     daemon.ctl("reread")
     assert not elsewhere.exists()
     daemon.ctl(command, *(["db"] if command == "add" else []))
-    running(daemon, "web", "db")
+    daemon.wait_running("web", "db")
     assert (elsewhere / "db.stdout.log").exists()
     assert "cannot" not in daemon.log()
 
@@ -207,19 +202,19 @@ def test_logs_move_to_a_directory_that_is_made(daemons: Daemons, command: str) -
 def test_a_log_dir_that_cannot_be_made_changes_nothing(daemons: Daemons) -> None:
     """For an ordinary user the check finds out, for root the attempt: nobody makes files there."""
     daemon = daemons(WEB)
-    before = running(daemon, "web")
+    before = daemon.wait_running("web")
     text = daemon.config.read_text().replace(f'"{daemon.dir}/log"', '"/proc/no-logs"')
     daemon.config.write_text(text)
     for command in ("update", "reload"):
         done = daemon.ctl("-s", str(daemon.socket), command, code=2)
         assert "/proc" in done.stderr
-    assert running(daemon, "web") == before
+    assert daemon.wait_running("web") == before
 
 
 def test_what_needs_another_daemon_is_told(daemons: Daemons) -> None:
     """A changed key of [daemon] is no silence; an upgrade applies it, and nothing waits then."""
     daemon = daemons(WEB)
-    before = running(daemon, "web")
+    before = daemon.wait_running("web")
     text = daemon.config.read_text()
     assert "[daemon]\n" in text
     keys = '[daemon]\nidentifier = "other"\njournal_count = 77\n'
@@ -237,17 +232,17 @@ def test_what_needs_another_daemon_is_told(daemons: Daemons) -> None:
     assert daemon.ctl("reread").stdout == "No config updates to processes\n"
     daemon.config.write_text(text)
     assert daemon.ctl("reload").stdout.splitlines()[1:] == [line]
-    assert running(daemon, "web").keys() == before.keys()
+    assert daemon.wait_running("web").keys() == before.keys()
 
 
 def test_add_and_remove(daemons: Daemons) -> None:
     """One group at a time; a group that is up is not removed."""
     daemon = daemons(WEB)
-    before = running(daemon, "web")
+    before = daemon.wait_running("web")
     daemon.configure(WEB + DB)
     daemon.ctl("reread")
     daemon.ctl("add", "db")
-    assert running(daemon, "web", "db")["web"] == before["web"]
+    assert daemon.wait_running("web", "db")["web"] == before["web"]
     again = daemon.ctl("add", "db", code=None)
     assert "already" in again.stdout + again.stderr
     assert "running" in daemon.ctl("remove", "db", code=1).stderr
@@ -263,10 +258,10 @@ def test_add_and_remove(daemons: Daemons) -> None:
 def test_reload_starts_everything_afresh(daemons: Daemons) -> None:
     """All processes are stopped, the new configuration is started, the daemon stays."""
     daemon = daemons(WEB + DB + program("manual", SLEEPER, autostart=False))
-    before = running(daemon, "web", "db")
+    before = daemon.wait_running("web", "db")
     daemon.configure(WEB + CACHE + program("manual", SLEEPER, autostart=False))
     daemon.ctl("reload")
-    after = running(daemon, "web", "cache")
+    after = daemon.wait_running("web", "cache")
     assert after["web"] != before["web"]
     assert not any(alive(pid) for pid in before.values())
     assert daemon.states()["manual"] == "STOPPED"
@@ -277,12 +272,12 @@ def test_reload_starts_everything_afresh(daemons: Daemons) -> None:
 def test_included_files(daemons: Daemons) -> None:
     """A file that appears in conf.d is found by the next update, one that vanishes is missed."""
     daemon = daemons(WEB)
-    running(daemon, "web")
+    daemon.wait_running("web")
     folder = daemon.dir / "conf.d"
     folder.mkdir()
     (folder / "db.toml").write_text(DB)
     daemon.ctl("update")
-    running(daemon, "web", "db")
+    daemon.wait_running("web", "db")
     (folder / "db.toml").write_text(DB + "nonsense = true\n")
     assert "db.toml:" in daemon.ctl("update", code=2).stderr
     (folder / "db.toml").unlink()

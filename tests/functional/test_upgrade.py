@@ -30,11 +30,6 @@ from tests.support import Daemon, Daemons, alive, wait_until
 WEB, DB = (program(name, SLEEPER, startsecs=0) for name in ("web", "db"))
 
 
-def running(daemon: Daemon, *names: str) -> dict[str, int]:
-    """Wait until all these are RUNNING; return their pids."""
-    return {name: daemon.wait_state(name, "RUNNING")["pid"] for name in names}
-
-
 def test_an_upgrade_changes_nothing(daemons: Daemons) -> None:
     """Same daemon pid, same children, same states; they are still our own children."""
     daemon = daemons(
@@ -43,7 +38,7 @@ def test_an_upgrade_changes_nothing(daemons: Daemons) -> None:
         + program("failing", sh("exit 4"), backoff=100)
         + program("tree", FORKER, startsecs=0)
     )
-    running(daemon, "web", "idle", "tree")
+    daemon.wait_running("web", "idle", "tree")
     wait_until(lambda: len(daemon.pids_of("tree", "sleep")) == 4)
     daemon.ctl("stop", "idle")
     daemon.wait_state("failing", "BACKOFF")
@@ -95,7 +90,7 @@ def test_the_ends_and_last_words_of_two_hundred_around_an_upgrade(daemons: Daemo
 def test_clients_can_connect_all_the_time(daemons: Daemons) -> None:
     """The listening socket never refuses; whoever asks meanwhile is answered by the next one."""
     daemon = daemons(WEB)
-    running(daemon, "web")
+    daemon.wait_running("web")
     over = threading.Event()
     refused: list[OSError] = []
     answered: list[float] = []
@@ -143,7 +138,7 @@ def test_what_was_under_way_goes_on(daemons: Daemons) -> None:
         + program("restarted", SLOW, startsecs=0, stopwaitsecs=100)
         + program("deaf", TERM_IGNORER, startsecs=0, stopwaitsecs=4, killasgroup=True)
     )
-    before = running(daemon, "stopped", "restarted", "deaf")
+    before = daemon.wait_running("stopped", "restarted", "deaf")
     for name in before:
         wait_until(lambda name=name: "ready" in daemon.text(f"log/{name}.stdout.log"))  # type: ignore[misc]
     began = time.monotonic()
@@ -179,7 +174,7 @@ def test_leftovers_that_are_being_ended(daemons: Daemons) -> None:
     deaf = 'trap "" TERM; echo deaf; until [ -e %(here)s/go ]; do sleep 0.05; done'
     script = f"setsid sh -c '{deaf}' & exec sleep 9999"
     daemon = daemons(program("tree", sh(script), startsecs=0, stopwaitsecs=100))
-    pid = running(daemon, "tree")["tree"]
+    pid = daemon.wait_running("tree")["tree"]
     wait_until(lambda: "deaf" in daemon.text("log/tree.stdout.log"))
     (old,) = [p for p in daemon.pids_of("tree", "sh") if p != pid]
     os.kill(pid, signal.SIGKILL)
@@ -195,7 +190,7 @@ def test_leftovers_that_are_being_ended(daemons: Daemons) -> None:
 def test_a_signal_that_comes_meanwhile_is_not_lost(daemons: Daemons) -> None:
     """SIGTERM during the exec waits until the new one can stop everything in order."""
     daemon = daemons(WEB)
-    running(daemon, "web")
+    daemon.wait_running("web")
     with ask(daemon, "upgrade") as connection:
         assert connection.receive() is None
     daemon.signal(signal.SIGTERM)
@@ -223,7 +218,7 @@ def test_a_shutdown_during_the_check_of_an_upgrade_wins(daemons: Daemons) -> Non
 def test_a_configuration_that_cannot_be_used_leaves_the_old_one_running(daemons: Daemons) -> None:
     """The complaint names file and key; nothing has changed, and it can be tried again."""
     daemon = daemons(WEB)
-    before = running(daemon, "web")
+    before = daemon.wait_running("web")
     text = daemon.config.read_text()
     daemon.config.write_text(text + "\n[program.bad]\ncommand = 5\n")
     done = daemon.ctl("upgrade", code=None)
@@ -231,11 +226,11 @@ def test_a_configuration_that_cannot_be_used_leaves_the_old_one_running(daemons:
     assert "nothing changed" in done.stderr
     assert f"{daemon.config}:" in done.stderr
     assert "command" in done.stderr
-    assert running(daemon, "web") == before
+    assert daemon.wait_running("web") == before
     assert "upgraded" not in daemon.log()
     daemon.config.write_text(text)
     upgrade(daemon)
-    assert running(daemon, "web") == before
+    assert daemon.wait_running("web") == before
 
 
 def versions(daemon: Daemon) -> Path:
@@ -275,17 +270,17 @@ def test_a_package_that_is_broken_leaves_the_old_one_running(daemons: Daemons, b
             elif entry.name != "__init__.py":
                 entry.unlink()
     daemon.start()
-    before = running(daemon, "web")
+    before = daemon.wait_running("web")
     switch(link, "broken")
     error = refused_upgrade(daemon)
     assert "nothing changed" in error.text
     told = {"syntax": "SyntaxError", "import": "nothing_of_that_name", "missing": "supervisor_lite"}
     assert told[broken] in error.text
     daemon.ctl("restart", "web")
-    before = running(daemon, "web")
+    before = daemon.wait_running("web")
     switch(link, "good")
     upgrade(daemon)
-    assert running(daemon, "web") == before
+    assert daemon.wait_running("web") == before
 
 
 def test_the_new_version_is_really_the_new_version(daemons: Daemons) -> None:
@@ -296,32 +291,32 @@ def test_the_new_version_is_really_the_new_version(daemons: Daemons) -> None:
     old = supervisor_lite.__version__
     init.write_text(init.read_text().replace(old, "99.9"))
     daemon.start()
-    before = running(daemon, "web")
+    before = daemon.wait_running("web")
     switch(link, "broken")
     said = daemon.ctl("upgrade").stdout
     assert f"from {old} to 99.9" in said
     assert daemon.call("version")["version"] == "99.9"
-    assert running(daemon, "web") == before
+    assert daemon.wait_running("web") == before
     switch(link, "good")
     daemon.ctl("upgrade")
-    assert running(daemon, "web") == before
+    assert daemon.wait_running("web") == before
 
 
 @pytest.mark.parametrize("folder", ["runtime", "state"])
 def test_directories_cannot_be_moved_by_an_upgrade(daemons: Daemons, folder: str) -> None:
     """The processes belong to the old ones: refused, and nothing is started twice."""
     daemon = daemons(WEB)
-    before = running(daemon, "web")
+    before = daemon.wait_running("web")
     text = daemon.config.read_text()
     short = {"runtime": "run", "state": "state"}[folder]
     daemon.config.write_text(text.replace(f'/{short}"', f'/{short}2"'))
     error = refused_upgrade(daemon)
     assert f"{folder}_dir" in error.text
-    assert running(daemon, "web") == before
+    assert daemon.wait_running("web") == before
     assert daemon.pids_of("web") == [before["web"]]
     daemon.config.write_text(text)
     upgrade(daemon)
-    assert running(daemon, "web") == before
+    assert daemon.wait_running("web") == before
 
 
 def test_a_relative_configuration_and_another_directory(daemons: Daemons) -> None:
@@ -331,30 +326,30 @@ def test_a_relative_configuration_and_another_directory(daemons: Daemons) -> Non
         sys.executable, "-m", "supervisor_lite", "-c", daemon.config.name,
     ]  # fmt: skip
     daemon.start()
-    before = running(daemon, "web")
+    before = daemon.wait_running("web")
     for _ in range(2):
         upgrade(daemon)
-    assert running(daemon, "web") == before
+    assert daemon.wait_running("web") == before
     assert os.readlink(f"/proc/{daemon.pid}/cwd") == "/"
 
 
 def test_an_upgrade_with_a_changed_definition(daemons: Daemons) -> None:
     """As after any start: kept under the old one, shown as stale, replaced by `update`."""
     daemon = daemons(WEB + DB)
-    before = running(daemon, "web", "db")
+    before = daemon.wait_running("web", "db")
     daemon.configure(program("web", SLEEPER, startsecs=0, environment={"CHANGED": "1"}) + DB)
     upgrade(daemon)
-    assert running(daemon, "web", "db") == before
+    assert daemon.wait_running("web", "db") == before
     assert daemon.status("web")["stale"] is True
     daemon.ctl("update")
-    assert running(daemon, "web")["web"] != before["web"]
-    assert running(daemon, "db")["db"] == before["db"]
+    assert daemon.wait_running("web")["web"] != before["web"]
+    assert daemon.wait_running("db")["db"] == before["db"]
 
 
 def test_nothing_leaks_over_many_upgrades(daemons: Daemons) -> None:
     """As many descriptors as before; the children inherit none of them."""
     daemon = daemons(WEB + program("looper", sh("exit 1"), startsecs=0, autostart=False))
-    running(daemon, "web")
+    daemon.wait_running("web")
     upgrade(daemon)
     count = len(os.listdir(f"/proc/{daemon.pid}/fd"))
     for _ in range(5):
@@ -370,7 +365,7 @@ def test_nothing_leaks_over_many_upgrades(daemons: Daemons) -> None:
 def test_a_daemon_killed_while_it_upgrades(daemons: Daemons) -> None:
     """No moment of it is one at which the processes could be lost."""
     daemon = daemons(WEB + program("job", SLEEPER, startsecs=0, autorestart=False))
-    before = running(daemon, "web", "job")
+    before = daemon.wait_running("web", "job")
     for wait in (0.0, 0.1, 0.2, 0.3, 0.4):
         with ask(daemon, "upgrade"):
             # A moment of the check, the exec or the start: there is no condition to wait for.
@@ -378,7 +373,7 @@ def test_a_daemon_killed_while_it_upgrades(daemons: Daemons) -> None:
             daemon.signal(signal.SIGKILL)
             daemon.wait_exit()
         daemon.start()
-        assert running(daemon, "web", "job") == before
+        assert daemon.wait_running("web", "job") == before
     assert last_run(daemon, "web")["pid"] == before["web"]
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from supervisor_lite.config.gateway import address, host_name
 from supervisor_lite.config.load import load, load_gateway
+from supervisor_lite.config.types.gateway import address, host_name
 from supervisor_lite.config.wording import BadValueError
 from supervisor_lite.errors import ConfigError
 from supervisor_lite.passwords import make_hash
@@ -111,7 +111,7 @@ def test_every_mistake_is_told_with_its_line_and_no_secret(tmp_path: Path) -> No
     )
     with pytest.raises(ConfigError) as caught:
         load_gateway(path)
-    said = [str(complaint) for complaint in caught.value.complaints]
+    said = [str(complaint) for complaint in caught.value.diagnostics]
     assert len(said) == 4
     assert all("supervisor.toml:" in text for text in said)
     assert "hunter2" not in str(caught.value)

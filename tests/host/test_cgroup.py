@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from supervisor_lite.host import cgroup
-from supervisor_lite.host.cgroup import Cgroups, Killed, open_cgroups
+from supervisor_lite.host.cgroup import OomKill
+from supervisor_lite.host.cgroups import Cgroups, open_cgroups
 from supervisor_lite.host.delegation import Base
 from supervisor_lite.model.program import Program
 
@@ -63,7 +64,7 @@ def test_every_limit_is_written(place: Place) -> None:
     cgroups = place.cgroups()
     assert cgroups.make(7, program) == str(run)
     assert (run / "cpu.max").read_text() == "", "its exec is not to be slowed down"
-    cgroups.slow_down(str(run), program)
+    cgroups.limits.apply_after_exec(str(run), program)
     written = {name: (run / name).read_text() for name in FILES}
     assert written == {
         "cgroup.procs": "", "cgroup.kill": "", "memory.max": "67108864", "memory.high": "",
@@ -79,7 +80,7 @@ def test_controllers_are_enabled_where_they_are_not(tmp_path: Path) -> None:
     cgroups, program = place.cgroups(), limited(memory_high=1 << 20)
     path = cgroups.make(1, program)
     assert path is not None
-    cgroups.slow_down(path, program)
+    cgroups.limits.apply_after_exec(path, program)
     for above in (place.path, place.own):
         assert (above / "cgroup.subtree_control").read_text() == "+memory"
     assert (place.own / "run-1/memory.high").read_text() == "1048576"
@@ -105,7 +106,7 @@ def test_what_cannot_be_applied_is_told_once(tmp_path: Path) -> None:
         program = limited(memory_max=1, memory_high=2, cpu_max="1000 1000")
         path = cgroups.make(number, program)
         assert path is not None
-        cgroups.slow_down(path, program)
+        cgroups.limits.apply_after_exec(path, program)
     reason = f'the controller "memory" is not available in {place.path}'
     assert place.said == [
         f"web: memory_max is not applied: {reason}",
@@ -191,20 +192,20 @@ def test_the_kernel_kills_all_at_once(place: Place) -> None:
 @pytest.mark.parametrize(
     ("text", "short"),
     [
-        ("low 0\nhigh 3\nmax 9\noom 1\noom_kill 2\noom_group_kill 1\n", Killed(2, own=True)),
-        ("max 9\noom 0\noom_kill 1\n", Killed(1)),
-        ("oom_kill 1\n", Killed(1)),
-        ("oom 1\noom_kill 0\n", Killed(0, own=True)),
-        ("oom_kill many\n", Killed()),
-        (None, Killed()),
+        ("low 0\nhigh 3\nmax 9\noom 1\noom_kill 2\noom_group_kill 1\n", OomKill(2, own=True)),
+        ("max 9\noom 0\noom_kill 1\n", OomKill(1)),
+        ("oom_kill 1\n", OomKill(1)),
+        ("oom 1\noom_kill 0\n", OomKill(0, own=True)),
+        ("oom_kill many\n", OomKill()),
+        (None, OomKill()),
     ],
 )
-def test_kills_for_want_of_memory(place: Place, text: str | None, short: Killed) -> None:
+def test_kills_for_want_of_memory(place: Place, text: str | None, short: OomKill) -> None:
     """Counted by the kernel where the controller is enabled; `oom` only for a limit in here."""
     run = place.run(1)
     if text is not None:
         (run / "memory.events").write_text(text)
-    assert cgroup.killed(str(run)) == short
+    assert cgroup.oom_kills(str(run)) == short
 
 
 def test_a_place_of_version_1_is_refused(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def loaded(main: Path, environ: Mapping[str, str]) -> Configuration | None:
     try:
         return load(str(main), environ)
     except ConfigError as error:
-        ours = [c for c in error.complaints if not any(words in c.text for words in MACHINE)]
+        ours = [c for c in error.diagnostics if not any(words in c.text for words in MACHINE)]
         assert not ours, "\n".join(map(str, ours))
         return None
 

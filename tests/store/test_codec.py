@@ -1,15 +1,42 @@
-"""How a run ended, as the journal keeps it for the next daemon."""
+"""Records, definitions and ends of runs, as the journal keeps them for the next daemon."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import given, settings
 
 from supervisor_lite.model.exit import Exit
+from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record
+from supervisor_lite.model.sockets import ListenSocket
 from supervisor_lite.model.states import State
-from supervisor_lite.store.codec import record_from_json, record_to_json
+from supervisor_lite.store.codec import decode, encode, to_text
+from tests.store.strategies import values_of
+
+CALM = settings(max_examples=50, deadline=None)
+
+
+def through_json(value: Any) -> Any:
+    """Return what a later daemon reads of a value."""
+    return decode(type(value), json.loads(to_text(encode(value))))
+
+
+@CALM
+@given(values_of(Program))
+def test_a_definition_is_read_as_it_was_written(program: Program) -> None:
+    """Every field, down to the types: a named tuple is equal to a plain one, but prints itself."""
+    assert repr(through_json(program)) == repr(program)
+
+
+@CALM
+@given(values_of(Record))
+def test_a_record_is_read_as_it_was_written(record: Record) -> None:
+    assert repr(through_json(record)) == repr(record)
 
 
 @pytest.mark.parametrize(
@@ -22,21 +49,101 @@ from supervisor_lite.store.codec import record_from_json, record_to_json
         Exit(signal="SIGKILL", why="out of memory (memory_max 64MB)"),
     ],
 )
-def test_it_is_read_as_it_was_written(how: Exit | None) -> None:
+def test_the_end_of_a_run_is_read_as_it_was_written(how: Exit | None) -> None:
     """With everything that was known of it."""
     record = Record(state=State.EXITED, exit=how)
-    text = json.dumps(record_to_json(record))
-    assert record_from_json(json.loads(text)) == record
+    assert through_json(record) == record
 
 
 def test_what_is_not_known_takes_no_part() -> None:
     """A version that knows nothing of reasons can read all that has none."""
-    values = record_to_json(Record(state=State.EXITED, exit=Exit(3)))
+    values = encode(Record(state=State.EXITED, exit=Exit(3)))
     assert values["exit"] == [3, None, False]
-    assert str(record_from_json(values).exit) == "exit 3"
+    assert str(decode(Record, values).exit) == "exit 3"
 
 
 def test_the_reason_of_a_kill_is_told() -> None:
     """After the signal."""
     assert str(Exit(signal="SIGKILL", why="out of memory")) == "killed by SIGKILL: out of memory"
     assert str(Exit(signal="SIGBUS", core=True)) == "killed by SIGBUS (core dumped)"
+
+
+# Other versions.
+
+
+def test_what_a_newer_version_has_added_is_dropped() -> None:
+    """At every depth."""
+    program = Program("web", ("web",), sockets=(ListenSocket("unix:///web"),))
+    values = encode(program)
+    values["unheard_of"] = {"x": [1]}
+    values["sockets"][0]["unheard_of"] = 1
+    values["stdout"]["unheard_of"] = None
+    assert decode(Program, values) == program
+
+
+def test_what_an_older_version_did_not_write_has_its_default() -> None:
+    values = {"name": "web", "command": ["web"], "sockets": [{"listen": "unix:///web"}]}
+    assert decode(Program, values) == Program(
+        "web", ("web",), sockets=(ListenSocket("unix:///web"),)
+    )
+    assert decode(Record, {"exit": [3]}) == Record(exit=Exit(3))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"name": "web"},
+        {"name": "web", "command": None},
+        {"name": "web", "command": ["web"], "autorestart": "at full moon"},
+        {"name": "web", "command": ["web"], "backoff": {"kind": "square"}},
+        {"name": "web", "command": ["web"], "restart_limit": {}},
+        None,
+        "web",
+        5,
+    ],
+)
+def test_what_cannot_be_understood_is_an_error(values: object) -> None:
+    """And no definition that is half right."""
+    with pytest.raises((ValueError, TypeError)):
+        decode(Program, values)
+
+
+# Types to come.
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+class Inner(NamedTuple):
+    colour: Colour
+    others: tuple[Colour, ...] = ()
+
+
+class Outer(NamedTuple):
+    inner: Inner | None = None
+    many: tuple[Inner, ...] | None = None
+    words: Mapping[str, str] | None = None
+
+
+@CALM
+@given(values_of(Outer))
+def test_any_nesting_of_what_json_has_not(outer: Outer) -> None:
+    assert repr(through_json(outer)) == repr(outer)
+
+
+class WithSet(NamedTuple):
+    names: frozenset[str] = frozenset()
+
+
+class WithEither(NamedTuple):
+    either: Inner | Outer | None = None
+
+
+@pytest.mark.parametrize("kind", [WithSet, WithEither])
+def test_a_type_that_could_not_be_told_is_refused(kind: type) -> None:
+    """Not read as something else."""
+    with pytest.raises(TypeError, match="cannot read"):
+        decode(kind, {})
+    with pytest.raises(TypeError, match="cannot store"):
+        encode(WithSet())

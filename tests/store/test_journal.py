@@ -14,8 +14,8 @@ import pytest
 
 from supervisor_lite.errors import OperationFailed, StartupError
 from supervisor_lite.model.change import Change
-from supervisor_lite.store.database import SCHEMA
 from supervisor_lite.store.journal import Journal, open_journal
+from supervisor_lite.store.migrations import SCHEMA
 
 DAY = 86400.0
 

@@ -95,7 +95,7 @@ def schema(ctl: Context, arguments: list[str]) -> int:
     none_left(ctl.parse(arguments, {}).words)
     import json
 
-    from supervisor_lite.config.schema import json_schema
+    from supervisor_lite.config.schema.json_schema import json_schema
 
     show.out(json.dumps(json_schema(), indent=2, ensure_ascii=False))
     return codes.DONE

@@ -29,8 +29,8 @@ def import_file(ctl: Context, arguments: list[str]) -> int:
     try:
         conversion = convert(source, out)
     except ConfigError as error:
-        for complaint in error.complaints:
-            show.err(sanitize(complaint))
+        for diagnostic in error.diagnostics:
+            show.err(sanitize(diagnostic))
         return codes.USAGE
     lost = _report(conversion)
     if out is None:
@@ -112,8 +112,8 @@ def _check(path: str) -> int:
     try:
         load(path)
     except ConfigError as error:
-        for complaint in error.complaints:
-            show.err(sanitize(complaint))
+        for diagnostic in error.diagnostics:
+            show.err(sanitize(diagnostic))
         show.err("this must be put right before supervisor-lite can use it on this machine")
-        return len(error.complaints)
+        return len(error.diagnostics)
     return 0

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from supervisor_lite.client.aio import Message
 from supervisor_lite.client.buffer import listed
-from supervisor_lite.config.schema import PROGRAM
+from supervisor_lite.config.schema.program import PROGRAM
 from supervisor_lite.gateway.rpc.processes import spawn_error
 from supervisor_lite.gateway.rpc.session import BACKOFF, RUNNING, STARTING, STOPPING, Session
 from supervisor_lite.gateway.rpc.table import TABLE

@@ -1,8 +1,8 @@
-"""What the key exit_when takes: the condition on which the daemon ends by itself."""
+"""The condition on which the daemon ends by itself."""
 
 from __future__ import annotations
 
-from supervisor_lite.config.kinds import Kind
+from supervisor_lite.config.types.base import ValueType
 from supervisor_lite.config.wording import BadValueError
 from supervisor_lite.text import suggest
 
@@ -24,13 +24,8 @@ def exit_condition(value: object) -> str:
     return value
 
 
-EXIT_WHEN = Kind(
-    words='"any-fatal", "all-exited" or "program:NAME"',
-    parse=exit_condition,
-    schema={
-        "anyOf": [
-            {"enum": [ANY_FATAL, ALL_EXITED]},
-            {"type": "string", "pattern": "^program:.+$"},
-        ]
-    },
+EXIT_WHEN = ValueType(
+    '"any-fatal", "all-exited" or "program:NAME"',
+    exit_condition,
+    {"anyOf": [{"enum": [ANY_FATAL, ALL_EXITED]}, {"type": "string", "pattern": "^program:.+$"}]},
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from supervisor_lite.config.schema import Key, Table
+from supervisor_lite.config.schema.key import Key, Table
 
 _HEAD = """\
 # The configuration
@@ -109,7 +109,8 @@ def _row(key: Key) -> str:
     name = f"`{key.name}`" + (" ●" if key.per_process else "")
     if key.aliases:
         name += " (also " + ", ".join(f"`{alias}`" for alias in key.aliases) + ")"
-    return f"| {name} | {_cell(key.kind.words)} | {_cell(_default(key))} | {_cell(key.doc)} |\n"
+    cells = (name, _cell(key.value_type.expected), _cell(_default(key)), _cell(key.doc))
+    return f"| {' | '.join(cells)} |\n"
 
 
 def _default(key: Key) -> str:

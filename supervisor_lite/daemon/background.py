@@ -1,0 +1,46 @@
+"""`--daemonize`: detach from the terminal, and keep the caller waiting until the start is over.
+
+Loaded only where it is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+
+def go_to_background() -> Callable[[str], None]:
+    """Detach from the terminal (daemon(7)); return in the process that goes on.
+
+    The caller's process ends when the function that is returned is called: with exit code 0 for
+    an empty text, else with 1 after printing it; with 1, too, if the daemon dies before that. The
+    function also points the standard descriptors to /dev/null.
+    """
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    if os.fork() > 0:
+        os.close(writer)
+        _wait_for_start(reader)
+    os.close(reader)
+    os.setsid()
+    if os.fork() > 0:
+        os._exit(0)
+
+    def report(error: str) -> None:
+        null = os.open(os.devnull, os.O_RDWR)
+        for number in (0, 1, 2):
+            os.dup2(null, number)
+        os.close(null)
+        os.write(writer, error.encode() if error else b"ok")
+        os.close(writer)
+
+    return report
+
+
+def _wait_for_start(reader: int) -> None:
+    """Exit as the daemon's start went, when it is over."""
+    with os.fdopen(reader, "rb") as pipe:
+        result = pipe.read()
+    if result != b"ok":
+        sys.stderr.write(result.decode() or "the daemon died while starting\n")
+    os._exit(0 if result == b"ok" else 1)

@@ -1,0 +1,97 @@
+"""`slctl upgrade`: become the new version of ourselves, without a moment when nobody is there.
+
+The new version is asked to check the configuration first (`--check`, which imports all that a
+daemon needs), so what cannot start is refused while the old one still runs. Then everything is
+written to the journal, and execve(2) puts the new version in our place: same pid, so the children
+stay children, and the descriptors of the handover stay open (handover.py). From there it is the
+start of any daemon (recovery.py): it adopts what the journal says.
+
+All that is needed here is imported when the daemon starts: by now the files on disk are those of
+the new version.
+"""
+
+from __future__ import annotations
+
+import os
+
+from supervisor_lite.controllers.event_listeners.listeners import EventListeners
+from supervisor_lite.core.supervisor import Supervisor
+from supervisor_lite.daemon import handover
+from supervisor_lite.daemon.resources import Resources
+from supervisor_lite.errors import ConfigError, OperationFailed
+from supervisor_lite.host.helper import run_helper
+from supervisor_lite.rules import pending_settings
+
+_CHECK_TIMEOUT = 60.0
+"""Seconds that the new version has to read the configuration."""
+
+
+class Upgrade:
+    """Checks the new version, and becomes it."""
+
+    def __init__(
+        self, resources: Resources, supervisor: Supervisor, listeners: EventListeners
+    ) -> None:
+        self._resources = resources
+        self._supervisor = supervisor
+        self._listeners = listeners
+
+    async def run(self, by: str) -> None:
+        """Become the new version; `by` is who asked. Returns only by raising OperationFailed."""
+        resources = self._resources
+        self._supervisor.refuse_if_stopping()
+        await self._check_new_version()
+        self._refuse_to_move()
+        self._supervisor.refuse_if_stopping()  # it may have begun during the check
+        resources.log.info("upgrade: executing the new version", by=by)
+        resources.notifier.notify_reloading("WATCHDOG=1")  # a whole interval for the new one
+        self._supervisor.flush()
+        try:
+            handover.reexec(
+                self._state(),
+                {**os.environ, **resources.notifier.variables},
+                resources.directory,
+            )
+        except OSError as error:
+            resources.notifier.send("READY=1")
+            raise OperationFailed(f"cannot execute the new version: {error.strerror}") from error
+
+    async def _check_new_version(self) -> None:
+        command = handover.own_command("--check")
+        reaper = self._supervisor.runs.reaper
+        try:
+            code, output = await run_helper(
+                reaper, command, self._resources.directory, _CHECK_TIMEOUT
+            )
+        except OSError as error:
+            raise OperationFailed(f"cannot check the new version: {error.strerror}") from error
+        if code != 0:
+            raise OperationFailed(f"the new version does not start, nothing changed: {output}")
+
+    def _refuse_to_move(self) -> None:
+        """Refuse what only a daemon that starts afresh can do: the processes belong to the old."""
+        try:
+            fresh = self._resources.read().settings
+        except ConfigError:
+            return  # only the new version can read it, and has found no fault
+        for name in pending_settings.FOR_LIFE:
+            old, new = (getattr(settings, name) for settings in (self._resources.settings, fresh))
+            if old != new:
+                raise OperationFailed(
+                    f"an upgrade cannot change {name} from {old} to {new}, nothing changed:"
+                    " shut the daemon down and start it"
+                )
+
+    def _state(self) -> handover.UpgradeState:
+        resources, supervisor = self._resources, self._supervisor
+        logs = [p.logs for p in supervisor.processes.values() if p.logs is not None]
+        return handover.UpgradeState(
+            socket=resources.sock.fileno(),
+            locks=resources.locks.fds,
+            held=[
+                *(fd for log in logs for fd in log.fds().values()),
+                *supervisor.runs.sockets.fds(),
+            ],
+            children_nofile=resources.descriptors.children,
+            listeners=self._listeners.to_json(),
+        )

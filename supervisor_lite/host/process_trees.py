@@ -1,0 +1,97 @@
+"""The processes of every run, from its begin until the last of them is gone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from supervisor_lite.host import memory_usage
+from supervisor_lite.host.cgroup import OomKill
+from supervisor_lite.host.cgroups import Cgroups
+from supervisor_lite.host.descendants import Descendants
+from supervisor_lite.host.oom import OomWatcher
+from supervisor_lite.host.procfs import Stat
+from supervisor_lite.host.run import Run
+from supervisor_lite.host.terminate import OnGone, Terminator
+
+
+class ProcessTrees:
+    """Knows the runs of one daemon: who is of them, what they use, how to end them."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        is_watched: Callable[[int], bool],
+        cgroups: Cgroups,
+        on_oom_kill: Callable[[int, OomKill], None],
+    ) -> None:
+        """`on_oom_kill` gets the pid of a main process that lives on without another one."""
+        self._cgroups = cgroups
+        self._descendants = Descendants(cgroups, is_watched)
+        self._terminator = Terminator(loop, self._descendants)
+        self._oom = OomWatcher(loop, on_oom_kill)
+
+    def add(self, run: Run) -> None:
+        """A run began, or was adopted."""
+        self._descendants.add(run)
+        if run.cgroup is not None and run.alive:
+            self._oom.add(run.number, run.cgroup, run.root)
+
+    def forget(self, number: int) -> None:
+        """The run is over and nothing of it matters any more."""
+        run = self._descendants.get(number)
+        if run is None:
+            return
+        self._descendants.forget(run)
+        self._terminator.forget(run)
+        self._oom.forget(number)
+        if run.cgroup is not None:
+            self._cgroups.discard(run.cgroup)
+
+    def close(self) -> None:
+        """Watch nobody any more."""
+        self._oom.close()
+
+    def has(self, number: int) -> bool:
+        """Is this run not forgotten yet?"""
+        return self._descendants.get(number) is not None
+
+    def orphan_ended(self, pid: int) -> None:
+        """Forget an orphan that was reaped."""
+        self._descendants.orphan_ended(pid)
+
+    def oom_kill(self, number: int) -> OomKill | None:
+        """Return whether its main process, which was killed, was so for want of memory."""
+        run = self._descendants.get(number)
+        if run is None or run.cgroup is None:
+            return None
+        return self._oom.kill_of_root(number, run.cgroup)
+
+    def survivors(self, numbers: Iterable[int]) -> dict[int, list[Stat]]:
+        """Return who is left of these runs, whose main processes have ended.
+
+        One look for all of them. Runs of which nobody is left are not in the answer.
+        """
+        runs = self._known(numbers)
+        for run in runs:
+            run.alive = False
+            self._oom.forget(run.number)
+        return self._descendants.members(runs)
+
+    def terminate(self, number: int, name: str, on_gone: OnGone) -> None:
+        """Send a signal ("TERM") to everyone left of a run whose main process has ended.
+
+        Calling again changes the signal.
+        """
+        (run,) = self._known([number])
+        run.alive = False
+        self._oom.forget(number)
+        self._terminator.terminate(run, name, on_gone)
+
+    def memory_used(self, numbers: Iterable[int]) -> dict[int, int]:
+        """Return the bytes of resident memory of each of these runs."""
+        return memory_usage.resident(self._descendants, self._known(numbers))
+
+    def _known(self, numbers: Iterable[int]) -> list[Run]:
+        found = map(self._descendants.get, numbers)
+        return [run for run in found if run is not None]

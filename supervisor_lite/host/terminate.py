@@ -1,0 +1,149 @@
+"""End what is left of a run: signal everyone, and whoever joins them, until nobody is there.
+
+Signals go through pidfds that were opened on a verified process, never to a bare pid. Who has got
+the signal is not sent it again; who turns up later, a child that was forked at the last moment, is
+found because there is another look whenever the last one that was known has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from typing import TypeAlias
+
+from supervisor_lite.host import cgroup
+from supervisor_lite.host.descendants import Descendants
+from supervisor_lite.host.procfs import Stat, read_stat
+from supervisor_lite.host.run import Run
+from supervisor_lite.model.cause import Leftover, Note, NoteKind
+
+OnGone: TypeAlias = Callable[[Note | None], None]
+"""Told once, from the loop, when nobody is left: who had to be ended, None if nobody."""
+
+
+class Termination:
+    """Leftovers of one run that are being ended."""
+
+    __slots__ = ("members", "names", "on_gone", "run", "signal")
+
+    def __init__(self, run: Run, number: signal.Signals, on_gone: OnGone) -> None:
+        self.run = run
+        self.signal = number
+        self.on_gone = on_gone
+        self.members: dict[int, int] = {}
+        """pid -> pidfd of those that are still alive."""
+        self.names: dict[int, str] = {}
+        """Everyone that was ever found, for the note."""
+
+    def note(self) -> Note | None:
+        """Return who had to be ended, and how."""
+        if not self.names:
+            return None
+        killed = self.signal is signal.SIGKILL
+        kind = NoteKind.LEFTOVERS_KILLED if killed else NoteKind.LEFTOVERS_ENDED
+        found = sorted(self.names.items())
+        return Note(kind, processes=tuple(Leftover(pid, name) for pid, name in found))
+
+
+class Terminator:
+    """Ends the leftovers of runs whose main processes have ended."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, descendants: Descendants) -> None:
+        self._loop = loop
+        self._descendants = descendants
+        self._terminations: dict[int, Termination] = {}
+
+    def terminate(self, run: Run, name: str, on_gone: OnGone) -> None:
+        """Send a signal ("TERM") to everyone left of a run, and to whoever joins them.
+
+        Calling again changes the signal.
+        """
+        number = signal.Signals[f"SIG{name}"]
+        termination = self._terminations.get(run.number)
+        if termination is None:
+            termination = Termination(run, number, on_gone)
+            self._terminations[run.number] = termination
+        termination.signal = number
+        termination.on_gone = on_gone
+        for pidfd in termination.members.values():
+            _send(pidfd, number)
+        self._loop.call_soon(self._look_again, termination)
+
+    def forget(self, run: Run) -> None:
+        """Signal nobody of this run any more."""
+        termination = self._terminations.pop(run.number, None)
+        if termination is not None:
+            for pidfd in termination.members.values():
+                self._release(pidfd)
+
+    def _look_again(self, termination: Termination) -> None:
+        """Find who is left now; signal newcomers; tell when there is nobody."""
+        run = termination.run
+        if self._terminations.get(run.number) is not termination:
+            return
+        present = self._descendants.members([run]).get(run.number, [])
+        for stat in present:
+            self._signal_newcomer(termination, stat)
+        if present and run.cgroup is not None:
+            if termination.signal is signal.SIGKILL:
+                # Also who has come since, and who belongs to another user.
+                cgroup.kill(run.cgroup)
+            if not termination.members:  # who was seen is dead, but may have forked
+                self._loop.call_soon(self._look_again, termination)
+                return
+        if not termination.members:
+            del self._terminations[run.number]
+            termination.on_gone(termination.note())
+
+    def _signal_newcomer(self, termination: Termination, stat: Stat) -> None:
+        if stat.pid in termination.members:
+            return
+        pidfd = _open_exactly(stat)
+        if pidfd is None:
+            return
+        termination.members[stat.pid] = pidfd
+        termination.names.setdefault(stat.pid, stat.name)
+        self._loop.add_reader(pidfd, self._on_member_ended, termination, stat.pid)
+        _send(pidfd, termination.signal)
+
+    def _on_member_ended(self, termination: Termination, pid: int) -> None:
+        self._release(termination.members.pop(pid))
+        if not termination.members:
+            # What it leaves behind itself is our child by now: look before saying "gone".
+            self._loop.call_soon(self._look_again, termination)
+
+    def _release(self, pidfd: int) -> None:
+        self._loop.remove_reader(pidfd)
+        os.close(pidfd)
+
+
+def _open_exactly(stat: Stat) -> int | None:
+    """Open a pidfd on exactly the process that `stat` was read of; None if it has ended."""
+    try:
+        pidfd = os.pidfd_open(stat.pid)
+    except OSError:
+        return None
+    now = read_stat(stat.pid)
+    if now is None or now.start != stat.start or now.state in "ZX":
+        os.close(pidfd)
+        return None
+    return pidfd
+
+
+def _send(pidfd: int, number: signal.Signals) -> None:
+    try:
+        signal.pidfd_send_signal(pidfd, number)
+    except ProcessLookupError:
+        return
+    except PermissionError:
+        return  # it became somebody else's; the note will show that it is still there
+
+
+def kept(survivors: list[Stat]) -> Note | None:
+    """Note who is left running because its program wants it so; None if nobody is."""
+    if not survivors:
+        return None
+    left = tuple(Leftover(stat.pid, stat.name) for stat in survivors)
+    return Note(NoteKind.LEFTOVERS_KEPT, processes=left)
