@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from supervisor_lite.host.syscalls import peer_groups
 from supervisor_lite.model.settings import AccessRule
+from supervisor_lite.sockets import peer_of
 from supervisor_lite.users import group_id, user_id, user_name
 
 ROLES = ("view", "operate", "admin")
@@ -51,13 +51,12 @@ class Caller:
 
 def caller_of(sock: socket.socket) -> Caller:
     """Return who is at the other end of a Unix socket."""
-    data = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("iII"))
-    pid, uid, gid = struct.unpack("iII", data)
+    peer = peer_of(sock)
     try:
         groups = peer_groups(sock)
     except OSError:
         groups = ()  # more groups than fit, or a kernel before 4.13: the primary one counts
-    return Caller(uid, gid, pid, groups)
+    return Caller(peer.uid, peer.gid, peer.pid, groups)
 
 
 def grants(caller: Caller, rules: Sequence[AccessRule]) -> list[tuple[str, Sequence[str]]]:

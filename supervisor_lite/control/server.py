@@ -10,7 +10,7 @@ from typing import Any
 from supervisor_lite.control.access import Caller
 from supervisor_lite.control.connection import Connection, Verbs
 from supervisor_lite.model.settings import AccessRule, DaemonSettings
-from supervisor_lite.unix_socket import bind_unix
+from supervisor_lite.sockets import bind_unix
 
 _BACKLOG = 1024
 

@@ -24,9 +24,9 @@ from supervisor_lite.host.process_trees import ProcessTrees
 from supervisor_lite.host.procfs import RUN_VARIABLE, Stat
 from supervisor_lite.host.reaper import Ended, Reaper, Usage
 from supervisor_lite.host.run import Run
-from supervisor_lite.host.secrets.for_run import Entrusted
+from supervisor_lite.host.secrets.for_run import RunSecrets
 from supervisor_lite.host.signals import send, send_to_group, signal_number
-from supervisor_lite.host.socket_set import Sockets
+from supervisor_lite.host.socket_set import SocketSet
 from supervisor_lite.host.spawn import Spawner
 from supervisor_lite.host.spawn_request import Channels, SpawnRequest
 from supervisor_lite.host.terminate import kept
@@ -86,8 +86,8 @@ class Runs:
         self._trees = ProcessTrees(
             self._loop, self.reaper.is_watched, self.cgroups, self._on_oom_kill
         )
-        self.sockets = Sockets(around.store, around.unstore)
-        self.entrusted = Entrusted(around.runtime_dir, around.report)
+        self.sockets = SocketSet(around.store, around.unstore)
+        self.secrets = RunSecrets(around.runtime_dir, around.report)
 
     # Spawning.
 
@@ -108,14 +108,14 @@ class Runs:
         try:
             self._around.spawner.check()  # before anything is opened for it
             channels = self._open_channels(process)
-            program = self.entrusted.give(program, run)
+            program = self.secrets.provide(program, run)
             environment = self._environment(program, marker)
             request = SpawnRequest(program, environment, channels, group)
             child = self._around.spawner.spawn(request)
         except Exception as error:  # noqa: BLE001 a bug with one program must not stop the others
             if group is not None:
                 self.cgroups.discard(group)
-            self.entrusted.take(program, run)
+            self.secrets.revoke(program, run)
             reason = str(error)
             if not isinstance(error, SpawnError):
                 reason = f"internal error: {error!r}"
@@ -196,7 +196,7 @@ class Runs:
             source = stdin.stdin_path(self._around.runtime_dir, program, uid, gid)
         stdout, stderr, joined = logs.child_paths()
         channels = Channels(source, stdout, stderr, joined)
-        sockets = self.sockets.take(process.name, program.sockets, uid, gid)
+        sockets = self.sockets.acquire(process.name, program.sockets, uid, gid)
         if not sockets:
             return channels
         if program.stdin is Stdin.SOCKET:
@@ -303,13 +303,13 @@ class Runs:
         kill = process.program.leftovers is Leftovers.KILL and bool(survivors)
         if not kill:
             self._trees.forget(run)
-            self.entrusted.take(process.program, run)
+            self.secrets.revoke(process.program, run)
         left_alone = "" if kill else _text(kept(survivors))
         self._tell(process, Exited(run, how, kill, left_alone))
 
     def _on_gone(self, process: Process, run: int, ended: Note | None) -> None:
         self._trees.forget(run)
-        self.entrusted.take(process.program, run)
+        self.secrets.revoke(process.program, run)
         if process.logs is not None:
             process.logs.drain()
         self._tell(process, LeftoversGone(run, _text(ended)))
@@ -325,7 +325,7 @@ class Runs:
 
     def release(self, process: Process) -> None:
         """Let go of what only a process needs that is not down."""
-        self.sockets.leave(process.name)
+        self.sockets.release(process.name)
 
     def forget(self, process: Process) -> None:
         """Take away what is kept for a process that is no longer defined."""

@@ -73,7 +73,7 @@ def inherit(recovery: Recovery) -> None:
     app.signals.install()
     unblock_signals()
     app.listeners.begin(app.resources.configuration.plan.groups, inherited.listeners)
-    app.supervisor.runs.sockets.offer(inherited.held)
+    app.supervisor.runs.sockets.inherit(inherited.held)
 
 
 def adopt(recovery: Recovery) -> None:
@@ -97,8 +97,8 @@ def tidy(recovery: Recovery) -> None:
     app = recovery.app
     inherited, runs = app.resources.inherited, app.supervisor.runs
     processes = app.supervisor.processes.values()
-    runs.sockets.settle()
-    runs.entrusted.tidy(process.record for process in processes)
+    runs.sockets.discard_unclaimed()
+    runs.secrets.tidy(process.record for process in processes)
     runs.tidy()
     used = {name for process in processes for name in process.stored_names()}
     used |= runs.sockets.stored_names()

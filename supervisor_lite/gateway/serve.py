@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import signal
 import socket
-import struct
 from functools import partial
 from typing import Any
 
@@ -20,6 +19,8 @@ from starlette.types import ASGIApp
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
+
+from supervisor_lite.sockets import peer_of
 
 REQUEST_PATIENCE = 20.0
 """Seconds in which a request must have come whole."""
@@ -47,7 +48,7 @@ class Protocol(H11Protocol):
         super().connection_made(transport)
         peer: socket.socket = transport.get_extra_info("socket")
         if peer.family == socket.AF_UNIX:
-            self.app_state = {**self.app_state, "unix": True, "uid": _uid(peer)}
+            self.app_state = {**self.app_state, "unix": True, "uid": peer_of(peer).uid}
         self._expect_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -119,12 +120,6 @@ class Protocol(H11Protocol):
         if self._reader_timer is not None:
             self._reader_timer.cancel()
             self._reader_timer = None
-
-
-def _uid(peer: socket.socket) -> int:
-    credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("iII"))
-    uid: int = struct.unpack("iII", credentials)[1]
-    return uid
 
 
 class Server:

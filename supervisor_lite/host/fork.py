@@ -17,9 +17,9 @@ from typing import NoReturn
 
 from supervisor_lite.errors import SpawnErrorCode
 from supervisor_lite.host import cgroup, process_attributes, syscalls
+from supervisor_lite.host.listen_socket import LOWEST_SOCKET
 from supervisor_lite.host.own_limits import Descriptors, set_child_descriptors
 from supervisor_lite.host.signals import DEFAULT_SIGNALS
-from supervisor_lite.host.socket_set import LOWEST_SOCKET
 from supervisor_lite.host.spawn_request import (
     Channels,
     Source,

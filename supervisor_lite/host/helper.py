@@ -9,7 +9,7 @@ from supervisor_lite.host.reaper import Reaper
 from supervisor_lite.host.signals import DEFAULT_SIGNALS
 from supervisor_lite.model.exit import Exit
 
-_MOST = 16384
+_MAX_OUTPUT = 16384
 """Bytes of output that are kept."""
 
 
@@ -25,22 +25,22 @@ async def run_helper(
     output = os.memfd_create("output", os.MFD_CLOEXEC)
     ended: asyncio.Future[Exit] = loop.create_future()
 
-    def tell(how: Exit) -> None:
+    def on_end(exit_status: Exit) -> None:
         if not ended.done():
-            ended.set_result(how)
+            ended.set_result(exit_status)
 
     try:
         pid = _spawn(command, directory, output)
-        reaper.watch_helper(pid, tell)
+        reaper.watch_helper(pid, on_end)
         try:
-            how = await asyncio.wait_for(asyncio.shield(ended), timeout)
+            exit_status = await asyncio.wait_for(asyncio.shield(ended), timeout)
         except TimeoutError:
             os.killpg(pid, 9)
-            how = await ended
-        text = os.pread(output, _MOST, 0).decode(errors="replace").strip()
+            exit_status = await ended
+        text = os.pread(output, _MAX_OUTPUT, 0).decode(errors="replace").strip()
     finally:
         os.close(output)
-    return (how.code if how.code is not None else -1), text
+    return (exit_status.code if exit_status.code is not None else -1), text
 
 
 def _spawn(command: list[str], directory: str, output: int) -> int:

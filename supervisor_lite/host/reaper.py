@@ -1,7 +1,7 @@
 """The only reaper: pidfd -> exit.
 
 Every child and every adopted process has a pidfd in the event loop. A wake-up reaps everything
-that is dead, so that exits which came together are handled together. Strangers (orphans that a
+that is dead, so that exits which came together are handled together. Orphans (that a
 child subreaper inherits, prctl(2)) are reaped here too, woken by SIGCHLD.
 
 Nothing else in the daemon may wait: `Popen.wait`, `asyncio.subprocess` and `waitpid(-1)` would
@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from supervisor_lite.host import syscalls
+from supervisor_lite.host.exit_status import exit_from_status, exit_of_reaped, exit_of_zombie
 from supervisor_lite.model.exit import Exit
 
 _BATCH = 64
@@ -53,50 +54,6 @@ def become_subreaper() -> bool:
     return True
 
 
-def exit_from_status(status: int) -> Exit:
-    """Return what a wait status says (wait(2))."""
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        return Exit(signal=signal_name(number), core=os.WCOREDUMP(status))
-    return Exit(code=os.WEXITSTATUS(status))
-
-
-def signal_name(number: int) -> str:
-    """Return "SIGKILL" for 9; real-time signals by their distance from SIGRTMIN."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"SIGRTMIN+{number - signal.SIGRTMIN}"
-
-
-def exit_of_stranger(pidfd: int) -> Exit | None:
-    """Return how a process that was not our child ended, once somebody has reaped it.
-
-    Linux >= 6.15. None if not reaped yet or not known.
-    """
-    status = syscalls.wait_status_of_other(pidfd)
-    return exit_from_status(status) if status is not None else None
-
-
-def exit_of_zombie(pid: int, pidfd: int) -> Exit | None:
-    """Return how a process ended that is dead and that its parent has not reaped.
-
-    None if it is reaped, alive, or not ours to know.
-    """
-    try:
-        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
-            data = file.read(1024)
-        # Who may not trace it reads 0 there, however it ended (proc_pid_stat(5)); here, nothing.
-        with open(f"/proc/{pid}/io", "rb", buffering=0) as file:
-            file.read(1)
-        # It is still there, so nobody else had its pid when the files were read.
-        signal.pidfd_send_signal(pidfd, 0)
-    except OSError:
-        return None
-    fields = data[data.rindex(b")") + 2 :].split()
-    return exit_from_status(int(fields[49])) if fields[0] == b"Z" else None
-
-
 def _child_signals() -> int:
     """Return a descriptor that is readable when children have ended (signalfd(2)).
 
@@ -115,11 +72,11 @@ class Reaper:
         self,
         loop: asyncio.AbstractEventLoop,
         ended: Callable[[list[Ended]], None],
-        stranger: Callable[[int], None],
+        on_orphan: Callable[[int], None],
     ) -> None:
         self._loop = loop
         self._ended = ended
-        self._stranger = stranger
+        self._on_orphan = on_orphan
         self._children: dict[int, int] = {}  # pid -> pidfd
         self._adopted: dict[int, int] = {}
         self._waiting: dict[int, tuple[select.epoll, asyncio.TimerHandle]] = {}
@@ -128,7 +85,7 @@ class Reaper:
         self._sweep_planned = False
 
     def start(self) -> None:
-        """Begin to reap strangers."""
+        """Begin to reap our children, orphans too."""
         self._signals = _child_signals()
         self._loop.add_reader(self._signals, self._on_child_signal)
         self._loop.call_soon(self._sweep)
@@ -205,7 +162,7 @@ class Reaper:
                 if helper is not None:
                     helper(exit_from_status(status))
                 else:
-                    self._stranger(pid)
+                    self._on_orphan(pid)
                 continue
             usage = Usage(used.ru_maxrss * 1024, used.ru_utime, used.ru_stime)
             ended.append(Ended(pid, exit_from_status(status), usage))
@@ -240,7 +197,7 @@ class Reaper:
     def _adopted_reaped(self, pid: int) -> None:
         self._stop_waiting(pid)
         pidfd = self._adopted.pop(pid)
-        self._ended([Ended(pid, exit_of_stranger(pidfd) or Exit())])
+        self._ended([Ended(pid, exit_of_reaped(pidfd) or Exit())])
 
     def _stop_waiting(self, pid: int) -> None:
         poll, timer = self._waiting.pop(pid)

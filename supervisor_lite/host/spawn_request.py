@@ -25,7 +25,7 @@ class Channels(NamedTuple):
     sockets: tuple[int, ...] = ()
     """Descriptors that the child finds from 3 on (sd_listen_fds(3)).
 
-    All are at or above `LOWEST_SOCKET` of socket_set.py.
+    All are at or above `LOWEST_SOCKET` of listen_socket.py.
     """
     socket_names: tuple[str, ...] = ()
 

@@ -17,9 +17,9 @@ from typing import NamedTuple
 from supervisor_lite import __version__
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
+from supervisor_lite.host.exit_status import exit_of_reaped
 from supervisor_lite.host.identity import boot_id, pid_namespace
 from supervisor_lite.host.procfs import named
-from supervisor_lite.host.reaper import exit_of_stranger
 from supervisor_lite.host.run import Run
 from supervisor_lite.model.change import FOUND_ENDED, TAKEN_OVER, Change
 from supervisor_lite.model.events import StopAsked
@@ -249,7 +249,7 @@ class Adoption:
 
     def _how(self, number: int) -> Exit:
         pidfd = self._stored.get(number)
-        return (exit_of_stranger(pidfd) if pidfd is not None else None) or Exit()
+        return (exit_of_reaped(pidfd) if pidfd is not None else None) or Exit()
 
     def _family(self, found: Found) -> Run:
         """Return a run with the marks that its processes carry."""

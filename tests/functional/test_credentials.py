@@ -132,7 +132,7 @@ def test_a_source_that_cannot_be_used_is_a_failed_start(daemons: Daemons, kind: 
         os.link(daemon.dir / "precious", source)
     elif kind == "large":
         with source.open("wb") as file:
-            file.truncate(read.MOST + 1)
+            file.truncate(read.MAX_BYTES + 1)
     elif kind == "device":
         source = Path("/dev/zero")
     credentials = {"a-good-one": "secret", "db": str(source)}
@@ -181,7 +181,7 @@ def test_what_a_program_leaves_in_the_directory_is_removed(tmp_path: Path) -> No
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "file").write_text("precious")
-    place = Path(credentials.hand_over(1, [], os.geteuid(), os.getegid()))
+    place = Path(credentials.provide(1, [], os.geteuid(), os.getegid()))
     (place / "deep/er").mkdir(parents=True)
     (place / "deep/er/file").write_text("x")
     (place / "link").symlink_to(outside)
@@ -194,7 +194,7 @@ def test_what_a_program_leaves_in_the_directory_is_removed(tmp_path: Path) -> No
 def test_endless_folders_do_not_take_the_descriptors_of_the_daemon(tmp_path: Path) -> None:
     """What lies too deep is left, and said."""
     credentials = Credentials(str(tmp_path))
-    place = Path(credentials.hand_over(1, [], os.geteuid(), os.getegid()))
+    place = Path(credentials.provide(1, [], os.geteuid(), os.getegid()))
     place.joinpath(*["x"] * 200).mkdir(parents=True)
     assert credentials.remove(1).startswith(f'cannot remove the credentials "{place}": ')
     assert place.exists()

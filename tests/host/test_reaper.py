@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from supervisor_lite.host.reaper import Ended, Reaper, exit_of_zombie
+from supervisor_lite.host.exit_status import exit_of_zombie
+from supervisor_lite.host.reaper import Ended, Reaper
 from supervisor_lite.model.exit import Exit
 from tests.support import wait_until
 

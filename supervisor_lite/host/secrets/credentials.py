@@ -12,14 +12,14 @@ import os
 import stat
 from collections.abc import Collection, Iterable
 
-from supervisor_lite.errors import SpawnError
+from supervisor_lite.errors import SpawnError, SpawnErrorCode
 from supervisor_lite.host.secrets.read import read_secret
 from supervisor_lite.model.secrets import Credential
 
 VARIABLE = "CREDENTIALS_DIRECTORY"
 
 _DIRECTORY = "credentials"
-_DEEPEST = 8
+_MAX_DEPTH = 8
 """Directories in directories that a program may have made there and that are removed with it."""
 
 _ENTER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -31,7 +31,7 @@ class Credentials:
     def __init__(self, runtime_dir: str) -> None:
         self._base = f"{runtime_dir}/{_DIRECTORY}"
 
-    def hand_over(self, run: int, credentials: Iterable[Credential], uid: int, gid: int) -> str:
+    def provide(self, run: int, credentials: Iterable[Credential], uid: int, gid: int) -> str:
         """Copy secrets for a run of this user; return their directory.
 
         Raises SpawnError, which names the file and never what is in it.
@@ -43,8 +43,8 @@ class Credentials:
             os.mkdir(path, 0o700)
             directory = os.open(path, _ENTER)
         except OSError as error:
-            raise SpawnError(
-                f'cannot make the directory of credentials "{path}": {error.strerror}'
+            raise _failure(
+                f'cannot make the directory of credentials "{path}": {error.strerror}', path
             ) from None
         try:
             for credential in credentials:
@@ -53,9 +53,8 @@ class Credentials:
             os.fchown(directory, uid, gid)
         except OSError as error:
             self.remove(run)
-            raise SpawnError(
-                f'cannot give the directory of credentials "{path}" to uid {uid}: {error.strerror}'
-            ) from None
+            given = f'cannot give the directory of credentials "{path}" to uid {uid}'
+            raise _failure(f"{given}: {error.strerror}", path) from None
         except SpawnError:
             self.remove(run)
             raise
@@ -85,7 +84,7 @@ class Credentials:
         except OSError as error:
             return f'cannot remove the credentials "{path}": {error.strerror}'
         try:
-            _empty(directory, _DEEPEST)
+            _empty(directory, _MAX_DEPTH)
             os.rmdir(path)
         except OSError as error:
             return f'cannot remove the credentials "{path}": {error.strerror}'
@@ -94,13 +93,17 @@ class Credentials:
         return ""
 
     def tidy(self, live: Collection[int]) -> list[str]:
-        """Remove what an earlier daemon has given to runs that are over; return complaints."""
+        """Remove what an earlier daemon has given to runs that are over; return what went wrong."""
         try:
             names = os.listdir(self._base)
         except FileNotFoundError:
             return []
         over = [int(name) for name in names if name.isdecimal() and int(name) not in live]
-        return [said for run in over if (said := self.remove(run))]
+        return [error for run in over if (error := self.remove(run))]
+
+
+def _failure(text: str, name: str) -> SpawnError:
+    return SpawnError(text, SpawnErrorCode.SECRET, name)
 
 
 def _copy(credential: Credential, directory: int, uid: int, gid: int) -> None:
@@ -117,10 +120,8 @@ def _copy(credential: Credential, directory: int, uid: int, gid: int) -> None:
         finally:
             os.close(copy)
     except OSError as error:
-        raise SpawnError(
-            f'cannot hand over the credential {credential.name} from "{credential.path}":'
-            f" {error.strerror}"
-        ) from None
+        copied = f'cannot hand over the credential {credential.name} from "{credential.path}"'
+        raise _failure(f"{copied}: {error.strerror}", credential.path) from None
 
 
 def _empty(directory: int, depth: int) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from supervisor_lite.errors import SpawnError
+from supervisor_lite.errors import SpawnError, SpawnErrorCode
 from supervisor_lite.host.secrets.read import read_secret
 from supervisor_lite.model.secrets import EnvFile
 
@@ -40,17 +40,18 @@ def variables(files: Iterable[EnvFile]) -> dict[str, str]:
             found.update(parse(read_secret(file.path)))
         except FileNotFoundError as error:
             if not file.optional:
-                raise SpawnError(_failed(file, error.strerror)) from None
+                raise _failure(file, error.strerror) from None
         except OSError as error:
-            raise SpawnError(_failed(file, error.strerror)) from None
+            raise _failure(file, error.strerror) from None
         except _LineError as error:
             # Not "from error": a traceback would show the line.
-            raise SpawnError(_failed(file, str(error))) from None
+            raise _failure(file, str(error)) from None
     return found
 
 
-def _failed(file: EnvFile, cause: str | None) -> str:
-    return f'cannot read the env_file "{file.path}": {cause}'
+def _failure(file: EnvFile, cause: str | None) -> SpawnError:
+    text = f'cannot read the env_file "{file.path}": {cause}'
+    return SpawnError(text, SpawnErrorCode.SECRET, file.path)
 
 
 def parse(data: bytes) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What is entrusted to a run: the variables of its files, and copies of its secrets.
+"""The secrets of a run: the variables of its files, and copies of its secrets.
 
 A definition that holds them exists for one spawn only: it is in no table, journal or answer.
 """
@@ -14,30 +14,30 @@ from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record
 
 
-class Entrusted:
+class RunSecrets:
     """What all runs of one daemon have been given. `report` tells the operator what failed."""
 
     def __init__(self, runtime_dir: str, report: Callable[[str], None]) -> None:
         self._credentials = Credentials(runtime_dir)
         self._report = report
 
-    def give(self, program: Program, run: int) -> Program:
+    def provide(self, program: Program, run: int) -> Program:
         """Return the definition for one spawn, with what its files hold now. Raises SpawnError."""
         if not program.env_file and not program.credentials:
             return program
         added = env_file.variables(program.env_file)
         if program.credentials:
             uid, gid = users.ids(program.user)
-            added[VARIABLE] = self._credentials.hand_over(run, program.credentials, uid, gid)
+            added[VARIABLE] = self._credentials.provide(run, program.credentials, uid, gid)
         return program._replace(environment={**program.environment, **added})
 
-    def take(self, program: Program, run: int) -> None:
-        """Take away what a run was given that is over."""
-        if program.credentials and (said := self._credentials.remove(run)):
-            self._report(f"{program.fullname}: {said}")
+    def revoke(self, program: Program, run: int) -> None:
+        """Remove what a run was given that is over."""
+        if program.credentials and (error := self._credentials.remove(run)):
+            self._report(f"{program.fullname}: {error}")
 
     def tidy(self, records: Iterable[Record]) -> None:
-        """Take away what an earlier daemon has given to runs that are over."""
+        """Remove what an earlier daemon has given to runs that are over."""
         live = {r.run for r in records if r.pid is not None or r.leftovers}
-        for said in self._credentials.tidy({run for run in live if run is not None}):
-            self._report(said)
+        for error in self._credentials.tidy({run for run in live if run is not None}):
+            self._report(error)

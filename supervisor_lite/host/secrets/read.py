@@ -13,10 +13,10 @@ import os
 import stat
 from collections import deque
 
-MOST = 1 << 20
+MAX_BYTES = 1 << 20
 """Bytes: more is no secret but a mistake."""
 
-_MOST_LINKS = 40
+_MAX_LINKS = 40
 """As the kernel has it (path_resolution(7))."""
 
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -34,10 +34,10 @@ def read_secret(path: str) -> bytes:
             raise OSError(errno.EINVAL, "it is no regular file")
         if status.st_nlink > 1:
             raise OSError(errno.EMLINK, "it has a second name (a hard link)")
-        if status.st_size > MOST:
-            raise OSError(errno.EFBIG, f"it is larger than {MOST >> 20} MB")
+        if status.st_size > MAX_BYTES:
+            raise OSError(errno.EFBIG, f"it is larger than {MAX_BYTES >> 20} MB")
         with open(f"/proc/self/fd/{found}", "rb", buffering=0) as file:
-            return file.read(MOST) or b""
+            return file.read(MAX_BYTES) or b""
     finally:
         os.close(found)
 
@@ -75,7 +75,7 @@ def _walk(path: str) -> int:
 
 def _target(link: int, status: os.stat_result, count: int, place: int, name: str) -> str:
     """Return where a link leads that is called `name` in the directory `place`."""
-    if count > _MOST_LINKS:
+    if count > _MAX_LINKS:
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     if status.st_uid not in (0, os.geteuid()):
         path = os.path.join(os.readlink(f"/proc/self/fd/{place}"), name)

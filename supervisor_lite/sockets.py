@@ -1,4 +1,8 @@
-"""Bind a Unix socket with its mode and owner, in a directory that may be somebody else's."""
+"""Sockets that are listened on, TCP and Unix: bound in one way for daemon, gateway and programs.
+
+A Unix socket has its mode and its owner from the first instant, and is made in a directory that may
+be somebody else's. Who is at the other end of one says the kernel.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ import errno
 import os
 import socket
 import stat
+import struct
+from typing import NamedTuple
 
 
 def bind_unix(path: str, mode: int, owner: tuple[int, int], backlog: int) -> socket.socket:
@@ -19,8 +25,8 @@ def bind_unix(path: str, mode: int, owner: tuple[int, int], backlog: int) -> soc
     """
     fresh = f"{path[:-1]}~"  # no longer than the path itself: sun_path has room for 107 bytes
     _refuse_file(fresh)
-    if _refuse_file(path):
-        _refuse_served(path)
+    if _refuse_file(path) and is_served(path):
+        raise OSError(errno.EADDRINUSE, "somebody is listening there already", path)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(fresh)
     sock, _ = bound_unix(fresh, mode, owner)
@@ -50,16 +56,17 @@ def _refuse_file(path: str) -> bool:
     return is_socket
 
 
-def _refuse_served(path: str) -> None:
+def is_served(path: str) -> bool:
+    """Does somebody listen on the Unix socket at `path`? Raises OSError if we may not ask."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(2)
+        probe.setblocking(False)
         try:
             probe.connect(path)
         except (FileNotFoundError, ConnectionRefusedError):
-            return
-        except TimeoutError:
-            pass  # somebody has it open and is busy
-    raise OSError(errno.EADDRINUSE, "somebody is listening there already", path)
+            return False
+        except BlockingIOError:
+            pass  # its queue is full (connect(2)): whoever has it open is busy
+    return True
 
 
 def bound_unix(
@@ -96,3 +103,79 @@ def _given(path: str, owner: tuple[int, int]) -> os.stat_result:
         return status
     finally:
         os.close(made)
+
+
+def inode_of(path: str) -> tuple[int, int] | None:
+    """Return device and inode of the file that is there, no link followed; None if none is."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def unlink_same(path: str, inode: tuple[int, int]) -> None:
+    """Remove a file if it is still that one and we may."""
+    if inode_of(path) == inode:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+
+
+# TCP.
+
+NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+"""What binding an IPv6 address fails with on a machine without IPv6."""
+
+
+def listen_everywhere(port: int, backlog: int) -> socket.socket:
+    """Return a TCP socket that listens on every address of the machine, of both families.
+
+    Raises OSError.
+    """
+    try:
+        return listen_tcp(socket.AF_INET6, ("::", port), backlog)
+    except OSError as error:
+        if error.errno not in NO_IPV6:
+            raise
+    return listen_tcp(socket.AF_INET, ("0.0.0.0", port), backlog)
+
+
+def listen_tcp(
+    family: int, address: tuple[object, ...], backlog: int, *, only_ipv6: bool = False
+) -> socket.socket:
+    """Return a TCP socket that listens, close-on-exec and blocking (ip(7), ipv6(7)).
+
+    Raises OSError.
+    """
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only_ipv6)
+        sock.bind(address)
+        sock.listen(backlog)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+# Who is there.
+
+
+class Peer(NamedTuple):
+    """The process at the other end of a Unix socket, when it connected (unix(7), SO_PEERCRED)."""
+
+    pid: int
+    """0: it is outside of our pid namespace, which has no number for it (pid_namespaces(7))."""
+    uid: int
+    gid: int
+
+
+_UCRED = struct.Struct("iII")
+
+
+def peer_of(sock: socket.socket) -> Peer:
+    """Return who is at the other end of a Unix socket."""
+    data = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    return Peer(*_UCRED.unpack(data))
