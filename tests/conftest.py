@@ -41,12 +41,17 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Let one worker run all tests of a file that boots a machine, and begin with those."""
+    """Let one worker run the tests that share what is dear to make, and begin with those.
+
+    That is a booted machine, or the walk over all records (tests/rules/walk.py).
+    """
     from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
     class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # for want of its types
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
+            if file in ("tests/rules/test_walk.py", "tests/rules/test_diagram.py"):
+                return "the walk over all records"
             return file if file.startswith("tests/systemd/") else nodeid
 
     return Scheduling(config, log)

@@ -49,3 +49,15 @@ async def rounds(count: int = 5) -> None:
     """Let the loop go round a few times, so that what is ready is done."""
     for _ in range(count):
         await asyncio.sleep(0)
+
+
+def due() -> bool:
+    """Tell whether the running loop has anything to do: to call, to wait for, or to read.
+
+    If not, it sleeps until something comes from outside, however long that takes.
+    """
+    loop: Any = asyncio.get_running_loop()
+    handles = [handle for handle in (*loop._ready, *loop._scheduled) if not handle.cancelled()]
+    # The one timer that is always there is the limit of the test.
+    names = [getattr(handle._callback, "__qualname__", "") for handle in handles]
+    return len(names) > names.count("Timeout._on_timeout") or bool(loop._selector.select(0))

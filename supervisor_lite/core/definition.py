@@ -8,15 +8,13 @@ from supervisor_lite.model.program import Program
 class Definition:
     """The definition of one process. Only `Process` changes it."""
 
-    __slots__ = ("current", "is_in_journal", "is_outdated", "is_removed", "next")
+    __slots__ = ("current", "is_outdated", "is_removed", "next")
 
     def __init__(self, program: Program) -> None:
         self.current = program
         """What the live run was started with, and what the rules go by."""
         self.next: Program | None = None
         """A newer one, that takes effect at the next spawn: a live child cannot be changed."""
-        self.is_in_journal = False
-        """The journal has `current`, so that only records have to be written."""
         self.is_outdated = False
         """The configuration on disk, as it was last read, has another one than `latest`."""
         self.is_removed = False
@@ -31,4 +29,3 @@ class Definition:
         """Put another one into force."""
         self.current = program
         self.next = None
-        self.is_in_journal = False

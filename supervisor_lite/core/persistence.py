@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 
 from supervisor_lite.core.process import Process
-from supervisor_lite.store.codec import encode, to_text
+from supervisor_lite.model.run import StoredProcess
 from supervisor_lite.store.journal import Journal
 
 
@@ -57,9 +57,8 @@ class Persistence:
             self._dirty |= dirty  # tried again with the next change
 
     def _write(self, process: Process) -> None:
-        times = {"since": process.since, "started": process.started}
-        record = {**encode(process.record), **times}
-        if process.definition.is_in_journal and self._journal.remember(process.name, record):
-            return
-        process.mark_in_journal()
-        self._journal.define(process.name, record, to_text(encode(process.program)))
+        self._journal.remember(
+            StoredProcess(
+                process.name, process.record, process.program, process.since, process.started
+            )
+        )

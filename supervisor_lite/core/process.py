@@ -178,10 +178,6 @@ class Process:
         self._definition.next = program
         self._view = None
 
-    def mark_in_journal(self) -> None:
-        """The journal knows the definition in force."""
-        self._definition.is_in_journal = True
-
     def mark_removed(self, removed: bool = True) -> None:
         """Nobody defines it any more; or somebody does after all."""
         self._definition.is_removed = removed

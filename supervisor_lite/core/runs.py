@@ -94,7 +94,7 @@ class Runs:
     def reserve_run_ids(self, processes: Sequence[Process]) -> None:
         """Write down that these are about to be spawned, all in one commit."""
         new = [process for process in processes if process not in self._intended]
-        numbers = self._journal.intend([process.name for process in new])
+        numbers = self._journal.reserve_runs([process.name for process in new])
         self._intended.update(zip(new, numbers, strict=True))
 
     def spawn(self, process: Process) -> Spawned | SpawnFailed:
@@ -121,7 +121,7 @@ class Runs:
                 reason = f"internal error: {error!r}"
                 context = {"message": f"cannot start {process.name}", "exception": error}
                 self._loop.call_exception_handler(context)
-            self._journal.ended(run, code=None, signal=None, reason=reason)
+            self._journal.record_end(run, code=None, signal=None, reason=reason)
             return SpawnFailed(run, reason)
         self._around.store(f"run-{run}", child.pidfd)
         process.begin_run(child.pidfd, self._around.clock.wall())
@@ -153,7 +153,7 @@ class Runs:
                 send(pidfd, signal_number("KILL"))
                 continue
             run.start = identity.start
-            self._journal.spawned(
+            self._journal.record_spawn(
                 run.number, run.root, identity.boot, identity.start, identity.inode,
                 process.started,
             )  # fmt: skip
@@ -287,7 +287,7 @@ class Runs:
         """Take the last words of a run whose main process has ended, and write down how."""
         if process.logs is not None:
             process.logs.drain()
-        self._journal.ended(
+        self._journal.record_end(
             run,
             code=how.code,
             signal=how.signal,
@@ -331,7 +331,7 @@ class Runs:
         """Take away what is kept for a process that is no longer defined."""
         run = self._intended.pop(process, None)
         if run is not None:
-            self._journal.ended(run, code=None, signal=None, reason="never spawned")
+            self._journal.record_end(run, code=None, signal=None, reason="never spawned")
         if process.logs is not None:
             for fd in process.logs.fds().values():
                 self._around.unstore(stored_name(fd))

@@ -194,7 +194,7 @@ class Supervisor:
         if record.state is not before.state:
             process.move_to(record, self._clock.wall())
             change = describe_change(process, before, self._journal.next_serial())
-            self._journal.change(change)
+            self._journal.add_change(change)
             self._persistence.remember(process)
             self._unpublished.append(change)
             return

@@ -124,7 +124,7 @@ def serve(recovery: Recovery) -> None:
     app.supervisor.runs.reaper.start()
     app.listeners.resume(upgraded=upgraded)
     app.supervisor.flush()
-    resources.journal.keep(age=settings.journal_age, count=settings.journal_count)
+    resources.journal.set_retention(age=settings.journal_age, count=settings.journal_count)
     app.server.serve(resources.sock)
     log.info(
         f"supervisor-lite {__version__} {'upgraded' if upgraded else 'started'}",

@@ -96,7 +96,7 @@ class FileSink:
             while moved < budget:
                 count = budget - moved
                 if log.limit and log.size + count > log.limit:
-                    count = self._fitting(fd)
+                    count = min(count, self._fitting(fd))
                 copy = b""
                 if tee is not None:
                     copy = self._peeker.peek(fd, count)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from supervisor_lite.migrate.ini import Section
 from supervisor_lite.migrate.keys import Keys
+from supervisor_lite.migrate.sections import Section
 from supervisor_lite.migrate.toml_writer import Line
 
 _MINFDS = 1024
@@ -17,18 +17,18 @@ _IN_FRONT = "Supervisor ignores it with nodaemon=true; here it has its effect"
 
 
 def adjust_daemon(section: Section, lines: dict[str, Line], keys: Keys) -> None:
-    """Say what is different about the daemon itself."""
+    """KeyNotes what is different about the daemon itself."""
     nodaemon = lines.get("nodaemon")
     if nodaemon is None or nodaemon.value is False:
         lines.pop("nodaemon", None)
-        keys.say(section, "nodaemon").note(_BACKGROUND)
+        keys.notes(section, "nodaemon").note(_BACKGROUND)
     else:
         for key in ("umask", "directory"):
             if key in lines:
-                keys.say(section, key).note(_IN_FRONT)
+                keys.notes(section, key).note(_IN_FRONT)
     minfds = lines.get("minfds")
     if minfds is not None and isinstance(minfds.value, int) and minfds.value > _MINFDS:
-        keys.say(section, "minfds").lose(
+        keys.notes(section, "minfds").warn_lossy(
             "programs do not inherit this limit here: give those that need it "
             f"rlimits = {{ nofile = {minfds.value} }}"
         )

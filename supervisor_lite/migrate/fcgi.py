@@ -8,9 +8,9 @@ import re
 from supervisor_lite.config.types import sockets
 from supervisor_lite.config.wording import BadValueError
 from supervisor_lite.migrate import values as v
-from supervisor_lite.migrate.ini import Section
 from supervisor_lite.migrate.keys import Keys
 from supervisor_lite.migrate.percent import sample
+from supervisor_lite.migrate.sections import Section
 from supervisor_lite.migrate.toml_writer import Line, Toml
 
 _NAMES = frozenset({"here", "program_name"})
@@ -44,7 +44,7 @@ class Sockets:
             for key in ("socket_owner", "socket_mode"):
                 if key in section.settings:
                     text = "Supervisor refuses this for tcp://, which has no file; left out"
-                    self._keys.say(section, key).lose(text)
+                    self._keys.notes(section, key).warn_lossy(text)
         backlog = self._backlog(section)
         if backlog is not None:
             made["backlog"] = backlog
@@ -66,15 +66,15 @@ class Sockets:
         elif not text.startswith("unix://%("):
             raise v.Refused("has a socket that Supervisor refuses: tcp://host:port, unix:///path")
         # What depends on the machine is looked at when the file is loaded there.
-        known = sample(text, section.name.partition(":")[2].strip())
+        known = sample(text, section.own_name)
         if known is not None:
             try:
                 known = sockets.address(known)
             except BadValueError as error:
                 raise v.Refused(f"has a socket that cannot be here{error.hint}") from None
-        place = known or text
-        if (other := self._taken.setdefault(place, section.name)) != section.name:
-            raise v.Refused(f"listens at {place}, where [{other}] does")
+        address = known or text
+        if (other := self._taken.setdefault(address, section.name)) != section.name:
+            raise v.Refused(f"listens at {address}, where [{other}] does")
         return text
 
     def _permissions(self, section: Section, made: dict[str, Toml]) -> None:
@@ -85,20 +85,22 @@ class Sockets:
         if text is None:
             return
         owner, colon, group = str(text).partition(":")
-        say = self._keys.say(section, "socket_owner")
+        notes = self._keys.notes(section, "socket_owner")
         if not owner or (colon and not group):
-            say.lose("Supervisor refuses this: it wants user or user:group; left out")
+            notes.warn_lossy("Supervisor refuses this: it wants user or user:group; left out")
             return
         made["owner"] = owner
         if group:
             made["group"] = group
         elif "user" in section.settings and str(mode)[-2:-1] != "0":
-            say.lose("without a group it is here that of the program's user, not of the daemon")
+            notes.warn_lossy(
+                "without a group it is here that of the program's user, not of the daemon"
+            )
 
     def _backlog(self, section: Section) -> Toml | None:
         backlog = self._keys.value(section, "socket_backlog", _NAMES)
         if isinstance(backlog, int) and not 0 < backlog < 65536:
-            say = self._keys.say(section, "socket_backlog")
-            say.lose("Supervisor refuses this: it wants a number from 1 to 65535; left out")
+            notes = self._keys.notes(section, "socket_backlog")
+            notes.warn_lossy("Supervisor refuses this: it wants a number from 1 to 65535; left out")
             return None
         return backlog

@@ -11,94 +11,19 @@ import configparser
 import glob
 import io
 import os
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import partial
 
 from supervisor_lite.errors import ConfigError, Diagnostic
+from supervisor_lite.migrate import comments
 from supervisor_lite.migrate.percent import PercentError, expand_here
-from supervisor_lite.migrate.report import Findings
-from supervisor_lite.migrate.toml_writer import comment
-
-_INLINE = re.compile(r"(?:^|(?<=\s))[;#]")
-_SETTING = re.compile(r"[;#]+\s*(?:\[[a-z_:-]+\]|[a-z_]+\s*=[^;]*)\s+;.*")
-"""A setting that is commented out and explained beside it: only the sample file has these."""
-
-_HEADER = re.compile(r"[;#]+\s*(?:\[[^\]]*\]|files = relative/directory/\*\.ini)\s*")
-
-_SAMPLE = (
-    "sample supervisor config file.",
-    "security warning:",
-    "the rpcinterface:supervisor section must remain",
-    "the supervisorctl section configures",
-    "the sample ",
-    "the [include] section can just contain",
-)
-"""How the comments of Supervisor's own sample file begin: they explain the old format."""
+from supervisor_lite.migrate.report import Notes
+from supervisor_lite.migrate.sections import File, Ini, Section, Setting
 
 
-@dataclass(slots=True, eq=False)
-class File:
-    """One file that was read."""
-
-    label: str
-    """The path as it is shown."""
-    path: str
-    here: str
-    """Its directory, absolute."""
-    head: list[str] = field(default_factory=list)
-    """Comments that belong to the file and not to what follows them."""
-    foot: list[str] = field(default_factory=list)
-
-
-@dataclass(slots=True, eq=False)
-class Setting:
-    """One key of a section, with the comments above and beside it."""
-
-    value: str
-    file: File
-    line: int
-    above: list[str] = field(default_factory=list)
-    beside: list[str] = field(default_factory=list)
-    inherited: bool = False
-    """From [DEFAULT], which the parser adds to every section."""
-
-
-@dataclass(slots=True, eq=False)
-class Section:
-    """One section, merged from all its occurrences; it belongs to the file of the first."""
-
-    name: str
-    file: File
-    line: int
-    above: list[str] = field(default_factory=list)
-    settings: dict[str, Setting] = field(default_factory=dict)
-
-    @property
-    def kind(self) -> str:
-        """`program` of `[program:web]`."""
-        return self.name.partition(":")[0]
-
-    def text(self, key: str) -> str | None:
-        """Return the value of a key as it was written."""
-        setting = self.settings.get(key)
-        return None if setting is None else setting.value
-
-
-@dataclass(slots=True, eq=False)
-class Ini:
-    """Everything that was read."""
-
-    files: list[File]
-    """The main file first."""
-    sections: dict[str, Section]
-    """In the order of reading."""
-
-
-def read(path: str, findings: Findings) -> Ini:
+def read(path: str, notes: Notes) -> Ini:
     """Read a file and what it includes. Raises ConfigError if Supervisor could not read it."""
-    return _Reading(findings).read(path)
+    return _Reading(notes).read(path)
 
 
 class _Table(dict[str, object]):
@@ -129,8 +54,8 @@ class _Table(dict[str, object]):
 class _Reading:
     """The reading of one configuration."""
 
-    def __init__(self, findings: Findings) -> None:
-        self._findings = findings
+    def __init__(self, notes: Notes) -> None:
+        self._notes = notes
         self._files: list[File] = []
         self._sections: dict[str, Section] = {}
         self._tables: dict[int, dict[str, Setting]] = {}
@@ -176,7 +101,7 @@ class _Reading:
             text = f"is a part of the section that began at {place}; they are merged"
             if name == "include" and len(self._files) > 1:
                 text = "Supervisor ignores this in a file that is included"
-            self._findings.note(self._files[-1].label, self._line, name, "", text)
+            self._notes.note(self._files[-1].label, self._line, name, "", text)
         self._marks[self._line] = section
 
     def found_setting(self, table: _Table, key: str) -> None:
@@ -186,7 +111,7 @@ class _Reading:
             first = settings[key]
             text = f"is set before, at {first.file.label}:{first.line}; the last one counts"
             section = next((n for n, raw in self._raw.items() if raw is table), "DEFAULT")
-            self._findings.note(self._files[-1].label, self._line, section, key, text)
+            self._notes.note(self._files[-1].label, self._line, section, key, text)
         settings[key] = Setting("", self._files[-1], self._line)
         self._marks[self._line] = settings[key]
 
@@ -218,7 +143,7 @@ class _Reading:
         for table in [*self._raw.values(), self._defaults]:
             for key, setting in self._tables.get(id(table), {}).items():
                 setting.value = str(table[key])
-        self._comments(lines)
+        comments.attach(lines, self._files[-1], self._marks)
 
     def _text(self, label: str, path: str) -> str:
         try:
@@ -230,37 +155,13 @@ class _Reading:
             return data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             line = data.count(b"\n", 0, error.start) + 1
-            self._findings.note(label, line, "", "", "is not UTF-8; it was read as Latin-1")
+            self._notes.note(label, line, "", "", "is not UTF-8; it was read as Latin-1")
             return data.decode("latin-1")
 
     def _counted(self, lines: list[str]) -> Iterator[str]:
         for number, line in enumerate(lines, 1):
             self._line = number
             yield line
-
-    def _comments(self, lines: list[str]) -> None:
-        """Hand each comment to what stands below or beside it."""
-        file = self._files[-1]
-        pending: list[str] = []
-        begun = False
-        for number, line in enumerate(lines, 1):
-            text = line.strip()
-            mark = self._marks.get(number)
-            if not text or text[0] in ";#":
-                pending.append(text)
-                continue
-            if mark is not None and number == mark.line and mark.file is file:
-                above = _worth_keeping(pending)
-                if not begun and "" in above:
-                    cut = len(above) - above[::-1].index("")
-                    file.head, above = above[: cut - 1], above[cut:]
-                mark.above = above
-                pending, begun = [], True
-            comment = _INLINE.search(line)
-            if comment is not None and mark is not None:
-                written = _comment(line[comment.start() :].strip())
-                (mark.beside if isinstance(mark, Setting) else mark.above).append(written)
-        file.foot = _worth_keeping(pending)
 
     # what it includes
 
@@ -280,7 +181,7 @@ class _Reading:
         for pattern in patterns:
             found = sorted(glob.glob(os.path.join(here, pattern)))
             if not found:
-                self._say(setting, f'"{pattern}" matches no file')
+                self._note(setting, f'"{pattern}" matches no file')
             for path in found:
                 beside = os.path.relpath(path, here)
                 known = not beside.startswith("..") and not os.path.isabs(pattern)
@@ -289,33 +190,11 @@ class _Reading:
                     if all(label != file.label for file in self._files):
                         yield label, path
                 else:
-                    self._say(setting, f"cannot read {path}: Supervisor skips it without a word")
+                    self._note(setting, f"cannot read {path}: Supervisor skips it without a word")
 
-    def _say(self, setting: Setting, text: str) -> None:
-        self._findings.note(setting.file.label, setting.line, "include", "files", text)
+    def _note(self, setting: Setting, text: str) -> None:
+        self._notes.note(setting.file.label, setting.line, "include", "files", text)
 
 
 def _broken(label: str, line: int, text: str) -> ConfigError:
     return ConfigError([Diagnostic(label, line, "", text)])
-
-
-def _worth_keeping(lines: list[str]) -> list[str]:
-    """Return comments without those of the sample file, as TOML's, in blocks apart by ""."""
-    kept: list[str] = []
-    for block in "\n".join(lines).split("\n\n"):
-        all_lines = [line for line in block.split("\n") if line]
-        prose = [line for line in all_lines if not _SETTING.fullmatch(line)]
-        if len(prose) < len(all_lines) or len(prose) == 2:
-            prose = [line for line in prose if not all(map(_HEADER.fullmatch, prose))]
-        if prose and not prose[0].strip(";# ").lower().startswith(_SAMPLE):
-            kept += [*([""] if kept else []), *map(_comment, prose)]
-    # A blank line between the last comment and what follows keeps them apart.
-    if kept and lines and not lines[-1]:
-        kept.append("")
-    return kept
-
-
-def _comment(text: str) -> str:
-    """Return a comment as TOML writes it; what is indented stays so."""
-    body = text.lstrip(";#")
-    return comment(body[1:] if body.startswith(" ") else body)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from supervisor_lite.config.paths import is_special
-from supervisor_lite.migrate.ini import Section
 from supervisor_lite.migrate.keys import Keys
 from supervisor_lite.migrate.percent import escaped
+from supervisor_lite.migrate.sections import Section
 from supervisor_lite.migrate.toml_writer import Line, Table
 
 _WORDS = ("auto", "none", "syslog")
@@ -57,12 +57,12 @@ def _join_streams(program: Converted, keys: Keys) -> None:
         if path is not None or "stderr_logfile" in lines:
             if path is not None:
                 text = "has no effect with redirect_stderr; left out"
-                keys.say(program.section, "stderr_logfile").note(text)
+                keys.notes(program.section, "stderr_logfile").note(text)
             for key in ("stderr_logfile", "stderr_logfile_maxbytes", "stderr_logfile_backups"):
                 lines.pop(key, None)
     elif path is not None and path == program.log("stdout"):
         text = "is the file of stdout too: redirect_stderr = true is how that is written here"
-        keys.say(program.section, "stderr_logfile").note(text)
+        keys.notes(program.section, "stderr_logfile").note(text)
         kept: dict[str, Line] = {}
         for key, line in lines.items():
             if key == "stderr_logfile":
@@ -96,7 +96,7 @@ def _own(program: Converted, stream: str, path: str, taken: dict[str, str], keys
     if why:
         line.value = new
         text = f"{why}; here it is {new}, so that each log has one writer"
-        keys.say(program.section, f"{stream}_logfile").lose(text)
+        keys.notes(program.section, f"{stream}_logfile").warn_lossy(text)
 
 
 def _is_taken(path: str, taken: Mapping[str, str]) -> bool:

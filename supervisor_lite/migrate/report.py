@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One remark about one place."""
+class Note:
+    """One remark about one place in the old file."""
 
     file: str
     line: int
     section: str
     key: str
     text: str
-    lost: bool
+    lossy: bool
     """Will the result behave differently? If not, it is good to know, no more."""
 
     def __str__(self) -> str:
@@ -24,40 +24,40 @@ class Finding:
         return f"{place}: {where}: {self.text}" if where else f"{place}: {self.text}"
 
 
-class Findings:
-    """Collects findings; the same about the same place is said once."""
+class Notes:
+    """Collects notes; the same about the same place is said once."""
 
     def __init__(self) -> None:
-        self._all: dict[Finding, None] = {}
+        self._all: dict[Note, None] = {}
 
-    def lose(self, file: str, line: int, section: str, key: str, text: str) -> None:
+    def warn_lossy(self, file: str, line: int, section: str, key: str, text: str) -> None:
         """Say that something will be different."""
-        self._all[Finding(file, line, section, key, text, lost=True)] = None
+        self._all[Note(file, line, section, key, text, lossy=True)] = None
 
     def note(self, file: str, line: int, section: str, key: str, text: str) -> None:
         """Say something that is good to know."""
-        self._all[Finding(file, line, section, key, text, lost=False)] = None
+        self._all[Note(file, line, section, key, text, lossy=False)] = None
 
-    def listed(self, files: list[str]) -> tuple[Finding, ...]:
+    def listed(self, files: list[str]) -> tuple[Note, ...]:
         """Return everything, in the order of the files and of the lines in them."""
         order = {label: number for number, label in enumerate(files)}
         return tuple(sorted(self._all, key=lambda f: (order.get(f.file, len(order)), f.line)))
 
 
 @dataclass(frozen=True, slots=True)
-class Say:
-    """Speaks about one key of one section."""
+class KeyNotes:
+    """Takes notes about one key of one section."""
 
-    findings: Findings
+    notes: Notes
     file: str
     line: int
     section: str
     key: str = ""
 
-    def lose(self, text: str) -> None:
+    def warn_lossy(self, text: str) -> None:
         """Say that it will be different."""
-        self.findings.lose(self.file, self.line, self.section, self.key, text)
+        self.notes.warn_lossy(self.file, self.line, self.section, self.key, text)
 
     def note(self, text: str) -> None:
         """Say what is good to know about it."""
-        self.findings.note(self.file, self.line, self.section, self.key, text)
+        self.notes.note(self.file, self.line, self.section, self.key, text)

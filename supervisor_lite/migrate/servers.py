@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator
 
 from supervisor_lite.migrate import values as v
-from supervisor_lite.migrate.ini import Ini, Section
 from supervisor_lite.migrate.keys import Keys
 from supervisor_lite.migrate.percent import PercentError, escaped, hide
+from supervisor_lite.migrate.sections import Ini, Section
 from supervisor_lite.migrate.toml_writer import Line, Table, Toml, comment
 from supervisor_lite.passwords import is_user_name, make_hash
 
@@ -64,20 +64,20 @@ class _Servers:
 
     def user(self, section: Section) -> None:
         """Take over who may come with a password."""
-        say = self._keys.say(section, "password")
+        notes = self._keys.notes(section, "password")
         name, password = self._text(section, "username"), self._text(section, "password")
         if not name or password is None:
             return
         if not is_user_name(name):
-            self._keys.say(section, "username").lose(
+            self._keys.notes(section, "username").warn_lossy(
                 f"a name has up to 64 characters and no colon here: {_PASSWORDS}"
             )
         elif password.startswith("{SHA}"):
-            say.lose(
+            notes.warn_lossy(
                 f"only the hash of the password is known, which is of another kind: {_PASSWORDS}"
             )
         elif self._users.setdefault(name, password) != password:
-            say.lose(f'"{name}" has another password elsewhere, which now is good for both')
+            notes.warn_lossy(f'"{name}" has another password elsewhere, which now is good for both')
 
     def unix(self, section: Section) -> None:
         """Listen on a Unix socket, and let those use slctl who could use supervisorctl."""
@@ -86,12 +86,12 @@ class _Servers:
         secret = bool(self._text(section, "username"))
         if address is not None and (self._users or not secret):
             self._listen.append(address)
-            self._keys.say(section, "file").note(
+            self._keys.notes(section, "file").note(
                 "here supervisor-lite-gateway listens for supervisorctl and XML-RPC (extra "
                 "`gateway`); slctl has a socket of its own"
             )
         elif address is not None:
-            self._keys.say(section, "file").lose(f"needs a password: {_PASSWORDS}")
+            self._keys.notes(section, "file").warn_lossy(f"needs a password: {_PASSWORDS}")
         mode = self._mode(section)
         if mode is None:
             return
@@ -114,18 +114,20 @@ class _Servers:
         self._gateway.above = [*self._gateway.above, *section.above]
         text = self._text(section, "port", expanded=False)
         if not text:
-            self._keys.say(section, "port").lose("Supervisor refuses a server without a port")
+            self._keys.notes(section, "port").warn_lossy(
+                "Supervisor refuses a server without a port"
+            )
             return
         host, colon, port = text.rpartition(":")
         if not colon:
             host, port = "", text
         address = f"http://{host.lower() or '*'}:{port}"
-        say = self._keys.say(section, "port")
+        notes = self._keys.notes(section, "port")
         if self._users:
             self._listen.append(address)
-            say.note("here supervisor-lite-gateway listens (extra `gateway`)")
+            notes.note("here supervisor-lite-gateway listens (extra `gateway`)")
         else:
-            say.lose(
+            notes.warn_lossy(
                 f'"{address}" cannot be in listen of [gateway] without a password: {_PASSWORDS}'
             )
 
@@ -133,13 +135,15 @@ class _Servers:
         """Return the address of a Unix socket."""
         path = self._text(section, "file", expanded=False)
         if not path:
-            self._keys.say(section, "file").lose("Supervisor refuses a server without a file")
+            self._keys.notes(section, "file").warn_lossy(
+                "Supervisor refuses a server without a file"
+            )
             return None
         path = os.path.expanduser(path)
         if not path.startswith(("/", "%(")):
             path = os.path.normpath(os.path.join(escaped(self._keys.base), path))
         if len(os.fsencode(path)) > 107:
-            self._keys.say(section, "file").lose("the path of a socket may have 107 bytes")
+            self._keys.notes(section, "file").warn_lossy("the path of a socket may have 107 bytes")
             return None
         return f"unix://{path}"
 
@@ -149,7 +153,7 @@ class _Servers:
             return int(section.text("chmod") or "0700", 8) & 0o777
         except ValueError:
             text = "Supervisor refuses this: it wants an octal number; left out"
-            self._keys.say(section, "chmod").lose(text)
+            self._keys.notes(section, "chmod").warn_lossy(text)
             return None
 
     def _admit(self, section: Section, mode: int, owner: str, group: str) -> None:
@@ -162,7 +166,7 @@ class _Servers:
             lines["groups"] = [escaped(group)]
             self._daemon.lines["socket_group"] = Line(escaped(group))
         if mode & 0o002:
-            self._keys.say(section, "chmod").lose(
+            self._keys.notes(section, "chmod").warn_lossy(
                 "everybody on the machine could use supervisorctl; slctl only obeys root, the "
                 "daemon's user and whom [[access]] names"
             )
@@ -176,16 +180,16 @@ class _Servers:
         text = section.text(key)
         if text is None:
             return None
-        say = self._keys.say(section, key)
+        notes = self._keys.notes(section, key)
         try:
             if not expanded:
-                return v.expansions(text.strip(), self._keys.place(section, key, _NAMES))
+                return v.expansions(text.strip(), self._keys.context(section, key, _NAMES))
             pieces: list[str] = []
             text = hide(text, pieces)
         except PercentError as error:
-            say.lose(f"{error}; left out")
+            notes.warn_lossy(f"{error}; left out")
             return None
         if pieces:
-            say.lose(f"cannot be taken from elsewhere by {pieces[0]}: {_PASSWORDS}")
+            notes.warn_lossy(f"cannot be taken from elsewhere by {pieces[0]}: {_PASSWORDS}")
             return None
         return text

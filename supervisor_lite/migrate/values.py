@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,7 +16,7 @@ from supervisor_lite.config.types.restart import signal_name
 from supervisor_lite.config.types.text import name as check_name
 from supervisor_lite.config.wording import BadValueError
 from supervisor_lite.migrate.percent import PercentError, escaped, hide, name_of, plainly, show
-from supervisor_lite.migrate.report import Say
+from supervisor_lite.migrate.report import KeyNotes
 from supervisor_lite.migrate.toml_writer import Toml
 
 _TRUE = ("yes", "true", "on", "1")
@@ -32,7 +31,7 @@ class Refused(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ConvertContext:
     """Where a value stood, and where it will stand."""
 
     here: str
@@ -43,13 +42,13 @@ class Place:
     """The directory of the new file, None if it is not known."""
     names: frozenset[str]
     """What may be expanded, besides variables."""
-    say: Say
+    notes: KeyNotes
 
 
-Convert = Callable[[str, Place], Toml | None]
+Convert = Callable[[str, ConvertContext], Toml | None]
 
 
-def expansions(value: str, place: Place, *, twice: bool = False) -> str:
+def expansions(value: str, context: ConvertContext, *, twice: bool = False) -> str:
     """Return a value whose expansions mean the same in the new file. Raises PercentError."""
     if "%" not in value:
         return value
@@ -59,106 +58,105 @@ def expansions(value: str, place: Place, *, twice: bool = False) -> str:
         try:
             hidden = hide(hidden, pieces)
         except PercentError:
-            place.say.note("Supervisor expands this twice and so refuses %%; taken as one percent")
+            context.notes.note(
+                "Supervisor expands this twice and so refuses %%; taken as one percent"
+            )
     for piece in pieces:
         name = name_of(piece)
-        if name not in place.names and not name.startswith("ENV_"):
+        if name not in context.names and not name.startswith("ENV_"):
             raise PercentError(f"Supervisor knows no {piece} here")
-    if place.here != place.target:
+    if context.here != context.target:
         # Some are "%(here)s" with a width: Python's operator knows what that gives.
         pieces = [
-            escaped(piece % {"here": place.here}) if name_of(piece) == "here" else piece
+            escaped(piece % {"here": context.here}) if name_of(piece) == "here" else piece
             for piece in pieces
         ]
     return show(hidden, pieces)
 
 
-def boolean(value: str, place: Place) -> Toml | None:
+def boolean(value: str, _context: ConvertContext) -> Toml | None:
     """Convert yes and no."""
-    del place
     word = value.lower()
     if word not in _TRUE + _FALSE:
         raise Refused("yes or no")
     return word in _TRUE
 
 
-def number(value: str, place: Place) -> Toml | None:
+def number(value: str, _context: ConvertContext) -> Toml | None:
     """Convert a whole number of either sign."""
-    del place
     try:
         return int(value)
     except ValueError:
         raise Refused("a whole number") from None
 
 
-def count(value: str, place: Place) -> Toml | None:
+def count(value: str, context: ConvertContext) -> Toml | None:
     """Convert a number that Supervisor also takes below zero, where it means the same as 0."""
-    given = number(value, place)
+    given = number(value, context)
     assert isinstance(given, int)
     if given < 0:
-        place.say.note(f"{given} means the same as 0, which is what is written")
+        context.notes.note(f"{given} means the same as 0, which is what is written")
     return min(max(given, 0), _BIG)
 
 
-def first_number(value: str, place: Place) -> Toml | None:
+def first_number(value: str, context: ConvertContext) -> Toml | None:
     """Convert numprocs_start."""
-    given = number(value, place)
+    given = number(value, context)
     assert isinstance(given, int)
     if given < 0:
-        place.say.lose("numbers of processes begin at 0 or above; left out")
+        context.notes.warn_lossy("numbers of processes begin at 0 or above; left out")
         return None
     return given
 
 
-def numprocs(value: str, place: Place) -> Toml | None:
+def numprocs(value: str, context: ConvertContext) -> Toml | None:
     """Convert numprocs."""
-    given = count(value, place)
+    given = count(value, context)
     assert isinstance(given, int)
     if given > 10000:
-        place.say.lose("there can be 10000 processes of one program; 10000 is written")
+        context.notes.warn_lossy("there can be 10000 processes of one program; 10000 is written")
     return min(given, 10000)
 
 
-def size(value: str, place: Place) -> Toml | None:
+def size(value: str, context: ConvertContext) -> Toml | None:
     """Convert bytes, with KB, MB or GB."""
     match = re.fullmatch(r"\s*([-+]?\d[\d_]*)\s*([kmg]b)?\s*", value.lower())
     if match is None:
         raise Refused("a number of bytes, or one with KB, MB or GB")
     given = int(match[1])
     if given < 0:
-        place.say.note(f"{value} means the same as 0, which is what is written")
+        context.notes.note(f"{value} means the same as 0, which is what is written")
     if given >= 1 << 32:
         match = None if match[2] else match
         given = min(given, 1 << 62)
     return f"{given}{match[2].upper()}" if match and match[2] and given > 0 else max(given, 0)
 
 
-def octal(value: str, place: Place) -> Toml | None:
+def octal(value: str, context: ConvertContext) -> Toml | None:
     """Convert permission bits."""
     try:
         bits = int(value, 8)
     except ValueError:
         raise Refused("an octal number") from None
     if not 0 <= bits <= 0o777:
-        place.say.note("only the lower nine bits have an effect")
+        context.notes.note("only the lower nine bits have an effect")
     bits &= 0o777
     return f"{bits:04o}" if bits > 0o77 else f"{bits:03o}"
 
 
-def signal(value: str, place: Place) -> Toml | None:
+def signal(value: str, context: ConvertContext) -> Toml | None:
     """Convert the name or number of a signal."""
     try:
         return signal_name(value)
     except BadValueError:
         if value.strip() in ("0", "IGN", "DFL"):
-            place.say.lose("is no signal that could be sent; TERM is sent")
+            context.notes.warn_lossy("is no signal that could be sent; TERM is sent")
             return None
         raise Refused("a signal") from None
 
 
-def exitcodes(value: str, place: Place) -> Toml | None:
+def exitcodes(value: str, _context: ConvertContext) -> Toml | None:
     """Convert a list of exit codes."""
-    del place
     try:
         codes = [int(code) for code in value.split(",")] if value else []
     except ValueError:
@@ -168,102 +166,100 @@ def exitcodes(value: str, place: Place) -> Toml | None:
     return codes
 
 
-def autorestart(value: str, place: Place) -> Toml | None:
+def autorestart(value: str, context: ConvertContext) -> Toml | None:
     """Convert yes, no and unexpected."""
-    return "unexpected" if value.lower() == "unexpected" else boolean(value, place)
+    return "unexpected" if value.lower() == "unexpected" else boolean(value, context)
 
 
-def level(value: str, place: Place) -> Toml | None:
+def level(value: str, context: ConvertContext) -> Toml | None:
     """Convert the name of a log level."""
     word = value.lower()
     if word not in _LEVELS:
         raise Refused(f"one of {', '.join(_LEVELS)}")
     if word in ("debug", "trace", "blather"):
-        place.say.note('is "debug" here, and the output of programs is not copied into this log')
+        context.notes.note(
+            'is "debug" here, and the output of programs is not copied into this log'
+        )
         return "debug"
     return "warning" if word == "warn" else word
 
 
-def words(value: str, place: Place) -> Toml | None:
+def words(value: str, _context: ConvertContext) -> Toml | None:
     """Convert a list with commas."""
-    del place
     return [word.strip() for word in value.split(",")] if value else []
 
 
-def upper_words(value: str, place: Place) -> Toml | None:
+def upper_words(value: str, _context: ConvertContext) -> Toml | None:
     """Convert a list of names in capitals."""
-    del place
     return [word.strip().upper() for word in value.split(",")] if value else []
 
 
-def plain(value: str, place: Place) -> Toml | None:
+def plain(value: str, context: ConvertContext) -> Toml | None:
     """Convert text."""
     if not value:
-        place.say.note("is empty; left out")
+        context.notes.note("is empty; left out")
         return None
     return value
 
 
-def user(value: str, place: Place) -> Toml | None:
+def user(value: str, _context: ConvertContext) -> Toml | None:
     """Convert the name or number of a user, who may exist on another machine only."""
-    del place
     if not value:
         raise Refused("a user")
     return value
 
 
-def path(value: str, place: Place) -> Toml | None:
+def path(value: str, context: ConvertContext) -> Toml | None:
     """Convert a path; a relative one so that it stays where it was."""
     if not value:
         raise Refused("a path")
     if os.path.isabs(value) or value.startswith(("~", "%(")):
         return value
-    if place.base == place.target:
+    if context.base == context.target:
         kept = value if value.startswith((".", "%")) or "/" in value else f"./{value}"
-        place.say.note(
+        context.notes.note(
             "is relative, for Supervisor to where it was started, here to the directory of this "
             "file"
         )
         return kept
-    place.say.note(
+    context.notes.note(
         "is relative to where Supervisor was started; that it was started in "
-        f"{place.base} is a guess"
+        f"{context.base} is a guess"
     )
-    return os.path.normpath(os.path.join(escaped(place.base), value))
+    return os.path.normpath(os.path.join(escaped(context.base), value))
 
 
-def directory(value: str, place: Place) -> Toml | None:
+def directory(value: str, context: ConvertContext) -> Toml | None:
     """Convert the directory of a program."""
     if not value:
-        place.say.note("is empty; left out")
+        context.notes.note("is empty; left out")
         return None
     if value.startswith("~"):
-        place.say.note("Supervisor looks for a directory named ~; here it is the user's home")
-    return path(value, place)
+        context.notes.note("Supervisor looks for a directory named ~; here it is the user's home")
+    return path(value, context)
 
 
-def log_file(value: str, place: Place) -> Toml | None:
+def log_file(value: str, context: ConvertContext) -> Toml | None:
     """Convert where an output goes."""
     word = value.lower()
     if word in ("none", "off", ""):
         return "none"
-    return word if word in ("auto", "syslog") else path(value, place)
+    return word if word in ("auto", "syslog") else path(value, context)
 
 
-def daemon_log(value: str, place: Place) -> Toml | None:
+def daemon_log(value: str, context: ConvertContext) -> Toml | None:
     """Convert where the daemon's own log goes; NONE and AUTO are file names there."""
-    return value if value == "syslog" else path(value, place)
+    return value if value == "syslog" else path(value, context)
 
 
-def command(value: str, place: Place) -> Toml | None:
+def command(value: str, _context: ConvertContext) -> Toml | None:
     """Convert a command. Raises BadValueError if it can never be started."""
-    del place
     pieces: list[str] = []
     check_command(plainly(hide(value, pieces), pieces))
     return value
 
 
-def process_name(value: str, place: Place) -> Toml | None:
+def process_name(value: str, context: ConvertContext) -> Toml | None:
     """Convert the pattern of process names."""
     pieces: list[str] = []
     plain_form = plainly(hide(value.strip(), pieces), pieces)
@@ -272,52 +268,8 @@ def process_name(value: str, place: Place) -> Toml | None:
     try:
         check_name(plain_form)
     except BadValueError as error:
-        place.say.lose(f"cannot be a name here{error.hint}; the name of the program is taken")
+        context.notes.warn_lossy(
+            f"cannot be a name here{error.hint}; the name of the program is taken"
+        )
         return None
     return value.strip()
-
-
-def environment(value: str, place: Place) -> Toml | None:
-    """Convert KEY="value",KEY2=value2, split as Supervisor 4.3 does."""
-    pieces: list[str] = []
-    hidden = hide(value, pieces)
-    tokens = _tokens(hidden, pieces)
-    if "#" in hidden and _ends_in_comment(hidden, pieces, tokens):
-        place.say.note('to Supervisor what follows "#" is a comment: quote the value if not meant')
-    found: dict[str, Toml] = {}
-    for start in range(0, len(tokens), 4):
-        name, *rest = tokens[start : start + 4]
-        if len(rest) < 2 or rest[0] != "=":
-            raise Refused('KEY="value" pairs with commas between them')
-        shown = show(name, pieces)
-        if shown != name and "%(" in shown:
-            place.say.lose(f"{shown}: the name of a variable cannot be expanded; left out")
-        else:
-            found[name] = show(rest[1].strip("'\""), pieces)
-        if rest[2:] not in ([], [","]):
-            cut = show(rest[2], pieces)
-            place.say.note(
-                f'Supervisor takes only "{found.get(name)}" for {name}: what begins with {cut} is '
-                "lost there. Quote the value if that is not meant"
-            )
-    return found
-
-
-def _ends_in_comment(text: str, pieces: list[str], tokens: list[str]) -> bool:
-    """Tell whether the splitting has dropped what follows a "#"."""
-    try:
-        return tokens != _tokens(text, pieces, commenters="")
-    except Refused:
-        return True
-
-
-def _tokens(text: str, pieces: list[str], commenters: str = "#") -> list[str]:
-    """Split as Supervisor 4.3 does."""
-    lexer = shlex.shlex(text)
-    lexer.commenters = commenters
-    # What an expansion gives is taken to be a part of a word.
-    lexer.wordchars += "/.+-():" + hide("%(x)s" * len(pieces), [])
-    try:
-        return list(lexer)
-    except ValueError:
-        raise Refused("quotes that are closed") from None

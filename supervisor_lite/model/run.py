@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from supervisor_lite.model.program import Program
+from supervisor_lite.model.record import Record
 
 
 class RunRow(NamedTuple):
@@ -26,9 +29,14 @@ class RunRow(NamedTuple):
     last_words: str | None = None
 
 
-class ProcessRow(NamedTuple):
-    """What was last known of a process: its record and definition as JSON objects."""
+class StoredProcess(NamedTuple):
+    """What the journal knows of a process."""
 
     name: str
-    record: dict[str, Any]
-    definition: dict[str, Any]
+    record: Record
+    program: Program
+    """The definition that is in force, not one that waits for the next run."""
+    since: float | None
+    """Wall-clock time at which the state was entered."""
+    started: float | None
+    """Wall-clock time of the last spawn."""

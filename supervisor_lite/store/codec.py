@@ -55,6 +55,24 @@ def encode(value: object) -> Any:
     raise TypeError(f"cannot store {value!r}")
 
 
+def encode_short(value: tuple[Any, ...]) -> dict[str, Any]:
+    """Return a named tuple as an object without the fields that have their defaults.
+
+    For what is never changed by another version's default: half the bytes.
+    """
+    defaults = _defaults(type(value))
+    return {
+        name: each if type(each) in _PLAIN else encode(each)
+        for (name, default), each in zip(defaults, value, strict=True)
+        if each != default
+    }
+
+
+@cache
+def _defaults(kind: Any) -> tuple[tuple[str, object], ...]:
+    return tuple((name, kind._field_defaults.get(name)) for name in kind._fields)
+
+
 def decode(kind: type[T], values: Any) -> T:
     """Return the named tuple of this class that `encode` made an object (or array) of.
 

@@ -1,7 +1,12 @@
-"""The journal's file: opened, checked, made anew; set aside if it is corrupt.
+"""The journal's file: opened, checked, made anew, migrated; set aside if it is corrupt.
 
-What must outlive it lies in small files beside it: the name of the state directory, which is part
-of every run's identity, and the highest run id that was ever given out.
+SQLite in write-ahead mode (https://sqlite.org/wal.html), `synchronous = NORMAL`: what is committed
+survives the death of the daemon at any moment; a power cut may take the last commits, never the
+consistency.
+
+A disk that fails does not stop the daemon: that is reported once, and writing is tried again with
+the next commit. If the disk is full when an older schema is to be migrated, the daemon works on a
+migrated copy in memory, and writes that to the file as soon as there is room.
 """
 
 from __future__ import annotations
@@ -10,9 +15,11 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
-from supervisor_lite.errors import StartupError
+from supervisor_lite.errors import OperationFailed, StartupError
+from supervisor_lite.store.instance import InstanceFiles
 from supervisor_lite.store.migrations import SCHEMA, migrate
 
 _NOT_CORRUPT = frozenset(
@@ -21,198 +28,215 @@ _NOT_CORRUPT = frozenset(
 )  # fmt: skip
 """Errors that are about the disk or the permissions, not about what the file holds."""
 
+_COPY_AGAIN = 10.0
+"""Seconds between two tries to write all of a journal that is in memory to its file."""
+
+
+class Database:
+    """The journal's file while it is open, with the transaction that is being written."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, path: str, warn: Callable[[str], None]
+    ) -> None:
+        self.path = path
+        self._connection = connection
+        self._warn = warn
+        self._is_failing = False
+        """The disk has failed, which was reported, and nothing has been written since."""
+        self._has_lost = False
+        """Something of what was written since the last commit is lost."""
+        self._file: sqlite3.Connection | None = None
+        """The file, while `connection` is its migrated copy in memory."""
+        self._copy_due = 0.0
+        """When that copy is next tried to be written to the file, in monotonic seconds."""
+
+    def write(self, sql: str, values: Sequence[object] = ()) -> None:
+        """Write something with the next commit, which tells if it could not be done."""
+        try:
+            if not self._connection.in_transaction:
+                self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute(sql, values)
+        except UnicodeEncodeError:  # a path that is not UTF-8, in a reason
+            self.write(sql, tuple(map(_utf8, values)))
+        except sqlite3.Error as error:
+            self._has_lost = True
+            self._fail(error)
+
+    def commit(self) -> bool:
+        """Make everything written so far survive our death; False if some of it is lost."""
+        lost, self._has_lost = self._has_lost, False
+        if self._connection.in_transaction:
+            try:
+                self._connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                self._fail(error)
+                return False
+            if not lost:
+                self._recover()
+        return not lost
+
+    def _fail(self, error: sqlite3.Error) -> None:
+        with contextlib.suppress(sqlite3.Error):  # some errors have rolled back already
+            self._connection.execute("ROLLBACK")
+        if not self._is_failing:
+            self._is_failing = True
+            self._warn(f'cannot write the journal "{self.path}": {error}')
+
+    def _recover(self) -> None:
+        """Something was committed: if the disk had failed, it takes what we write again."""
+        if self._is_failing and (self._file is None or self._leave_memory()):
+            self._is_failing = False
+            self._warn(f'the journal "{self.path}" can be written again')
+
+    # A disk that is full when a migration is due.
+
+    def migrate(self, version: int) -> None:
+        """Bring the file to the current schema, or work on a copy in memory until that is possible.
+
+        Raises sqlite3.Error if it is what the file holds that is wrong.
+        """
+        try:
+            _migrate(self._connection, version)
+        except sqlite3.Error as error:
+            if not _is_about_disk(error):
+                raise
+            self._work_in_memory(version)
+            self._fail(error)
+
+    def _work_in_memory(self, version: int) -> None:
+        memory = _connect(":memory:")
+        try:
+            self._connection.backup(memory)
+            _migrate(memory, version)
+        except BaseException:
+            memory.close()
+            raise
+        self._connection, self._file = memory, self._connection
+        self._copy_due = time.monotonic() + _COPY_AGAIN
+
+    def _leave_memory(self, *, at_once: bool = False) -> bool:
+        """Write the copy in memory to the file, whole or not at all, and go on with the file."""
+        assert self._file is not None
+        if not at_once and time.monotonic() < self._copy_due:
+            return False
+        self._copy_due = time.monotonic() + _COPY_AGAIN
+        try:
+            self._connection.backup(self._file)
+        except sqlite3.Error:
+            return False
+        self._connection.close()
+        self._connection, self._file = self._file, None
+        return True
+
+    def select(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a query. Raises OperationFailed if the file cannot be read."""
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise OperationFailed(f'cannot read the journal "{self.path}": {error}') from error
+
+    def close(self) -> None:
+        """Commit and close the file."""
+        self.commit()
+        if self._file is not None and not self._leave_memory(at_once=True):
+            self._file.close()
+        self._connection.close()
+
+
+def _utf8(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return value.encode(errors="backslashreplace").decode()
+
 
 def open_database(
-    path: str, complain: Callable[[str], None], runtime_dir: str | None = None
-) -> sqlite3.Connection:
+    path: str, warn: Callable[[str], None], runtime_dir: str | None = None
+) -> Database:
     """Open or make the database at `path`; its table `meta` says which state directory this is.
 
-    The random name of the state directory is also kept in a file of its own beside it, and in a
-    copy in `runtime_dir`: if the journal or all of the state directory is lost, the runs that carry
-    that name in their environment are still ours.
+    The random name of the state directory is also kept in files beside it and in `runtime_dir`.
 
-    One that is corrupt is set aside, reported through `complain`, and a new one begun. Raises
-    StartupError if it was written by a newer version, or cannot be written.
+    A file that is corrupt is set aside, reported through `warn`, and a new one begun. Raises
+    StartupError if it was written by a newer version, or cannot be opened.
     """
-    name = _Name(path, runtime_dir)
+    files = InstanceFiles(path, runtime_dir)
     try:
-        return _open(path, name)
+        return _open(path, warn, files)
     except (sqlite3.DatabaseError, ValueError, TypeError) as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NOT_CORRUPT:
+        if _is_about_disk(error):
             raise StartupError(f'cannot open the journal "{path}": {error}') from error
         aside = f"{path}.corrupt-{int(time.time())}"
         os.replace(path, aside)
         for suffix in ("-wal", "-shm"):
             if os.path.exists(path + suffix):
                 os.replace(path + suffix, aside + suffix)
-        complain(f'the journal "{path}" is unusable ({error}); it was set aside as "{aside}"')
-        return _open(path, name)
+        warn(f'the journal "{path}" is unusable ({error}); it was set aside as "{aside}"')
+        return _open(path, warn, files)
 
 
-def _open(path: str, name: _Name) -> sqlite3.Connection:
+def _open(path: str, warn: Callable[[str], None], files: InstanceFiles) -> Database:
     with contextlib.suppress(OSError):  # SQLite says it better
         # Last words are in it: for our eyes only, whatever the umask is for logs.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    database = sqlite3.connect(path, isolation_level=None, cached_statements=64)
+    connection = _connect(path)
     try:
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = NORMAL")
-        database.execute("PRAGMA cache_size = -512")
-        version = database.execute("PRAGMA user_version").fetchone()[0]
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA cache_size = -512")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version > SCHEMA:
             raise StartupError(
                 f'cannot use the journal "{path}": it was written by a newer version'
                 f" (schema {version}, this one knows {SCHEMA})"
             )
         if version == 0:
-            with _transaction(database):
-                migrate(database, version)
-                _begin(database, name.read())
-        check = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+            _make(connection, files.read())
+        (check,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if check != "ok":
             raise sqlite3.DatabaseError(check)
+        database = Database(connection, path, warn)
         if 0 < version < SCHEMA:
-            with _transaction(database):
-                migrate(database, version)
-        sql = "SELECT value FROM meta WHERE key = 'instance'"
-        instance = str(database.execute(sql).fetchone()[0])
+            database.migrate(version)
+        (instance,) = connection.execute("SELECT value FROM meta WHERE key = 'instance'").fetchone()
     except BaseException:
-        database.close()
+        connection.close()
         raise
-    name.keep(instance)
+    files.write(str(instance))
     return database
 
 
+def _connect(path: str) -> sqlite3.Connection:
+    return sqlite3.connect(path, isolation_level=None, cached_statements=64)
+
+
+def _is_about_disk(error: Exception) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _NOT_CORRUPT
+
+
 @contextlib.contextmanager
-def _transaction(database: sqlite3.Connection) -> Iterator[None]:
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """Do everything inside or nothing of it, whatever happens meanwhile."""
-    database.execute("BEGIN IMMEDIATE")
+    connection.execute("BEGIN IMMEDIATE")
     try:
         yield
-        database.execute("COMMIT")
+        connection.execute("COMMIT")
     except BaseException:
         with contextlib.suppress(sqlite3.Error):  # some errors have rolled back already
-            database.execute("ROLLBACK")
+            connection.execute("ROLLBACK")
         raise
 
 
-def _begin(database: sqlite3.Connection, instance: str | None) -> None:
-    """Name a new database. In place of a lost one: with run ids that it cannot have given out."""
-    if instance is not None:
-        for table in ("runs", "changes"):
-            database.execute("INSERT INTO sqlite_sequence VALUES (?, ?)", (table, int(time.time())))
-    name = instance or os.urandom(16).hex()
-    database.execute("INSERT INTO meta VALUES ('instance', ?)", (name,))
+def _migrate(connection: sqlite3.Connection, version: int) -> None:
+    with _transaction(connection):
+        migrate(connection, version)
 
 
-class _Name:
-    """The random name of a state directory, where it is kept outside the journal."""
-
-    def __init__(self, path: str, runtime_dir: str | None) -> None:
-        state_dir = os.path.realpath(os.path.dirname(path))
-        self._texts = {os.path.join(state_dir, "instance"): "{name}\n"}
-        if runtime_dir is not None:
-            # Another state directory that uses this runtime directory later is not the same.
-            self._texts[os.path.join(runtime_dir, "instance")] = f"{{name}}\n{state_dir}\n"
-
-    def read(self) -> str | None:
-        """Return the name that one of the files holds, None if none does."""
-        for path, template in self._texts.items():
-            text = _read(path)
-            name = text[:32]
-            if len(name) == 32 and name.isalnum() and text == template.replace("{name}", name):
-                return name
-        return None
-
-    def keep(self, name: str) -> None:
-        """Have every file hold the name. Raises OSError if that beside the journal cannot be."""
-        beside, *copies = self._texts
-        _keep(beside, self._texts[beside].replace("{name}", name))
-        for path in copies:
-            # One less to fall back on, but no reason not to start.
-            with contextlib.suppress(OSError):
-                _keep(path, self._texts[path].replace("{name}", name))
-
-
-def _read(path: str) -> str:
-    """Return what a small file holds; empty if it is missing, strange or unreadable."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(fd, "rb") as file:
-            return file.read(8192).decode()
-    except (OSError, ValueError):
-        return ""
-
-
-def _keep(path: str, text: str) -> None:
-    """Have a small file hold this, whole or not at all. Raises OSError."""
-    if _read(path) == text:
-        return
-    fresh = f"{path}.new"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(fresh)
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(fresh, path)
-
-
-_PROMISED = 1000
-"""Run ids for which the disk is waited for together."""
-
-HIGHEST_RUN = 1 << 53
-"""No run id is above it: JSON numbers are exact up to there."""
-
-
-class RunIds:
-    """The highest run id that was given out, outside the journal, so that none is reused.
-
-    A small file that is written over in place with each id: "LAST PROMISED BOOT". What a daemon has
-    written survives its death, so within a boot LAST is exact, whatever became of the journal. A
-    power cut may take LAST, but not PROMISED: no id above it is given out before that is on the
-    disk (fdatasync(2)).
-    """
-
-    def __init__(self, path: str, boot: str) -> None:
-        self._boot = boot
-        self._promised = 0
-        self.last = self._highest(_read(path))
-        """The highest that an earlier daemon can have given out; 0 if nothing is known of it."""
-        # If it cannot be written, neither can the journal beside it, and that is told there.
-        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        try:
-            self._fd = os.open(path, flags, 0o600)
-        except OSError:
-            self._fd = -1
-
-    def _highest(self, text: str) -> int:
-        match text.partition("\n")[0].split():
-            case [last, promised, boot] if last.isdecimal() and promised.isdecimal():
-                highest = int(last if boot == self._boot else promised)
-                return highest if highest <= HIGHEST_RUN else 0
-        return 0
-
-    def give(self, run: int) -> None:
-        """Note that this id is given out; to be called before it is."""
-        sure = run <= self._promised
-        if not sure:
-            self._promised = run + _PROMISED
-        self._write(run, sure=sure)
-
-    def _write(self, run: int, *, sure: bool) -> None:
-        self.last = run
-        if self._fd < 0:
-            return
-        line = f"{run:016} {self._promised:016} {self._boot}\n"
-        with contextlib.suppress(OSError):  # as above
-            os.pwrite(self._fd, line.encode(), 0)
-            if not sure:
-                os.fdatasync(self._fd)
-
-    def close(self) -> None:
-        """Promise nothing more, and let go of the file."""
-        if self._fd >= 0:
-            self._promised = self.last
-            self._write(self.last, sure=True)
-            os.close(self._fd)
-            self._fd = -1
+def _make(connection: sqlite3.Connection, instance: str | None) -> None:
+    """Make the tables. In place of a lost journal: with run ids that it cannot have given out."""
+    with _transaction(connection):
+        migrate(connection, 0)
+        if instance is not None:
+            sql, now = "INSERT INTO sqlite_sequence VALUES (?, ?)", int(time.time())
+            connection.executemany(sql, [("runs", now), ("changes", now)])
+        name = instance or os.urandom(16).hex()
+        connection.execute("INSERT INTO meta VALUES ('instance', ?)", (name,))

@@ -27,9 +27,8 @@ from supervisor_lite.model.exit import Exit
 from supervisor_lite.model.plan import Plan
 from supervisor_lite.model.program import Leftovers, Program
 from supervisor_lite.model.record import Record
-from supervisor_lite.model.run import ProcessRow
+from supervisor_lite.model.run import StoredProcess
 from supervisor_lite.model.states import State
-from supervisor_lite.store.codec import decode
 from supervisor_lite.store.journal import Journal
 from supervisor_lite.takeover.discovery import Finder, Found, age
 from supervisor_lite.takeover.ownership import Claims, stand_in
@@ -73,15 +72,17 @@ class Adoption:
     def run(self) -> Summary:
         """Take everything over; the processes are on the supervisor's table afterwards."""
         journal = self._journal
-        open_runs = journal.open_runs()
-        if not journal.same_world(f"{boot_id()} {pid_namespace()}"):
+        open_runs = journal.history.open_runs()
+        if not journal.enter(f"{boot_id()} {pid_namespace()}"):
             for lost in open_runs:
-                journal.ended(lost.run, code=None, signal=None, reason="the machine was restarted")
+                journal.record_end(
+                    lost.run, code=None, signal=None, reason="the machine was restarted"
+                )
             journal.forget_all()
             return Summary()
-        rows = {row.name: row for row in journal.processes()}
+        rows = {row.name: row for row in journal.history.processes()}
         for name, row in rows.items():
-            self._known[name] = decode(Program, row.definition)
+            self._known[name] = row.program
             self._claims.know(name, self._known[name])
         cgroups = self._supervisor.runs.cgroups.paths()
         found = Finder(journal, rows, self._claims, cgroups, self._report).find(open_runs)
@@ -103,12 +104,12 @@ class Adoption:
 
     # Restoring.
 
-    def _restore(self, name: str, row: ProcessRow | None, live: Found | None) -> None:
+    def _restore(self, name: str, row: StoredProcess | None, live: Found | None) -> None:
         planned = self._plan.get(name)
         program = self._known.get(name, planned)
         if program is None:
             program = stand_in(name)
-        record = decode(Record, row.record) if row is not None else Record()
+        record = row.record if row is not None else Record()
         busy = live is not None or record.pid is not None or record.leftovers
         if planned is not None and not busy:
             program = planned  # nothing of the old definition is alive
@@ -120,11 +121,11 @@ class Adoption:
         elif record.state is State.STARTING and record.pid is None:
             # The daemon died before the fork: nothing has happened yet.
             record = record._replace(state=State.STOPPED, asked=True, deadline=self._now)
-        values = row.record if row is not None else {}
-        started = values.get("started")
-        if live is not None and live.leader is not None and (record.run != values.get("run")):
+        started = row.started if row is not None else None
+        unwritten = row is None or row.record.run != record.run
+        if unwritten and live is not None and live.leader is not None:
             started = time.time() - age(live.leader)
-        since = values.get("since") or time.time()
+        since = (row.since if row is not None else None) or time.time()
         process = self._supervisor.table.restore(program, record, since, started)
         if live is not None and live.leader is not None and live.pidfd is not None:
             run = self._family(live)
@@ -183,7 +184,7 @@ class Adoption:
             gone = record.pid is not None and process.pidfd is None
             if record.run is not None and record.run not in found and (gone or record.leftovers):
                 # Nothing of it is left, and its end was written before its record was.
-                lost = Found(record.run, process.name, self._journal.run(record.run))
+                lost = Found(record.run, process.name, self._journal.history.run(record.run))
                 if gone:
                     self._end(process, lost)
                     count += 1
@@ -207,7 +208,7 @@ class Adoption:
         if run.row is not None and run.row.ended is None:
             how = self._how(run.number)
             reason = str(how) if run.row.pid is not None else "never spawned: the daemon died"
-            self._journal.ended(run.number, code=how.code, signal=how.signal, reason=reason)
+            self._journal.record_end(run.number, code=how.code, signal=how.signal, reason=reason)
         if run.pidfd is not None:
             os.close(run.pidfd)
         strays = [*run.others, *([run.leader] if run.leader is not None else [])]
@@ -245,7 +246,7 @@ class Adoption:
             run=record.run,
             pid=record.pid,
         )
-        self._journal.change(change)
+        self._journal.add_change(change)
 
     def _how(self, number: int) -> Exit:
         pidfd = self._stored.get(number)

@@ -11,9 +11,9 @@ from supervisor_lite.host.cgroup import members
 from supervisor_lite.host.identity import Identity, identify, open_same
 from supervisor_lite.host.procfs import Stat, find_marked, named, read_stat, read_variable
 from supervisor_lite.host.run import Run
-from supervisor_lite.model.run import ProcessRow, RunRow
-from supervisor_lite.store.database import HIGHEST_RUN
+from supervisor_lite.model.run import RunRow, StoredProcess
 from supervisor_lite.store.journal import Journal
+from supervisor_lite.store.run_ids import HIGHEST_RUN
 from supervisor_lite.takeover.ownership import Claims
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -53,7 +53,7 @@ class Finder:
     def __init__(
         self,
         journal: Journal,
-        rows: Mapping[str, ProcessRow],
+        rows: Mapping[str, StoredProcess],
         claims: Claims,
         cgroups: Iterable[tuple[int, str]],
         report: Callable[[str], None],
@@ -124,11 +124,11 @@ class Finder:
 
     def _unknown(self, number: int, stats: list[Stat]) -> Found | None:
         """Return a run that is not open in the journal: closed, or never seen written."""
-        written = self._journal.run(number)
+        written = self._journal.history.run(number)
         if written is not None:
             return Found(number, written.name, written)
         for name, row in self._rows.items():
-            if row.record.get("run") == number:
+            if row.record.run == number:
                 return Found(number, name)
         for stat in stats:
             process = read_variable(stat.pid, "SUPERVISOR_PROCESS_NAME")
@@ -142,10 +142,10 @@ class Finder:
     def _may_live(self, run: Found) -> bool:
         """May the main process be alive? Not if the record of its process knows its end."""
         row = self._rows.get(run.name)
-        last = row.record.get("run") if row is not None else None
-        if row is None or not isinstance(last, int):
+        if row is None or row.record.run is None:
             return True
-        return last < run.number or (last == run.number and row.record.get("pid") is not None)
+        last = row.record.run
+        return last < run.number or (last == run.number and row.record.pid is not None)
 
     def _sort(self, run: Found, stats: list[Stat]) -> None:
         """Tell the main process of a run, if it was not written down, from the others."""
@@ -163,7 +163,7 @@ class Finder:
                     os.close(pidfd)
                     continue
                 run.leader, run.pidfd = stat, pidfd
-                self._journal.found(
+                self._journal.record_found(
                     run.number, run.name, stat.pid, same.boot, stat.start, same.inode,
                     time.time() - age(stat),
                 )  # fmt: skip

@@ -29,8 +29,8 @@ def timed(act: Callable[[], None]) -> float:
 
 def turn(journal: Journal) -> None:
     """Write what a turn of spawns has written: intents before, identities after."""
-    for run in journal.intend([f"p{number}" for number in range(MAX_BATCH)]):
-        journal.spawned(run, run, "3f0c9d3e-boot-id-of-the-usual-length", 123456, 123456789)
+    for run in journal.reserve_runs([f"p{number}" for number in range(MAX_BATCH)]):
+        journal.record_spawn(run, run, "3f0c9d3e-boot-id-of-the-usual-length", 123456, 123456789)
     journal.commit()
 
 

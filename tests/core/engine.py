@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -26,18 +26,22 @@ from supervisor_lite.host.procfs import read_stat
 from supervisor_lite.host.spawn import Child, Spawner
 from supervisor_lite.host.spawn_request import SpawnRequest
 from supervisor_lite.model.change import Change
-from supervisor_lite.model.record import Record
-from supervisor_lite.store.codec import decode
 from supervisor_lite.store.journal import Journal, open_journal
 
 PATIENCE = 30.0
 """Seconds that anything may take on a busy machine."""
 
 
-def is_alive(pid: int) -> bool:
-    """Is there a process of this pid that has not ended?"""
-    stat = read_stat(pid)
-    return stat is not None and stat.state not in "ZX"
+class Pid(NamedTuple):
+    """A child; its start tells it from who gets its pid later, which may be soon."""
+
+    number: int
+    start: int
+
+    def is_alive(self) -> bool:
+        """Has it not ended?"""
+        stat = read_stat(self.number)
+        return stat is not None and stat.start == self.start and stat.state not in "ZX"
 
 
 class WitnessSpawner(Spawner):
@@ -45,15 +49,17 @@ class WitnessSpawner(Spawner):
 
     def __init__(self, descriptors: Descriptors) -> None:
         super().__init__(descriptors)
-        self.pids: dict[str, list[int]] = {}
+        self.pids: dict[str, list[Pid]] = {}
         self.faults: list[str] = []
 
     def spawn(self, request: SpawnRequest) -> Child:
         name = request.program.fullname
         pids = self.pids.setdefault(name, [])
-        self.faults += [f"{name}: spawned while {pid} is alive" for pid in pids if is_alive(pid)]
+        self.faults += [f"{name}: spawned while {pid} is alive" for pid in pids if pid.is_alive()]
         child = super().spawn(request)
-        pids.append(child.pid)
+        stat = read_stat(child.pid)
+        assert stat is not None, "not reaped yet"
+        pids.append(Pid(child.pid, stat.start))
         return child
 
 
@@ -71,7 +77,7 @@ class Engine:
         self.published: list[Change] = []
         self.bus.subscribe(Change, self.published.append)
         self.signals: dict[int, list[str]] = {}
-        """By pid, the signals that main processes were sent."""
+        """By run, the signals that main processes were sent."""
         self.supervisor = Supervisor(
             Surroundings(
                 loop=self.loop,
@@ -95,7 +101,7 @@ class Engine:
         pid = process.record.pid
         if process.pidfd is None or pid is None:
             return
-        sent = self.signals.setdefault(pid, [])
+        sent = self.signals.setdefault(process.record.run or 0, [])
         if name == "KILL" and process.program.stopsignal not in sent:
             self.spawner.faults.append(f"{process.name}: {pid} was sent KILL without TERM before")
         sent.append(name)
@@ -114,21 +120,23 @@ class Engine:
         for name, pids in self.spawner.pids.items():
             process = supervisor.processes.get(name)
             known = process.record.pid if process is not None else None
-            found += [f"{name}: {pid} lives on" for pid in pids if is_alive(pid) and pid != known]
-        rows = {row.name: row.record for row in self.journal.processes()}
+            found += [
+                f"{name}: {pid} lives on" for pid in pids if pid.is_alive() and pid.number != known
+            ]
+        rows = {row.name: row.record for row in self.journal.history.processes()}
         for name, process in supervisor.processes.items():
             row = rows.pop(name, None)  # one that was never asked for is not written
-            kept = process.record if row is None else decode(Record, row)
+            kept = process.record if row is None else row
             if kept != process.record:
                 found.append(f"{name}: is {process.record}, the journal says {kept}")
         found += [f"{name}: in the journal, not on the table" for name in rows]
         live = {p.record.run for p in supervisor.processes.values() if p.record.pid is not None}
-        ended = {row.run for row in self.journal.open_runs()} - live - self.intended()
+        ended = {row.run for row in self.journal.history.open_runs()} - live - self.intended()
         found += [f"run {run} is open in the journal" for run in ended]
         serials = [change.serial for change in self.published]
         if serials != sorted(set(serials)):
             found.append(f"published out of order: {serials}")
-        if self.published != self.journal.changes(after=0, limit=100_000):
+        if self.published != self.journal.history.changes(after=0, limit=100_000):
             found.append("the journal has other changes than were published")
         return found
 

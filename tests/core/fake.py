@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import selectors
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -104,7 +104,7 @@ class FakeRuns(Runs):
 
     def reserve_run_ids(self, processes: Sequence[Process]) -> None:
         new = [process for process in processes if process not in self._reserved]
-        numbers = self._journal.intend([process.name for process in new])
+        numbers = self._journal.reserve_runs([process.name for process in new])
         self._reserved.update(zip(new, numbers, strict=True))
 
     def spawn(self, process: Process) -> Spawned | SpawnFailed:
@@ -116,7 +116,7 @@ class FakeRuns(Runs):
         self.spawned.append((self._loop.time() - START, process.name))
         pid = 1000 + run
         process.begin_run(os.open("/dev/null", os.O_RDONLY), self._clock.wall())
-        self._journal.spawned(run, pid, "boot", 1, 1, process.started)
+        self._journal.record_spawn(run, pid, "boot", 1, 1, process.started)
         if lives[0].lasts is not None:
             self._end_in(lives[0].lasts, process, run, lives[0].exit)
         return Spawned(run, pid)
@@ -153,7 +153,7 @@ class FakeRuns(Runs):
 
     def _end(self, process: Process, run: int, exit_status: Exit) -> None:
         process.end_run()
-        self._journal.ended(
+        self._journal.record_end(
             run, code=exit_status.code, signal=exit_status.signal, reason=str(exit_status)
         )
         left = self._life(process).leftovers is not None
@@ -163,7 +163,9 @@ class FakeRuns(Runs):
         pass
 
     def forget(self, process: Process) -> None:
-        self._reserved.pop(process, None)
+        run = self._reserved.pop(process, None)
+        if run is not None:
+            self._journal.record_end(run, code=None, signal=None, reason="never spawned")
 
     def close(self) -> None:
         for timer in self._timers.values():
@@ -213,7 +215,7 @@ class Stage:
 
     def history(self, process: Process) -> list[str]:
         """Return the changes in the journal: "0 STARTING", "1.5 RUNNING" …"""
-        changes = self.journal.changes(names=[process.name], after=0)
+        changes = self.journal.history.changes(names=[process.name], after=0)
         return [f"{round(c.time - EPOCH, 3):g} {c.to_state}" for c in changes]
 
     def spawned(self, process: Process) -> list[float]:
@@ -231,3 +233,7 @@ class Stage:
             process.end_run()
         self.supervisor.close()
         self.journal.close()
+
+
+Play = Callable[[Callable[[Stage], Awaitable[None]]], None]
+"""Runs a scene; see conftest.py."""

@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from pathlib import Path
-
 import pytest
 
 from supervisor_lite.model.exit import Exit
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.restart import AutoRestart, Backoff, BackoffKind, RestartLimit
 from supervisor_lite.model.states import State
-from tests.core.fake import Life, Stage, run
-
-Play = Callable[[Callable[[Stage], Awaitable[None]]], None]
+from tests.core.fake import Life, Play, Stage
 
 WEB = Program(name="web", command=("web",))
 FAILS = Life(lasts=0, exit=Exit(code=1))
-
-
-@pytest.fixture
-def play(tmp_path: Path) -> Play:
-    """Run a scene on a stage of its own."""
-
-    def play(scene: Callable[[Stage], Awaitable[None]]) -> None:
-        async def whole() -> None:
-            stage = Stage(tmp_path)
-            try:
-                await scene(stage)
-            finally:
-                stage.close()
-            assert stage.reports == []
-
-        run(whole())
-
-    return play
 
 
 def test_a_failing_start_is_tried_after_1_2_3_seconds(play: Play) -> None:
@@ -47,7 +24,7 @@ def test_a_failing_start_is_tried_after_1_2_3_seconds(play: Play) -> None:
             "0 STARTING", "0 BACKOFF", "1 STARTING", "1 BACKOFF", "3 STARTING", "3 BACKOFF",
             "6 STARTING", "6 BACKOFF", "6 FATAL",
         ]  # fmt: skip
-        runs = stage.journal.runs(["web"], 10)
+        runs = stage.journal.history.runs(["web"], 10)
         assert [round(row.intended - 1_700_000_000, 3) for row in runs] == [6, 3, 1, 0]
 
     play(scene)
@@ -285,8 +262,8 @@ def test_a_record_is_in_the_journal_when_the_loop_goes_on(play: Play) -> None:
         web = stage.add(WEB._replace(startsecs=3600))
         stage.supervisor.start(web, "")
         await stage.until(0.5)
-        (row,) = stage.journal.processes()
-        assert row.record["state"] == State.STARTING
-        assert row.record["started"] == row.record["since"] == 1_700_000_000
+        (row,) = stage.journal.history.processes()
+        assert row.record.state is State.STARTING
+        assert row.started == row.since == 1_700_000_000
 
     play(scene)

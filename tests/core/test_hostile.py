@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from supervisor_lite.core.process import Process
@@ -24,7 +24,7 @@ from supervisor_lite.model.change import Change
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.restart import AutoRestart, Backoff
 from supervisor_lite.model.states import State
-from tests.core.engine import Engine, is_alive, witness
+from tests.core.engine import Engine, witness
 
 SLEEPER = ("/bin/sleep", "300")
 FAILING = ("/bin/false",)
@@ -137,7 +137,7 @@ async def carry_out(engine: Engine, plots: list[Plot]) -> list[str]:
     found = engine.disagreements()
     await engine.end()
     pids_of = engine.spawner.pids.items()
-    found += [f"{name}: {pid} lives on" for name, pids in pids_of for pid in pids if is_alive(pid)]
+    found += [f"{name}: {pid} lives on" for name, pids in pids_of for pid in pids if pid.is_alive()]
     found += [f"error: {context}" for context in engine.errors]
     return [f"{fault} ({describe(fault, plots)})" for fault in found]
 
@@ -192,7 +192,7 @@ plots = st.builds(
 
 @pytest.mark.slow
 @settings(
-    max_examples=5, deadline=None, database=None,
+    max_examples=5, deadline=None, database=None, phases=[Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 @given(st.lists(plots, min_size=10, max_size=30))

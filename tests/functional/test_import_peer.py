@@ -18,8 +18,9 @@ import pytest
 from supervisor_lite.config.load import load
 from supervisor_lite.host.users import lookup
 from supervisor_lite.migrate.converter import convert
-from supervisor_lite.migrate.report import Findings, Say
-from supervisor_lite.migrate.values import Place, Refused, environment
+from supervisor_lite.migrate.environment import environment
+from supervisor_lite.migrate.report import KeyNotes, Notes
+from supervisor_lite.migrate.values import ConvertContext, Refused
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.sockets import ListenSocket
 from tests.client import environment_of
@@ -155,11 +156,11 @@ def test_environments_are_split_as_supervisor_itself_does() -> None:
         "A=" * chance.randrange(2) + "".join(chance.choices(pieces, k=chance.randrange(9)))
         for _ in range(1000)
     ]
-    place = Place("/", "/", "/", frozenset(), Say(Findings(), "f", 1, "s"))
+    context = ConvertContext("/", "/", "/", frozenset(), KeyNotes(Notes(), "f", 1, "s"))
 
     def split(text: str) -> object:
         try:
-            return environment(text, place)
+            return environment(text, context)
         except Refused:
             return None
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.programs import SLEEPER, TERM_IGNORER, program, sh
-from tests.support import Daemon, Daemons, free_port, wait_until
+from tests.support import Daemon, Daemons, free_port, moment, wait_until
 
 MANY = 150
 CROWD = {"numprocs": MANY, "process_name": "%(program_name)s_%(process_num)d"}
@@ -111,8 +111,9 @@ def test_a_shared_socket_is_taken_over_before_anybody_is_spawned(daemons: Daemon
     wait_until(lambda: daemon.status("web:w1")["run"] is not None, what="it has been tried")
     daemon.signal(signal.SIGKILL)
     daemon.wait_exit()
+    ended = time.time()
     (daemon.dir / "good").touch()
-    time.sleep(1.1)  # so that the next try is due when the next daemon comes
+    wait_until(lambda: time.time() > ended + 0.2, what="the next try is due: it takes 0.1 s")
     daemon.start()
     daemon.wait_state("web:w1", "RUNNING")
     assert "in use" not in daemon.log()
@@ -147,7 +148,8 @@ def test_what_was_left_running_is_not_the_program(daemons: Daemons) -> None:
     wait_until(lambda: len(daemon.pids_of("web")) == 2, what="both are there")
     daemon.ctl("stop", "web")
     (kept,) = daemon.pids_of("web")
-    time.sleep(1.1)  # older than journal_age
+    stopped = moment(daemon.status("web")["since"])
+    wait_until(lambda: time.time() > stopped + 1, what="it is older than journal_age")
     for _ in range(2):
         daemon.signal(signal.SIGKILL)
         daemon.wait_exit()

@@ -19,6 +19,7 @@ def test_stop_in_every_state(daemons: Daemons) -> None:
         + program("starting", stamper("starting", "exec sleep 100000"), startsecs=100)
         + program("running", SLEEPER, startsecs=0)
         + program("backoff", stamper("backoff", "exit 1"), backoff=1)
+        + program("witness", stamper("witness", "exit 1"), backoff=1, autostart=False)
         + program("exited", exits(0), startsecs=0)
         + program("fatal", exits(1), startretries=0)
         + program("stopping", TERM_IGNORER, startsecs=0, stopwaitsecs=1)
@@ -41,7 +42,8 @@ def test_stop_in_every_state(daemons: Daemons) -> None:
         assert (status["wanted"], status["pid"], status["next_try"]) == (False, None, None)
         assert daemon.pids_of(name) == []
     assert len(daemon.stamps("starting")) == 1
-    time.sleep(1.2)  # the pause of the program in BACKOFF would be over by now
+    daemon.call("start", names=["witness"], wait=False)
+    wait_until(lambda: len(daemon.stamps("witness")) == 2, what="a pause that began later is over")
     assert len(daemon.stamps("backoff")) == spawned
     assert daemon.status("backoff")["state"] == "STOPPED"
 

@@ -47,8 +47,8 @@ class Converted:
         conversion = convert("etc/supervisord.conf", "out")
         self.data: dict[str, Any] = tomli.loads(conversion.files["supervisor.toml"])
         self.text = conversion.files["supervisor.toml"]
-        self.lost = [str(finding) for finding in conversion.findings if finding.lost]
-        self.notes = [str(finding) for finding in conversion.findings if not finding.lost]
+        self.lost = [str(note) for note in conversion.notes if note.lossy]
+        self.notes = [str(note) for note in conversion.notes if not note.lossy]
         self.configuration = loaded(write_out(conversion, folder.path / "out"), {"HOME": "/root"})
 
     def said(self, words: str) -> bool:

@@ -42,7 +42,7 @@ def lay_out(name: str, place: Path) -> Path:
 def converted(main: Path, out: Path) -> dict[str, str]:
     """Convert a sample; return its files, with "report", free of what differs every time."""
     found: Conversion = convert(str(main), str(out))
-    texts = {**found.files, "report": "".join(f"{finding}\n" for finding in found.findings)}
+    texts = {**found.files, "report": "".join(f"{note}\n" for note in found.notes)}
     return {
         name: re.sub(r"scrypt\$[^\"]+", "HASH", text).replace(str(main.parent), "/etc/supervisor")
         for name, text in texts.items()

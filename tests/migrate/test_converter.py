@@ -112,7 +112,7 @@ def test_includes_become_files_of_conf_d(folder: Folder) -> None:
         "supervisor.toml", "conf.d/web.toml", "conf.d/c-web.toml", "conf.d/web-2.toml",
         "conf.d/nested.toml",
     ]  # fmt: skip
-    assert [str(finding) for finding in conversion.findings] == [
+    assert [str(note) for note in conversion.notes] == [
         'etc/supervisord.conf:2: [include] files: "no/*.conf" matches no file',
         "etc/nested.ini:1: [include]: Supervisor ignores this in a file that is included",
     ]
@@ -160,7 +160,7 @@ def test_other_encodings(folder: Folder) -> None:
     folder.write("etc/supervisord.conf", "[program:x]\ncommand=caf\xe9\n".encode("latin-1"))
     conversion = convert("etc/supervisord.conf")
     assert 'command = "café"' in conversion.files["supervisor.toml"]
-    assert "supervisord.conf:2: is not UTF-8" in str(conversion.findings[0])
+    assert "supervisord.conf:2: is not UTF-8" in str(conversion.notes[0])
     folder.write("etc/supervisord.conf", "\ufeff[program:x]\r\ncommand=ü\r\n")
     assert 'command = "ü"' in convert("etc/supervisord.conf").files["supervisor.toml"]
 

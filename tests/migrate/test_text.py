@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from supervisor_lite.config.load import load
 from supervisor_lite.migrate import toml_writer
 from supervisor_lite.migrate.converter import convert
+from supervisor_lite.migrate.environment import environment
 from supervisor_lite.migrate.ini import read
 from supervisor_lite.migrate.percent import PercentError, escaped, hide, show
-from supervisor_lite.migrate.report import Findings, Say
-from supervisor_lite.migrate.values import Place, Refused, environment, expansions
+from supervisor_lite.migrate.report import KeyNotes, Notes
+from supervisor_lite.migrate.values import ConvertContext, Refused, expansions
 
 quick = settings(
     deadline=None,
@@ -25,8 +26,8 @@ quick = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
-HERE = Place(
-    "/old", "/old", "/new", frozenset(("here", "process_num")), Say(Findings(), "f", 1, "s")
+HERE = ConvertContext(
+    "/old", "/old", "/new", frozenset(("here", "process_num")), KeyNotes(Notes(), "f", 1, "s")
 )
 
 # What INI keeps of a value: no line ends, nothing that is a comment or blank at the ends.
@@ -190,11 +191,14 @@ def test_what_supervisor_refuses_in_an_environment(text: str) -> None:
     [("A=foo#bar", 'follows "#"'), ("A=a b", "takes only"), ("A=it#'s", 'follows "#"')],
 )
 def test_what_supervisor_cuts_in_silence_is_told(text: str, words: str) -> None:
-    findings = Findings()
-    environment(text, Place("/", "/", "/", frozenset(), Say(findings, "f", 1, "s", "environment")))
-    (finding,) = findings.listed([])
-    assert words in finding.text
-    assert not finding.lost
+    notes = Notes()
+    environment(
+        text,
+        ConvertContext("/", "/", "/", frozenset(), KeyNotes(notes, "f", 1, "s", "environment")),
+    )
+    (note,) = notes.listed([])
+    assert words in note.text
+    assert not note.lossy
 
 
 # the grammar
@@ -222,12 +226,12 @@ def test_values_are_those_of_the_parser_supervisor_uses(tmp_path: Path, some: li
     plain = configparser.RawConfigParser(inline_comment_prefixes=(";", "#"), strict=False)
     try:
         plain.read(path, "utf-8")
-        ini = read(str(path), Findings())
+        ini = read(str(path), Notes())
     except Exception:  # noqa: BLE001  (of either: both refuse, or the test fails below)
         with pytest.raises(Exception, match=r".*"):
             plain.read(path, "utf-8")
         with pytest.raises(Exception, match=r".*"):
-            read(str(path), Findings())
+            read(str(path), Notes())
         return
     assert {name: dict(plain.items(name)) for name in plain.sections()} == {
         name: {key: setting.value for key, setting in section.settings.items()}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from collections.abc import Collection, Hashable, Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -123,7 +123,7 @@ class Result:
 
     faults: tuple[Fault, ...]
     edges: frozenset[Edge]
-    records: int
+    nodes: tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,11 +214,6 @@ class Walk:
                             self.nodes[there] = reached
                             self.parents[there] = (here, told)
                             todo.append(reached)
-
-    def reach(self) -> Collection[Node]:
-        """Return every record that can be reached, without a look at the promises."""
-        deque(self._steps(), maxlen=0)
-        return self.nodes.values()
 
     def edges(self) -> frozenset[Edge]:
         """Return the kinds of steps that were seen."""
@@ -347,10 +342,13 @@ class Walk:
 
 @functools.cache
 def walked(name: str) -> Result:
-    """Walk one of PROGRAMS to the end, once per test session; at most three faults are kept."""
+    """Walk one of PROGRAMS to the end; at most three faults are kept.
+
+    Done once: conftest.py gives the tests that look at it to one of pytest's workers.
+    """
     walk = Walk(PROGRAMS[name])
     faults = tuple(islice(walk.faults(), 3))
-    return Result(faults, walk.edges(), len(walk.nodes))
+    return Result(faults, walk.edges(), tuple(walk.nodes.values()))
 
 
 def _told(moment: Moment, passed: float = 0.0) -> str:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from supervisor_lite.store.database import RunIds
 from supervisor_lite.store.journal import Journal, open_journal
+from supervisor_lite.store.run_ids import RunIds
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_what_is_planted_in_place_of_the_copy_is_not_opened(state: Path, kind: s
 def test_what_is_kept_is_for_our_eyes_only(state: Path) -> None:
     before = os.umask(0)
     try:
-        open_in(state).intend("web")
+        open_in(state).reserve_runs("web")
     finally:
         os.umask(before)
     files = sorted(state.iterdir())
@@ -114,26 +114,26 @@ def test_what_is_kept_is_for_our_eyes_only(state: Path) -> None:
 def test_ids_go_on_exactly_where_they_were_within_a_boot(state: Path) -> None:
     """The daemon was killed and the journal has lost what it knew."""
     journal = open_in(state)
-    last = [journal.intend(["web"])[0] for _ in range(5)][-1]
+    last = [journal.reserve_runs(["web"])[0] for _ in range(5)][-1]
     saved = open_in(state)
-    assert saved.intend(["web"])[0] == last + 1
+    assert saved.reserve_runs(["web"])[0] == last + 1
     lose_journal(state)
     ids = RunIds(str(state / "run-ids"), "boot")
     assert ids.last == last + 1
     ids.close()
-    assert open_in(state).intend(["web"])[0] > last + 1
+    assert open_in(state).reserve_runs(["web"])[0] > last + 1
 
 
 def test_after_a_power_cut_no_id_that_was_promised_is_given_out(state: Path) -> None:
     """What was written since the disk was waited for may be gone: only the promise counts."""
     path = state / "run-ids"
     ids = RunIds(str(path), "before")
-    ids.give(1)
+    ids.reserve(1)
     on_disk = path.read_bytes()
     given = 1
     while path.read_bytes().split()[1] == on_disk.split()[1]:
         given += 1
-        ids.give(given)
+        ids.reserve(given)
     assert given > 100, "the disk is waited for too often"
     path.write_bytes(on_disk)
     assert RunIds(str(path), "after").last >= given - 1
@@ -142,9 +142,9 @@ def test_after_a_power_cut_no_id_that_was_promised_is_given_out(state: Path) -> 
 
 def test_an_orderly_end_leaves_no_gap(state: Path) -> None:
     journal = open_in(state)
-    last = [journal.intend(["web"])[0] for _ in range(5)][-1]
+    last = [journal.reserve_runs(["web"])[0] for _ in range(5)][-1]
     journal.close()
-    assert open_in(state, boot="the next one").intend(["web"])[0] == last + 1
+    assert open_in(state, boot="the next one").reserve_runs(["web"])[0] == last + 1
 
 
 @pytest.mark.parametrize(
@@ -152,11 +152,11 @@ def test_an_orderly_end_leaves_no_gap(state: Path) -> None:
 )
 def test_a_file_of_ids_that_is_nonsense_is_begun_anew(state: Path, nonsense: bytes) -> None:
     journal = open_in(state, "b")
-    last = journal.intend(["web"])[0]
+    last = journal.reserve_runs(["web"])[0]
     journal.close()
     (state / "run-ids").write_bytes(nonsense)
     again = open_in(state, "b")
-    assert again.intend(["web"])[0] == last + 1
+    assert again.reserve_runs(["web"])[0] == last + 1
     ids = RunIds(str(state / "run-ids"), "b")
     assert ids.last == last + 1
     ids.close()
@@ -167,9 +167,9 @@ def test_a_full_disk_stops_no_spawn(state: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))  # Python ignores SIGXFSZ
     try:
         ids = RunIds(str(state / "run-ids"), "boot")
-        ids.give(7)
+        ids.reserve(7)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert ids.last == 7
-    ids.give(8)
+    ids.reserve(8)
     assert RunIds(str(state / "run-ids"), "boot").last == 8

@@ -14,10 +14,15 @@ import pytest
 
 from supervisor_lite.errors import OperationFailed, StartupError
 from supervisor_lite.model.change import Change
+from supervisor_lite.model.program import Program
+from supervisor_lite.model.record import Record
+from supervisor_lite.model.run import StoredProcess
+from supervisor_lite.model.states import State
 from supervisor_lite.store.journal import Journal, open_journal
 from supervisor_lite.store.migrations import SCHEMA
 
 DAY = 86400.0
+DB = StoredProcess("db", Record(State.RUNNING), Program("db", ("db",)), since=5.0, started=4.0)
 
 
 class Place:
@@ -73,16 +78,16 @@ def changed(journal: Journal, name: str = "web", **fields: object) -> Change:
         **fields,
     }  # fmt: skip
     change = Change(**values)  # type: ignore[arg-type]
-    journal.change(change)
+    journal.add_change(change)
     return change
 
 
 def ran(journal: Journal, name: str = "web", *, over: bool = True) -> int:
     """Keep a run."""
-    run = journal.intend([name])[0]
-    journal.spawned(run, 4000 + run, "boot", 17, 99)
+    run = journal.reserve_runs([name])[0]
+    journal.record_spawn(run, 4000 + run, "boot", 17, 99)
     if over:
-        journal.ended(run, code=3, signal=None, reason="exit 3", usage=(4096, 0.5, 0.25))
+        journal.record_end(run, code=3, signal=None, reason="exit 3", usage=(4096, 0.5, 0.25))
     return run
 
 
@@ -94,15 +99,14 @@ def test_what_was_committed_is_there_for_the_next_daemon(place: Place) -> None:
     closed = ran(journal)
     live = ran(journal, "db", over=False)
     change = changed(journal, note="x", by="ann", last_words="bye\n\x1b[2J")
-    journal.define("db", {"state": 20}, '{"name":"db"}')
-    assert journal.remember("db", {"state": 10}) is True
-    assert journal.remember("nobody", {"state": 10}) is False
+    journal.remember(DB)
+    journal.remember(DB._replace(record=Record(State.STARTING)))
     assert journal.commit() is True
     # Not closed: it was killed.
     later = place.open()
     assert later.instance == journal.instance
-    assert [row.run for row in later.open_runs()] == [live]
-    row = later.run(closed)
+    assert [row.run for row in later.history.open_runs()] == [live]
+    row = later.history.run(closed)
     assert row is not None
     assert (row.code, row.reason, row.maxrss, row.utime, row.stime) == (
         3,
@@ -111,22 +115,20 @@ def test_what_was_committed_is_there_for_the_next_daemon(place: Place) -> None:
         0.5,
         0.25,
     )
-    assert later.changes() == [change]
-    assert [(p.name, p.record, p.definition) for p in later.processes()] == [
-        ("db", {"state": 10}, {"name": "db"})
-    ]
-    assert later.intend(["web"])[0] == live + 1
+    assert later.history.changes() == [change]
+    assert list(later.history.processes()) == [DB._replace(record=Record(State.STARTING))]
+    assert later.reserve_runs(["web"])[0] == live + 1
     assert later.next_serial() == change.serial + 1
 
 
 def test_an_intent_is_there_before_anything_else_is_committed(place: Place) -> None:
     journal = place.open()
-    run = journal.intend(["web"])[0]
-    assert [(row.run, row.pid) for row in place.open().open_runs()] == [(run, None)]
-    journal.spawned(run, 5, "boot", 1, 2)
-    assert [row.pid for row in place.open().open_runs()] == [None]
+    run = journal.reserve_runs(["web"])[0]
+    assert [(row.run, row.pid) for row in place.open().history.open_runs()] == [(run, None)]
+    journal.record_spawn(run, 5, "boot", 1, 2)
+    assert [row.pid for row in place.open().history.open_runs()] == [None]
     journal.commit()
-    assert [row.pid for row in place.open().open_runs()] == [5]
+    assert [row.pid for row in place.open().history.open_runs()] == [5]
 
 
 def test_runs_and_changes_are_found_by_name_and_place(place: Place) -> None:
@@ -134,13 +136,13 @@ def test_runs_and_changes_are_found_by_name_and_place(place: Place) -> None:
     web = [ran(journal) for _ in range(3)]
     db = ran(journal, "db")
     serials = [changed(journal, name).serial for name in ("web", "db", "web", "web")]
-    assert [row.run for row in journal.runs(None, 2)] == [db, web[2]]
-    assert [row.run for row in journal.runs(["web"], 9)] == web[::-1]
-    assert [c.serial for c in journal.changes(limit=2)] == serials[2:]
-    assert [c.serial for c in journal.changes(after=serials[0], limit=2)] == serials[1:3]
-    assert [c.serial for c in journal.changes(names=["db"])] == [serials[1]]
+    assert [row.run for row in journal.history.runs(None, 2)] == [db, web[2]]
+    assert [row.run for row in journal.history.runs(["web"], 9)] == web[::-1]
+    assert [c.serial for c in journal.history.changes(limit=2)] == serials[2:]
+    assert [c.serial for c in journal.history.changes(after=serials[0], limit=2)] == serials[1:3]
+    assert [c.serial for c in journal.history.changes(names=["db"])] == [serials[1]]
     assert journal.serial == serials[-1]
-    assert (journal.knows("db"), journal.knows("nobody")) == (True, False)
+    assert (journal.history.has("db"), journal.history.has("nobody")) == (True, False)
 
 
 def test_a_change_of_another_version_is_read_as_far_as_it_is_understood(place: Place) -> None:
@@ -152,16 +154,19 @@ def test_a_change_of_another_version_is_read_as_far_as_it_is_understood(place: P
         f" WHERE serial = {first.serial}",
         f"UPDATE changes SET change = 'not JSON' WHERE serial = {second.serial}",
     )
-    assert place.open().changes() == [first]
+    assert place.open().history.changes() == [first]
 
 
-def test_an_unusable_record_does_not_hide_the_others(place: Place) -> None:
+@pytest.mark.parametrize(
+    "damage", ["record = '{'", "record = '[]'", "definition = '{}'", "record = '{\"state\": 7}'"]
+)
+def test_an_unusable_record_does_not_hide_the_others(place: Place, damage: str) -> None:
     journal = place.open()
-    journal.define("a", {"state": 20}, "{}")
-    journal.define("b", {"state": 20}, "{}")
+    for name in ("a", "b"):
+        journal.remember(DB._replace(name=name))
     journal.close()
-    place.sql("UPDATE processes SET record = '{' WHERE name = 'a'")
-    assert [row.name for row in place.open().processes()] == ["b"]
+    place.sql(f"UPDATE processes SET {damage} WHERE name = 'a'")
+    assert [row.name for row in place.open().history.processes()] == ["b"]
     assert place.complaints[0].startswith("a: what the journal knows of it is unusable")
 
 
@@ -192,18 +197,18 @@ def test_what_is_too_old_is_forgotten_at_start(place: Place) -> None:
         f"UPDATE runs SET ended = ended - {8 * DAY} WHERE run IN ({','.join(map(str, old))})",
     )
     journal = place.open()
-    journal.keep(age=7 * DAY, count=1000)
-    assert [row.run for row in journal.runs(None, 99)] == [recent, late, alive]
-    assert [c.serial for c in journal.changes()] == serials[2:]
-    journal.keep(age=3600, count=1000)
-    assert journal.changes() == []
+    journal.set_retention(age=7 * DAY, count=1000)
+    assert [row.run for row in journal.history.runs(None, 99)] == [recent, late, alive]
+    assert [c.serial for c in journal.history.changes()] == serials[2:]
+    journal.set_retention(age=3600, count=1000)
+    assert journal.history.changes() == []
     assert journal.next_serial() == serials[-1] + 1
 
 
 def test_growth_is_bounded_without_a_timer(place: Place) -> None:
     """Every so many changes the oldest go, and the file does not grow any more."""
     journal = place.open()
-    journal.keep(age=30 * DAY, count=200)
+    journal.set_retention(age=30 * DAY, count=200)
     alive = ran(journal, over=False)
     sizes = []
     for _ in range(4):
@@ -217,8 +222,8 @@ def test_growth_is_bounded_without_a_timer(place: Place) -> None:
         assert 200 <= runs < 200 + 256 + 2
     assert sizes[-1] <= sizes[1]
     assert os.path.getsize(f"{place.path}-wal") < 8 << 20
-    assert [row.run for row in journal.open_runs()] == [alive]
-    assert journal.changes(limit=1)[0].serial == journal.serial
+    assert [row.run for row in journal.history.open_runs()] == [alive]
+    assert journal.history.changes(limit=1)[0].serial == journal.serial
 
 
 def test_nothing_is_forgotten_unless_told(place: Place) -> None:
@@ -236,34 +241,35 @@ def test_a_full_disk_is_said_once_and_tried_again(place: Place) -> None:
     """Nothing is raised, run ids go on, and the caller learns that it was not written."""
     journal = place.open()
     before = ran(journal)
-    journal.define("web", {"state": 20}, "{}")
+    journal.remember(DB)
     assert journal.commit() is True
+    stopped = DB._replace(record=Record(State.STOPPED))
     with full_disk():
         runs = [ran(journal) for _ in range(3)]
         changed(journal)
-        journal.remember("web", {"state": 0})
+        journal.remember(stopped)
         assert journal.commit() is False
-        assert journal.remember("web", {"state": 0}) in (True, False)
+        journal.remember(stopped)
         assert journal.commit() is False
     assert runs == [before + 1, before + 2, before + 3]
     assert len(place.complaints) == 1
     assert place.complaints[0].startswith(f'cannot write the journal "{place.path}"')
-    assert [row.record for row in journal.processes()] == [{"state": 20}]
-    assert journal.remember("web", {"state": 0}) is True
+    assert list(journal.history.processes()) == [DB]
+    journal.remember(stopped)
     assert journal.commit() is True
     assert place.complaints[1:] == [f'the journal "{place.path}" can be written again']
     after = ran(journal)
     journal.close()
     later = place.open()
-    assert [row.record for row in later.processes()] == [{"state": 0}]
-    assert [row.run for row in later.runs(None, 9)] == [after, before]
+    assert list(later.history.processes()) == [stopped]
+    assert [row.run for row in later.history.runs(None, 9)] == [after, before]
 
 
 def test_what_cannot_be_read_is_an_error_of_ours(place: Place) -> None:
     journal = place.open()
     journal.close()
     with pytest.raises(OperationFailed, match="cannot read the journal"):
-        journal.changes()
+        journal.history.changes()
 
 
 def ruin_head(path: Path) -> None:
@@ -318,7 +324,7 @@ def test_a_corrupt_journal_is_set_aside(place: Place, ruin: object) -> None:
     assert "is unusable" in place.complaints[0]
     assert aside[0].partition(".db")[0] in place.complaints[0]
     assert later.instance == journal.instance
-    assert later.intend(["web"])[0] > run
+    assert later.reserve_runs(["web"])[0] > run
     assert later.next_serial() > serial
     assert later.commit() is True
 
@@ -332,7 +338,7 @@ def test_a_missing_journal_begins_anew_with_the_same_identity(place: Place, lose
     lose(place.path)
     later = place.open()
     assert later.instance == journal.instance
-    assert later.intend(["web"])[0] > run
+    assert later.reserve_runs(["web"])[0] > run
 
 
 def test_an_unreadable_identity_beside_it_is_written_again(place: Place) -> None:

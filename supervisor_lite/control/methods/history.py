@@ -60,7 +60,7 @@ class HistoryVerbs:
         request.params.done()
         connection, last = request.connection, self._journal.serial
         after = min(since, last) if since is not None else None
-        found = self._journal.changes(names=self._seen(request), after=after, limit=limit)
+        found = self._journal.history.changes(names=self._seen(request), after=after, limit=limit)
         result: dict[str, Any] = {"changes": [_change(change) for change in found]}
         if follow:
             number = connection.subscribe()
@@ -85,7 +85,7 @@ class HistoryVerbs:
         request.params.done()
         chosen = self._chosen(request, names) if names else self._seen(request)
         now = time.time()
-        return {"runs": [_run(row, now) for row in self._journal.runs(chosen, limit)]}
+        return {"runs": [_run(row, now) for row in self._journal.history.runs(chosen, limit)]}
 
     async def why(self, request: Request) -> Result:
         """Answer the chain of causes of each process, in words."""
@@ -133,7 +133,7 @@ class HistoryVerbs:
                 chosen = request.chosen([name], self._supervisor.processes)
                 found |= dict.fromkeys(process.name for process in chosen)
             except NoSuchProcess:
-                if name == _sendable(name) and self._journal.knows(name):
+                if name == _sendable(name) and self._journal.history.has(name):
                     found[name] = None
                 else:
                     unknown.append(name)
@@ -146,8 +146,8 @@ class HistoryVerbs:
     def _story(self, name: str) -> list[str]:
         now = time.time()
         process = self._supervisor.processes.get(name)
-        changes = self._journal.changes(names=[name], limit=_TOLD)
-        runs = self._journal.runs([name], _TOLD)
+        changes = self._journal.history.changes(names=[name], limit=_TOLD)
+        runs = self._journal.history.runs([name], _TOLD)
         if process is None:
             return ["it is not defined any more", *_told(_gone(name, now), changes, runs, now)[1:]]
         return _told(process, changes, runs, now)
@@ -267,7 +267,7 @@ class _Feed:
         first = self._recent.first()
         if first is None or self._position + 1 < first:
             try:
-                found = self._journal.changes(after=self._position, limit=_PIECE)
+                found = self._journal.history.changes(after=self._position, limit=_PIECE)
             except OperationFailed:
                 found = []
             older = [change for change in found if first is None or change.serial < first]

@@ -50,14 +50,14 @@ globals()["import"] = import_file
 
 
 def _report(conversion: Conversion) -> int:
-    """Show all findings; return how many things will be different."""
-    for finding in conversion.findings:
-        kind = "" if finding.lost else "note: "
-        place, _, text = str(finding).partition(": ")
+    """Show all notes; return how many things will be different."""
+    for note in conversion.notes:
+        kind = "" if note.lossy else "note: "
+        place, _, text = str(note).partition(": ")
         show.err(sanitize(f"{place}: {kind}{text}"))
-    lost = sum(finding.lost for finding in conversion.findings)
-    notes = len(conversion.findings) - lost
-    if conversion.findings:
+    lost = sum(note.lossy for note in conversion.notes)
+    notes = len(conversion.notes) - lost
+    if conversion.notes:
         show.err(
             f"{_many(lost, 'thing')} will be different from Supervisor; {_many(notes, 'note')}"
         )

@@ -1,0 +1,98 @@
+"""[group:x]: which programs are in which groups, and what of that can be here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from supervisor_lite.config.types.text import name as check_name
+from supervisor_lite.config.wording import BadValueError
+from supervisor_lite.migrate.keys import Keys
+from supervisor_lite.migrate.logs import Converted
+from supervisor_lite.migrate.percent import hide, plainly, show
+from supervisor_lite.migrate.sections import Ini, Section
+from supervisor_lite.migrate.toml_writer import Line, Table
+
+
+class GroupConverter:
+    """Converts the groups; of two with one name, the first."""
+
+    def __init__(self, ini: Ini, keys: Keys) -> None:
+        self._keys = keys
+        self._groups: dict[str, Section] = {}
+        for section in ini.sections.values():
+            if section.kind == "group":
+                self._groups.setdefault(section.own_name, section)
+
+    def section(self, name: str) -> Section | None:
+        """Return the group of this name."""
+        return self._groups.get(name)
+
+    def of(self, program: str) -> list[str]:
+        """Return the groups that list a program."""
+        return [name for name, group in self._groups.items() if program in _members(group)]
+
+    def convert(self, section: Section) -> Iterator[Table]:
+        """Yield the table of a group, if it can be here."""
+        name = section.own_name
+        notes = self._keys.notes(section)
+        try:
+            check_name(name)
+        except BadValueError as error:
+            expected = error.expected or "a name"
+            notes.warn_lossy(f"cannot be named like that: expected {expected}; left out")
+            return
+        if self._groups[name] is not section:
+            text = "has the name of another group, which Supervisor uses instead; left out"
+            notes.warn_lossy(text)
+            return
+        yield Table(("group", name), self._keys.convert(section), section.above)
+
+    def drop_missing(self, table: Table, programs: dict[str, Converted]) -> list[Table]:
+        """Take out of a group what is not there; return the tables of programs that go with it.
+
+        A program that is in no other group is taken out of `programs` too.
+        """
+        line = table.lines.setdefault("programs", Line([]))
+        if isinstance(line.value, str) or not isinstance(line.value, list):
+            return []
+        group = table.path[1]
+        notes = self._keys.notes(self._groups[group], "programs")
+        dropped: list[Table] = []
+        kept: dict[str, str] = {}
+        for name in map(str, line.value):
+            program = programs.get(name)
+            if program is None:
+                notes.warn_lossy(f'"{name}" is no program that was converted; left out')
+            elif name in kept.values():
+                notes.note(f'lists "{name}" twice; once is enough')
+            else:
+                process = _process_name(program)
+                if process in kept:
+                    notes.warn_lossy(
+                        f'the processes of "{kept[process]}" and "{name}" have one name, and '
+                        "Supervisor runs only the latter; the former is left out"
+                    )
+                    former = programs[kept[process]]
+                    former.groups.remove(group)
+                    if not former.groups:
+                        del programs[former.name]
+                        dropped.append(former.table)
+                kept[process] = name
+        line.value = list(kept.values())
+        return dropped
+
+
+def _members(group: Section) -> list[str]:
+    text = group.text("programs") or ""
+    return [name.strip() for name in text.split(",")]
+
+
+def _process_name(program: Converted) -> str:
+    """Return the pattern of process names, with what is known filled in."""
+    line = program.table.lines.get("process_name")
+    if line is None:
+        return program.name
+    pieces: list[str] = []
+    hidden = hide(str(line.value), pieces)
+    filled = [program.name if piece == "%(program_name)s" else piece for piece in pieces]
+    return plainly(hidden, []) if not pieces else show(hidden, filled)

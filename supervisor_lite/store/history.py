@@ -1,0 +1,103 @@
+"""What the journal tells: runs, changes of state, and what was last known of each process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from supervisor_lite.model.change import Change
+from supervisor_lite.model.program import Program
+from supervisor_lite.model.record import Record
+from supervisor_lite.model.run import RunRow, StoredProcess
+from supervisor_lite.store.codec import decode
+from supervisor_lite.store.database import Database
+
+_RUN_COLUMNS = ", ".join(RunRow._fields)
+
+
+class History:
+    """The reading side of a journal. Every method raises OperationFailed if it cannot be read."""
+
+    def __init__(
+        self, database: Database, write_pending: Callable[[], None], warn: Callable[[str], None]
+    ) -> None:
+        self._database = database
+        self._write_pending = write_pending
+        self._warn = warn
+
+    def open_runs(self) -> list[RunRow]:
+        """Return the runs that have not ended, as far as anybody wrote down."""
+        return self._runs("WHERE ended IS NULL ORDER BY run", ())
+
+    def run(self, number: int) -> RunRow | None:
+        """Return one run, or None if it was never written or is forgotten."""
+        found = self._runs("WHERE run = ?", (number,))
+        return found[0] if found else None
+
+    def runs(self, names: Sequence[str] | None, limit: int) -> list[RunRow]:
+        """Return the latest runs, the newest first; `names`: only those of these processes."""
+        if names is None:
+            return self._runs("ORDER BY run DESC LIMIT ?", (limit,))
+        where = f"WHERE name IN ({_marks(names)}) ORDER BY run DESC LIMIT ?"
+        return self._runs(where, (*names, limit))
+
+    def _runs(self, where: str, values: Sequence[object]) -> list[RunRow]:
+        rows = self._database.select(f"SELECT {_RUN_COLUMNS} FROM runs {where}", values)
+        return [RunRow(*row) for row in rows]
+
+    def processes(self) -> Iterator[StoredProcess]:
+        """Yield what was last known of every process; what is unusable is reported."""
+        for row in self._database.select("SELECT name, record, definition FROM processes"):
+            try:
+                yield _process(*row)
+            except (ValueError, TypeError, AttributeError) as error:
+                self._warn(f"{row[0]}: what the journal knows of it is unusable: {error}")
+
+    def changes(
+        self, *, names: Sequence[str] | None = None, after: int | None = None, limit: int = 100
+    ) -> list[Change]:
+        """Return changes, the oldest first: those after a serial, or else the latest ones."""
+        self._write_pending()
+        where, values = [], list[object]()
+        if names is not None:
+            where.append(f"name IN ({_marks(names)})")
+            values.extend(names)
+        if after is not None:
+            where.append("serial > ?")
+            values.append(after)
+        clause = f"WHERE {' AND '.join(where)}" if where else ""
+        order = "ASC" if after is not None else "DESC"
+        sql = f"SELECT change FROM changes {clause} ORDER BY serial {order} LIMIT ?"
+        rows = self._database.select(sql, (*values, limit))
+        found = [change for row in rows if (change := _change(row[0])) is not None]
+        return found if after is not None else found[::-1]
+
+    def has(self, name: str) -> bool:
+        """Is there anything about a process of this name, defined or not?"""
+        self._write_pending()
+        sql = (
+            "SELECT EXISTS (SELECT 1 FROM changes WHERE name = ?1)"
+            " OR EXISTS (SELECT 1 FROM runs WHERE name = ?1)"
+        )
+        return bool(self._database.select(sql, (name,))[0][0])
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ",".join("?" * len(values))
+
+
+def _process(name: str, record: str, definition: str) -> StoredProcess:
+    """Raises ValueError, TypeError or AttributeError if it is unusable."""
+    values: dict[str, Any] = json.loads(record)
+    program = decode(Program, json.loads(definition))
+    since, started = values.get("since"), values.get("started")
+    return StoredProcess(name, decode(Record, values), program, since, started)
+
+
+def _change(text: str) -> Change | None:
+    """Return a change that was kept, maybe by another version; None if it is unusable."""
+    try:
+        return decode(Change, json.loads(text))
+    except (ValueError, TypeError):
+        return None
