@@ -1,19 +1,26 @@
 """Every exception class we raise.
 
-Texts read: cannot <verb> "<thing>": <cause>. Exit codes of `slctl` are mapped in
-`ctl/main.py`, codes on the control socket in `control/server.py`, and nowhere else.
+Texts read: cannot <verb> "<thing>": <cause>. They are for people; programs decide by the class and
+by `code`, which is stable and goes over the control socket (protocol/codes.py). The numbers of
+JSON-RPC are mapped in `control/jsonrpc.py`, the exit codes of `slctl` in `ctl/main.py`.
 """
 
 from __future__ import annotations
 
-from enum import Enum
+from collections.abc import Sequence
+from enum import StrEnum
 from typing import NamedTuple
 
+from supervisor_lite.protocol import codes
+from supervisor_lite.protocol.codes import ErrorCode
 from supervisor_lite.text import sanitize
 
 
 class SupervisorLiteError(Exception):
     """The base of all our exceptions."""
+
+    code: str = ErrorCode.FAILED
+    """One of `ErrorCode`, or what a subclass says."""
 
 
 class Diagnostic(NamedTuple):
@@ -39,12 +46,14 @@ class Diagnostic(NamedTuple):
 class ConfigError(SupervisorLiteError):
     """The configuration cannot be used; carries everything that is wrong, not just the first."""
 
+    code = ErrorCode.BAD_CONFIGURATION
+
     def __init__(self, diagnostics: list[Diagnostic]) -> None:
         super().__init__("\n".join(map(str, diagnostics)))
         self.diagnostics = diagnostics
 
 
-class SpawnErrorCode(Enum):
+class SpawnErrorCode(StrEnum):
     """Why a child could not be started; the values are part of the control socket's contract."""
 
     COMMAND_NOT_FOUND = "command_not_found"
@@ -87,19 +96,42 @@ class SpawnError(SupervisorLiteError):
 
 
 class NoSuchProcess(SupervisorLiteError):
-    """A name or pattern matches no process that we know."""
+    """Names or patterns that match no process that we know."""
+
+    code = ErrorCode.NO_SUCH_PROCESS
+
+    def __init__(self, names: Sequence[str], text: str = "") -> None:
+        super().__init__(text or ", ".join(names))
+        self.names = tuple(names)
+
+
+class NoSuchGroup(NoSuchProcess):
+    """Names of no group that the configuration has, or that is in force."""
+
+    code = ErrorCode.NO_SUCH_GROUP
+
+    def __init__(self, names: Sequence[str], text: str = "") -> None:
+        super().__init__(names, text or f"no such group: {', '.join(names)}")
 
 
 class BadSignal(SupervisorLiteError):
     """A signal name or number that this system does not have."""
 
+    code = ErrorCode.BAD_SIGNAL
+
 
 class NotPermitted(SupervisorLiteError):
     """The caller may not do this."""
 
+    code = ErrorCode.NOT_PERMITTED
+
 
 class OperationFailed(SupervisorLiteError):
-    """What was asked for could not be done; the text says why."""
+    """What was asked for could not be done; the text says why, `code` which kind of failure."""
+
+    def __init__(self, text: str, code: str = ErrorCode.FAILED) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class AlreadyRunning(SupervisorLiteError):
@@ -111,8 +143,9 @@ class StartupError(SupervisorLiteError):
 
 
 class ProtocolError(SupervisorLiteError):
-    """A message on the control socket is not one of ours; `code` is JSON-RPC's."""
+    """A message on the control socket is not one of ours; `number` is JSON-RPC's."""
 
-    def __init__(self, code: int, text: str) -> None:
+    def __init__(self, number: int, text: str) -> None:
         super().__init__(text)
-        self.code = code
+        self.number = number
+        self.code = codes.ERROR_CODES[number]

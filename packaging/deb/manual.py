@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import sys
 
-from supervisor_lite.ctl.commands.help import COMMANDS, DETAILS, NAMES
+from supervisor_lite.ctl.commands.help import NAMES
 from supervisor_lite.daemon.main import parser
+from supervisor_lite.protocol.commands import SLCTL
 
 EXITS = """\
 0 done; 1 failed; 2 usage or configuration error; 3 (status) something listed is not up;
@@ -66,8 +67,8 @@ def daemon(version: str) -> str:
 def client(version: str) -> str:
     """Return the page of the client."""
     commands = [
-        (f"{name} {synopsis}".strip(), f"{summary}.\n{DETAILS.get(name, '')}".strip())
-        for name, (synopsis, summary) in COMMANDS.items()
+        (f"{row.name} {row.synopsis}".strip(), f"{row.summary}.\n{row.details}".strip())
+        for row in SLCTL.values()
     ]
     return page(
         "slctl", version, "drives the daemon supervisor-lite",

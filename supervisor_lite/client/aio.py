@@ -1,10 +1,10 @@
-"""Talk to the daemon from an event loop: `ctl/client.py` without blocking.
+"""Talk to the daemon from an event loop: `Client` without blocking.
 
-One `Link` is one connection. A call that answers when something has come true waits as long as
-that takes; whoever does not want to wait cancels it.
+One `AsyncClient` is one connection. A call that answers when something has come true waits as long
+as that takes; whoever does not want to wait cancels it.
 
-    async with Link(path) as link:
-        result = await link.call("status", {"names": ["web"]})
+    async with AsyncClient(path) as client:
+        result = await client.call("status", {"names": ["web"]})
 """
 
 from __future__ import annotations
@@ -12,21 +12,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from supervisor_lite.client.buffer import CHUNK, ReceiveBuffer
+from supervisor_lite.client.buffer import CHUNK, Conversation
 from supervisor_lite.client.errors import (
-    BadReply,
-    ClientError,
     ConnectionLost,
     ReplyTimeout,
     Unreachable,
-    remote_error,
+    cause_of,
+    denial,
 )
 from supervisor_lite.client.sync import DEFAULT_TIMEOUT
-from supervisor_lite.protocol import messages
-
-Message = dict[str, Any]
+from supervisor_lite.protocol.messages import Message
 
 
 class AsyncClient:
@@ -37,9 +34,7 @@ class AsyncClient:
         self._whom = whom
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
-        self._inbox = ReceiveBuffer()
-        self._number = 0
-        self._notes: list[Message] = []
+        self._conversation = Conversation()
 
     async def __aenter__(self) -> Self:
         """Connect. Raises Unreachable."""
@@ -64,7 +59,7 @@ class AsyncClient:
             raise Unreachable(self.path, "it does not accept connections") from error
         except OSError as error:
             denied = isinstance(error, PermissionError)
-            cause = (error.strerror or str(error)).lower()
+            cause = denial(self.path) if denied else cause_of(error)
             raise Unreachable(self.path, cause, denied=denied) from error
 
     def close(self) -> None:
@@ -84,36 +79,18 @@ class AsyncClient:
         if self._whom:
             whom, self._whom = self._whom, ""
             await self.call("introduce", {"whom": whom})
-        params = {} if params is None else params
-        self._number += 1
+        line = self._conversation.request(method, {} if params is None else params)
         try:
-            line = messages.request(self._number, method, params)
-        except UnicodeEncodeError as error:
-            raise ClientError(f'cannot ask for "{method}": a name is not UTF-8') from error
-        if len(line) > messages.MAX_LINE:
-            raise ClientError(f'cannot ask for "{method}": the request is over 1 MiB long')
-        try:
-            reply = await asyncio.wait_for(self._ask(line), timeout)
+            return await asyncio.wait_for(self._ask(line), timeout)
         except TimeoutError as error:
             raise ReplyTimeout(f"the daemon did not answer in {timeout:g} s") from error
-        if "error" in reply:
-            raise remote_error(reply["error"], method, params)
-        result = reply.get("result")
-        if not isinstance(result, dict):
-            raise BadReply(f'cannot understand the answer to "{method}": it has no result')
-        return result
 
     async def notifications(self) -> AsyncIterator[tuple[str, Message]]:
         """Yield (method, params) of each notification. Raises ConnectionLost at the end."""
         while True:
-            while self._notes:
-                note = self._notes.pop(0)
-                params = note.get("params")
-                yield str(note["method"]), params if isinstance(params, dict) else {}
-            message = await self._receive()
-            if "method" not in message:
-                raise BadReply("cannot understand the daemon: an answer that nobody asked for")
-            self._notes.append(message)
+            while (note := self._conversation.notification()) is not None:
+                yield note
+            await self._receive()
 
     async def _ask(self, line: bytes) -> Message:
         assert self._writer is not None
@@ -122,23 +99,17 @@ class AsyncClient:
             await self._writer.drain()
         except OSError as error:
             raise ConnectionLost("the daemon hung up before it answered") from error
-        while True:
-            message = await self._receive()
-            if "method" in message:
-                self._notes.append(message)
-            elif message.get("id") in (self._number, None):
-                return message
-            else:
-                raise BadReply("cannot understand the daemon: an answer to another question")
+        while (result := self._conversation.reply()) is None:
+            await self._receive()
+        return result
 
-    async def _receive(self) -> Message:
+    async def _receive(self) -> None:
+        """Wait until something has come. Raises ConnectionLost."""
         assert self._reader is not None
-        while (message := self._inbox.message()) is None:
-            try:
-                chunk = await self._reader.read(CHUNK)
-            except OSError:
-                chunk = b""
-            if not chunk:
-                raise ConnectionLost("the daemon hung up before it answered")
-            self._inbox.take(chunk)
-        return message
+        try:
+            chunk = await self._reader.read(CHUNK)
+        except OSError:
+            chunk = b""
+        if not chunk:
+            raise ConnectionLost("the daemon hung up before it answered")
+        self._conversation.feed(chunk)

@@ -46,35 +46,32 @@ class BadReply(ClientError):
 
 
 class RemoteError(ClientError):
-    """The daemon's refusal.
+    """The daemon's refusal."""
 
-    `code` above zero is an exit code of `slctl`, below zero one of JSON-RPC's; `data` has the
-    details, one text each; `method` and `params` are what was asked.
-    """
+    def __init__(self, error: object, method: str, params: Message) -> None:
+        """`error` is that of the reply, whatever it is; `method` and `params` are what was asked.
 
-    def __init__(
-        self, code: int, message: str, data: list[str], method: str, params: Message
-    ) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.data = data
+        A daemon from before error codes sends a list of texts as `data`, or none.
+        """
+        fields: Message = error if isinstance(error, dict) else {}
+        number, data = fields.get("code"), fields.get("data")
+        about: Message = data if isinstance(data, dict) else {"details": data}
+        super().__init__(str(fields.get("message") or "the daemon gave no reason"))
+        self.number = number if isinstance(number, int) else codes.INTERNAL_ERROR
+        """Above zero an exit code of `slctl`, below zero one of JSON-RPC's."""
+        known = codes.ERROR_CODES.get(self.number, codes.ErrorCode.FAILED)
+        self.code = str(about.get("code") or known)
+        """One of `ErrorCode`; from a newer daemon it may be another."""
+        self.details = _texts(about.get("details"))
+        """More lines for the operator."""
+        self.names = _texts(about.get("names"))
+        """The names that mean nothing, where that is what is wrong."""
         self.method = method
         self.params = params
 
 
-def remote_error(error: object, method: str, params: Message) -> RemoteError:
-    """Return what the `error` of a reply says."""
-    fields: Message = error if isinstance(error, dict) else {}
-    code = fields.get("code")
-    data = fields.get("data")
-    return RemoteError(
-        code if isinstance(code, int) else codes.INTERNAL_ERROR,
-        str(fields.get("message") or "the daemon gave no reason"),
-        [str(text) for text in data] if isinstance(data, list) else [],
-        method,
-        params,
-    )
+def _texts(found: object) -> list[str]:
+    return [str(text) for text in found] if isinstance(found, list) else []
 
 
 def cause_of(error: OSError | ValueError) -> str:

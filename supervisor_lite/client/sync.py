@@ -1,7 +1,7 @@
 """Talk to the daemon over its control socket.
 
-Used by `slctl` and by the gateway. Nothing here prints or exits: what goes wrong is raised as a
-`ClientError`. One `Client` is one connection and belongs to one thread.
+Used by `slctl`; the gateway has `AsyncClient` (aio.py). Nothing here prints or exits: what goes
+wrong is raised as a `ClientError`. One `Client` is one connection and belongs to one thread.
 
     with Client("/run/supervisor-lite/supervisor.sock") as client:
         for process in client.call("status")["processes"]:
@@ -17,18 +17,15 @@ from __future__ import annotations
 import _socket
 import time
 
-from supervisor_lite.client.buffer import CHUNK, ReceiveBuffer
+from supervisor_lite.client.buffer import CHUNK, Conversation
 from supervisor_lite.client.errors import (
-    BadReply,
-    ClientError,
     ConnectionLost,
+    RemoteError,
     ReplyTimeout,
     Unreachable,
     cause_of,
     denial,
-    remote_error,
 )
-from supervisor_lite.protocol import messages
 
 # As typing.TYPE_CHECKING, without the cost of importing typing.
 TYPE_CHECKING = False
@@ -43,6 +40,7 @@ DEFAULT_TIMEOUT = 15.0
 """Seconds that a daemon may take to answer a question that it can answer at once."""
 
 _BACKLOG_PAUSE = 0.02
+"""Seconds until a connection is tried again when the queue of the listening socket is full."""
 
 
 class Client:
@@ -53,15 +51,13 @@ class Client:
     between calls. It does not apply to notifications: those come when they come.
     """
 
-    __slots__ = ("_inbox", "_notes", "_number", "_socket", "path", "timeout")
+    __slots__ = ("_conversation", "_socket", "path", "timeout")
 
     def __init__(self, path: str, timeout: float | None = DEFAULT_TIMEOUT) -> None:
         self.path = path
         self.timeout = timeout
         self._socket: _socket.socket | None = None
-        self._inbox = ReceiveBuffer()
-        self._number = 0
-        self._notes: list[Message] = []
+        self._conversation = Conversation()
 
     def __enter__(self) -> Self:
         return self
@@ -91,8 +87,7 @@ class Client:
         if self._socket is not None:
             self._socket.close()
         self._socket = None
-        self._inbox = ReceiveBuffer()
-        self._notes.clear()
+        self._conversation = Conversation()
 
     def fileno(self) -> int:
         """Return the descriptor to wait on; -1 while not connected."""
@@ -104,28 +99,18 @@ class Client:
         Raises RemoteError if the daemon refuses, Unreachable, ConnectionLost, ReplyTimeout or
         BadReply. After the last three the connection is closed, because it is out of step.
         """
-        params = {} if params is None else params
-        self._number += 1
-        try:
-            line = messages.request(self._number, method, params)
-        except UnicodeEncodeError as error:
-            raise ClientError(f'cannot ask for "{method}": a name is not UTF-8') from error
-        if len(line) > messages.MAX_LINE:
-            raise ClientError(f'cannot ask for "{method}": the request is over 1 MB long')
+        line = self._conversation.request(method, {} if params is None else params)
         self.connect()
         deadline = self._deadline()
         try:
             self._send(line, deadline)
-            reply = self._reply(deadline)
+            while (result := self._conversation.reply()) is None:
+                self._receive(deadline)
+        except RemoteError:
+            raise
         except BaseException:
             self.close()
             raise
-        if "error" in reply:
-            raise remote_error(reply["error"], method, params)
-        result = reply.get("result")
-        if not isinstance(result, dict):
-            self.close()
-            raise BadReply(f'cannot understand the answer to "{method}": it has no result')
         return result
 
     def notifications(
@@ -138,22 +123,18 @@ class Client:
         Raises ConnectionLost when the daemon hangs up, BadReply.
         """
         while True:
-            while self._notes:
-                note = self._notes.pop(0)
-                params = note.get("params")
-                yield str(note["method"]), params if isinstance(params, dict) else {}
-            if idle is not None and not self._inbox.has_message():
+            while (note := self._conversation.notification()) is not None:
+                yield note
+            if idle is not None:
                 idle()
-            message = self._receive(None)
-            if "method" not in message:
-                raise BadReply("cannot understand the daemon: an answer that nobody asked for")
-            self._notes.append(message)
+            self._receive(None)
 
     def wait_closed(self) -> None:
         """Return when the daemon has hung up. Raises ReplyTimeout."""
         deadline = self._deadline()
         try:
             while True:
+                self._conversation.skip()
                 self._receive(deadline)
         except ConnectionLost:
             pass
@@ -204,25 +185,11 @@ class Client:
             # The daemon hung up on us. It may have said why: its reply is read all the same.
             return
 
-    def _reply(self, deadline: float | None) -> Message:
-        """Return the answer to the last request, keeping notifications that come before it."""
-        while True:
-            message = self._receive(deadline)
-            if "method" in message:
-                self._notes.append(message)
-            elif message.get("id") == self._number or (
-                # The daemon could not read our request, so it does not know its number.
-                message.get("id") is None and "error" in message
-            ):
-                return message
-            else:
-                raise BadReply("cannot understand the daemon: an answer to another question")
-
-    def _receive(self, deadline: float | None) -> Message:
-        """Return the next message."""
+    def _receive(self, deadline: float | None) -> None:
+        """Wait until something has come. Raises ConnectionLost, ReplyTimeout."""
         if self._socket is None:
             raise ConnectionLost(f"there is no connection to the daemon at {self.path}")
-        while (message := self._inbox.message()) is None:
+        while True:
             self._socket.settimeout(self._left(deadline))
             try:
                 chunk = self._socket.recv(CHUNK)
@@ -232,5 +199,5 @@ class Client:
                 chunk = b""
             if not chunk:
                 raise ConnectionLost(f"the daemon at {self.path} hung up before it answered")
-            self._inbox.take(chunk)
-        return message
+            self._conversation.feed(chunk)
+            return

@@ -10,22 +10,9 @@ from fnmatch import fnmatchcase
 
 from supervisor_lite.host.syscalls import peer_groups
 from supervisor_lite.model.settings import AccessRule
+from supervisor_lite.protocol.commands import ADMIN, METHODS, ROLES
 from supervisor_lite.sockets import peer_of
 from supervisor_lite.users import group_id, user_id, user_name
-
-ROLES = ("view", "operate", "admin")
-"""Each may do what those before it may."""
-
-ROLE_OF_METHOD = {
-    "version": "view", "status": "view", "pid": "view", "avail": "view", "tail": "view",
-    "logs": "view", "events": "view", "why": "view", "runs": "view", "explain": "view",
-    "start": "operate", "stop": "operate", "restart": "operate", "signal": "operate",
-    "clear": "operate", "send": "operate",
-    "maintail": "admin", "reread": "admin", "update": "admin", "add": "admin", "remove": "admin",
-    "reload": "admin", "shutdown": "admin", "upgrade": "admin",
-    "introduce": "view", "definitions": "view", "trouble": "view", "read_log": "view",
-    "read_main_log": "admin", "clear_main_log": "admin", "remote_event": "operate",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,27 +49,33 @@ def caller_of(sock: socket.socket) -> Caller:
 def grants(caller: Caller, rules: Sequence[AccessRule]) -> list[tuple[str, Sequence[str]]]:
     """Return the (role, program patterns) that the caller has; root and our own user have all."""
     if caller.uid in (0, os.geteuid()):
-        return [("admin", ("*",))]
+        return [(ADMIN, ("*",))]
     return [(rule.role, rule.programs) for rule in rules if _concerns(rule, caller)]
 
 
 def may_all(granted: Sequence[tuple[str, Sequence[str]]], method: str) -> bool:
     """May these grants call the method for whatever process there is?"""
-    needed = ROLES.index(ROLE_OF_METHOD.get(method, "admin"))
+    needed = _rank_of(method)
     return any("*" in patterns and ROLES.index(role) >= needed for role, patterns in granted)
 
 
 def may(granted: Sequence[tuple[str, Sequence[str]]], method: str, name: str | None) -> bool:
     """May these grants call the method, for the process `name` or for the daemon (None)?"""
-    needed = ROLES.index(ROLE_OF_METHOD.get(method, "admin"))
+    needed = _rank_of(method)
     for role, patterns in granted:
         if ROLES.index(role) < needed:
             continue
-        if name is None and (needed < ROLES.index("admin") or "*" in patterns):
+        if name is None and (needed < ROLES.index(ADMIN) or "*" in patterns):
             return True
         if name is not None and any(_matches(name, pattern) for pattern in patterns):
             return True
     return False
+
+
+def _rank_of(method: str) -> int:
+    """Return the place among ROLES of the one that the method needs; without a row, the last."""
+    row = METHODS.get(method)
+    return ROLES.index(row.role if row is not None else ADMIN)
 
 
 def _matches(name: str, pattern: str) -> bool:

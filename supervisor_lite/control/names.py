@@ -33,7 +33,7 @@ def resolve(
         for process in matches:
             found.setdefault(process.name, process)
     if unknown:
-        raise NoSuchProcess(", ".join(unknown))
+        raise NoSuchProcess(unknown)
     return list(found.values())
 
 

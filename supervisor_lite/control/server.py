@@ -8,16 +8,17 @@ from collections.abc import Callable
 from typing import Any
 
 from supervisor_lite.control.access import Caller
-from supervisor_lite.control.connection import Connection, Verbs
+from supervisor_lite.control.connection import Connection
+from supervisor_lite.control.request import Handler
 from supervisor_lite.model.settings import AccessRule, DaemonSettings
 from supervisor_lite.sockets import bind_unix
 
 _BACKLOG = 1024
 
-_AT_ONCE = 64
-"""Clients that are accepted in one turn of the event loop."""
+_MAX_ACCEPTED = 64
+"""Clients that are accepted in one iteration of the event loop."""
 
-_RETRY = 1.0
+_RETRY_PAUSE = 1.0
 """Seconds until clients are accepted again when there was no descriptor for one."""
 
 
@@ -26,24 +27,24 @@ class Server:
 
     def __init__(
         self,
-        verbs: Verbs,
+        handlers: Callable[[str], Handler | None],
         rules: tuple[AccessRule, ...],
         report_bug: Callable[[Exception], None],
         report_denied: Callable[[Caller, str, str | None], None],
-        report_trouble: Callable[[str], None],
+        report_error: Callable[[str], None],
     ) -> None:
-        self.verbs = verbs
+        self.handlers = handlers
         self.rules = rules
         self.report_bug = report_bug
         self.report_denied = report_denied
-        self.report_trouble = report_trouble
+        self.report_error = report_error
         self.connections: set[Connection] = set()
         self.subscriptions = 0
         self._loop = asyncio.get_running_loop()
         self._sock: socket.socket | None = None
-        self._greetings: set[asyncio.Task[Any]] = set()
-        self._again: asyncio.TimerHandle | None = None
-        self._short = False
+        self._starting: set[asyncio.Task[Any]] = set()
+        self._retry: asyncio.TimerHandle | None = None
+        self._out_of_descriptors = False
         """Are clients waiting because there was no descriptor? That is reported once."""
 
     def serve(self, sock: socket.socket) -> None:
@@ -53,38 +54,38 @@ class Server:
 
     def _accept_again(self) -> None:
         if self._sock is not None:
-            self._again = None
+            self._retry = None
             self._loop.add_reader(self._sock, self._accept, self._sock)
 
     def _accept(self, sock: socket.socket) -> None:
         # Not asyncio's server: out of descriptors, it would try a socket again that is closed.
-        for _ in range(_AT_ONCE):
+        for _ in range(_MAX_ACCEPTED):
             try:
                 fresh, _ = sock.accept()
             except (BlockingIOError, ConnectionAbortedError):
-                self._short = False
+                self._out_of_descriptors = False
                 return
             except OSError as error:
-                if not self._short:
-                    self.report_trouble(f"cannot accept a client: {error.strerror}")
-                self._short = True
+                if not self._out_of_descriptors:
+                    self.report_error(f"cannot accept a client: {error.strerror}")
+                self._out_of_descriptors = True
                 self._loop.remove_reader(sock)
-                self._again = self._loop.call_later(_RETRY, self._accept_again)
+                self._retry = self._loop.call_later(_RETRY_PAUSE, self._accept_again)
                 return
             fresh.setblocking(False)
-            greeting = self._loop.create_task(
+            starting = self._loop.create_task(
                 self._loop.connect_accepted_socket(lambda: Connection(self), fresh)
             )
-            self._greetings.add(greeting)
-            greeting.add_done_callback(self._greetings.discard)
+            self._starting.add(starting)
+            starting.add_done_callback(self._starting.discard)
 
     def stop_accepting(self) -> None:
         """Accept no more clients; those that are connected stay."""
         sock, self._sock = self._sock, None
         if sock is None:
             return
-        if self._again is not None:
-            self._again.cancel()
+        if self._retry is not None:
+            self._retry.cancel()
         self._loop.remove_reader(sock)
         sock.close()
 

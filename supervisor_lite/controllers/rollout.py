@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable
 from supervisor_lite.core.operations import Operations
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
-from supervisor_lite.errors import ConfigError, Diagnostic, NoSuchProcess, OperationFailed
+from supervisor_lite.errors import ConfigError, Diagnostic, NoSuchGroup, OperationFailed
 from supervisor_lite.model.plan import Configuration, Plan
 from supervisor_lite.model.record import Record
 from supervisor_lite.model.settings import DaemonSettings
 from supervisor_lite.model.states import State
+from supervisor_lite.protocol.codes import ErrorCode
 from supervisor_lite.rules import order, pending_settings
 from supervisor_lite.rules.plan_diff import Difference, difference, with_groups, without_groups
 
@@ -108,7 +109,7 @@ class Rollout:
         """Read the configuration and make it true, for all groups or only those named.
 
         Returns (group, "added" | "changed" | "removed" | "stopped") in the order of doing.
-        Raises ConfigError, NoSuchProcess for a name that is no group, or OperationFailed when the
+        Raises ConfigError, NoSuchGroup for a name that is no group, or OperationFailed when the
         daemon is shutting down, and changes nothing.
         """
         async with self._lock:
@@ -124,7 +125,7 @@ class Rollout:
         old, new = self.active.groups, self.available.groups
         unknown = sorted(name for name in names if name not in old and name not in new)
         if unknown:
-            raise NoSuchProcess(f"no such group: {', '.join(unknown)}")
+            raise NoSuchGroup(unknown)
         target = without_groups(self.active, names)
         return with_groups(target, (new[name] for name in names if name in new))
 
@@ -172,15 +173,15 @@ class Rollout:
     async def add(self, name: str, by: str) -> None:
         """Bring a group that was read but is not active into force.
 
-        Raises OperationFailed, NoSuchProcess or ConfigError.
+        Raises OperationFailed, NoSuchGroup or ConfigError.
         """
         async with self._lock:
             self._supervisor.refuse_if_stopping()
             if name in self.active.groups:
-                raise OperationFailed("process group already active")
+                raise OperationFailed("process group already active", ErrorCode.ALREADY_ACTIVE)
             group = self.available.groups.get(name)
             if group is None:
-                raise NoSuchProcess("no such process/group")
+                raise NoSuchGroup([name], "no such process/group")
             self._make_log_dir()
             self.active = with_groups(self.active, (group,))
             self._supervisor.table.regroup(self.active.groups)
@@ -192,10 +193,10 @@ class Rollout:
         async with self._lock:
             group = self.active.groups.get(name)
             if group is None:
-                raise NoSuchProcess("no such process/group")
+                raise NoSuchGroup([name], "no such process/group")
             processes = [self._supervisor.processes[p.fullname] for p in group.processes]
             if not all(process.is_down() for process in processes):
-                raise OperationFailed("process/group still running")
+                raise OperationFailed("process/group still running", ErrorCode.STILL_RUNNING)
             for process in processes:
                 self._supervisor.drop(process)
             self.active = without_groups(self.active, (name,))

@@ -18,6 +18,7 @@ from supervisor_lite.errors import OperationFailed
 from supervisor_lite.explain.reason import reason
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.states import UP, State
+from supervisor_lite.protocol.codes import ErrorCode, ResultCode
 from supervisor_lite.rules import order
 
 
@@ -32,17 +33,29 @@ class Result(NamedTuple):
     reason: str = ""
     last_words: str = ""
     """For a start that failed: the last lines of its output."""
+    code: str = ""
+    """What `result` says, for programs: of `ResultCode`, or of `ErrorCode` if it is not ok."""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as docs/protocol.md describes."""
         return self._asdict()
 
 
-def result_of(
-    process: Process, ok: bool, result: str, why: str = "", last_words: str = ""
-) -> Result:
-    """Return a result for this process."""
-    return Result(process.program.name, process.group, process.name, ok, result, why, last_words)
+def done(process: Process, code: str, result: str = "") -> Result:
+    """Return the result that is ok; its word is that of the code unless it says more."""
+    word = result or code.replace("_", " ")
+    return Result(process.program.name, process.group, process.name, True, word, code=code)
+
+
+def failed(process: Process, code: str, result: str, why: str, last_words: str = "") -> Result:
+    """Return the result that is not; `result` is the word for it, `why` says more."""
+    about = (process.program.name, process.group, process.name)
+    return Result(*about, False, result, why, last_words, code)
+
+
+def refused(process: Process, error: OperationFailed) -> Result:
+    """Return the result that says why it could not be done."""
+    return failed(process, error.code, "failed", str(error))
 
 
 Verdict = Callable[[Process], Result | None]
@@ -60,8 +73,8 @@ class Operations:
         self, processes: Sequence[Process], by: str, *, wait: bool, timeout: float | None
     ) -> list[Result]:
         """Start processes by ascending priority; true when RUNNING, failed at the first failure."""
-        done = [
-            result_of(p, True, "already started")
+        already = [
+            done(p, ResultCode.ALREADY_STARTED)
             for p in processes
             if p.record.state in (State.STARTING, State.RUNNING)
         ]
@@ -69,13 +82,13 @@ class Operations:
         waiting = self._watch(todo, _started)
         for process in self._in_order(todo):
             self._supervisor.start(process, by)
-        return done + await waiting.outcome(wait, timeout, "starting")
+        return already + await waiting.outcome(wait, timeout, "starting")
 
     async def stop(
         self, processes: Sequence[Process], by: str, *, wait: bool, timeout: float | None
     ) -> list[Result]:
         """Stop processes in waves by descending priority; true when nothing of them is left."""
-        results = [result_of(p, True, "not running") for p in processes if p.is_down()]
+        results = [done(p, ResultCode.NOT_RUNNING) for p in processes if p.is_down()]
         for process in processes:
             if process.is_down():
                 self._supervisor.stop(process, by)  # the wish is noted even so
@@ -86,7 +99,7 @@ class Operations:
         job = asyncio.ensure_future(self._go_on_stopping(stopping, more, by))
         if not wait:
             _keep(job)
-            return results + [result_of(p, True, "stopping") for p in todo]
+            return results + [done(p, ResultCode.ACCEPTED, "stopping") for p in todo]
         return results + await _bounded(job, todo, timeout)
 
     def _stop_waves(self, processes: list[Process]) -> list[list[Process]]:
@@ -120,7 +133,7 @@ class Operations:
                 return result
             if process.record.run == before[process.name]:
                 return None
-            return result_of(process, True, "restarted")
+            return done(process, ResultCode.RESTARTED)
 
         waiting = self._watch(processes, verdict)
         for process in self._in_order(processes):
@@ -131,8 +144,8 @@ class Operations:
         """Restart processes and wait until each has its new definition, however it fares."""
 
         def verdict(process: Process) -> Result | None:
-            done = process.definition.next is None or not process.record.wanted
-            return result_of(process, True, "") if done else None
+            over = process.definition.next is None or not process.record.wanted
+            return done(process, ResultCode.RESTARTED) if over else None
 
         waiting = self._watch(processes, verdict)
         for process in processes:
@@ -212,9 +225,9 @@ class _Waiting:
 
 def _undecided(process: Process, wait: bool, meanwhile: str) -> Result:
     if not wait:
-        return result_of(process, True, meanwhile)
+        return done(process, ResultCode.ACCEPTED, meanwhile)
     why = reason(process.program, process.record) or process.record.state.name
-    return result_of(process, False, "timeout", f"not done in time: {why}")
+    return failed(process, ErrorCode.TIMED_OUT, "timeout", f"not done in time: {why}")
 
 
 def _started(process: Process) -> Result | None:
@@ -223,31 +236,32 @@ def _started(process: Process) -> Result | None:
     pending = record.wanted and (record.asked or record.deadline is not None or record.leftovers)
     match record.state:
         case State.RUNNING:
-            return result_of(process, True, "started")
+            return done(process, ResultCode.STARTED)
         case State.STARTING:
             return None
         case State.EXITED:
-            return None if pending else result_of(process, True, "started")
+            return None if pending else done(process, ResultCode.STARTED)
         case State.BACKOFF | State.FATAL:
             if record.asked:
                 return None
             words = "" if record.error else process.last_words()
-            return result_of(process, False, "failed", reason(process.program, record), words)
+            code = ErrorCode.SPAWN_FAILED if record.error else ErrorCode.START_FAILED
+            return failed(process, code, "failed", reason(process.program, record), words)
         case State.STOPPING | State.STOPPED:
             if record.wanted:
                 return None
             why = f"{record.cause} by {record.by}" if record.by else record.cause
-            return result_of(process, False, "aborted", why)
+            return failed(process, ErrorCode.ABORTED, "aborted", why)
 
 
 def _stopped(process: Process) -> Result | None:
     """Is nothing of it left, or has somebody started it again?"""
     if process.is_down():
-        return result_of(process, True, "stopped")
+        return done(process, ResultCode.STOPPED)
     record = process.record
     if record.wanted and record.state in UP:
         why = f": {record.cause} by {record.by}" if record.by else ""
-        return result_of(process, False, "aborted", f"started again{why}")
+        return failed(process, ErrorCode.ABORTED, "aborted", f"started again{why}")
     return None
 
 
@@ -269,8 +283,3 @@ async def _bounded(
         return await asyncio.wait_for(asyncio.shield(job), timeout)
     except TimeoutError:
         return [_stopped(p) or _undecided(p, True, "") for p in processes]
-
-
-def failed(process: Process, error: OperationFailed) -> Result:
-    """Return the result that says why it could not be done."""
-    return result_of(process, False, "failed", str(error))

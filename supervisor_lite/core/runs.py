@@ -40,6 +40,7 @@ from supervisor_lite.model.events import Exited, LeftoversGone, Spawned, SpawnFa
 from supervisor_lite.model.exit import Exit
 from supervisor_lite.model.program import Leftovers, Program, Stdin
 from supervisor_lite.model.states import State
+from supervisor_lite.protocol.codes import ErrorCode
 from supervisor_lite.store.journal import Journal
 
 
@@ -238,9 +239,10 @@ class Runs:
         Raises OperationFailed.
         """
         if process.pidfd is None:
-            raise OperationFailed("not running")
+            raise OperationFailed("not running", ErrorCode.NOT_RUNNING)
         if process.program.listener:
-            raise OperationFailed("it is an event listener: it reads events and nothing else")
+            text = "it is an event listener: it reads events and nothing else"
+            raise OperationFailed(text, ErrorCode.NO_INPUT)
         return stdin.send(self._around.runtime_dir, process.program, data)
 
     def end_leftovers(self, process: Process, name: str) -> None:

@@ -57,6 +57,7 @@ from supervisor_lite.model.events import (
     StopAsked,
 )
 from supervisor_lite.model.record import Record
+from supervisor_lite.protocol.codes import ErrorCode
 from supervisor_lite.rules import lifecycle
 
 
@@ -103,7 +104,7 @@ class Supervisor:
     def refuse_if_stopping(self) -> None:
         """Raise OperationFailed once the daemon has begun to end: nothing starts any more."""
         if self.stopping:
-            raise OperationFailed("the daemon is shutting down")
+            raise OperationFailed("the daemon is shutting down", ErrorCode.SHUTTING_DOWN)
 
     def start(self, process: Process, by: str, cause: str = "start asked") -> None:
         """Wish it up."""
@@ -142,11 +143,11 @@ class Supervisor:
     def signal(self, process: Process, number: int) -> None:
         """Send a signal to the main process. Raises OperationFailed if there is none."""
         if process.pidfd is None:
-            raise OperationFailed("not running")
+            raise OperationFailed("not running", ErrorCode.NOT_RUNNING)
         try:
             send(process.pidfd, number)
         except ProcessLookupError:
-            raise OperationFailed("not running") from None
+            raise OperationFailed("not running", ErrorCode.NOT_RUNNING) from None
         except OSError as error:
             raise OperationFailed(f"cannot signal: {error.strerror}") from error
 

@@ -6,12 +6,45 @@ import sys
 
 from supervisor_lite.client.errors import RemoteError
 from supervisor_lite.client.sync import DEFAULT_TIMEOUT, Client
-from supervisor_lite.ctl import show
+from supervisor_lite.ctl import render
 from supervisor_lite.ctl.options import Arguments, UsageError, parse
 from supervisor_lite.protocol import codes
+from supervisor_lite.protocol.commands import GROUPS, METHODS
 from supervisor_lite.text import sanitize
 
+# As typing.TYPE_CHECKING, without the cost of importing typing.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Function = Callable[["Context", list[str]], int]
+    """Carries out a command: the context and the words after its name in, the exit code out."""
+
+EMPTY = '""'
+"""How a name is shown that is not there: of a variable of a shell that was not set."""
+
 _COLORS = ("auto", "always", "never")
+
+
+class Commands:
+    """The functions of one module of ctl/commands/, by the name of the command.
+
+    Each module has one, called `command`, and decorates its functions with it.
+    """
+
+    __slots__ = ("functions",)
+
+    def __init__(self) -> None:
+        self.functions: dict[str, Function] = {}
+
+    def __call__(self, name: str) -> Callable[[Function], Function]:
+        """Return a decorator that makes a function the one of this command."""
+
+        def register(function: Function) -> Function:
+            self.functions[name] = function
+            return function
+
+        return register
 
 
 class Context:
@@ -24,7 +57,7 @@ class Context:
         """What was given with -c, or None."""
         self._socket = socket
         self._color = "auto"
-        self._style: show.Style | None = None
+        self._style: render.Style | None = None
 
     @property
     def located(self) -> bool:
@@ -32,10 +65,10 @@ class Context:
         return bool(self._socket or self.config)
 
     @property
-    def style(self) -> show.Style:
+    def style(self) -> render.Style:
         """How to write to stdout."""
         if self._style is None:
-            self._style = show.style(self._color)
+            self._style = render.style(self._color)
         return self._style
 
     def use_color(self, choice: str) -> None:
@@ -84,21 +117,18 @@ def none_left(words: list[str]) -> None:
 
 
 def report_missing(error: RemoteError) -> list[str]:
-    """Report on stderr the names that nothing matches, and return those; [] for other errors."""
-    if error.code != codes.NO_SUCH_PROCESS:
+    """Report on stderr the names that nothing matches, and return those; [] for other errors.
+
+    A daemon from before error codes does not say which they are, except where only one was asked.
+    """
+    if error.number != codes.NO_SUCH_PROCESS:
         return []
     asked = error.params.get("names") or [error.params.get("name")]
-    # "ghost, web_9" or "no such group: ghost, web_9"
-    said = {*error.data, *error.message.rpartition(": ")[2].split(", ")}
-    missing = [name for name in asked if name in said]
-    if not missing and len(asked) == 1 and asked[0]:
-        missing = asked
-    elif not missing and "" in asked:
-        missing = [""]  # a variable of a shell that was not set
-    noun = "group" if error.method in ("update", "add", "remove") else "process"
+    missing = error.names or (asked if len(asked) == 1 else [])
+    row = METHODS.get(error.method)
+    noun = "group" if row is not None and row.takes == GROUPS else "process"
     for name in missing:
-        shown = sanitize(name) or '""'
-        show.err(f"{shown}: ERROR (no such {noun})")
+        render.err(f"{sanitize(name) or EMPTY}: ERROR (no such {noun})")
     return missing
 
 

@@ -9,50 +9,47 @@ import shlex
 import time
 
 from supervisor_lite.client.errors import ClientError
-from supervisor_lite.ctl import show
+from supervisor_lite.ctl import render
 from supervisor_lite.ctl.context import Context
+from supervisor_lite.protocol.commands import COMMAND, GROUPS, NOTHING, SLCTL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-HISTORY = 1000
+    Run = Callable[[Context, list[str]], int]
+
+MAX_HISTORY = 1000
 """Lines of history that are kept."""
 
 _FRESH = 2.0
 """Seconds that names got for one completion serve the next."""
 
-_GROUPS = ("add", "remove", "update")
-_NO_NAMES = ("reread", "avail", "check", "schema", "import", "reload", "shutdown", "upgrade",
-             "version", "passwd", "maintail", "help", "quit", "exit", "completion")  # fmt: skip
-_ASK = {
-    "shutdown": "Really shut the daemon and all programs down?",
-    "reload": "Really restart every program?",
-}
 
-
-class Names:
-    """The live names of processes and groups, for completion."""
+class Completions:
+    """The words that may come next: commands, and the live names of processes and groups."""
 
     def __init__(self, ctl: Context) -> None:
         self._ctl = ctl
         self._known: dict[str, tuple[float, list[str]]] = {}
 
-    def of(self, command: str) -> list[str]:
+    def after(self, command: str) -> list[str]:
         """Return what may follow a command; nothing if no daemon answers."""
-        if command in _NO_NAMES:
+        row = SLCTL.get(command)
+        if row is None or row.takes == NOTHING:
             return []
-        kind = "groups" if command in _GROUPS else "processes"
-        at, names = self._known.get(kind, (-_FRESH, []))
+        if row.takes == COMMAND:
+            return [*SLCTL]
+        at, names = self._known.get(row.takes, (-_FRESH, []))
         if time.monotonic() - at >= _FRESH:
-            names = self._ask(kind)
-            self._known[kind] = time.monotonic(), names
+            names = self._ask(row.takes)
+            self._known[row.takes] = time.monotonic(), names
         return names
 
-    def _ask(self, kind: str) -> list[str]:
+    def _ask(self, takes: str) -> list[str]:
         try:
             with self._ctl.client() as client:
-                if kind == "groups":
+                if takes == GROUPS:
                     rows = client.call("avail")["processes"]
                     return sorted({str(row["group"]) for row in rows})
                 rows = client.call("status")["processes"]
@@ -67,30 +64,29 @@ class Shell(cmd.Cmd):
 
     prompt = "slctl> "
 
-    def __init__(
-        self, ctl: Context, run: Callable[[Context, list[str]], int], commands: list[str]
-    ) -> None:
+    def __init__(self, ctl: Context, run: Run) -> None:
         super().__init__()
         self._ctl = ctl
         self._run = run
-        self._commands = sorted([*commands, "quit", "exit"])
-        self._names = Names(ctl)
+        self._commands = sorted([*SLCTL, "quit", "exit"])
+        self._completions = Completions(ctl)
 
     def onecmd(self, line: str) -> bool:
         """Run one line; True ends the shell."""
         if line == "EOF":
-            show.out("")
+            render.out("")
             return True
         try:
             words = shlex.split(line)
         except ValueError as error:
-            show.err(f"slctl: {error}")
+            render.err(f"slctl: {error}")
             return False
         if not words:
             return False
         if words[0] in ("quit", "exit"):
             return True
-        if words[0] in _ASK and not _confirmed(_ASK[words[0]]):
+        row = SLCTL.get(words[0])
+        if row is not None and row.question and not _confirmed(row.question):
             return False
         with contextlib.suppress(KeyboardInterrupt):
             self._run(self._ctl, words)
@@ -101,11 +97,9 @@ class Shell(cmd.Cmd):
         return _matching(self._commands, text)
 
     def completedefault(self, text: str, line: str, *ignored: object) -> list[str]:
-        """Complete a name, or a command after help."""
+        """Complete what may follow the command."""
         command = line.split(maxsplit=1)[0] if line.split() else ""
-        if command == "help":
-            return self.completenames(text)
-        return _matching(self._names.of(command), text)
+        return _matching(self._completions.after(command), text)
 
     complete_help = completedefault
 
@@ -129,7 +123,7 @@ def history_file() -> str:
     return os.path.join(home, "supervisor-lite", "slctl_history")
 
 
-def interact(ctl: Context, run: Callable[[Context, list[str]], int], commands: list[str]) -> int:
+def interact(ctl: Context, run: Run) -> int:
     """Show the status, then read and run lines until the operator leaves; always exits 0."""
     import readline
 
@@ -138,15 +132,15 @@ def interact(ctl: Context, run: Callable[[Context, list[str]], int], commands: l
     with contextlib.suppress(OSError):
         readline.read_history_file(path)
     run(ctl, ["status"])
-    shell = Shell(ctl, run, commands)
+    shell = Shell(ctl, run)
     while True:
         try:
             shell.cmdloop()
             break
         except KeyboardInterrupt:
-            show.out("")
+            render.out("")
             break
-    readline.set_history_length(HISTORY)
+    readline.set_history_length(MAX_HISTORY)
     with contextlib.suppress(OSError):
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         readline.write_history_file(path)

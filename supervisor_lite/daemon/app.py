@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 
-from supervisor_lite.control.methods.history import HistoryVerbs
-from supervisor_lite.control.methods.output import OutputVerbs
-from supervisor_lite.control.methods.processes import Daemon, ProcessVerbs
+from supervisor_lite.control.methods.daemon import DaemonControls
+from supervisor_lite.control.methods.table import method_table
 from supervisor_lite.control.server import Server
 from supervisor_lite.controllers.event_listeners.listeners import EventListeners
 from supervisor_lite.controllers.exit_when import ExitCondition
@@ -99,18 +98,18 @@ class App:
 
     def _make_server(self) -> None:
         resources, settings = self.resources, self.resources.settings
-        methods = ProcessVerbs(
+        methods = method_table(
             self.supervisor,
             self.operations,
             self.rollout,
-            OutputVerbs(self.supervisor, lambda: resources.log_target.file),
-            HistoryVerbs(self.supervisor, resources.journal, self.bus),
-            Daemon(
+            resources.journal,
+            lambda: resources.log_target.file,
+            DaemonControls(
                 settings.identifier, self.reload.reload, self.shutdown.request, self.upgrade.run
             ),
         )
         self.server = Server(
-            methods, settings.access, self.errors.bug, self.errors.denied, resources.log.error
+            methods.get, settings.access, self.errors.bug, self.errors.denied, resources.log.error
         )
 
     def close(self) -> None:

@@ -30,6 +30,7 @@ from supervisor_lite.daemon.log import Log
 from supervisor_lite.daemon.systemd import Notifier
 from supervisor_lite.daemon.tasks import BackgroundTasks
 from supervisor_lite.errors import OperationFailed
+from supervisor_lite.protocol.codes import ErrorCode
 from supervisor_lite.store.journal import Journal
 
 _MAX_FLUSH = 2.0
@@ -73,7 +74,7 @@ class Shutdown:
         """
         supervisor = self._supervisor
         if leave_running and supervisor.stopping:
-            raise OperationFailed("the daemon is shutting down already")
+            raise OperationFailed("the daemon is shutting down already", ErrorCode.SHUTTING_DOWN)
         if supervisor.stopping:
             await self._done.wait()
             return

@@ -20,6 +20,7 @@ from supervisor_lite.daemon import handover
 from supervisor_lite.daemon.resources import Resources
 from supervisor_lite.errors import ConfigError, OperationFailed
 from supervisor_lite.host.helper import run_helper
+from supervisor_lite.protocol.codes import ErrorCode
 from supervisor_lite.rules import pending_settings
 
 _CHECK_TIMEOUT = 60.0
@@ -54,7 +55,8 @@ class Upgrade:
             )
         except OSError as error:
             resources.notifier.send("READY=1")
-            raise OperationFailed(f"cannot execute the new version: {error.strerror}") from error
+            text = f"cannot execute the new version: {error.strerror}"
+            raise OperationFailed(text, ErrorCode.UPGRADE_FAILED) from error
 
     async def _check_new_version(self) -> None:
         command = handover.own_command("--check")
@@ -64,9 +66,11 @@ class Upgrade:
                 reaper, command, self._resources.directory, _CHECK_TIMEOUT
             )
         except OSError as error:
-            raise OperationFailed(f"cannot check the new version: {error.strerror}") from error
+            text = f"cannot check the new version: {error.strerror}"
+            raise OperationFailed(text, ErrorCode.UPGRADE_FAILED) from error
         if code != 0:
-            raise OperationFailed(f"the new version does not start, nothing changed: {output}")
+            text = f"the new version does not start, nothing changed: {output}"
+            raise OperationFailed(text, ErrorCode.UPGRADE_FAILED)
 
     def _refuse_to_move(self) -> None:
         """Refuse what only a daemon that starts afresh can do: the processes belong to the old."""
@@ -79,7 +83,8 @@ class Upgrade:
             if old != new:
                 raise OperationFailed(
                     f"an upgrade cannot change {name} from {old} to {new}, nothing changed:"
-                    " shut the daemon down and start it"
+                    " shut the daemon down and start it",
+                    ErrorCode.UPGRADE_FAILED,
                 )
 
     def _state(self) -> handover.UpgradeState:

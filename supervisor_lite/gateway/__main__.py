@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
     except StartupError as error:
         sys.stderr.write(f"supervisor-lite-gateway: {error}\n")
         return 1
-    for warning in _doubts(settings.listen):
+    for warning in _warnings(settings.listen):
         _log.warning(warning)
     _log.info("supervisor-lite-gateway %s serves %s", __version__, ", ".join(settings.listen))
 
@@ -79,7 +79,7 @@ supervisor-lite-gateway: the configuration has no [gateway] table, so nothing is
 """
 
 
-def _doubts(urls: tuple[str, ...]) -> list[str]:
+def _warnings(urls: tuple[str, ...]) -> list[str]:
     """Return what an operator should know about the way this is run."""
     found = []
     if os.geteuid() == 0:

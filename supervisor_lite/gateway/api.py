@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -11,23 +11,25 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from supervisor_lite.client.aio import Message
 from supervisor_lite.client.buffer import listed
 from supervisor_lite.client.errors import ClientError, RemoteError, Unreachable
 from supervisor_lite.gateway.compat import output
 from supervisor_lite.gateway.daemon import Daemon, shown
 from supervisor_lite.gateway.endpoints import (
+    ANSWERS,
     BOOLEAN,
-    NAMES,
+    PARAMETERS,
     PREFIX,
-    SECONDS,
     STRING,
     Endpoint,
+    body_of,
     count,
     openapi,
 )
-from supervisor_lite.gateway.http import Stream, read_body, require, while_connected, who
+from supervisor_lite.gateway.http import Stream, principal, read_body, require, while_connected
 from supervisor_lite.protocol import codes, messages
+from supervisor_lite.protocol.commands import METHODS, Command
+from supervisor_lite.protocol.messages import Message
 
 _STATUS = {
     codes.NO_SUCH_PROCESS: 404, codes.NOT_PERMITTED: 403, codes.TIMED_OUT: 504,
@@ -35,7 +37,6 @@ _STATUS = {
     codes.METHOD_NOT_FOUND: 501,
 }  # fmt: skip
 
-_TIMES = {"wait": BOOLEAN, "timeout": SECONDS}
 _LIMIT = {"limit": count(50, 1000)}
 _SINCE = {"since": count(0, 1 << 53), "limit": count(100, 1000)}
 
@@ -46,45 +47,40 @@ class Api:
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
         one = "/processes/{name}"
+        logged = {"bytes": count(16384, 4 << 20), "follow": BOOLEAN}
         self.endpoints = [
-            Endpoint("GET", "/daemon", "view", "Who the daemon is, and who you are",
+            Endpoint("GET", "/daemon", "version", "Who the daemon is, and who you are",
                      self.about, "Daemon"),
-            Endpoint("GET", "/processes", "view", "Where all processes are",
+            Endpoint("GET", "/processes", "status", "Where all processes are",
                      self.processes, "Processes", {"name": STRING}),
-            Endpoint("GET", one, "view", "Where one process is", self.process, "Process"),
-            *[Endpoint("POST", f"{one}/{verb}", "operate", summary, self._operating(verb),
-                       "Results", body=_TIMES)
-              for verb, summary in (
-                  ("start", "Start; answers when RUNNING, or failed"),
-                  ("stop", "Stop; answers when nothing is left"),
-                  ("restart", "Stop and start, as one operation of the daemon"))],
-            Endpoint("POST", f"{one}/signal", "operate", "Send a signal", self.signal, "Results",
-                     body={"signal": STRING}, required=("signal",)),
-            Endpoint("POST", f"{one}/clear", "operate", "Empty the logs", self.clear, "Results"),
-            Endpoint("POST", f"{one}/send", "operate", "Write to the standard input",
-                     self.send, "Object", body={"text": STRING}, required=("text",)),
-            Endpoint("GET", f"{one}/log/{{stream}}", "view",
+            Endpoint("GET", one, "status", "Where one process is", self.process, "Process"),
+            *[self._passed_on(row) for row in METHODS.values() if row.rest],
+            Endpoint("GET", f"{one}/log/{{stream}}", "tail",
                      "The end of a log, and with follow=true what comes", self.log, "text/plain",
-                     {"bytes": count(16384, 4 << 20), "follow": BOOLEAN}),
-            Endpoint("GET", f"{one}/runs", "view", "The history of runs, the newest first",
+                     logged),
+            Endpoint("GET", f"{one}/runs", "runs", "The history of runs, the newest first",
                      self.runs, "Runs", _LIMIT),
-            Endpoint("GET", f"{one}/why", "view", "The chain of causes", self._telling("why"),
-                     "Story"),
-            Endpoint("GET", f"{one}/explain", "view", "What the restart policy will do",
-                     self._telling("explain"), "Future"),
-            Endpoint("GET", "/runs", "view", "The history of all runs, the newest first",
+            Endpoint("GET", "/runs", "runs", "The history of all runs, the newest first",
                      self.runs, "Runs", _LIMIT),
-            Endpoint("GET", "/events", "view", "Changes of state, the oldest first",
+            Endpoint("GET", "/events", "events", "Changes of state, the oldest first",
                      self.events, "Changes", _SINCE),
-            Endpoint("GET", "/log", "admin", "The end of the daemon's own log",
-                     self.main_log, "text/plain",
-                     {"bytes": count(16384, 4 << 20), "follow": BOOLEAN}),
-            Endpoint("POST", "/reread", "admin", "Read the configuration; what would change",
-                     self.reread, "Difference"),
-            Endpoint("POST", "/update", "admin", "Read the configuration and make it true",
-                     self.update, "Object", body={"names": NAMES}),
-            Endpoint("GET", "/openapi.json", "view", "This description", self.describe, "Object"),
+            Endpoint("GET", "/log", "maintail", "The end of the daemon's own log",
+                     self.main_log, "text/plain", logged),
+            Endpoint("GET", "/openapi.json", "version", "This description", self.describe,
+                     "Object"),
         ]  # fmt: skip
+
+    def _passed_on(self, row: Command) -> Endpoint:
+        """Return the endpoint of a method whose row in the table of commands says all of it."""
+        verb, path = row.rest.split()
+        handler = self._telling(row.name) if verb == "GET" else self._passing(row)
+        required, optional = body_of(row)
+        return Endpoint(
+            verb, path, row.name, f"{row.summary[0].upper()}{row.summary[1:]}", handler,
+            ANSWERS.get(row.name, "Object"),
+            body={key: PARAMETERS.get(key, {}) for key in (*required, *optional)},
+            required=required,
+        )  # fmt: skip
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -96,7 +92,7 @@ class Api:
 
     async def _ask(self, request: Request, method: str, params: Message) -> Message:
         try:
-            work = self._daemon.ask(method, params, who=who(request), timeout=None)
+            work = self._daemon.ask(method, params, who=principal(request), timeout=None)
             return await while_connected(request, work)
         except RemoteError as error:
             raise refusal(error) from error
@@ -106,7 +102,9 @@ class Api:
     async def about(self, request: Request) -> Response:
         """Answer who the daemon is."""
         found = await self._ask(request, "version", {})
-        return JSONResponse({**found, "user": who(request).name, "role": who(request).role})
+        return JSONResponse(
+            {**found, "user": principal(request).name, "role": principal(request).role}
+        )
 
     async def processes(self, request: Request) -> Response:
         """Answer where processes are."""
@@ -159,16 +157,16 @@ class Api:
         if request.query_params.get("follow", "false") != "true":
             found = await self._ask(request, verb, params)
             return Response(messages.unpack_data(found), media_type="text/plain")
-        link = self._daemon.link(who(request))
-        await link.open()
+        client = self._daemon.connect(principal(request))
+        await client.open()
         try:
-            first = await link.call(verb, {**params, "follow": True})
+            first = await client.call(verb, {**params, "follow": True})
         except BaseException as error:
-            link.close()
+            client.close()
             if isinstance(error, RemoteError):
                 raise refusal(error) from error
             raise
-        return Stream(output(link, first), self._daemon.ending, "text/plain")
+        return Stream(output(client, first), self._daemon.ending, "text/plain")
 
     async def describe(self, request: Request) -> Response:
         """Answer the OpenAPI description."""
@@ -176,39 +174,19 @@ class Api:
 
     # Operating.
 
-    def _operating(self, verb: str) -> Callable[[Request], Awaitable[Response]]:
-        async def operate(request: Request) -> Response:
-            given = await _body(request, _TIMES)
-            found = await self._ask(request, verb, {"names": [_name(request)], **given})
-            return _results(found)
+    def _passing(self, row: Command) -> Callable[[Request], Awaitable[Response]]:
+        """Return a handler that passes the body, and the name in the path, on to the daemon."""
+        required, optional = body_of(row)
 
-        return operate
+        async def answer(request: Request) -> Response:
+            given = await _body(request, (*required, *optional), required)
+            if "name" in request.path_params:
+                one = "name" in row.parameters()
+                given |= {"name": _name(request)} if one else {"names": [_name(request)]}
+            found = await self._ask(request, row.name, given)
+            return _results(found) if ANSWERS.get(row.name) == "Results" else JSONResponse(found)
 
-    async def signal(self, request: Request) -> Response:
-        """Send a signal."""
-        given = await _body(request, {"signal": STRING}, "signal")
-        return _results(await self._ask(request, "signal", {"names": [_name(request)], **given}))
-
-    async def clear(self, request: Request) -> Response:
-        """Empty logs."""
-        await _body(request, {})
-        return _results(await self._ask(request, "clear", {"names": [_name(request)]}))
-
-    async def send(self, request: Request) -> Response:
-        """Write to a standard input."""
-        given = await _body(request, {"text": STRING}, "text")
-        return JSONResponse(await self._ask(request, "send", {"name": _name(request), **given}))
-
-    async def reread(self, request: Request) -> Response:
-        """Read the configuration."""
-        await _body(request, {})
-        return JSONResponse(await self._ask(request, "reread", {}))
-
-    async def update(self, request: Request) -> Response:
-        """Make the configuration true."""
-        return JSONResponse(
-            await self._ask(request, "update", await _body(request, {"names": NAMES}))
-        )
+        return answer
 
 
 def _guarded(endpoint: Endpoint, handler: Callable[[Request], Awaitable[Response]]) -> Any:
@@ -239,7 +217,7 @@ def number(request: Request, key: str, default: int) -> int:
     return int(text)
 
 
-async def _body(request: Request, known: dict[str, Any], *required: str) -> Message:
+async def _body(request: Request, known: Sequence[str], required: Sequence[str]) -> Message:
     """Return the JSON object of the body; none is an empty one. Raises HTTPException 400."""
     data = await read_body(request)
     try:
@@ -248,7 +226,7 @@ async def _body(request: Request, known: dict[str, Any], *required: str) -> Mess
         raise HTTPException(400, "the body is not JSON") from None
     if not isinstance(given, dict):
         raise HTTPException(400, "the body must be a JSON object")
-    unknown = sorted(str(key) for key in given.keys() - known.keys())
+    unknown = sorted(str(key) for key in given.keys() - set(known))
     missing = [key for key in required if key not in given]
     if unknown or missing:
         raise HTTPException(400, f"unknown: {unknown}; missing: {missing}")
@@ -256,21 +234,27 @@ async def _body(request: Request, known: dict[str, Any], *required: str) -> Mess
     return given
 
 
+class Refusal(HTTPException):
+    """What the daemon refuses, as HTTP has it: with its code, and the details it gives."""
+
+    def __init__(self, error: RemoteError) -> None:
+        super().__init__(_STATUS.get(error.number, 500), str(error))
+        self.code = error.code
+        self.details = error.details
+
+
 def refusal(error: ClientError) -> HTTPException:
-    """Return what the daemon's refusal is in HTTP."""
+    """Return what went wrong between us and the daemon in HTTP."""
     if isinstance(error, RemoteError):
-        known = HTTPException(_STATUS.get(error.code, 500), error.message)
-        known.details = error.data  # type: ignore[attr-defined]
-        return known
+        return Refusal(error)
     return HTTPException(503 if isinstance(error, Unreachable) else 502, str(error))
 
 
 def error_response(error: HTTPException) -> Response:
     """Return an error as JSON."""
-    about = {"status": error.status_code, "message": error.detail}
-    details = getattr(error, "details", None)
-    return JSONResponse(
-        {"error": {**about, **({"details": details} if details else {})}},
-        error.status_code,
-        dict(error.headers or {}),
-    )
+    about: Message = {"status": error.status_code, "message": error.detail}
+    if isinstance(error, Refusal):
+        about["code"] = error.code
+        if error.details:
+            about["details"] = error.details
+    return JSONResponse({"error": about}, error.status_code, dict(error.headers or {}))

@@ -10,13 +10,15 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from supervisor_lite.client.aio import AsyncClient, Message
+from supervisor_lite.client.aio import AsyncClient
 from supervisor_lite.client.errors import ClientError, RemoteError, Unreachable
 from supervisor_lite.gateway.daemon import Daemon
-from supervisor_lite.gateway.http import Stream, read_body, require, while_connected, who
+from supervisor_lite.gateway.http import Stream, principal, read_body, require, while_connected
 from supervisor_lite.gateway.rpc import Background, Dispatcher, Session
 from supervisor_lite.gateway.xmlrpc import Fault, NotXmlRpc, dump_fault, dump_result, parse_request
-from supervisor_lite.protocol import codes, messages
+from supervisor_lite.protocol import messages
+from supervisor_lite.protocol.codes import ErrorCode
+from supervisor_lite.protocol.messages import Message
 
 _TAIL_BYTES = 1024
 """Bytes of old output with which Supervisor's tail begins."""
@@ -50,9 +52,9 @@ class SupervisorCompat:
         except NotXmlRpc as error:
             raise HTTPException(400, str(error)) from error
         try:
-            async with self._daemon.link(who(request)) as link:
-                session = Session(link, self._background, self._daemon.path)
-                dispatcher = Dispatcher(session, who(request).may)
+            async with self._daemon.connect(principal(request)) as client:
+                session = Session(client, self._background, self._daemon.path)
+                dispatcher = Dispatcher(session, principal(request).may)
                 result = await while_connected(request, dispatcher.call(name, params))
             body = dump_result(result)
         except Fault as fault:
@@ -82,26 +84,26 @@ class SupervisorCompat:
         return await self._tail(request, "read_main_log", "maintail", {})
 
     async def _tail(self, request: Request, probe: str, verb: str, params: Message) -> Response:
-        link = self._daemon.link(who(request))
-        await link.open()
+        client = self._daemon.connect(principal(request))
+        await client.open()
         try:
-            await link.call(probe, {**params, "length": 0})
-            first = await link.call(verb, {**params, "bytes": _TAIL_BYTES, "follow": True})
+            await client.call(probe, {**params, "length": 0})
+            first = await client.call(verb, {**params, "bytes": _TAIL_BYTES, "follow": True})
         except RemoteError as error:
-            link.close()
-            status = 403 if error.code == codes.NOT_PERMITTED else 404
-            raise HTTPException(status, error.message) from error
+            client.close()
+            status = 403 if error.code == ErrorCode.NOT_PERMITTED else 404
+            raise HTTPException(status, str(error)) from error
         except BaseException:
-            link.close()
+            client.close()
             raise
-        return Stream(output(link, first), self._daemon.ending, "text/plain")
+        return Stream(output(client, first), self._daemon.ending, "text/plain")
 
 
-async def output(link: AsyncClient, first: Message) -> AsyncIterator[bytes]:
-    """Yield what is in the log, and then what comes, until the daemon hangs up; closes the link."""
+async def output(client: AsyncClient, first: Message) -> AsyncIterator[bytes]:
+    """Yield what is in the log, then what comes, until the daemon hangs up. Closes the client."""
     try:
         yield messages.unpack_data(first)
-        async for method, note in link.notifications():
+        async for method, note in client.notifications():
             if method == messages.NOTE_OUTPUT:
                 yield messages.unpack_data(note)
             elif method == messages.NOTE_END:
@@ -109,4 +111,4 @@ async def output(link: AsyncClient, first: Message) -> AsyncIterator[bytes]:
     except ClientError:
         return
     finally:
-        link.close()
+        client.close()

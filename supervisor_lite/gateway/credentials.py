@@ -13,12 +13,10 @@ from dataclasses import dataclass
 
 from supervisor_lite.model.settings import GatewayUser
 from supervisor_lite.passwords import make_hash, matches
+from supervisor_lite.protocol.commands import ROLES
 
-ROLES = ("view", "operate", "admin")
-"""Each may do what those before it may."""
-
-_KNOWN_MOST = 64
-_WAITING_MOST = 16
+_MAX_KNOWN = 64
+_MAX_WAITING = 16
 
 
 class TooBusy(Exception):
@@ -26,7 +24,7 @@ class TooBusy(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Who:
+class Principal:
     """Somebody, and what they may do."""
 
     name: str
@@ -47,13 +45,13 @@ class Credentials:
     def __init__(self, users: Sequence[GatewayUser]) -> None:
         self._users = {user.name: user for user in users}
         self._key = os.urandom(32)
-        self._known: dict[bytes, Who] = {}
-        self._turn = asyncio.Semaphore(1)
+        self._known: dict[bytes, Principal] = {}
+        self._checking = asyncio.Semaphore(1)
         self._waiting = 0
         # For names that nobody has: the answer must not come sooner than for the others.
         self._nobody = make_hash(os.urandom(8).hex()) if users else ""
 
-    async def check(self, header: str | None) -> Who | None:
+    async def check(self, header: str | None) -> Principal | None:
         """Return who sent this Authorization header; None if nobody that we know. TooBusy."""
         pair = _basic(header)
         if pair is None or not self._users:
@@ -62,11 +60,11 @@ class Credentials:
         known = self._known.get(digest)
         if known is not None:
             return known
-        if self._waiting >= _WAITING_MOST:
+        if self._waiting >= _MAX_WAITING:
             raise TooBusy
         self._waiting += 1
         try:
-            async with self._turn:
+            async with self._checking:
                 name, password = pair
                 user = self._users.get(name)
                 hashed = user.password_hash if user is not None else self._nobody
@@ -75,8 +73,8 @@ class Credentials:
             self._waiting -= 1
         if user is None or not right:
             return None
-        who = Who(user.name, user.role)
-        if len(self._known) >= _KNOWN_MOST:
+        who = Principal(user.name, user.role)
+        if len(self._known) >= _MAX_KNOWN:
             self._known.clear()
         self._known[digest] = who
         return who

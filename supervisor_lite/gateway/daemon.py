@@ -6,9 +6,10 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from supervisor_lite.client.aio import AsyncClient, Message
+from supervisor_lite.client.aio import AsyncClient
 from supervisor_lite.client.buffer import listed
-from supervisor_lite.gateway.credentials import Who
+from supervisor_lite.gateway.credentials import Principal
+from supervisor_lite.protocol.messages import Message
 
 
 @dataclass(slots=True)
@@ -20,7 +21,7 @@ class Daemon:
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the gateway ends: streams end then."""
 
-    def link(self, who: Who | None = None) -> AsyncClient:
+    def connect(self, who: Principal | None = None) -> AsyncClient:
         """Return a connection to the daemon, for somebody."""
         return AsyncClient(self.path, f"{who.name} over HTTP" if who is not None else "")
 
@@ -29,12 +30,12 @@ class Daemon:
         method: str,
         params: dict[str, Any] | None = None,
         *,
-        who: Who | None = None,
+        who: Principal | None = None,
         timeout: float | None = 15.0,
     ) -> Message:
         """Ask one thing. Raises ClientError."""
-        async with self.link(who) as link:
-            return await link.call(method, params, timeout)
+        async with self.connect(who) as client:
+            return await client.call(method, params, timeout)
 
 
 def shown(result: Message) -> list[Message]:

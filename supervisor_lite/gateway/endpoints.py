@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from supervisor_lite import __version__
+from supervisor_lite.protocol.commands import METHODS, Command
 
 Json = dict[str, Any]
 Handler = Callable[[Request], Awaitable[Response]]
@@ -22,9 +23,9 @@ SECONDS: Json = {"type": "number", "minimum": 0}
 NAMES: Json = {"type": "array", "items": STRING}
 
 
-def count(default: int, most: int) -> Json:
+def count(default: int, maximum: int) -> Json:
     """Return the schema of a whole number."""
-    return {"type": "integer", "minimum": 0, "maximum": most, "default": default}
+    return {"type": "integer", "minimum": 0, "maximum": maximum, "default": default}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class Endpoint:
     method: str
     path: str
     """Below PREFIX."""
-    role: str
+    command: str
+    """The method of the control socket that it is about, whose role it needs."""
     summary: str
     handler: Handler
     answer: str
@@ -43,10 +45,37 @@ class Endpoint:
     body: Json = field(default_factory=dict)
     required: tuple[str, ...] = ()
 
+    @property
+    def role(self) -> str:
+        """The role that it needs."""
+        return METHODS[self.command].role
+
+
+PARAMETERS: Json = {
+    "names": NAMES, "wait": BOOLEAN, "timeout": SECONDS, "signal": STRING, "text": STRING,
+}  # fmt: skip
+"""Parameters of the control socket that a body may hold."""
+
+ANSWERS = {
+    "start": "Results", "stop": "Results", "restart": "Results", "signal": "Results",
+    "clear": "Results", "why": "Story", "explain": "Future", "reread": "Difference",
+}  # fmt: skip
+"""The schema of what a method answers, where it is more than an object."""
+
+
+def body_of(row: Command) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the parameters, needed and optional, that the body of a method's endpoint holds."""
+    in_path = ("name", "names") if "{name}" in row.rest else ()
+    if row.rest.startswith("GET"):
+        return (), ()
+    words = {key: needed for key, needed in row.parameters().items() if key not in in_path}
+    needed = tuple(key for key, must in words.items() if must)
+    return needed, tuple(key for key, must in words.items() if not must)
+
 
 _RESULT = {
     "name": STRING, "group": STRING, "fullname": STRING, "ok": BOOLEAN, "result": STRING,
-    "reason": STRING,
+    "reason": STRING, "code": STRING,
 }  # fmt: skip
 
 _PATH_TEXTS = {
@@ -105,7 +134,9 @@ SCHEMAS: Json = {
     ),
     "Difference": _object(added=NAMES, changed=NAMES, removed=NAMES, warnings=NAMES),
     "Object": {"type": "object"},
-    "Error": _object(error=_object(status={"type": "integer"}, message=STRING, details=NAMES)),
+    "Error": _object(
+        error=_object(status={"type": "integer"}, message=STRING, code=STRING, details=NAMES)
+    ),
 }  # fmt: skip
 
 

@@ -19,18 +19,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from supervisor_lite.client.aio import Message
 from supervisor_lite.client.buffer import listed
 from supervisor_lite.client.errors import ClientError
 from supervisor_lite.gateway.api import refusal
 from supervisor_lite.gateway.daemon import Daemon, shown
-from supervisor_lite.gateway.http import Stream, who
+from supervisor_lite.gateway.http import Stream, principal
 from supervisor_lite.gateway.hub import Hub, Watcher
+from supervisor_lite.protocol.messages import Message
 
 HEARTBEAT = 25.0
 """Seconds after which something is sent, so that proxies keep the connection."""
 
-_MISSED_MOST = 1000
+MAX_MISSED = 1000
 
 
 class Events:
@@ -50,7 +50,7 @@ class Events:
         if last is not None and not (last.isascii() and last.isdigit() and len(last) < 16):
             raise HTTPException(400, "Last-Event-ID must be a number that was sent as id")
         try:
-            await self._daemon.ask("version", who=who(request))
+            await self._daemon.ask("version", who=principal(request))
         except ClientError as error:
             raise refusal(error) from error
         source = self._events(None if last is None else int(last))
@@ -86,7 +86,7 @@ class Events:
 
     async def _missed(self, last: int) -> list[Message]:
         try:
-            found = await self._daemon.ask("events", {"since": last, "limit": _MISSED_MOST})
+            found = await self._daemon.ask("events", {"since": last, "limit": MAX_MISSED})
         except ClientError:
             return []
         return listed(found, "changes", "serial")

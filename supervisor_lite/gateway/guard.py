@@ -18,7 +18,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from supervisor_lite.gateway.credentials import Credentials, TooBusy, Who
+from supervisor_lite.gateway.credentials import Credentials, Principal, TooBusy
 from supervisor_lite.gateway.http import MAX_BODY
 from supervisor_lite.model.settings import GatewaySettings
 
@@ -30,13 +30,13 @@ _TYPES = ("application/json", "text/xml", "application/xml")
 
 _SAFE = ("GET", "HEAD")
 
-_NOBODY = "Basic Og=="
+_EMPTY_CREDENTIALS = "Basic Og=="
 """Neither name nor password: what Supervisor's childutils send if none are set."""
 
-_NOTE_EVERY = 10.0
+_LOG_INTERVAL = 10.0
 """Seconds between two lines about wrong passwords."""
 
-_OPEN = ("/healthz",)
+_PUBLIC = ("/healthz",)
 """Paths for everybody: they tell nothing but whether we live."""
 
 _POLICY = (
@@ -64,7 +64,7 @@ class Guard:
         self._app = app
         self._settings = settings
         self._credentials = credentials
-        self._noted = -_NOTE_EVERY
+        self._logged_at = -_LOG_INTERVAL
         self._wrong = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,7 +84,7 @@ class Guard:
 
     async def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
-        if scope["path"] in _OPEN:
+        if scope["path"] in _PUBLIC:
             return None
         unix = bool(scope["state"].get("unix"))
         if not unix and not self._is_ours(headers.get("host", "")):
@@ -92,9 +92,9 @@ class Guard:
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length[:9]) > MAX_BODY or len(length) > 9:
             return _refuse(413, f"a body has at most {MAX_BODY} bytes")
-        if scope["method"] not in _SAFE and (trouble := _forgery(headers)):
-            return _refuse(403, trouble)
-        return await self._stranger(scope, headers, unix)
+        if scope["method"] not in _SAFE and (text := _csrf_error(headers)):
+            return _refuse(403, text)
+        return await self._authenticate(scope, headers, unix)
 
     def _is_ours(self, host: str) -> bool:
         """Tell whether no other site can have made a browser believe that this is its own."""
@@ -110,14 +110,14 @@ class Guard:
             return False
         return True
 
-    async def _stranger(self, scope: Scope, headers: Headers, unix: bool) -> Response | None:
-        """Find out who it is; return a refusal for whom we do not know."""
+    async def _authenticate(self, scope: Scope, headers: Headers, unix: bool) -> Response | None:
+        """Put who it is into the request's state; return a refusal for whom we do not know."""
         header = headers.get("authorization")
-        if header == _NOBODY:
+        if header == _EMPTY_CREDENTIALS:
             header = None
-        who: Who | None
+        who: Principal | None
         if unix and not self._settings.socket_password and header is None:
-            who = Who(f"uid {scope['state'].get('uid', '?')}", self._settings.socket_role)
+            who = Principal(f"uid {scope['state'].get('uid', '?')}", self._settings.socket_role)
         else:
             try:
                 who = await self._credentials.check(header)
@@ -125,10 +125,12 @@ class Guard:
                 return _refuse(429, "too many passwords at once; try again")
             if who is None and unix and not self._settings.users:
                 # A client that sends what it always sends; the file's mode has let it in.
-                who = Who(f"uid {scope['state'].get('uid', '?')}", self._settings.socket_role)
+                who = Principal(f"uid {scope['state'].get('uid', '?')}", self._settings.socket_role)
         if who is None:
             if header is not None:
-                self._note(scope["client"][0] if scope.get("client") else "a Unix socket")
+                self._log_wrong_password(
+                    scope["client"][0] if scope.get("client") else "a Unix socket"
+                )
             return _refuse(
                 401,
                 "a name and a password are needed",
@@ -137,17 +139,17 @@ class Guard:
         scope["state"]["who"] = who
         return None
 
-    def _note(self, client: str) -> None:
+    def _log_wrong_password(self, client: str) -> None:
         """Log a wrong password; who tries many does not fill the log."""
         self._wrong += 1
         now = time.monotonic()
-        if now - self._noted >= _NOTE_EVERY:
+        if now - self._logged_at >= _LOG_INTERVAL:
             more = f", {self._wrong} times" if self._wrong > 1 else ""
             _log.warning("wrong name or password from %s%s", client, more)
-            self._noted, self._wrong = now, 0
+            self._logged_at, self._wrong = now, 0
 
 
-def _forgery(headers: Headers) -> str:
+def _csrf_error(headers: Headers) -> str:
     """Return why a request that changes something may be another site's; empty if it is not."""
     origin = headers.get("origin")
     if origin is not None and not _same(origin, headers.get("host", "")):

@@ -12,14 +12,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from supervisor_lite.gateway.credentials import Who
+from supervisor_lite.gateway.credentials import Principal
 
 T = TypeVar("T")
 
 MAX_BODY = 64 << 10
 """Bytes in the body of a request."""
 
-BODY_PATIENCE = 15.0
+BODY_TIMEOUT = 15.0
 """Seconds in which a body must have come."""
 
 
@@ -27,7 +27,7 @@ async def read_body(request: Request) -> bytes:
     """Return the body. Raises HTTPException 413, 408, 499."""
     body = bytearray()
     try:
-        async with asyncio.timeout(BODY_PATIENCE):
+        async with asyncio.timeout(BODY_TIMEOUT):
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > MAX_BODY:
@@ -39,16 +39,16 @@ async def read_body(request: Request) -> bytes:
     return bytes(body)
 
 
-def who(request: Request) -> Who:
+def principal(request: Request) -> Principal:
     """Return who asks; the guard has put it there."""
     found = request.state.who
-    assert isinstance(found, Who)
+    assert isinstance(found, Principal)
     return found
 
 
 def require(request: Request, role: str) -> None:
     """Raise HTTPException 403 unless the caller has the role."""
-    if not who(request).may(role):
+    if not principal(request).may(role):
         raise HTTPException(403, f"not permitted: this needs the role {role}")
 
 

@@ -12,11 +12,12 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 
-from supervisor_lite.client.aio import AsyncClient, Message
+from supervisor_lite.client.aio import AsyncClient
 from supervisor_lite.client.buffer import listed
 from supervisor_lite.client.errors import ClientError, RemoteError
 from supervisor_lite.gateway.daemon import Daemon, row_shown
 from supervisor_lite.protocol import messages
+from supervisor_lite.protocol.messages import Message
 
 QUEUE = 10_000
 """Messages that a watcher may be behind; then it is told to look at everything anew."""
@@ -52,8 +53,8 @@ class Hub:
         complained = False
         while True:
             try:
-                async with self._daemon.link() as link:
-                    await self._follow(link)
+                async with self._daemon.connect() as client:
+                    await self._follow(client)
             except ClientError as error:
                 if not complained and not self._daemon.ending.is_set():
                     _log.warning("%s; trying again", error)
@@ -65,14 +66,14 @@ class Hub:
                 self._tell("daemon", {"connected": False})
             await asyncio.sleep(_TRY_AGAIN)
 
-    async def _follow(self, link: AsyncClient) -> None:
-        await link.call("events", {"limit": 0, "follow": True})
+    async def _follow(self, client: AsyncClient) -> None:
+        await client.call("events", {"limit": 0, "follow": True})
         self.connected = True
         self._tell("daemon", {"connected": True})
         self._known = None
         async with _Rows(self._daemon, self._on_rows) as rows:
             self._rows = rows
-            async for method, note in link.notifications():
+            async for method, note in client.notifications():
                 if method == messages.NOTE_CHANGE and isinstance(note.get("change"), dict):
                     change = note["change"]
                     self._count(change)
@@ -204,10 +205,10 @@ class _Rows:
             result = await self._daemon.ask("status")
             self._tell(listed(result, "processes", "fullname"), result["now"], complete=True)
             return
-        async with self._daemon.link() as link:
+        async with self._daemon.connect() as client:
             for name in names:
                 try:
-                    result = await link.call("status", {"names": [name]})
+                    result = await client.call("status", {"names": [name]})
                 except RemoteError:
                     self._all = True  # it is gone
                     self._wake.set()
@@ -219,11 +220,11 @@ class _Rows:
 
 def _why_started(before: str, change: Message) -> str:
     """Return one of a few words for the cause of a start."""
-    cause = str(change.get("cause", ""))
-    if before == "BACKOFF" and not change.get("by"):
-        return "failed_start"
-    if before == "EXITED" and not change.get("by"):
-        return "signal" if "killed by" in cause else "exit"
     if change.get("by"):
         return "asked"
-    return "autostart" if cause.startswith("autostart") else "other"
+    if before == "BACKOFF":
+        return "failed_start"
+    cause = change.get("cause_data") or {}
+    if before == "EXITED":
+        return "signal" if (cause.get("exit") or {}).get("signal") else "exit"
+    return "autostart" if cause.get("kind") == "autostart" else "other"

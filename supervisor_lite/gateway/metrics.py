@@ -15,11 +15,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from supervisor_lite.client.aio import Message
 from supervisor_lite.client.errors import ClientError
 from supervisor_lite.gateway.daemon import Daemon, shown
-from supervisor_lite.gateway.http import who
+from supervisor_lite.gateway.http import principal
 from supervisor_lite.gateway.hub import Hub
+from supervisor_lite.protocol.messages import Message
 
 _TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -51,7 +51,7 @@ class Metrics:
         """Answer everything that can be counted."""
         began = time.monotonic()
         try:
-            about = await self._daemon.ask("version", who=who(request))
+            about = await self._daemon.ask("version", who=principal(request))
             rows = shown(await self._daemon.ask("status"))
         except ClientError:
             down = _family("up", "gauge", "Whether the daemon answers.", [({}, 0)])

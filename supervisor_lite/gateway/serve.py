@@ -22,10 +22,10 @@ from uvicorn.server import ServerState
 
 from supervisor_lite.sockets import peer_of
 
-REQUEST_PATIENCE = 20.0
+REQUEST_TIMEOUT = 20.0
 """Seconds in which a request must have come whole."""
 
-READER_PATIENCE = 60.0
+READ_TIMEOUT = 60.0
 """Seconds that a client may leave what we sent unread."""
 
 KEEP_ALIVE = 15
@@ -33,7 +33,7 @@ MAX_CONNECTIONS = 256
 MAX_HEAD = 16 << 10
 """Bytes before the body of a request."""
 
-_LAST_WORDS = 3.0
+_SHUTDOWN_TIMEOUT = 3.0
 """Seconds that requests have to be answered when the gateway ends."""
 
 
@@ -100,7 +100,7 @@ class Protocol(H11Protocol):
 
     def _expect_request(self) -> None:
         if self._request_timer is None and not self.transport.is_closing():
-            self._request_timer = self.loop.call_later(REQUEST_PATIENCE, self._give_up)
+            self._request_timer = self.loop.call_later(REQUEST_TIMEOUT, self._give_up)
 
     def _give_up(self) -> None:
         # While nothing of a next request has come, the keep-alive timer is the one that counts.
@@ -112,7 +112,7 @@ class Protocol(H11Protocol):
     def pause_writing(self) -> None:
         """The client does not read fast enough; called by asyncio."""
         super().pause_writing()
-        self._reader_timer = self.loop.call_later(READER_PATIENCE, self.transport.abort)
+        self._reader_timer = self.loop.call_later(READ_TIMEOUT, self.transport.abort)
 
     def resume_writing(self) -> None:
         """The client has read; called by asyncio."""
@@ -165,7 +165,7 @@ class Server:
             with contextlib.suppress(h11.LocalProtocolError):
                 connection.shutdown()
         if tasks:
-            await asyncio.wait(set(tasks), timeout=_LAST_WORDS)
+            await asyncio.wait(set(tasks), timeout=_SHUTDOWN_TIMEOUT)
         for connection in list(connections):
             transport = getattr(connection, "transport", None)
             if transport is not None:

@@ -18,6 +18,7 @@ from supervisor_lite.logs.stream import Stream, StreamContext
 from supervisor_lite.logs.syslog import DEVLOG
 from supervisor_lite.model.output import Output
 from supervisor_lite.model.program import Program
+from supervisor_lite.protocol.codes import ErrorCode
 
 STDOUT: Final = "stdout"
 STDERR: Final = "stderr"
@@ -165,12 +166,14 @@ class ProcessLogs:
         """
         logs = [log for name in STREAMS if (log := self.log(name)) is not None]
         if not logs:
-            raise OperationFailed(f'cannot clear "{self._program.fullname}": no log file')
+            text = f'cannot clear "{self._program.fullname}": no log file'
+            raise OperationFailed(text, ErrorCode.NO_LOG_FILE)
         for log in dict.fromkeys(logs):
             try:
                 log.clear()
             except OSError as error:
-                raise OperationFailed(f'cannot clear "{log.path}": {error.strerror}') from error
+                text = f'cannot clear "{log.path}": {error.strerror}'
+                raise OperationFailed(text, ErrorCode.IO_ERROR) from error
         self._retry()
 
     def _retry(self) -> None:

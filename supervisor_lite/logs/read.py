@@ -10,6 +10,7 @@ from typing import Final
 
 from supervisor_lite.errors import OperationFailed
 from supervisor_lite.logs.safe_open import open_log
+from supervisor_lite.protocol.codes import ErrorCode
 
 BLOCK: Final = 64 * 1024
 """Bytes read at once."""
@@ -90,10 +91,11 @@ def _open_regular(path: str, number: int) -> int | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise OperationFailed(f'cannot read "{name}": {error.strerror}') from error
+        text = f'cannot read "{name}": {error.strerror}'
+        raise OperationFailed(text, ErrorCode.IO_ERROR) from error
     if number:
         return None
-    raise OperationFailed(f'cannot read "{path}": no log file')
+    raise OperationFailed(f'cannot read "{path}": no log file', ErrorCode.NO_LOG_FILE)
 
 
 def first_boundary(data: bytes) -> int:

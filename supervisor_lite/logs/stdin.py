@@ -8,6 +8,7 @@ import os
 from supervisor_lite.errors import OperationFailed
 from supervisor_lite.logs import fifo
 from supervisor_lite.model.program import Program
+from supervisor_lite.protocol.codes import ErrorCode
 
 
 def stdin_path(runtime_dir: str, program: Program, uid: int, gid: int) -> str:
@@ -45,12 +46,15 @@ def send(runtime_dir: str, program: Program, data: bytes) -> int:
         fd = open_to_write(runtime_dir, program)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENXIO):
-            raise OperationFailed('it reads no input: set stdin = "pipe"') from error
-        raise OperationFailed(f"cannot open its input: {error.strerror}") from error
+            text = 'it reads no input: set stdin = "pipe"'
+            raise OperationFailed(text, ErrorCode.NO_INPUT) from error
+        text = f"cannot open its input: {error.strerror}"
+        raise OperationFailed(text, ErrorCode.IO_ERROR) from error
     try:
         return os.write(fd, data)
     except BlockingIOError:
-        raise OperationFailed("it does not read its input: the pipe is full") from None
+        text = "it does not read its input: the pipe is full"
+        raise OperationFailed(text, ErrorCode.INPUT_FULL) from None
     finally:
         os.close(fd)
 

@@ -22,18 +22,13 @@ if TYPE_CHECKING:
 
     Message = dict[str, Any]
     """A JSON object on its way over the socket."""
+else:
+    Message = dict
 
 PROTOCOL_VERSION: Final = 1
 
 MAX_LINE: Final = 1 << 20
 """Bytes in one request line, newline included. Longer ones are refused, the connection closed."""
-
-# Methods. The same names as the commands of slctl.
-METHODS: Final = (
-    "version", "status", "start", "stop", "restart", "signal", "pid", "clear", "send",
-    "tail", "maintail", "logs", "reread", "update", "add", "remove", "avail", "reload",
-    "events", "why", "runs", "explain", "shutdown", "upgrade",
-)  # fmt: skip
 
 # Notifications that the daemon sends to a subscriber.
 NOTE_OUTPUT: Final = "output"

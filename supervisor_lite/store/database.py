@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from supervisor_lite.errors import OperationFailed, StartupError
+from supervisor_lite.protocol.codes import ErrorCode
 from supervisor_lite.store.instance import InstanceFiles
 from supervisor_lite.store.migrations import SCHEMA, migrate
 
@@ -97,6 +98,8 @@ class Database:
         """
         try:
             _migrate(self._connection, version)
+            # Much may have been written: keep no second copy of it in the log.
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
             if not _is_about_disk(error):
                 raise
@@ -133,7 +136,8 @@ class Database:
         try:
             return self._connection.execute(sql, values).fetchall()
         except sqlite3.Error as error:
-            raise OperationFailed(f'cannot read the journal "{self.path}": {error}') from error
+            text = f'cannot read the journal "{self.path}": {error}'
+            raise OperationFailed(text, ErrorCode.IO_ERROR) from error
 
     def close(self) -> None:
         """Commit and close the file."""

@@ -100,8 +100,8 @@ def result(value: Params, *notes: tuple[str, Params]) -> Answer:
     return answer
 
 
-def error(code: int, message: str, data: list[str] | None = None) -> Answer:
-    """Answer with an error."""
+def error(code: int, message: str, data: Params | list[str] | None = None) -> Answer:
+    """Answer with an error; `data` is a list where the daemon is from before error codes."""
 
     def answer(connection: Connection, number: Any, params: Params) -> None:
         fields: Params = {"code": code, "message": message}

@@ -37,14 +37,32 @@ def test_a_call_returns_the_result(serve: Serve, socket_path: str) -> None:
 
 
 def test_an_error_carries_everything(serve: Serve, socket_path: str) -> None:
-    serve(update=error(2, "bad", ["a", "b"]), version=result({"version": "1"}))
+    data = {"code": "bad_configuration", "details": ["a", "b"], "names": ["c"]}
+    serve(update=error(2, "bad", data), version=result({"version": "1"}))
     with Client(socket_path) as client:
         with pytest.raises(RemoteError) as caught:
             client.call("update", {"names": ["x"]})
         assert client.call("version") == {"version": "1"}
     seen = caught.value
-    assert (seen.code, seen.message, seen.data) == (2, "bad", ["a", "b"])
+    assert (seen.number, seen.code, str(seen)) == (2, "bad_configuration", "bad")
+    assert (seen.details, seen.names) == (["a", "b"], ["c"])
     assert (seen.method, seen.params) == ("update", {"names": ["x"]})
+
+
+def test_an_error_of_a_daemon_from_before_error_codes(serve: Serve, socket_path: str) -> None:
+    """Its `data` is a list of texts; what its number says alone is the code."""
+    serve(update=error(2, "bad", ["a", "b"]), stop=error(4, "x"), start=error(99, "?"))
+    seen = []
+    with Client(socket_path) as client:
+        for method in ("update", "stop", "start"):
+            with pytest.raises(RemoteError) as caught:
+                client.call(method)
+            seen.append((caught.value.number, caught.value.code, caught.value.details))
+    assert seen == [
+        (2, "bad_configuration", ["a", "b"]),
+        (4, "no_such_process", []),
+        (99, "failed", []),
+    ]
 
 
 GARBAGE: list[tuple[bytes, type[ClientError]]] = [

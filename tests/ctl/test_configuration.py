@@ -66,7 +66,8 @@ def test_update_that_fails_for_one(serve: Serve, slctl: Slctl) -> None:
 @pytest.mark.parametrize("command", ["reread", "update", "reload"])
 def test_every_complaint_is_shown(serve: Serve, slctl: Slctl, command: str) -> None:
     complaints = ["a.toml:3: program.web.autostrt: unknown key", "a.toml:9: bad value"]
-    serve(**{command: error(2, "the configuration has 2 mistakes", complaints)})
+    data = {"code": "bad_configuration", "details": complaints}
+    serve(**{command: error(2, "the configuration cannot be used", data)})
     assert slctl(command) == (2, "", "".join(f"{text}\n" for text in complaints))
 
 

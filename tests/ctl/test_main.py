@@ -8,18 +8,17 @@ import signal
 import subprocess
 import sys
 import threading
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from supervisor_lite import __version__
-from supervisor_lite.ctl.commands import help as help_module
-from supervisor_lite.ctl.main import MODULES, main
+from supervisor_lite.ctl.dispatch import dispatch
+from supervisor_lite.ctl.main import main
 from supervisor_lite.ctl.options import HelpAsked, UsageError, parse, seconds
-from supervisor_lite.ctl.show import Style, table
-from supervisor_lite.protocol import messages
+from supervisor_lite.ctl.render import Style, table
+from supervisor_lite.protocol.commands import SLCTL
 from tests.ctl.conftest import ROOT, Serve, Slctl
 from tests.ctl.fake import Connection, Params, error, process, result
 
@@ -53,9 +52,8 @@ def test_status_loads_nothing_heavy(serve: Serve, slctl: Slctl) -> None:
 
 
 def test_every_command_exists_and_has_a_help_text(capsys: pytest.CaptureFixture[str]) -> None:
-    assert sorted(MODULES) == sorted(help_module.COMMANDS)
-    for name, module in MODULES.items():
-        assert callable(getattr(import_module(f"supervisor_lite.ctl.commands.{module}"), name))
+    for name, row in SLCTL.items():
+        assert callable(dispatch(row.module).functions[name])
         assert main(["help", name]) == 0
         text = capsys.readouterr().out
         assert text.startswith(f"usage: slctl {name}")
@@ -64,15 +62,10 @@ def test_every_command_exists_and_has_a_help_text(capsys: pytest.CaptureFixture[
             assert capsys.readouterr().out == text or name == "help"
 
 
-def test_every_method_has_a_command() -> None:
-    """A method that the daemon gains is not forgotten here."""
-    assert set(messages.METHODS) - set(MODULES) == set()
-
-
 def test_the_help_text_lists_all(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == main(["help"]) == main(["-h"]) == 0
     out = capsys.readouterr().out
-    assert all(out.count(f"\n  {name} ") == 3 for name in MODULES)
+    assert all(out.count(f"\n  {name} ") == 3 for name in SLCTL)
 
 
 def test_version_option(capsys: pytest.CaptureFixture[str]) -> None:

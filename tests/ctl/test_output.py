@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from supervisor_lite.ctl.commands.output import Merged, Screen, tame
-from supervisor_lite.ctl.show import Style
+from supervisor_lite.ctl.render import Style
 from supervisor_lite.protocol.messages import pack_data
 from tests.ctl.conftest import Serve, Slctl
 from tests.ctl.fake import Params, error, result

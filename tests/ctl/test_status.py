@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -98,8 +99,10 @@ def test_slctl_alone_shows_the_status(serve: Serve, slctl: Slctl) -> None:
     assert slctl()[1].startswith("web  ")
 
 
-@pytest.mark.parametrize("data", [["ghost"], ["nothing matches ghost"], None])
-def test_an_unknown_name_is_error_4(serve: Serve, slctl: Slctl, data: list[str] | None) -> None:
+@pytest.mark.parametrize("data", [{"names": ["ghost"]}, ["nothing matches ghost"], None])
+def test_an_unknown_name_is_error_4(
+    serve: Serve, slctl: Slctl, data: dict[str, Any] | list[str] | None
+) -> None:
     serve(status=error(4, "no such process: ghost", data))
     code, out, err = slctl("status", "ghost")
     assert (code, out, err.splitlines()[0]) == (4, "", "ghost: ERROR (no such process)")
@@ -109,7 +112,7 @@ def test_an_unknown_name_is_error_4(serve: Serve, slctl: Slctl, data: list[str] 
 def test_known_names_are_shown_beside_an_unknown_one(serve: Serve, slctl: Slctl) -> None:
     """As in Supervisor the table follows, but the exit code stays 4."""
     answers = iter([
-        error(4, "no such process: ghost", ["ghost"]),
+        error(4, "?", {"code": "no_such_process", "names": ["ghost"]}),
         result({"now": 98, "processes": [process("web", "FATAL")]}),
     ])  # fmt: skip
     daemon = serve(status=lambda *args: next(answers)(*args))

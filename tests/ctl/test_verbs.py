@@ -75,16 +75,18 @@ def test_a_refusal_is_the_exit_code(
     assert slctl("start", "web") == (code, "", text)
 
 
-@pytest.mark.parametrize("message", ["x, y", "no such process: x, y"])
-def test_the_unknown_ones_may_be_in_the_message(serve: Serve, slctl: Slctl, message: str) -> None:
-    serve(stop=error(4, message))
-    text = "x: ERROR (no such process)\ny: ERROR (no such process)\n"
-    assert slctl("stop", "web", "x", "y") == (4, "", text)
-    assert slctl("stop", "x", "web", "y") == (4, "", text)
+def test_a_daemon_from_before_error_codes_names_them_in_its_message(
+    serve: Serve, slctl: Slctl
+) -> None:
+    serve(stop=error(4, "no such process: x, y"))
+    assert slctl("stop", "web", "x", "y") == (4, "", "slctl: no such process: x, y\n")
+
+
+UNKNOWN = {"code": "no_such_process", "names": ["x", "y"]}
 
 
 def test_only_the_unknown_ones_of_many_are_named(serve: Serve, slctl: Slctl) -> None:
-    serve(stop=error(4, "no such process", ["x", "y", "did you mean web?"]))
+    serve(stop=error(4, "x, y", {**UNKNOWN, "details": ["did you mean web?"]}))
     assert slctl("stop", "web", "x", "y") == (
         4,
         "",
@@ -114,7 +116,7 @@ def test_groups_are_added_and_removed(serve: Serve, slctl: Slctl) -> None:
     serve(
         add=result({"results": [done("web", "added")]}),
         remove=result({"results": [done("web", "removed"), failed("b", "failed", "b is up")]}),
-        update=error(4, "no such group: ghost", ["ghost"]),
+        update=error(4, "?", {"code": "no_such_group", "names": ["ghost"]}),
     )
     assert slctl("add", "web") == (0, "web: added process group\n", "")
     assert slctl("remove", "web", "b") == (

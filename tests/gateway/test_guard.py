@@ -304,7 +304,7 @@ def test_a_client_that_sends_no_request_is_dropped(daemons: Daemons) -> None:
     daemon = daemons()
     gateway = Gateway(daemon)
     code = (
-        "import sys; from supervisor_lite.gateway import serve; serve.REQUEST_PATIENCE = 0.5;"
+        "import sys; from supervisor_lite.gateway import serve; serve.REQUEST_TIMEOUT = 0.5;"
         "from supervisor_lite.gateway.__main__ import main; sys.exit(main())"
     )
     gateway.command = [sys.executable, "-c", code]

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supervisor_lite.gateway.rpc.info import info
-from supervisor_lite.gateway.rpc.processes import _pieces, spawn_error
 from supervisor_lite.gateway.rpc.session import fullname, split
+from supervisor_lite.gateway.rpc.spawn_error import spawn_error
+from supervisor_lite.gateway.rpc.stdin import _pieces
 from supervisor_lite.gateway.xmlrpc import (
     Code,
     Fault,
@@ -82,16 +83,18 @@ def test_a_full_name_is_short_where_it_can_be() -> None:
     assert (fullname("web", "web"), fullname("a", "b")) == ("web", "a:b")
 
 
-@pytest.mark.parametrize(("ours", "theirs"), [
-    ('cannot find the command "x y"', "can't find command 'x y'"),
-    ('the command "/tmp" is a directory', "command at '/tmp' is a directory"),
-    ('the command "/etc/passwd" is not executable', "command at '/etc/passwd' is not executable"),
-    ('no permission to run the command "/a"', "no permission to run command '/a'"),
-    ('cannot enter the directory "/x": Permission denied',
-     'cannot enter the directory "/x": Permission denied'),
+@pytest.mark.parametrize(("code", "name", "words"), [
+    ("command_not_found", "x y", "can't find command 'x y'"),
+    ("command_is_directory", "/tmp", "command at '/tmp' is a directory"),
+    ("command_not_executable", "/etc/passwd", "command at '/etc/passwd' is not executable"),
+    ("command_not_permitted", "/a", "no permission to run command '/a'"),
+    ("directory", "/x", 'cannot enter the directory "/x": Permission denied'),
+    ("of a newer daemon", "", 'cannot enter the directory "/x": Permission denied'),
+    (None, None, 'cannot enter the directory "/x": Permission denied'),
 ])  # fmt: skip
-def test_reasons_are_in_supervisors_words(ours: str, theirs: str) -> None:
-    assert spawn_error(ours) == theirs
+def test_reasons_are_in_supervisors_words(code: str | None, name: str | None, words: str) -> None:
+    text = 'cannot enter the directory "/x": Permission denied'
+    assert spawn_error(code, name, text) == words
 
 
 @given(st.text(max_size=9000))
@@ -111,7 +114,12 @@ def test_an_exit_code_is_kept_after_a_failed_start() -> None:
 
 def test_death_by_a_signal_is_minus_one() -> None:
     row = process(
-        "web", "EXITED", statecode=100, signal="SIGKILL", reason="killed by SIGKILL (not expected)"
+        "web",
+        "EXITED",
+        statecode=100,
+        signal="SIGKILL",
+        reason="killed by SIGKILL (not expected)",
+        cause={"kind": "exited", "expected": False},
     )
     struct = info(row, "", 100.0)
     assert (struct["exitstatus"], struct["spawnerr"]) == (-1, "Bad exit code -1")

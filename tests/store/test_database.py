@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,6 +12,7 @@ import pytest
 
 from supervisor_lite.store.journal import Journal, open_journal
 from supervisor_lite.store.run_ids import RunIds
+from tests.store.disk import full_disk
 
 
 @pytest.fixture
@@ -163,13 +163,9 @@ def test_a_file_of_ids_that_is_nonsense_is_begun_anew(state: Path, nonsense: byt
 
 
 def test_a_full_disk_stops_no_spawn(state: Path) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))  # Python ignores SIGXFSZ
-    try:
+    with full_disk():
         ids = RunIds(str(state / "run-ids"), "boot")
         ids.reserve(7)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert ids.last == 7
     ids.reserve(8)
     assert RunIds(str(state / "run-ids"), "boot").last == 8

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import resource
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from supervisor_lite.model.run import StoredProcess
 from supervisor_lite.model.states import State
 from supervisor_lite.store.journal import Journal, open_journal
 from supervisor_lite.store.migrations import SCHEMA
+from tests.store.disk import full_disk
 
 DAY = 86400.0
 DB = StoredProcess("db", Record(State.RUNNING), Program("db", ("db",)), since=5.0, started=4.0)
@@ -57,17 +57,6 @@ def place(tmp_path: Path) -> Iterator[Place]:
     place = Place(tmp_path)
     yield place
     place.close()
-
-
-@contextmanager
-def full_disk() -> Iterator[None]:
-    """No file can grow: what SQLite sees is what it sees on a disk without space."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))  # Python ignores SIGXFSZ
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def changed(journal: Journal, name: str = "web", **fields: object) -> Change:

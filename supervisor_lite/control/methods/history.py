@@ -4,99 +4,102 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from itertools import islice
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from supervisor_lite.control.connection import Connection, Request, Result
-from supervisor_lite.core.bus import Bus
+from supervisor_lite.control.jsonrpc import Result
+from supervisor_lite.control.methods.change_feed import (
+    ChangeFeed,
+    RecentChanges,
+    change_json,
+    sendable,
+)
+from supervisor_lite.control.request import Methods, Request
+from supervisor_lite.control.subscriptions import Subscription
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.core.view import rfc3339
-from supervisor_lite.errors import NoSuchProcess, OperationFailed
+from supervisor_lite.errors import NoSuchProcess
 from supervisor_lite.explain import episodes, story
 from supervisor_lite.explain.forecast import forecast
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.run import RunRow
 from supervisor_lite.model.states import State
-from supervisor_lite.protocol import messages
 from supervisor_lite.store.journal import Journal
 
-_MOST = 1000
+method = Methods()
+
+MAX_ROWS = 1000
 """Changes or runs in one reply."""
 
-_TOLD = 150
+STORY_CHANGES = 150
 """Changes from which the story of one process is told."""
 
-_LIVE = 256
-"""Changes that are kept at hand for subscribers; who is farther behind reads the journal."""
 
-_PIECE = 64
-"""Changes sent to a subscriber at once; between two pieces the loop does other things."""
-
-
-class HistoryVerbs:
+class HistoryMethods:
     """Answers from the journal."""
 
-    def __init__(self, supervisor: Supervisor, journal: Journal, bus: Bus) -> None:
+    def __init__(self, supervisor: Supervisor, journal: Journal) -> None:
         self._supervisor = supervisor
         self._journal = journal
-        self._bus = bus
-        self._recent = _Recent(bus)
+        self._recent = RecentChanges(supervisor.bus)
 
-    def table(self) -> dict[str, Callable[[Request], Result | Awaitable[Result]]]:
-        """Return the methods."""
-        return {
-            "events": self.events, "runs": self.runs, "why": self.why, "explain": self.explain,
-        }  # fmt: skip
-
+    @method("events")
     def events(self, request: Request) -> Result:
         """Answer changes of state; with `follow`, go on as they happen."""
         since = request.params.number("since")
-        limit = request.params.count("limit", 100 if since is None else _MOST, most=_MOST)
+        limit = request.params.count("limit", 100 if since is None else MAX_ROWS, most=MAX_ROWS)
         follow = request.params.flag("follow", False)
         request.params.done()
-        connection, last = request.connection, self._journal.serial
+        last = self._journal.serial
         after = min(since, last) if since is not None else None
         found = self._journal.history.changes(names=self._seen(request), after=after, limit=limit)
-        result: dict[str, Any] = {"changes": [_change(change) for change in found]}
+        result: dict[str, Any] = {"changes": [change_json(change) for change in found]}
         if follow:
-            number = connection.subscribe()
-            result["subscription"] = number
             cut = after is not None and len(found) == limit
             position = last if not cut else found[-1].serial if found else after or 0
-            feed = _Feed(self._journal, self._recent, connection, number, position)
-            unsubscribe = self._bus.subscribe(Change, lambda _: feed.poke())
-
-            def stop() -> None:
-                unsubscribe()
-                feed.close()
-
-            connection.on_end(stop, feed.resume)
-            feed.poke()
+            result["subscription"] = self._follow(request, position)
         return result
 
+    def _follow(self, request: Request, position: int) -> int:
+        """Send the changes after a serial to the client from now on."""
+        subscription = Subscription(request.connection)
+        sees = partial(request.connection.sees, request.method)
+        feed = ChangeFeed(self._journal, self._recent, subscription, sees, position)
+        unsubscribe = self._supervisor.bus.subscribe(Change, lambda _: feed.on_change())
+
+        def stop() -> None:
+            unsubscribe()
+            feed.close()
+
+        subscription.on_end(stop, feed.resume)
+        feed.on_change()
+        return subscription.number
+
+    @method("runs")
     def runs(self, request: Request) -> Result:
         """Answer runs, the newest first."""
         names = request.params.names(required=False)
-        limit = request.params.count("limit", 50, most=_MOST)
+        limit = request.params.count("limit", 50, most=MAX_ROWS)
         request.params.done()
         chosen = self._chosen(request, names) if names else self._seen(request)
         now = time.time()
         return {"runs": [_run(row, now) for row in self._journal.history.runs(chosen, limit)]}
 
+    @method("why")
     async def why(self, request: Request) -> Result:
         """Answer the chain of causes of each process, in words."""
         names = request.params.names(required=True)
         request.params.done()
         told = []
         for name in self._chosen(request, names):
-            told.append({"fullname": name, "lines": [_sendable(s) for s in self._story(name)]})
+            told.append({"fullname": name, "lines": [sendable(s) for s in self._story(name)]})
             await asyncio.sleep(0)  # many take a while: others have their turn
         return {"processes": told}
 
+    @method("explain")
     async def explain(self, request: Request) -> Result:
         """Answer what the restart policy of each process will do."""
         names = request.params.names(required=True)
@@ -133,12 +136,12 @@ class HistoryVerbs:
                 chosen = request.chosen([name], self._supervisor.processes)
                 found |= dict.fromkeys(process.name for process in chosen)
             except NoSuchProcess:
-                if name == _sendable(name) and self._journal.history.has(name):
+                if name == sendable(name) and self._journal.history.has(name):
                     found[name] = None
                 else:
                     unknown.append(name)
         if unknown:
-            raise NoSuchProcess(", ".join(unknown))
+            raise NoSuchProcess(unknown)
         for name in found:
             request.require(name)
         return list(found)
@@ -146,8 +149,8 @@ class HistoryVerbs:
     def _story(self, name: str) -> list[str]:
         now = time.time()
         process = self._supervisor.processes.get(name)
-        changes = self._journal.history.changes(names=[name], limit=_TOLD)
-        runs = self._journal.history.runs([name], _TOLD)
+        changes = self._journal.history.changes(names=[name], limit=STORY_CHANGES)
+        runs = self._journal.history.runs([name], STORY_CHANGES)
         if process is None:
             return ["it is not defined any more", *_told(_gone(name, now), changes, runs, now)[1:]]
         return _told(process, changes, runs, now)
@@ -172,142 +175,12 @@ def _told(process: Process, changes: list[Change], runs: list[RunRow], now: floa
         due=due,
         changes=changes,
         runs=runs,
-        complete=len(changes) < _TOLD,
+        complete=len(changes) < STORY_CHANGES,
     )
     return story.tell(known, now, story.local_clock(now))
 
 
-# Following.
-
-
-class _Recent:
-    """The latest changes, without a gap; shared by all subscribers."""
-
-    def __init__(self, bus: Bus) -> None:
-        self._changes: deque[Change] = deque(maxlen=_LIVE)
-        bus.subscribe(Change, self._keep)
-
-    def _keep(self, change: Change) -> None:
-        if self._changes and change.serial != self._changes[-1].serial + 1:
-            self._changes.clear()  # something in between was only written to the journal
-        self._changes.append(change)
-
-    def first(self) -> int | None:
-        """Return the serial of the oldest change at hand."""
-        return self._changes[0].serial if self._changes else None
-
-    def after(self, serial: int, count: int) -> list[Change]:
-        """Return the next changes after this serial that are at hand."""
-        start = max(serial + 1 - (self.first() or 0), 0)
-        return list(islice(self._changes, start, start + count))
-
-
-class _Feed:
-    """Sends changes to one subscriber, at its own speed.
-
-    It remembers a position, not data: what a slow reader has not taken waits at hand or in the
-    journal. So nothing is sent twice and nothing left out, unless the journal has lost it.
-    """
-
-    def __init__(
-        self,
-        journal: Journal,
-        recent: _Recent,
-        connection: Connection,
-        number: int,
-        position: int,
-    ) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._journal = journal
-        self._recent = recent
-        self._connection = connection
-        self._number = number
-        self._position = position
-        """Serial of the last change that was sent, or was not for this reader."""
-        self._paused = False
-        self._scheduled = False
-        self._closed = False
-
-    def poke(self) -> None:
-        """Look, in the loop's next round, whether there is something to send."""
-        behind = self._position < self._journal.serial
-        if behind and not (self._scheduled or self._paused or self._closed):
-            self._scheduled = True
-            self._loop.call_soon(self._run)
-
-    def resume(self) -> None:
-        """Go on: the reader has read."""
-        self._paused = False
-        self.poke()
-
-    def close(self) -> None:
-        """Send no more."""
-        self._closed = True
-
-    def _run(self) -> None:
-        self._scheduled = False
-        if self._paused or self._closed:
-            return
-        changes = self._next()
-        for change in changes:
-            self._skip_to(change.serial - 1)
-            self._position = change.serial
-            if not self._connection.sees("events", change.name):
-                continue
-            note = {"subscription": self._number, "change": _change(change)}
-            if not self._connection.notify(messages.NOTE_CHANGE, note):
-                self._paused = True
-                return
-        if not changes:
-            self._skip_to(self._journal.serial)
-        self.poke()
-
-    def _next(self) -> list[Change]:
-        """Return what comes next, from hand or from the journal."""
-        first = self._recent.first()
-        if first is None or self._position + 1 < first:
-            try:
-                found = self._journal.history.changes(after=self._position, limit=_PIECE)
-            except OperationFailed:
-                found = []
-            older = [change for change in found if first is None or change.serial < first]
-            if older:
-                return older
-        return self._recent.after(self._position, _PIECE)
-
-    def _skip_to(self, serial: int) -> None:
-        """Tell how many changes are lost: the journal could not be written or has forgotten."""
-        lost = serial - self._position
-        if lost > 0:
-            self._position = serial
-            note = {"subscription": self._number, "changes": lost}
-            self._connection.notify(messages.NOTE_MISSED, note)
-
-
 # On the wire.
-
-
-def _change(change: Change) -> dict[str, Any]:
-    """Return a change as docs/protocol.md describes it."""
-    return {
-        "serial": change.serial,
-        "time": rfc3339(change.time),
-        "name": change.name,
-        "process": change.process,
-        "group": change.group,
-        "from": change.from_state,
-        "to": change.to_state,
-        "cause": _sendable(change.cause),
-        "note": _sendable(change.note),
-        "by": _sendable(change.by),
-        "run": change.run,
-        "pid": change.pid,
-        "exitcode": change.exitcode,
-        "signal": change.signal,
-        "expected": change.expected,
-        "tries": change.tries,
-        "last_words": _sendable(change.last_words),
-    }
 
 
 def _run(row: RunRow, now: float) -> dict[str, Any]:
@@ -325,11 +198,11 @@ def _run(row: RunRow, now: float) -> dict[str, Any]:
         "exitcode": row.code,
         "signal": row.signal,
         "duration": duration,
-        "reason": _sendable(_more(row)),
+        "reason": sendable(_more(row)),
         "maxrss": row.maxrss,
         "utime": row.utime,
         "stime": row.stime,
-        "last_words": _sendable(row.last_words or ""),
+        "last_words": sendable(row.last_words or ""),
     }
 
 
@@ -340,8 +213,3 @@ def _more(row: RunRow) -> str:
         return reason
     how, _, why = reason.partition(": ")
     return why or ("core dumped" if how.endswith("(core dumped)") else "")
-
-
-def _sendable(text: str) -> str:
-    """Return the text as UTF-8 can carry it: a caller may have typed half a surrogate pair."""
-    return text if text.isascii() else text.encode(errors="replace").decode()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from supervisor_lite.control.connection import Connection, Request, Result
+from supervisor_lite.control.jsonrpc import Result
 from supervisor_lite.control.names import in_order
+from supervisor_lite.control.request import Methods, Request
+from supervisor_lite.control.subscriptions import Subscription
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.errors import OperationFailed
@@ -15,15 +17,18 @@ from supervisor_lite.logs.follow import Follower
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.read import tail_bytes, tail_lines
 from supervisor_lite.protocol import messages
+from supervisor_lite.protocol.codes import ErrorCode
 
-_MOST_BYTES = 4 << 20
+method = Methods()
+
+MAX_BYTES = 4 << 20
 """Bytes of old output in one reply."""
 
-_MOST_PER_LOG = 256 << 10
+MAX_BYTES_PER_LOG = 256 << 10
 """Bytes of old output per stream in a reply of `logs`."""
 
 
-class OutputVerbs:
+class OutputMethods:
     """Reads and follows logs for clients."""
 
     def __init__(
@@ -32,54 +37,49 @@ class OutputVerbs:
         main_log: Callable[[], LogFile | None],
     ) -> None:
         self._supervisor = supervisor
-        self.main_log = main_log
+        self._main_log = main_log
 
-    def table(self) -> dict[str, Callable[[Request], Result | Awaitable[Result]]]:
-        """Return the methods."""
-        return {"tail": self.tail, "maintail": self.maintail, "logs": self.logs}
-
+    @method("tail")
     def tail(self, request: Request) -> Result:
         """Answer the last bytes of one stream; with `follow`, go on as it grows."""
         name = request.params.text("name")
         stream = request.params.text("stream", "stdout")
-        count = request.params.count("bytes", 1600, most=_MOST_BYTES)
+        count = request.params.count("bytes", 1600, most=MAX_BYTES)
         follow = request.params.flag("follow", False)
         request.params.done()
         if stream not in ("stdout", "stderr"):
-            raise OperationFailed(f'no such stream: "{stream}"; stdout or stderr')
-        process = self._one(request, name)
+            raise no_such_stream(stream)
+        process = request.chosen_one(name, self._supervisor.processes)
         log = self._supervisor.logs_of(process).log(stream)
         if log is None:
-            raise OperationFailed(f"{process.name}: no log file")
+            raise no_log_file(process.name)
         result: dict[str, Any] = {
             "fullname": process.name,
             **messages.pack_data(tail_bytes(log.path, count)),
         }
         if follow:
-            number = request.connection.subscribe()
-            result["subscription"] = number
-            _follow(request.connection, number, log, process.name, stream)
+            result["subscription"] = _follow(request, [(log, process.name, stream)])
         return result
 
+    @method("maintail")
     def maintail(self, request: Request) -> Result:
         """Answer the last bytes of the daemon's own log; with `follow`, go on as it grows."""
-        count = request.params.count("bytes", 1600, most=_MOST_BYTES)
+        count = request.params.count("bytes", 1600, most=MAX_BYTES)
         follow = request.params.flag("follow", False)
         request.params.done()
         request.require()
-        log = self.main_log()
+        log = self._main_log()
         if log is None:
-            raise OperationFailed("no log file")
+            raise no_log_file()
         result: dict[str, Any] = {
             "fullname": "supervisor-lite",
             **messages.pack_data(tail_bytes(log.path, count)),
         }
         if follow:
-            number = request.connection.subscribe()
-            result["subscription"] = number
-            _follow(request.connection, number, log, "supervisor-lite", "stdout")
+            result["subscription"] = _follow(request, [(log, "supervisor-lite", "stdout")])
         return result
 
+    @method("logs")
     def logs(self, request: Request) -> Result:
         """Answer the last lines of many; with `follow`, go on as they grow."""
         names = request.params.names(required=False)
@@ -90,7 +90,7 @@ class OutputVerbs:
         logs: list[tuple[Process, str, LogFile]] = []
         for process, stream, log in self._logs(self._visible(request, names)):
             logs.append((process, stream, log))
-            data = tail_lines(log.path, lines, _MOST_PER_LOG)
+            data = tail_lines(log.path, lines, MAX_BYTES_PER_LOG)
             if data:
                 outputs.append(
                     {
@@ -103,17 +103,9 @@ class OutputVerbs:
                 )
         result: dict[str, Any] = {"outputs": outputs}
         if follow:
-            number = request.connection.subscribe()
-            result["subscription"] = number
-            for process, stream, log in logs:
-                _follow(request.connection, number, log, process.name, stream)
+            followed = [(log, process.name, stream) for process, stream, log in logs]
+            result["subscription"] = _follow(request, followed)
         return result
-
-    def _one(self, request: Request, name: str) -> Process:
-        processes = request.chosen([name], self._supervisor.processes)
-        if len(processes) != 1:
-            raise OperationFailed(f'"{name}" is {len(processes)} processes; name one')
-        return processes[0]
 
     def _visible(self, request: Request, names: Sequence[str]) -> list[Process]:
         table = self._supervisor.processes
@@ -135,15 +127,31 @@ class OutputVerbs:
         return found
 
 
-def _follow(connection: Connection, number: int, log: LogFile, name: str, stream: str) -> None:
-    """Send what is appended to a log from now on, until the client is gone."""
-    about = {"subscription": number, "fullname": name, "stream": stream}
+def no_log_file(name: str = "") -> OperationFailed:
+    """Return the error of a process, or of the daemon, whose output goes into no file."""
+    return OperationFailed(f"{name}: no log file" if name else "no log file", ErrorCode.NO_LOG_FILE)
 
+
+def no_such_stream(stream: str) -> OperationFailed:
+    """Return the error of a stream that is neither stdout nor stderr."""
+    text = f'no such stream: "{stream}"; stdout or stderr'
+    return OperationFailed(text, ErrorCode.NO_SUCH_STREAM)
+
+
+def _follow(request: Request, logs: Sequence[tuple[LogFile, str, str]]) -> int:
+    """Send what is appended to logs (file, process, stream) from now on; return the number."""
+    subscription = Subscription(request.connection)
+    for log, name, stream in logs:
+        _follow_one(subscription, log, {"fullname": name, "stream": stream})
+    return subscription.number
+
+
+def _follow_one(subscription: Subscription, log: LogFile, about: dict[str, str]) -> None:
     def deliver(data: bytes) -> bool:
-        return connection.notify(messages.NOTE_OUTPUT, {**about, **messages.pack_data(data)})
+        return subscription.notify(messages.NOTE_OUTPUT, **about, **messages.pack_data(data))
 
     def missed(count: int) -> None:
-        connection.notify(messages.NOTE_MISSED, {**about, "bytes": count})
+        subscription.notify(messages.NOTE_MISSED, **about, bytes=count)
 
     follower = Follower(asyncio.get_running_loop(), log, deliver, missed)
-    connection.on_end(follower.close, follower.resume)
+    subscription.on_end(follower.close, follower.resume)

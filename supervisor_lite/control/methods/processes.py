@@ -1,4 +1,4 @@
-"""What each method does: parameters in, result out. The names are those of slctl."""
+"""The methods about processes: status, pid, start, stop, restart, signal, clear, send."""
 
 from __future__ import annotations
 
@@ -6,87 +6,36 @@ import asyncio
 import os
 import signal as signals
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
-from supervisor_lite import __version__
-from supervisor_lite.control.connection import Raw, Request, Result
+from supervisor_lite.control.jsonrpc import RawJson, Result
 from supervisor_lite.control.listing import Listing
-from supervisor_lite.control.methods.history import HistoryVerbs
-from supervisor_lite.control.methods.output import OutputVerbs
-from supervisor_lite.control.methods.supervisor_compat import CompatVerbs
-from supervisor_lite.controllers.rollout import Rollout
-from supervisor_lite.core.operations import Operations, failed, result_of
+from supervisor_lite.control.request import Methods, Request
+from supervisor_lite.core.operations import Operations, done, refused
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
-from supervisor_lite.errors import BadSignal, NoSuchProcess, OperationFailed, ProtocolError
+from supervisor_lite.errors import BadSignal, OperationFailed, ProtocolError
 from supervisor_lite.host.signals import signal_number
-from supervisor_lite.protocol.codes import INVALID_PARAMS
-from supervisor_lite.protocol.messages import PROTOCOL_VERSION
-from supervisor_lite.rules import pending_settings
+from supervisor_lite.protocol.codes import INVALID_PARAMS, ErrorCode, ResultCode
 
-_SEND_LIMIT = 1 << 16
-_NOOP = ("not running", "already started")
+method = Methods()
 
-Asked = Callable[..., Awaitable[Sequence[Any]]]
+MAX_SEND = 1 << 16
+"""Bytes of input in one request."""
 
+_NOTHING_TO_DO = (ResultCode.NOT_RUNNING, ResultCode.ALREADY_STARTED)
 
-class Daemon(NamedTuple):
-    """What the verbs may ask of the daemon itself; made by daemon.py."""
-
-    identifier: str
-    reload: Callable[[str], Awaitable[None]]
-    """Stop everything, read the configuration, start from it. Raises ConfigError."""
-    shutdown: Callable[[str, bool], Awaitable[None]]
-    """(who, leave running): returns when everything is as asked; the daemon exits after that."""
-    upgrade: Callable[[str], Awaitable[None]]
-    """Become the new version; raises OperationFailed if that cannot be."""
+Operation = Callable[..., Awaitable[Sequence[Any]]]
 
 
-class ProcessVerbs:
-    """The methods about processes, the configuration and the daemon."""
+class ProcessMethods:
+    """What is asked about, and of, processes."""
 
-    def __init__(
-        self,
-        supervisor: Supervisor,
-        operations: Operations,
-        rollout: Rollout,
-        output: OutputVerbs,
-        history: HistoryVerbs,
-        daemon: Daemon,
-    ) -> None:
+    def __init__(self, supervisor: Supervisor, operations: Operations) -> None:
         self._supervisor = supervisor
         self._operations = operations
-        self._rollout = rollout
-        self._daemon = daemon
         self._listing = Listing(supervisor.processes)
-        compat = CompatVerbs(supervisor, rollout, output.main_log)
-        self._table: dict[str, Callable[[Request], Result | Awaitable[Result]]] = {
-            "version": self.version,
-            "status": self.status,
-            "start": self.start,
-            "stop": self.stop,
-            "restart": self.restart,
-            "signal": self.signal,
-            "pid": self.pid,
-            "clear": self.clear,
-            "send": self.send,
-            "reread": self.reread,
-            "update": self.update,
-            "add": self.add,
-            "remove": self.remove,
-            "avail": self.avail,
-            "reload": self.reload,
-            "shutdown": self.shutdown,
-            "upgrade": self.upgrade,
-            **output.table(),
-            **compat.table(),
-            **history.table(),
-        }
-
-    def handler(self, method: str) -> Callable[[Request], Result | Awaitable[Result]] | None:
-        """Return the function that answers a method."""
-        return self._table.get(method)
 
     def _chosen(self, request: Request, names: list[str]) -> list[Process]:
         """Return the processes meant, if the caller may do this to all of them."""
@@ -101,26 +50,15 @@ class ProcessVerbs:
             return everything
         return [p for p in everything if request.connection.sees(request.method, p.name)]
 
-    # Reading.
-
-    def version(self, request: Request) -> Result:
-        """Answer who the daemon is."""
-        request.params.done()
-        return {
-            "version": __version__,
-            "protocol": PROTOCOL_VERSION,
-            "pid": os.getpid(),
-            "identifier": self._daemon.identifier,
-            "state": "stopping" if self._supervisor.stopping else "running",
-        }
-
+    @method("status")
     def status(self, request: Request) -> Result:
         """Answer where processes are; what did not change is not written again."""
         names = request.params.names(required=False)
         request.params.done()
         views = self._listing.views(self._visible(request, names))
-        return Raw(b'{"now":%.3f,"processes":[%s]}' % (time.monotonic(), views))
+        return RawJson(b'{"now":%.3f,"processes":[%s]}' % (time.monotonic(), views))
 
+    @method("pid")
     def pid(self, request: Request) -> Result:
         """Answer the daemon's pid, or those of processes."""
         names = request.params.names(required=False)
@@ -130,41 +68,22 @@ class ProcessVerbs:
         processes = self._chosen(request, names)
         return {"pids": [{**_name(p), "pid": p.record.pid} for p in processes]}
 
-    def avail(self, request: Request) -> Result:
-        """Answer what the configuration defines, in force or not."""
-        request.params.done()
-        plan, active = self._rollout.available, self._rollout.active
-        rows = [
-            {
-                "name": program.name,
-                "group": group.name,
-                "fullname": program.fullname,
-                "in_use": group.name in active.groups,
-                "autostart": program.autostart,
-                "group_priority": group.priority,
-                "priority": program.priority,
-            }
-            for _, group in sorted(plan.groups.items())
-            for program in group.processes
-            if request.connection.sees(request.method, program.fullname)
-        ]
-        return {"processes": rows}
-
-    # Operating.
-
+    @method("start")
     async def start(self, request: Request) -> Result:
         """Start processes and answer when they are RUNNING, or have failed."""
         return await self._operate(request, self._operations.start)
 
+    @method("stop")
     async def stop(self, request: Request) -> Result:
         """Stop processes and answer when nothing of them is left."""
         return await self._operate(request, self._operations.stop)
 
+    @method("restart")
     async def restart(self, request: Request) -> Result:
         """Restart processes and answer when new runs are RUNNING, or have failed."""
         return await self._operate(request, self._operations.restart)
 
-    async def _operate(self, request: Request, asked: Asked) -> Result:
+    async def _operate(self, request: Request, operation: Operation) -> Result:
         params = request.params
         names = params.names(required=True)
         wait, timeout = params.flag("wait", True), params.seconds("timeout")
@@ -172,12 +91,13 @@ class ProcessVerbs:
         processes = self._chosen(request, names)
         by = request.by(*names)
         # The operation is the daemon's: it goes on if the client hangs up.
-        job = asyncio.ensure_future(asked(processes, by, wait=wait, timeout=timeout))
+        job = asyncio.ensure_future(operation(processes, by, wait=wait, timeout=timeout))
         results = await asyncio.shield(job)
         # "all" means those that are concerned; a process named as such is always answered.
-        said = [r for r in results if r.result not in _NOOP or r.fullname in names]
+        said = [r for r in results if r.code not in _NOTHING_TO_DO or r.fullname in names]
         return {"results": [result.to_json() for result in said]}
 
+    @method("signal")
     def signal(self, request: Request) -> Result:
         """Send a signal to the main processes."""
         name = request.params.text("signal")
@@ -188,15 +108,18 @@ class ProcessVerbs:
         for process in self._chosen(request, names):
             try:
                 self._supervisor.signal(process, number)
-                results.append(result_of(process, True, "signalled"))
+                results.append(done(process, ResultCode.SIGNALLED))
             except OperationFailed as error:
-                results.append(failed(process, error))
+                results.append(refused(process, error))
         if any(result.ok for result in results):
             # As for "start all": those that are down are meant only if named as such.
-            down = [r for r in results if r.reason in _NOOP and r.fullname not in names]
+            down = [
+                r for r in results if r.code == ErrorCode.NOT_RUNNING and r.fullname not in names
+            ]
             results = [result for result in results if result not in down]
         return {"results": [result.to_json() for result in results]}
 
+    @method("clear")
     def clear(self, request: Request) -> Result:
         """Empty the logs of processes, running or not."""
         names = request.params.names(required=True)
@@ -205,118 +128,25 @@ class ProcessVerbs:
         for process in self._chosen(request, names):
             try:
                 self._supervisor.logs_of(process).clear()
-                results.append(result_of(process, True, "cleared"))
+                results.append(done(process, ResultCode.CLEARED))
             except OperationFailed as error:
-                results.append(failed(process, error))
+                results.append(refused(process, error))
         return {"results": [result.to_json() for result in results]}
 
+    @method("send")
     def send(self, request: Request) -> Result:
         """Write text to a process's standard input."""
         name, text = request.params.text("name"), request.params.text("text")
         request.params.done()
-        processes = self._chosen(request, [name])
-        if len(processes) != 1:
-            raise OperationFailed(f'"{name}" is {len(processes)} processes; name one')
+        process = request.chosen_one(name, self._supervisor.processes)
         try:
             data = text.encode(errors="surrogateescape")
         except UnicodeEncodeError:
             raise ProtocolError(INVALID_PARAMS, "text has half of a surrogate pair") from None
-        if len(data) > _SEND_LIMIT:
-            raise OperationFailed(f"cannot send more than {_SEND_LIMIT} bytes at once")
-        return {"sent": self._supervisor.runs.send_input(processes[0], data)}
-
-    # The configuration.
-
-    def reread(self, request: Request) -> Result:
-        """Read the configuration and answer what `update` would do."""
-        request.params.done()
-        request.require()
-        diff, warnings = self._rollout.reread()
-        return {
-            "added": list(diff.groups_added),
-            "changed": list(diff.groups_changed),
-            "removed": list(diff.groups_removed),
-            "warnings": list(warnings),
-            **self._waiting(),
-        }
-
-    def _waiting(self) -> dict[str, list[str]]:
-        """Answer what was read last and is not in force before there is another daemon."""
-        names = self._rollout.waiting
-        return (
-            {"daemon": list(names), "notes": list(pending_settings.notes(names))} if names else {}
-        )
-
-    async def update(self, request: Request) -> Result:
-        """Read the configuration and make it true; only what changed is touched."""
-        names = request.params.names(required=False)
-        request.params.done()
-        request.require()
-        job = asyncio.ensure_future(self._rollout.update(names, request.by(*names)))
-        said = await asyncio.shield(job)
-        results = [{"name": name, "result": word} for name, word in said]
-        return {"results": results, **self._waiting()}
-
-    async def add(self, request: Request) -> Result:
-        """Bring groups into force that were read but are not active."""
-        names = request.params.names(required=True)
-        request.params.done()
-        request.require()
-        _require_groups(names, {**self._rollout.available.groups, **self._rollout.active.groups})
-        results = []
-        for name in names:
-            by = request.by(name)
-            results.append(await _group_result(name, "added", self._rollout.add(name, by)))
-        return {"results": results}
-
-    async def remove(self, request: Request) -> Result:
-        """Take groups out of force whose processes are down."""
-        names = request.params.names(required=True)
-        request.params.done()
-        request.require()
-        _require_groups(names, self._rollout.active.groups)
-        results = []
-        for name in names:
-            results.append(await _group_result(name, "removed", self._rollout.remove(name)))
-        return {"results": results}
-
-    async def reload(self, request: Request) -> Result:
-        """Stop everything and start anew from the configuration."""
-        request.params.done()
-        request.require()
-        await asyncio.shield(asyncio.ensure_future(self._daemon.reload(request.by())))
-        return {"ok": True, **self._waiting()}
-
-    async def shutdown(self, request: Request) -> Result:
-        """Stop everything, in order; the daemon exits when this is answered."""
-        leave = request.params.flag("leave_running", False)
-        request.params.done()
-        request.require()
-        job = asyncio.ensure_future(self._daemon.shutdown(request.by(), leave))
-        await asyncio.shield(job)
-        return {"ok": True}
-
-    async def upgrade(self, request: Request) -> Result:
-        """Execute the new version in place; if that comes true, the connection is simply closed."""
-        request.params.done()
-        request.require()
-        await asyncio.shield(asyncio.ensure_future(self._daemon.upgrade(request.by())))
-        raise OperationFailed("the upgrade did not happen")
-
-
-def _require_groups(names: list[str], known: Mapping[str, object]) -> None:
-    unknown = sorted({name for name in names if name not in known})
-    if unknown:
-        raise NoSuchProcess(f"no such group: {', '.join(unknown)}")
-
-
-async def _group_result(name: str, word: str, doing: Awaitable[None]) -> dict[str, Any]:
-    fields = {"name": name, "group": name, "fullname": name}
-    try:
-        await doing
-    except (OperationFailed, NoSuchProcess) as error:
-        return {**fields, "ok": False, "result": "failed", "reason": str(error)}
-    return {**fields, "ok": True, "result": word, "reason": ""}
+        if len(data) > MAX_SEND:
+            text = f"cannot send more than {MAX_SEND} bytes at once"
+            raise OperationFailed(text, ErrorCode.INPUT_TOO_LONG)
+        return {"sent": self._supervisor.runs.send_input(process, data)}
 
 
 def _name(process: Process) -> dict[str, str]:

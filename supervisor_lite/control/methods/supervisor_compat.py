@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from supervisor_lite.config.definition import published
 from supervisor_lite.control.access import Caller
-from supervisor_lite.control.connection import Request, Result
+from supervisor_lite.control.jsonrpc import Result
+from supervisor_lite.control.methods.output import no_log_file, no_such_stream
+from supervisor_lite.control.request import Methods, Request
 from supervisor_lite.controllers.rollout import Rollout
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.core.topics import RemoteEvent
-from supervisor_lite.errors import OperationFailed, ProtocolError, SpawnError
+from supervisor_lite.errors import OperationFailed, ProtocolError, SpawnError, SpawnErrorCode
 from supervisor_lite.host.command import find_command
 from supervisor_lite.host.signals import signal_number
 from supervisor_lite.host.users import lookup
@@ -28,20 +30,21 @@ from supervisor_lite.logs.safe_open import open_log
 from supervisor_lite.model.plan import Group
 from supervisor_lite.model.program import Program
 from supervisor_lite.protocol import codes, messages
+from supervisor_lite.protocol.codes import ErrorCode
 from supervisor_lite.users import user_name
 
-_MOST_BYTES = 4 << 20
+MAX_BYTES = 4 << 20
 """Bytes of a log in one reply."""
 
-_FARTHEST = 1 << 62
+MAX_OFFSET = 1 << 62
 
-_NAME_LIMIT = 80
+MAX_WHOM = 80
 
-Verb = Callable[[Request], Result | Awaitable[Result]]
+method = Methods()
 
 
 @dataclass(frozen=True, slots=True)
-class _Spokesman(Caller):
+class DelegatedCaller(Caller):
     """A caller that speaks for somebody whom it knows and the daemon does not."""
 
     whom: str = ""
@@ -52,7 +55,7 @@ class _Spokesman(Caller):
         return f"uid {self.uid} ({user_name(self.uid)}), pid {self.pid} for {self.whom}"
 
 
-class CompatVerbs:
+class CompatMethods:
     """Methods for the gateway; see docs/protocol.md."""
 
     def __init__(
@@ -65,32 +68,22 @@ class CompatVerbs:
         self._rollout = rollout
         self._main_log = main_log
 
-    def table(self) -> dict[str, Verb]:
-        """Return the methods."""
-        return {
-            "introduce": self.introduce,
-            "definitions": self.definitions,
-            "trouble": self.trouble,
-            "read_log": self.read_log,
-            "read_main_log": self.read_main_log,
-            "clear_main_log": self.clear_main_log,
-            "remote_event": self.remote_event,
-        }
-
-    def introduce(self, request: Request) -> Result:
+    @method("introduce")
+    def on_behalf_of(self, request: Request) -> Result:
         """Say for whom this connection asks; it is noted with what is done, and grants nothing."""
         whom = request.params.text("whom")
         request.params.done()
-        if not whom.isprintable() or not 0 < len(whom) <= _NAME_LIMIT:
+        if not whom.isprintable() or not 0 < len(whom) <= MAX_WHOM:
             raise ProtocolError(
-                codes.INVALID_PARAMS, f"whom must be 1 to {_NAME_LIMIT} printable characters"
+                codes.INVALID_PARAMS, f"whom must be 1 to {MAX_WHOM} printable characters"
             )
         caller = request.connection.caller
-        request.connection.caller = _Spokesman(
+        request.connection.caller = DelegatedCaller(
             caller.uid, caller.gid, caller.pid, caller.groups, whom
         )
         return {"ok": True}
 
+    @method("definitions")
     def definitions(self, request: Request) -> Result:
         """Answer the definition of every process that the configuration holds, in force or not."""
         request.params.done()
@@ -103,41 +96,47 @@ class CompatVerbs:
         ]
         return {"processes": rows, "groups": sorted(active.groups)}
 
-    def trouble(self, request: Request) -> Result:
+    @method("trouble")
+    def spawn_check(self, request: Request) -> Result:
         """Answer what keeps processes from being spawned: the last time, and if tried now."""
         names = request.params.names(required=True)
         request.params.done()
         processes = request.chosen(names, self._supervisor.processes)
-        return {"processes": [_trouble(process) for process in processes]}
+        return {"processes": [_spawn_check(process) for process in processes]}
 
+    @method("read_log")
     def read_log(self, request: Request) -> Result:
         """Answer a piece of the live log file of a stream, by offset."""
         name = request.params.text("name")
         stream = request.params.text("stream", "stdout")
-        (process,) = _only(name, request.chosen([name], self._supervisor.processes))
+        process = request.chosen_one(name, self._supervisor.processes)
         if stream not in ("stdout", "stderr"):
-            raise OperationFailed(f'no such stream: "{stream}"; stdout or stderr')
+            raise no_such_stream(stream)
         log = self._supervisor.logs_of(process).log(stream)
-        return _piece(request, log, process.name)
+        return _slice(request, log, process.name)
 
+    @method("read_main_log")
     def read_main_log(self, request: Request) -> Result:
         """Answer a piece of the daemon's own log, by offset."""
         request.require()
-        return _piece(request, self._main_log(), "supervisor-lite")
+        return _slice(request, self._main_log(), "supervisor-lite")
 
+    @method("clear_main_log")
     def clear_main_log(self, request: Request) -> Result:
         """Empty the daemon's own log."""
         request.params.done()
         request.require()
         log = self._main_log()
         if log is None:
-            raise OperationFailed("no log file")
+            raise no_log_file()
         try:
             log.clear()
         except OSError as error:
-            raise OperationFailed(f'cannot clear "{log.path}": {error.strerror}') from error
+            text = f'cannot clear "{log.path}": {error.strerror}'
+            raise OperationFailed(text, ErrorCode.IO_ERROR) from error
         return {"ok": True}
 
+    @method("remote_event")
     def remote_event(self, request: Request) -> Result:
         """Hand an event from outside to whoever listens."""
         kind, data = request.params.text("type"), request.params.text("data")
@@ -147,55 +146,60 @@ class CompatVerbs:
         return {"ok": True}
 
 
-def _only(name: str, processes: list[Process]) -> list[Process]:
-    if len(processes) != 1:
-        raise OperationFailed(f'"{name}" is {len(processes)} processes; name one')
-    return processes
-
-
-def _piece(request: Request, log: LogFile | None, name: str) -> Result:
+def _slice(request: Request, log: LogFile | None, name: str) -> Result:
     """Answer `length` bytes from `offset`, or the last `last` bytes, and the size of the file.
 
     `last` goes back over rotated files, because the live one is empty right after a rotation.
     """
-    offset = request.params.count("offset", 0, most=_FARTHEST)
-    length = request.params.count("length", _MOST_BYTES, most=_MOST_BYTES)
-    last = request.params.count("last", 0, most=_MOST_BYTES)
+    offset = request.params.count("offset", 0, most=MAX_OFFSET)
+    length = request.params.count("length", MAX_BYTES, most=MAX_BYTES)
+    last = request.params.count("last", 0, most=MAX_BYTES)
     request.params.done()
     if log is None:
-        raise OperationFailed(f"{name}: no log file")
+        raise no_log_file(name)
     try:
         fd = open_log(log.path, os.O_RDONLY)
     except FileNotFoundError:
-        raise OperationFailed(f"{name}: no log file") from None
+        raise no_log_file(name) from None
     except OSError as error:
-        raise OperationFailed(f'cannot read "{log.path}": {error.strerror}') from error
+        raise _cannot_read(log, error) from error
     try:
         size = os.fstat(fd).st_size
         data = tail_bytes(log.path, last) if last else os.pread(fd, length, offset)
     except OSError as error:
-        raise OperationFailed(f'cannot read "{log.path}": {error.strerror}') from error
+        raise _cannot_read(log, error) from error
     finally:
         os.close(fd)
     return {"fullname": name, "path": log.path, "size": size, **messages.pack_data(data)}
 
 
-def _trouble(process: Process) -> dict[str, Any]:
+def _cannot_read(log: LogFile, error: OSError) -> OperationFailed:
+    text = f'cannot read "{log.path}": {error.strerror}'
+    return OperationFailed(text, ErrorCode.IO_ERROR)
+
+
+def _spawn_check(process: Process) -> dict[str, Any]:
     program = process.latest
     environment = {**os.environ, **program.environment}
-    missing = reason = ""
+    refusal: SpawnError | None = None
+    command = ""
     try:
         find_command(program, environment)
     except SpawnError as error:
-        reason = str(error)
-        missing = "not found" if reason.startswith("cannot find") else "not executable"
+        refusal = error
+        missing = error.code is SpawnErrorCode.COMMAND_NOT_FOUND
+        command = "not found" if missing else "not executable"
     return {
         "name": process.program.name,
         "group": process.group,
         "fullname": process.name,
         "error": process.record.error,
-        "command": missing,
-        "reason": reason,
+        "error_code": "",
+        "error_name": "",
+        "command": command,
+        "reason": str(refusal or ""),
+        "reason_code": refusal.code if refusal is not None else "",
+        "reason_name": refusal.name if refusal is not None else "",
     }
 
 

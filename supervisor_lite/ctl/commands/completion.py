@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from supervisor_lite.ctl import show
-from supervisor_lite.ctl.commands.help import COMMANDS
-from supervisor_lite.ctl.context import Context
+from supervisor_lite.ctl import render
+from supervisor_lite.ctl.context import Commands, Context
 from supervisor_lite.ctl.options import UsageError
 from supervisor_lite.protocol import codes
+from supervisor_lite.protocol.commands import SLCTL
 from supervisor_lite.text import sanitize
+
+command = Commands()
 
 _BASH = """\
 # slctl completion bash >/etc/bash_completion.d/slctl
@@ -81,22 +83,21 @@ complete -c slctl -s s -r -d 'control socket'
 _SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 
 
+@command("completion")
 def completion(ctl: Context, arguments: list[str]) -> int:
     """Print the script for a shell; `words [COMMAND]` is what the scripts call for the words."""
     words = ctl.parse(arguments, {}).words
     if words and words[0] in _SCRIPTS and len(words) == 1:
-        show.out(_SCRIPTS[words[0]].rstrip("\n"))
+        render.out(_SCRIPTS[words[0]].rstrip("\n"))
         return codes.DONE
     if words and words[0] == "words" and len(words) < 3:
         for word in _words(ctl, words[1] if len(words) == 2 else ""):
-            show.out(sanitize(word))
+            render.out(sanitize(word))
         return codes.DONE
     raise UsageError("which shell? bash, zsh or fish")
 
 
-def _words(ctl: Context, command: str) -> list[str]:
-    from supervisor_lite.ctl.shell import Names
+def _words(ctl: Context, name: str) -> list[str]:
+    from supervisor_lite.ctl.shell import Completions
 
-    if not command or command == "help":
-        return [*COMMANDS]
-    return Names(ctl).of(command)
+    return Completions(ctl).after(name) if name else [*SLCTL]

@@ -7,14 +7,16 @@ import sys
 
 from supervisor_lite.client.buffer import listed
 from supervisor_lite.client.errors import BadReply
-from supervisor_lite.ctl import show
-from supervisor_lite.ctl.context import Context, none_left
+from supervisor_lite.ctl import render
+from supervisor_lite.ctl.context import Commands, Context, none_left
 from supervisor_lite.protocol import codes
 from supervisor_lite.text import sanitize
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from supervisor_lite.protocol.messages import Message
+
+command = Commands()
 
 _FOUND = (("added", "available"), ("changed", "changed"), ("removed", "disappeared"))
 _DONE = {
@@ -24,6 +26,7 @@ _DONE = {
 }
 
 
+@command("reread")
 def reread(ctl: Context, arguments: list[str]) -> int:
     """Read the configuration again and show what `update` would change."""
     none_left(ctl.parse(arguments, {}).words)
@@ -37,13 +40,14 @@ def reread(ctl: Context, arguments: list[str]) -> int:
         found.update({str(name): word for name in names})
     _warn(result)
     for name in sorted(found):
-        show.out(f"{sanitize(name)}: {found[name]}")
+        render.out(f"{sanitize(name)}: {found[name]}")
     if not found:
-        show.out("No config updates to processes")
+        render.out("No config updates to processes")
     show_notes(result)
     return codes.DONE
 
 
+@command("update")
 def update(ctl: Context, arguments: list[str]) -> int:
     """Read the configuration again and apply what has changed."""
     names = ctl.parse(arguments, {}).words
@@ -54,14 +58,15 @@ def update(ctl: Context, arguments: list[str]) -> int:
     for row in listed(result, "results", "name", "result"):
         name, word = sanitize(row["name"]), str(row["result"])
         if row.get("ok", True):
-            show.out(f"{name}: {_DONE.get(word) or sanitize(word)}")
+            render.out(f"{name}: {_DONE.get(word) or sanitize(word)}")
         else:
-            show.err(f"{name}: ERROR ({sanitize(row.get('reason') or word)})")
+            render.err(f"{name}: ERROR ({sanitize(row.get('reason') or word)})")
             code = codes.FAILED
     show_notes(result)
     return code
 
 
+@command("avail")
 def avail(ctl: Context, arguments: list[str]) -> int:
     """List every process of the configuration, in use or not."""
     none_left(ctl.parse(arguments, {}).words)
@@ -71,12 +76,13 @@ def avail(ctl: Context, arguments: list[str]) -> int:
         name = sanitize(row["fullname"])
         used = "in use" if row["in_use"] else "avail"
         auto = "auto" if row["autostart"] else "manual"
-        show.out(
+        render.out(
             f"{name:<32} {used:<9} {auto:<9} {row.get('group_priority')}:{row.get('priority')}"
         )
     return codes.DONE
 
 
+@command("check")
 def check(ctl: Context, arguments: list[str]) -> int:
     """Validate a configuration without a daemon; becomes `supervisor-lite --check`."""
     words = ctl.parse(arguments, {}).words
@@ -90,6 +96,7 @@ def check(ctl: Context, arguments: list[str]) -> int:
     os.execv(command[0], command)
 
 
+@command("schema")
 def schema(ctl: Context, arguments: list[str]) -> int:
     """Print the JSON Schema of the configuration, for editors."""
     none_left(ctl.parse(arguments, {}).words)
@@ -97,16 +104,16 @@ def schema(ctl: Context, arguments: list[str]) -> int:
 
     from supervisor_lite.config.schema.json_schema import json_schema
 
-    show.out(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    render.out(json.dumps(json_schema(), indent=2, ensure_ascii=False))
     return codes.DONE
 
 
 def show_notes(result: Message) -> None:
     """Say which changes need another daemon."""
     for text in result.get("notes") or []:
-        show.out(sanitize(text))
+        render.out(sanitize(text))
 
 
 def _warn(result: Message) -> None:
     for text in result.get("warnings") or []:
-        show.err(f"warning: {sanitize(text)}")
+        render.err(f"warning: {sanitize(text)}")

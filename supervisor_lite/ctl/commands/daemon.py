@@ -6,15 +6,17 @@ import time
 
 from supervisor_lite.client.errors import ConnectionLost, ReplyTimeout, Unreachable
 from supervisor_lite.client.sync import Client
-from supervisor_lite.ctl import show
+from supervisor_lite.ctl import render
 from supervisor_lite.ctl.commands.configuration import show_notes
-from supervisor_lite.ctl.context import Context, none_left
+from supervisor_lite.ctl.context import Commands, Context, none_left
 from supervisor_lite.protocol import codes
 from supervisor_lite.text import sanitize
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from supervisor_lite.protocol.messages import Message
+
+command = Commands()
 
 EXIT_PATIENCE = 30.0
 """Seconds for the daemon to hang up after it said that it is about to."""
@@ -25,16 +27,18 @@ UPGRADE_PATIENCE = 60.0
 _RETRY_PAUSE = 0.05
 
 
+@command("reload")
 def reload(ctl: Context, arguments: list[str]) -> int:
     """Stop everything, read the configuration afresh, start what it says."""
     none_left(ctl.parse(arguments, {}).words)
     with ctl.client(None) as client:
         result = client.call("reload")
-    show.out("Restarted supervisor-lite")
+    render.out("Restarted supervisor-lite")
     show_notes(result)
     return codes.DONE
 
 
+@command("shutdown")
 def shutdown(ctl: Context, arguments: list[str]) -> int:
     """End the daemon; done when it has hung up on us."""
     given = ctl.parse(arguments, {"--leave-running": "leave-running"})
@@ -52,10 +56,11 @@ def shutdown(ctl: Context, arguments: list[str]) -> int:
             # It may have gone before its answer got through. Then nobody listens any more.
             if _listening(client.path):
                 raise
-    show.out("Shut down; the processes keep running" if leave else "Shut down")
+    render.out("Shut down; the processes keep running" if leave else "Shut down")
     return codes.DONE
 
 
+@command("upgrade")
 def upgrade(ctl: Context, arguments: list[str]) -> int:
     """Let the daemon re-execute itself in place; done when the new one answers."""
     none_left(ctl.parse(arguments, {}).words)
@@ -71,10 +76,10 @@ def upgrade(ctl: Context, arguments: list[str]) -> int:
     old, new = (sanitize(answer.get("version")) for answer in (before, after))
     number = sanitize(after.get("pid"))
     if after.get("pid") != before.get("pid"):
-        show.err(f"slctl: another daemon has taken over: pid {number}, version {new}")
+        render.err(f"slctl: another daemon has taken over: pid {number}, version {new}")
         return codes.FAILED
     change = f"from {old} to {new}" if old != new else f"to {new} again"
-    show.out(f"Upgraded {change}, pid {number}")
+    render.out(f"Upgraded {change}, pid {number}")
     return codes.DONE
 
 

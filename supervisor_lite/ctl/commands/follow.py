@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import sys
 
-from supervisor_lite.ctl import show
+from supervisor_lite.ctl import render
 from supervisor_lite.protocol import messages
 from supervisor_lite.text import sanitize
 
@@ -40,13 +40,13 @@ def follow(client: Client) -> Iterator[tuple[str, Message]]:
         if method == messages.NOTE_MISSED:
             yield method, note
             if "changes" in note:
-                show.err(f"[{sanitize(note['changes'])} changes missed]")
+                render.err(f"[{sanitize(note['changes'])} changes missed]")
                 continue
             name, count = sanitize(note.get("fullname")), sanitize(note.get("bytes"))
-            show.err(f"[{name}: {count} bytes skipped: this reader was too slow]")
+            render.err(f"[{name}: {count} bytes skipped: this reader was too slow]")
         elif method == messages.NOTE_END:
             yield method, note
-            show.err(f"[{sanitize(note.get('reason') or 'end')}]")
+            render.err(f"[{sanitize(note.get('reason') or 'end')}]")
             return
         else:
             yield method, note

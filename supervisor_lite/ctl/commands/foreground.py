@@ -6,17 +6,20 @@ import sys
 import threading
 
 from supervisor_lite.client.errors import ClientError, RemoteError
-from supervisor_lite.ctl import show
+from supervisor_lite.ctl import render
 from supervisor_lite.ctl.commands.follow import follow
 from supervisor_lite.ctl.commands.output import Pipe, Screen
-from supervisor_lite.ctl.context import Context
+from supervisor_lite.ctl.context import Commands, Context
 from supervisor_lite.ctl.options import UsageError
 from supervisor_lite.protocol import codes, messages
 from supervisor_lite.text import sanitize
 
+command = Commands()
+
 _OVER = ("STOPPED", "EXITED", "FATAL")
 
 
+@command("send")
 def send(ctl: Context, arguments: list[str]) -> int:
     """Write a line to the input of a process that has `stdin = "pipe"`."""
     words = ctl.parse(arguments, {}).words
@@ -27,13 +30,14 @@ def send(ctl: Context, arguments: list[str]) -> int:
         with ctl.client() as client:
             client.call("send", {"name": words[0], "text": text + "\n"})
     except RemoteError as error:
-        if error.code != codes.FAILED:
+        if error.number != codes.FAILED:
             raise
-        show.err(f"{sanitize(words[0])}: ERROR ({sanitize(error)})")
+        render.err(f"{sanitize(words[0])}: ERROR ({sanitize(error)})")
         return codes.FAILED
     return codes.DONE
 
 
+@command("fg")
 def fg(ctl: Context, arguments: list[str]) -> int:
     """Be in the foreground of a process: its output here, what is typed to its input."""
     words = ctl.parse(arguments, {}).words
@@ -45,9 +49,9 @@ def fg(ctl: Context, arguments: list[str]) -> int:
             raise UsageError(f'"{words[0]}" is {len(listed)} processes; name one')
         name = str(listed[0]["fullname"])
         if listed[0]["state"] != "RUNNING":
-            show.err("slctl: fg: process not running")
+            render.err("slctl: fg: process not running")
             return codes.FAILED
-        show.out("==> Press Ctrl-C to exit <==")
+        render.out("==> Press Ctrl-C to exit <==")
         sys.stdout.flush()
         client.call("events", {"limit": 0, "follow": True})
         client.call("logs", {"names": [name], "lines": 0, "follow": True})
@@ -59,11 +63,11 @@ def fg(ctl: Context, arguments: list[str]) -> int:
                     target.write(messages.unpack_data(note))
                 elif method == messages.NOTE_CHANGE and _ended(note, name):
                     target.finish()
-                    show.err("Process got killed")
+                    render.err("Process got killed")
                     return codes.FAILED
         except KeyboardInterrupt:
             target.finish()
-            show.out("Exiting foreground")
+            render.out("Exiting foreground")
             return codes.DONE
         target.finish()
     return codes.TIMED_OUT
@@ -81,5 +85,5 @@ def _type(ctl: Context, name: str) -> None:
             with ctl.client() as client:
                 client.call("send", {"name": name, "text": line})
         except ClientError as error:
-            show.err(f"slctl: {sanitize(error)}")
+            render.err(f"slctl: {sanitize(error)}")
             return

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from supervisor_lite.client.buffer import listed
-from supervisor_lite.ctl import show
+from supervisor_lite.ctl import render
 from supervisor_lite.ctl.commands.follow import follow
-from supervisor_lite.ctl.context import Context, none_left, required
+from supervisor_lite.ctl.context import Commands, Context, none_left, required
 from supervisor_lite.protocol import codes, messages
 from supervisor_lite.text import compact_duration, sanitize, size
 
@@ -13,12 +13,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from supervisor_lite.protocol.messages import Message
 
+command = Commands()
+
 _EVENT_OPTIONS = {
     "-f": "follow", "--follow": "follow", "--json": "json", "--since": "since=",
     "-n": "limit=", "--limit": "limit=",
 }  # fmt: skip
 
 
+@command("events")
 def events(ctl: Context, arguments: list[str]) -> int:
     """Show changes of state, and with -f go on as they happen."""
     given = ctl.parse(arguments, _EVENT_OPTIONS)
@@ -32,8 +35,8 @@ def events(ctl: Context, arguments: list[str]) -> int:
     as_json = given.has("json")
 
     def write(change: Message) -> None:
-        for line in [show.json_line(change)] if as_json else _change(ctl.style, change):
-            show.out(line)
+        for line in [render.json_line(change)] if as_json else _change(ctl.style, change):
+            render.out(line)
 
     with ctl.client() as client:
         result = client.call("events", params)
@@ -47,11 +50,13 @@ def events(ctl: Context, arguments: list[str]) -> int:
     return codes.DONE
 
 
+@command("why")
 def why(ctl: Context, arguments: list[str]) -> int:
     """Tell the chain of causes that led to where a process is."""
     return _tell(ctl, arguments, "why")
 
 
+@command("explain")
 def explain(ctl: Context, arguments: list[str]) -> int:
     """Tell what the restart policy will do, second by second."""
     return _tell(ctl, arguments, "explain")
@@ -62,10 +67,11 @@ def _tell(ctl: Context, arguments: list[str], method: str) -> int:
     with ctl.client() as client:
         result = client.call(method, {"names": names})
     for line in _told(listed(result, "processes", "fullname", "lines")):
-        show.out(line)
+        render.out(line)
     return codes.DONE
 
 
+@command("runs")
 def runs(ctl: Context, arguments: list[str]) -> int:
     """Show the history of runs."""
     given = ctl.parse(arguments, {"--json": "json", "-n": "limit=", "--limit": "limit="})
@@ -75,15 +81,15 @@ def runs(ctl: Context, arguments: list[str]) -> int:
     with ctl.client() as client:
         rows = listed(client.call("runs", params), "runs", "run", "name")
     if given.has("json"):
-        show.out(show.json_rows("runs", rows))
+        render.out(render.json_rows("runs", rows))
     elif rows:
         header = ["RUN", "NAME", "PID", "SPAWNED", "DURATION", "CPU", "MEMORY", "END"]
-        for line in show.table([header, *map(_run, rows)]):
-            show.out(line)
+        for line in render.table([header, *map(_run, rows)]):
+            render.out(line)
     return codes.DONE
 
 
-def _change(style: show.Style, change: Message) -> list[str]:
+def _change(style: render.Style, change: Message) -> list[str]:
     """Return the lines for one change; its serial comes first, for `--since`."""
     text = {key: sanitize(value) for key, value in change.items() if value is not None}
     line = (

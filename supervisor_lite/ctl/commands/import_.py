@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from supervisor_lite.ctl import show
-from supervisor_lite.ctl.context import Context, none_left, required
+from supervisor_lite.ctl import render
+from supervisor_lite.ctl.context import Commands, Context, none_left, required
 from supervisor_lite.protocol import codes
 from supervisor_lite.text import sanitize
 
@@ -14,9 +14,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from supervisor_lite.migrate.converter import Conversion
 
+command = Commands()
+
 _OPTIONS = {"-o": "out=", "--output": "out=", "--strict": "strict"}
 
 
+@command("import")
 def import_file(ctl: Context, arguments: list[str]) -> int:
     """Convert a supervisord.conf; say on stderr what will be different. Needs no daemon."""
     given = ctl.parse(arguments, _OPTIONS)
@@ -30,23 +33,19 @@ def import_file(ctl: Context, arguments: list[str]) -> int:
         conversion = convert(source, out)
     except ConfigError as error:
         for diagnostic in error.diagnostics:
-            show.err(sanitize(diagnostic))
+            render.err(sanitize(diagnostic))
         return codes.USAGE
     lost = _report(conversion)
     if out is None:
         sys.stdout.write("\n".join(conversion.files.values()))
     elif trouble := _write(conversion, out):
-        show.err(f"slctl: import: {sanitize(trouble)}; nothing was written")
+        render.err(f"slctl: import: {sanitize(trouble)}; nothing was written")
         return codes.FAILED
     else:
         for name in conversion.files:
-            show.out(os.path.join(out, name))
+            render.out(os.path.join(out, name))
         lost += _check(os.path.join(out, next(iter(conversion.files))))
     return codes.FAILED if lost and given.has("strict") else codes.DONE
-
-
-# The command's name is a word of Python's, which no function can be defined with.
-globals()["import"] = import_file
 
 
 def _report(conversion: Conversion) -> int:
@@ -54,11 +53,11 @@ def _report(conversion: Conversion) -> int:
     for note in conversion.notes:
         kind = "" if note.lossy else "note: "
         place, _, text = str(note).partition(": ")
-        show.err(sanitize(f"{place}: {kind}{text}"))
+        render.err(sanitize(f"{place}: {kind}{text}"))
     lost = sum(note.lossy for note in conversion.notes)
     notes = len(conversion.notes) - lost
     if conversion.notes:
-        show.err(
+        render.err(
             f"{_many(lost, 'thing')} will be different from Supervisor; {_many(notes, 'note')}"
         )
     return lost
@@ -113,7 +112,7 @@ def _check(path: str) -> int:
         load(path)
     except ConfigError as error:
         for diagnostic in error.diagnostics:
-            show.err(sanitize(diagnostic))
-        show.err("this must be put right before supervisor-lite can use it on this machine")
+            render.err(sanitize(diagnostic))
+        render.err("this must be put right before supervisor-lite can use it on this machine")
         return len(error.diagnostics)
     return 0

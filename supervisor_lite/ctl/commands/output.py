@@ -8,9 +8,9 @@ import sys
 
 from supervisor_lite.client.buffer import listed
 from supervisor_lite.client.errors import BadReply
-from supervisor_lite.ctl import show
+from supervisor_lite.ctl import render
 from supervisor_lite.ctl.commands.follow import follow
-from supervisor_lite.ctl.context import Context, none_left
+from supervisor_lite.ctl.context import Commands, Context, none_left
 from supervisor_lite.ctl.options import UsageError
 from supervisor_lite.protocol import codes, messages
 from supervisor_lite.text import sanitize
@@ -18,6 +18,8 @@ from supervisor_lite.text import sanitize
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from supervisor_lite.protocol.messages import Message
+
+command = Commands()
 
 DEFAULT_BYTES = 1600
 DEFAULT_LINES = 10
@@ -37,6 +39,7 @@ _RESET = "\x1b[0m"
 _PALETTE = ("36", "33", "32", "35", "34", "31")
 
 
+@command("tail")
 def tail(ctl: Context, arguments: list[str]) -> int:
     """Show the end of what a process has written."""
     given = ctl.parse(arguments, _TAIL_OPTIONS)
@@ -53,6 +56,7 @@ def tail(ctl: Context, arguments: list[str]) -> int:
     return _stream(ctl, "tail", params, following=given.has("follow"))
 
 
+@command("maintail")
 def maintail(ctl: Context, arguments: list[str]) -> int:
     """Show the end of the daemon's own log."""
     given = ctl.parse(arguments, _TAIL_OPTIONS)
@@ -61,6 +65,7 @@ def maintail(ctl: Context, arguments: list[str]) -> int:
     return _stream(ctl, "maintail", params, following=given.has("follow"))
 
 
+@command("logs")
 def logs(ctl: Context, arguments: list[str]) -> int:
     """Show the last lines of many processes, each with its name before it."""
     given = ctl.parse(arguments, _LOGS_OPTIONS)
@@ -142,7 +147,7 @@ class Merged:
     `web | …` is a line of stdout, `web ! …` one of stderr.
     """
 
-    def __init__(self, style: show.Style, names: list[str]) -> None:
+    def __init__(self, style: render.Style, names: list[str]) -> None:
         self._style = style
         self._width = max([len(sanitize(name)) for name in names], default=0)
         self._partial: dict[tuple[str, str], bytes] = {}

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from supervisor_lite.ctl import show
-from supervisor_lite.ctl.context import Context, none_left, required
+from supervisor_lite.ctl import render
+from supervisor_lite.ctl.context import Commands, Context, none_left, required
 from supervisor_lite.ctl.options import UsageError
 from supervisor_lite.protocol import codes
+from supervisor_lite.protocol.commands import ROLES
 
-ROLES = ("view", "operate", "admin")
+command = Commands()
 
 
+@command("passwd")
 def passwd(ctl: Context, arguments: list[str]) -> int:
     """Ask for a password and print the [[gateway.users]] table for the configuration."""
     given = ctl.parse(arguments, {"--role": "role="})
@@ -26,17 +28,17 @@ def passwd(ctl: Context, arguments: list[str]) -> int:
         raise UsageError("a name is up to 64 characters long and has no colon")
     password = _password()
     if password is None:
-        show.err("slctl: the two are not the same")
+        render.err("slctl: the two are not the same")
         return codes.FAILED
     if not password:
-        show.err("slctl: the password is empty")
+        render.err("slctl: the password is empty")
         return codes.FAILED
     import json
 
-    show.out("[[gateway.users]]")
-    show.out(f"name = {json.dumps(name, ensure_ascii=False)}")
-    show.out(f'password_hash = "{make_hash(password)}"')
-    show.out(f'role = "{role}"')
+    render.out("[[gateway.users]]")
+    render.out(f"name = {json.dumps(name, ensure_ascii=False)}")
+    render.out(f'password_hash = "{make_hash(password)}"')
+    render.out(f'role = "{role}"')
     return codes.DONE
 
 

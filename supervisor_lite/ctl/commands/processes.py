@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from supervisor_lite.client.buffer import listed
 from supervisor_lite.client.sync import DEFAULT_TIMEOUT
-from supervisor_lite.ctl import show
-from supervisor_lite.ctl.context import Context, required
+from supervisor_lite.ctl import render
+from supervisor_lite.ctl.context import Commands, Context, required
 from supervisor_lite.ctl.options import UsageError
 from supervisor_lite.protocol import codes
 from supervisor_lite.text import sanitize
@@ -17,27 +17,33 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from supervisor_lite.protocol.messages import Message
 
+command = Commands()
+
 GRACE = 10.0
 """Seconds that we wait longer than the daemon was told to, so that its answer comes first."""
 
 _WAITING = {"--no-wait": "no-wait", "--timeout": "timeout="}
 
 
+@command("start")
 def start(ctl: Context, arguments: list[str]) -> int:
     """Start processes; done when they are RUNNING."""
     return _wait_for(ctl, "start", arguments)
 
 
+@command("stop")
 def stop(ctl: Context, arguments: list[str]) -> int:
     """Stop processes; done when nothing of them is left."""
     return _wait_for(ctl, "stop", arguments)
 
 
+@command("restart")
 def restart(ctl: Context, arguments: list[str]) -> int:
     """Stop and start processes, as one operation in the daemon."""
     return _wait_for(ctl, "restart", arguments)
 
 
+@command("signal")
 def signal(ctl: Context, arguments: list[str]) -> int:
     """Send a signal to processes."""
     words = ctl.parse(arguments, {}).words
@@ -47,6 +53,7 @@ def signal(ctl: Context, arguments: list[str]) -> int:
         return report(client.call("signal", {"signal": words[0], "names": words[1:]}))
 
 
+@command("clear")
 def clear(ctl: Context, arguments: list[str]) -> int:
     """Empty the log files of processes."""
     names = required(ctl.parse(arguments, {}))
@@ -54,11 +61,13 @@ def clear(ctl: Context, arguments: list[str]) -> int:
         return report(client.call("clear", {"names": names}))
 
 
+@command("add")
 def add(ctl: Context, arguments: list[str]) -> int:
     """Take groups into use that the configuration has and the daemon does not."""
     return _groups(ctl, "add", arguments)
 
 
+@command("remove")
 def remove(ctl: Context, arguments: list[str]) -> int:
     """Take stopped groups out of use."""
     return _groups(ctl, "remove", arguments)
@@ -71,12 +80,12 @@ def report(result: Message, suffix: str = "") -> int:
         name = sanitize(row["fullname"])
         word = sanitize(row["result"])
         if row["ok"]:
-            show.out(f"{name}: {word}{suffix}")
+            render.out(f"{name}: {word}{suffix}")
             continue
         failures.append(word)
-        show.err(f"{name}: ERROR ({_cause(word, sanitize(row.get('reason') or ''))})")
+        render.err(f"{name}: ERROR ({_cause(word, sanitize(row.get('reason') or ''))})")
         for line in str(row.get("last_words") or "").splitlines():
-            show.err(f"    | {sanitize(line)}")
+            render.err(f"    | {sanitize(line)}")
     if not failures:
         return codes.DONE
     return codes.TIMED_OUT if set(failures) == {"timeout"} else codes.FAILED

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from supervisor_lite.client.buffer import listed
 from supervisor_lite.client.errors import RemoteError
-from supervisor_lite.ctl import show
-from supervisor_lite.ctl.context import Context, none_left, report_missing
+from supervisor_lite.ctl import render
+from supervisor_lite.ctl.context import Commands, Context, none_left, report_missing
 from supervisor_lite.protocol import codes
 from supervisor_lite.text import sanitize, uptime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from supervisor_lite.protocol.messages import Message
+
+command = Commands()
 
 NOT_UP = ("STOPPED", "EXITED", "FATAL", "UNKNOWN")
 """States for which `status` exits 3: Supervisor's rule, whether wanted or not."""
@@ -24,6 +26,7 @@ KEYS = (
 """The keys of a process in `--json`, in their order; docs/slctl.md promises them."""
 
 
+@command("status")
 def status(ctl: Context, arguments: list[str]) -> int:
     """Show what is up, and why the rest is not."""
     given = ctl.parse(arguments, {"--json": "json"})
@@ -37,43 +40,45 @@ def status(ctl: Context, arguments: list[str]) -> int:
             known = [name for name in names if name not in missing]
             if not missing:
                 raise
-            code = error.code
+            code = error.number
             result = client.call("status", {"names": known}) if known else {"processes": []}
     processes = listed(result, "processes", "fullname", "state")
     now = float(result.get("now") or 0.0)
     if given.has("json"):
-        show.out(show.json_rows("processes", [_as_json(process, now) for process in processes]))
+        render.out(render.json_rows("processes", [_as_json(process, now) for process in processes]))
     else:
         for line in _lines(ctl.style, processes, now):
-            show.out(line)
+            render.out(line)
         if ctl.style.terminal:
             for hint in _hints(processes):
-                show.err(hint)
+                render.err(hint)
     if code == codes.DONE and any(process["state"] in NOT_UP for process in processes):
         return codes.NOT_UP
     return code
 
 
+@command("pid")
 def pid(ctl: Context, arguments: list[str]) -> int:
     """Print the pid of the daemon, or of processes: 0 for one that is not running."""
     names = ctl.parse(arguments, {}).words
     with ctl.client() as client:
         result = client.call("pid", {"names": names} if names else {})
     if not names:
-        show.out(sanitize(result.get("pid")))
+        render.out(sanitize(result.get("pid")))
         return codes.DONE
     pids = [row["pid"] or 0 for row in listed(result, "pids", "pid")]
     for number in pids:
-        show.out(sanitize(number))
+        render.out(sanitize(number))
     # `all` asks for a list in which a 0 is an answer, as in Supervisor.
     return codes.FAILED if 0 in pids and "all" not in names else codes.DONE
 
 
+@command("version")
 def version(ctl: Context, arguments: list[str]) -> int:
     """Print the version of the daemon."""
     none_left(ctl.parse(arguments, {}).words)
     with ctl.client() as client:
-        show.out(sanitize(client.call("version").get("version")))
+        render.out(sanitize(client.call("version").get("version")))
     return codes.DONE
 
 
@@ -89,7 +94,7 @@ def _as_json(process: Message, now: float) -> Message:
     return {**{key: process.get(key) for key in KEYS}, **process}
 
 
-def _lines(style: show.Style, processes: list[Message], now: float) -> list[str]:
+def _lines(style: render.Style, processes: list[Message], now: float) -> list[str]:
     """Return the table in Supervisor's layout."""
     names = [sanitize(process["fullname"]) for process in processes]
     column = max(30, *map(len, names), 0) + 3

@@ -6,13 +6,23 @@ from collections.abc import Callable
 from typing import Any
 
 from supervisor_lite.client.errors import ClientError, RemoteError, Unreachable
-from supervisor_lite.gateway.rpc import daemon, info, logs, processes
+from supervisor_lite.gateway.rpc import daemon, info, logs, signals, start_stop, stdin
 from supervisor_lite.gateway.rpc.session import Background, Session
 from supervisor_lite.gateway.rpc.table import TABLE, Method, Param
 from supervisor_lite.gateway.xmlrpc import Code, Fault
 from supervisor_lite.protocol import codes
 
-__all__ = ["Background", "Dispatcher", "Session", "daemon", "info", "logs", "processes"]
+__all__ = [
+    "Background",
+    "Dispatcher",
+    "Session",
+    "daemon",
+    "info",
+    "logs",
+    "signals",
+    "start_stop",
+    "stdin",
+]
 
 _SYSTEM: dict[str, tuple[str, tuple[Param, ...], str]] = {
     "system.listMethods": ("array", (), "Tell the names of all methods."),
@@ -60,9 +70,9 @@ class Dispatcher:
         except Unreachable:
             raise
         except RemoteError as error:
-            if error.code == codes.NO_SUCH_PROCESS:
-                raise Fault(Code.BAD_NAME, error.message) from error
-            raise Fault(Code.FAILED, error.message) from error
+            if error.number == codes.NO_SUCH_PROCESS:
+                raise Fault(Code.BAD_NAME, error) from error
+            raise Fault(Code.FAILED, error) from error
         except ClientError as error:
             raise Fault(Code.FAILED, error) from error
 

@@ -10,13 +10,13 @@ from supervisor_lite.client.errors import RemoteError
 from supervisor_lite.gateway.rpc.session import Session
 from supervisor_lite.gateway.rpc.table import TABLE
 from supervisor_lite.gateway.xmlrpc import Code, Fault
-from supervisor_lite.protocol import codes
+from supervisor_lite.protocol.codes import ErrorCode
 
 API_VERSION = "3.0"
 SUPERVISOR_VERSION = "4.3.0"
 """What clients compare: the version of Supervisor whose interface this is."""
 
-_REFUSAL = 0.2
+_REFUSAL_TIME = 0.2
 """Seconds in which the daemon refuses what it will not do."""
 
 
@@ -66,20 +66,16 @@ async def _reread(session: Session) -> dict[str, list[str]]:
     try:
         return await session.call("reread")
     except RemoteError as error:
-        if error.code != codes.USAGE:
+        if error.code != ErrorCode.BAD_CONFIGURATION:
             raise
-        raise Fault(Code.CANT_REREAD, "; ".join(error.data) or error.message) from error
+        raise Fault(Code.CANT_REREAD, "; ".join(error.details) or error) from error
 
 
 @TABLE.method("addProcessGroup", "admin", "boolean", "string name")
 async def add_group(session: Session, name: str) -> object:
     """Take a group into use that was read from the configuration."""
     await session.check()
-    reason = await _group(session, "add", name)
-    if "already" in reason:
-        raise Fault(Code.ALREADY_ADDED, name)
-    if reason:
-        raise Fault(Code.BAD_NAME, name)
+    await _change_group(session, "add", name)
     return True
 
 
@@ -87,24 +83,27 @@ async def add_group(session: Session, name: str) -> object:
 async def remove_group(session: Session, name: str) -> object:
     """Take a group out of use whose processes are all down."""
     await session.check()
-    reason = await _group(session, "remove", name)
-    if "still running" in reason:
-        raise Fault(Code.STILL_RUNNING, name)
-    if reason:
-        raise Fault(Code.BAD_NAME, name)
+    await _change_group(session, "remove", name)
     return True
 
 
-async def _group(session: Session, verb: str, name: str) -> str:
-    """Return why it was not done; empty if it was."""
+_GROUP_FAULTS = {
+    ErrorCode.ALREADY_ACTIVE: Code.ALREADY_ADDED,
+    ErrorCode.STILL_RUNNING: Code.STILL_RUNNING,
+}
+
+
+async def _change_group(session: Session, verb: str, name: str) -> None:
+    """Add or remove a group. Raises Fault if that was not done."""
     try:
         answer = await session.call(verb, timeout=None, names=[name])
     except RemoteError as error:
-        if error.code != codes.NO_SUCH_PROCESS:
+        if error.code != ErrorCode.NO_SUCH_GROUP:
             raise
-        return error.message
-    (result,) = listed(answer, "results", "ok", "reason")
-    return "" if result["ok"] else str(result["reason"] or "failed")
+        raise Fault(Code.BAD_NAME, name) from error
+    (result,) = listed(answer, "results", "ok")
+    if not result["ok"]:
+        raise Fault(_GROUP_FAULTS.get(str(result.get("code")), Code.BAD_NAME), name)
 
 
 @TABLE.method("shutdown", "admin", "boolean")
@@ -135,13 +134,13 @@ async def restart(session: Session) -> object:
 
 async def _alone(path: str, method: str) -> None:
     """Ask over a connection of its own, which outlives the request."""
-    async with AsyncClient(path) as link:
-        await link.call(method, {}, None)
+    async with AsyncClient(path) as client:
+        await client.call(method, {}, None)
 
 
 async def _unless_refused(task: asyncio.Task[object]) -> None:
     """Return when the daemon has begun. Raises RemoteError if it does not want to."""
-    done, _ = await asyncio.wait((task,), timeout=_REFUSAL)
+    done, _ = await asyncio.wait((task,), timeout=_REFUSAL_TIME)
     error = task.exception() if done else None
     if isinstance(error, RemoteError):
         raise error

@@ -6,12 +6,12 @@ import math
 import time
 from datetime import datetime, timedelta
 
-from supervisor_lite.client.aio import Message
 from supervisor_lite.client.buffer import listed
 from supervisor_lite.config.schema.program import PROGRAM
-from supervisor_lite.gateway.rpc.processes import spawn_error
 from supervisor_lite.gateway.rpc.session import BACKOFF, RUNNING, STARTING, STOPPING, Session
+from supervisor_lite.gateway.rpc.spawn_error import spawn_error
 from supervisor_lite.gateway.rpc.table import TABLE
+from supervisor_lite.protocol.messages import Message
 
 STOPPED, EXITED, FATAL = 0, 100, 200
 
@@ -38,8 +38,10 @@ async def infos(session: Session, rows: list[Message], now: float) -> list[Messa
     errors: dict[str, str] = {}
     if failed:
         answer = await session.call("trouble", names=failed)
-        for trouble in listed(answer, "processes", "fullname", "error"):
-            errors[trouble["fullname"]] = str(trouble["error"])
+        for row in listed(answer, "processes", "fullname", "error"):
+            if row["error"]:
+                words = spawn_error(row.get("error_code"), row.get("error_name"), row["error"])
+                errors[row["fullname"]] = words
     return [info(row, errors.get(row["fullname"], ""), now) for row in rows]
 
 
@@ -76,10 +78,9 @@ def info(row: Message, error: str, now: float) -> Message:
 
 def _spawn_error(row: Message, state: int, error: str, exitstatus: int) -> str:
     if state in (BACKOFF, FATAL):
-        if error:
-            return spawn_error(error)
-        return "Exited too quickly (process log may have details)"
-    unexpected = "not expected" in str(row.get("reason"))
+        return error or "Exited too quickly (process log may have details)"
+    cause = row.get("cause")
+    unexpected = isinstance(cause, dict) and cause.get("expected") is False
     return f"Bad exit code {exitstatus}" if state == EXITED and unexpected else ""
 
 

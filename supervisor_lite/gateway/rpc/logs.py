@@ -1,16 +1,20 @@
-"""readProcess*Log, tailProcess*Log, readLog, clearLog."""
+"""readProcess*Log, tailProcess*Log, clearProcess*Log*, readLog, clearLog."""
 
 from __future__ import annotations
 
-from supervisor_lite.client.aio import Message
+from supervisor_lite.client.buffer import listed
 from supervisor_lite.client.errors import RemoteError
-from supervisor_lite.gateway.rpc.session import Session
+from supervisor_lite.gateway.rpc.session import Session, item
 from supervisor_lite.gateway.rpc.table import TABLE
 from supervisor_lite.gateway.xmlrpc import Code, Fault
 from supervisor_lite.protocol import codes, messages
+from supervisor_lite.protocol.codes import ErrorCode
+from supervisor_lite.protocol.messages import Message
 
-_AT_ONCE = 1 << 20
-_MOST = 16 << 20
+MAX_PIECE = 1 << 20
+"""Bytes of a log that are asked for at a time."""
+
+MAX_READ = 16 << 20
 """Bytes of a log in one reply; whoever wants more asks again with another offset."""
 
 _READ = "string name, int offset, int length"
@@ -30,9 +34,9 @@ class _Log:
         try:
             return await self._session.call(self._method, **self._params, **where)
         except RemoteError as error:
-            if error.message.endswith("no log file"):
+            if error.code == ErrorCode.NO_LOG_FILE:
                 raise Fault(Code.NO_FILE, self._path) from error
-            if error.code == codes.FAILED:
+            if error.number == codes.FAILED:
                 raise Fault(Code.FAILED) from error
             raise
 
@@ -42,13 +46,13 @@ class _Log:
         if offset < 0:
             if length:
                 raise Fault(Code.BAD_ARGUMENTS)
-            return _text(await self.piece(last=min(-offset, 4 * _AT_ONCE)))
+            return _text(await self.piece(last=min(-offset, 4 * MAX_PIECE)))
         if length < 0:
             raise Fault(Code.BAD_ARGUMENTS)
-        left = min(length or _MOST, _MOST)
+        left = min(length or MAX_READ, MAX_READ)
         data = b""
         while left > 0:
-            part = await self.piece(offset=offset + len(data), length=min(left, _AT_ONCE))
+            part = await self.piece(offset=offset + len(data), length=min(left, MAX_PIECE))
             found = messages.unpack_data(part)
             data += found
             left -= len(found)
@@ -65,7 +69,7 @@ class _Log:
                 return ["", 0, False]
             return ["", offset, False]
         overflow = size > offset + length
-        length = min(max(length, 0), 4 * _AT_ONCE)
+        length = min(max(length, 0), 4 * MAX_PIECE)
         if not overflow and offset >= size:
             return ["", size, False]
         start = max(0, size - length)
@@ -124,7 +128,41 @@ async def clear_main_log(session: Session) -> object:
     try:
         await session.call("clear_main_log")
     except RemoteError as error:
-        if error.message.endswith("no log file"):
+        if error.code == ErrorCode.NO_LOG_FILE:
             raise Fault(Code.NO_FILE) from error
         raise
     return True
+
+
+@TABLE.method("clearProcessLogs clearProcessLog", "operate", "boolean", "string name")
+async def clear(session: Session, name: str) -> object:
+    """Empty the logs of a process, whether it runs or not."""
+    await session.check()
+    row, _ = await session.one(name)
+    ((_, cleared),) = await _clear(session, [row])
+    if not cleared:
+        raise Fault(Code.FAILED, name)
+    return True
+
+
+@TABLE.method("clearAllProcessLogs", "operate", "array")
+async def clear_all(session: Session) -> object:
+    """Empty the logs of all processes; one result for each."""
+    await session.check()
+    done = await _clear(session, await session.all_by_priority())
+    return [
+        item(row, Code.SUCCESS if cleared else Code.FAILED, row["fullname"])
+        for row, cleared in done
+    ]
+
+
+async def _clear(session: Session, rows: list[Message]) -> list[tuple[Message, bool]]:
+    if not rows:
+        return []
+    answer = await session.call("clear", names=[row["fullname"] for row in rows])
+    results = listed(answer, "results", "fullname", "ok", "reason")
+    # To have no log is no reason to complain, as in Supervisor.
+    return [
+        (row, bool(result["ok"]) or result.get("code") == ErrorCode.NO_LOG_FILE)
+        for row, result in zip(rows, results, strict=True)
+    ]

@@ -1,4 +1,4 @@
-"""What answers one XML-RPC request: a link to the daemon, and Supervisor's way of naming."""
+"""What answers one XML-RPC request: a connection to the daemon, and Supervisor's way of naming."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from supervisor_lite.client.aio import AsyncClient, Message
+from supervisor_lite.client.aio import AsyncClient
 from supervisor_lite.client.buffer import listed
 from supervisor_lite.client.errors import RemoteError
 from supervisor_lite.gateway.xmlrpc import Code, Fault
-from supervisor_lite.protocol import codes
+from supervisor_lite.protocol.codes import ErrorCode
+from supervisor_lite.protocol.messages import Message
 
 STARTING, RUNNING, BACKOFF, STOPPING = 10, 20, 30, 40
 UP = frozenset({STARTING, RUNNING, BACKOFF})
@@ -43,15 +44,15 @@ class Background:
 class Session:
     """One request, one connection to the daemon."""
 
-    def __init__(self, link: AsyncClient, background: Background, path: str) -> None:
-        self.link = link
+    def __init__(self, client: AsyncClient, background: Background, path: str) -> None:
+        self.client = client
         self.background = background
         self.path = path
         """Of the control socket, for what goes on after this request."""
 
     async def call(self, method: str, timeout: float | None = 60.0, **params: object) -> Message:
         """Ask the daemon."""
-        return await self.link.call(method, params, timeout)
+        return await self.client.call(method, params, timeout)
 
     async def check(self) -> Message:
         """Return who the daemon is; raises SHUTDOWN_STATE, as almost every method does first."""
@@ -116,7 +117,7 @@ class Session:
         try:
             result = await self.call("status", names=[name])
         except RemoteError as error:
-            if error.code == codes.NO_SUCH_PROCESS:
+            if error.code == ErrorCode.NO_SUCH_PROCESS:
                 return [], 0.0
             raise
         rows = listed(result, "processes", "name", "group", "fullname", "statecode")

@@ -1,0 +1,118 @@
+"""The methods about the configuration: reread, update, add, remove, avail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from typing import Any
+
+from supervisor_lite.control.jsonrpc import Result
+from supervisor_lite.control.request import Methods, Request
+from supervisor_lite.controllers.rollout import Rollout
+from supervisor_lite.errors import NoSuchGroup, OperationFailed
+from supervisor_lite.protocol.codes import ErrorCode, ResultCode
+from supervisor_lite.rules import pending_settings
+
+method = Methods()
+
+
+class ConfigurationMethods:
+    """Reads the configuration, and brings into force what it says."""
+
+    def __init__(self, rollout: Rollout) -> None:
+        self._rollout = rollout
+
+    @method("reread")
+    def reread(self, request: Request) -> Result:
+        """Read the configuration and answer what `update` would do."""
+        request.params.done()
+        request.require()
+        diff, warnings = self._rollout.reread()
+        return {
+            "added": list(diff.groups_added),
+            "changed": list(diff.groups_changed),
+            "removed": list(diff.groups_removed),
+            "warnings": list(warnings),
+            **pending_fields(self._rollout),
+        }
+
+    @method("update")
+    async def update(self, request: Request) -> Result:
+        """Read the configuration and make it true; only what changed is touched."""
+        names = request.params.names(required=False)
+        request.params.done()
+        request.require()
+        job = asyncio.ensure_future(self._rollout.update(names, request.by(*names)))
+        said = await asyncio.shield(job)
+        results = [{"name": name, "result": word, "code": word} for name, word in said]
+        return {"results": results, **pending_fields(self._rollout)}
+
+    @method("add")
+    async def add(self, request: Request) -> Result:
+        """Bring groups into force that were read but are not active."""
+        names = request.params.names(required=True)
+        request.params.done()
+        request.require()
+        _require_groups(names, {**self._rollout.available.groups, **self._rollout.active.groups})
+        results = []
+        for name in names:
+            by = request.by(name)
+            results.append(await _group_result(name, ResultCode.ADDED, self._rollout.add(name, by)))
+        return {"results": results}
+
+    @method("remove")
+    async def remove(self, request: Request) -> Result:
+        """Take groups out of force whose processes are down."""
+        names = request.params.names(required=True)
+        request.params.done()
+        request.require()
+        _require_groups(names, self._rollout.active.groups)
+        results = []
+        for name in names:
+            results.append(
+                await _group_result(name, ResultCode.REMOVED, self._rollout.remove(name))
+            )
+        return {"results": results}
+
+    @method("avail")
+    def avail(self, request: Request) -> Result:
+        """Answer what the configuration defines, in force or not."""
+        request.params.done()
+        plan, active = self._rollout.available, self._rollout.active
+        rows = [
+            {
+                "name": program.name,
+                "group": group.name,
+                "fullname": program.fullname,
+                "in_use": group.name in active.groups,
+                "autostart": program.autostart,
+                "group_priority": group.priority,
+                "priority": program.priority,
+            }
+            for _, group in sorted(plan.groups.items())
+            for program in group.processes
+            if request.connection.sees(request.method, program.fullname)
+        ]
+        return {"processes": rows}
+
+
+def pending_fields(rollout: Rollout) -> dict[str, list[str]]:
+    """Return what was read last and is not in force before there is another daemon."""
+    names = rollout.waiting
+    return {"daemon": list(names), "notes": list(pending_settings.notes(names))} if names else {}
+
+
+def _require_groups(names: list[str], known: Mapping[str, object]) -> None:
+    unknown = sorted({name for name in names if name not in known})
+    if unknown:
+        raise NoSuchGroup(unknown)
+
+
+async def _group_result(name: str, code: str, doing: Awaitable[None]) -> dict[str, Any]:
+    fields = {"name": name, "group": name, "fullname": name}
+    try:
+        await doing
+    except (OperationFailed, NoSuchGroup) as error:
+        why = {"reason": str(error), "code": error.code}
+        return {**fields, "ok": False, "result": ErrorCode.FAILED, **why}
+    return {**fields, "ok": True, "result": code, "reason": "", "code": code}

@@ -1,0 +1,79 @@
+"""The methods about the daemon itself: version, reload, shutdown, upgrade."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from supervisor_lite import __version__
+from supervisor_lite.control.jsonrpc import Result
+from supervisor_lite.control.methods.configuration import pending_fields
+from supervisor_lite.control.request import Methods, Request
+from supervisor_lite.controllers.rollout import Rollout
+from supervisor_lite.core.supervisor import Supervisor
+from supervisor_lite.errors import OperationFailed
+from supervisor_lite.protocol.codes import ErrorCode
+from supervisor_lite.protocol.messages import PROTOCOL_VERSION
+
+method = Methods()
+
+
+class DaemonControls(NamedTuple):
+    """What the methods may ask of the daemon itself."""
+
+    identifier: str
+    reload: Callable[[str], Awaitable[None]]
+    """(who): stop everything, read the configuration, start from it. Raises ConfigError."""
+    shutdown: Callable[[str, bool], Awaitable[None]]
+    """(who, leave running): returns when everything is as asked; the daemon exits after that."""
+    upgrade: Callable[[str], Awaitable[None]]
+    """(who): become the new version; raises OperationFailed if that cannot be."""
+
+
+class DaemonMethods:
+    """What is asked about, and of, the daemon as a whole."""
+
+    def __init__(self, supervisor: Supervisor, rollout: Rollout, daemon: DaemonControls) -> None:
+        self._supervisor = supervisor
+        self._rollout = rollout
+        self._daemon = daemon
+
+    @method("version")
+    def version(self, request: Request) -> Result:
+        """Answer who the daemon is."""
+        request.params.done()
+        return {
+            "version": __version__,
+            "protocol": PROTOCOL_VERSION,
+            "pid": os.getpid(),
+            "identifier": self._daemon.identifier,
+            "state": "stopping" if self._supervisor.stopping else "running",
+        }
+
+    @method("reload")
+    async def reload(self, request: Request) -> Result:
+        """Stop everything and start anew from the configuration."""
+        request.params.done()
+        request.require()
+        await asyncio.shield(asyncio.ensure_future(self._daemon.reload(request.by())))
+        return {"ok": True, **pending_fields(self._rollout)}
+
+    @method("shutdown")
+    async def shutdown(self, request: Request) -> Result:
+        """Stop everything, in order; the daemon exits when this is answered."""
+        leave = request.params.flag("leave_running", False)
+        request.params.done()
+        request.require()
+        job = asyncio.ensure_future(self._daemon.shutdown(request.by(), leave))
+        await asyncio.shield(job)
+        return {"ok": True}
+
+    @method("upgrade")
+    async def upgrade(self, request: Request) -> Result:
+        """Execute the new version in place; if that comes true, the connection is simply closed."""
+        request.params.done()
+        request.require()
+        await asyncio.shield(asyncio.ensure_future(self._daemon.upgrade(request.by())))
+        raise OperationFailed("the upgrade did not happen", ErrorCode.UPGRADE_FAILED)
