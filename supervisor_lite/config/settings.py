@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 from typing import Any
 
 from supervisor_lite.config.diagnostics import Diagnostics
@@ -16,6 +15,7 @@ from supervisor_lite.config.schema.gateway import GATEWAY
 from supervisor_lite.model.output import SYSLOG
 from supervisor_lite.model.settings import AccessRule, DaemonSettings, GatewaySettings
 from supervisor_lite.protocol import locate
+from supervisor_lite.users import user_id
 
 MAX_SOCKET_PATH = 107
 """The longest path that a Unix socket can be bound to, in bytes."""
@@ -80,8 +80,7 @@ def _began_as_root(values: Values) -> bool:
     """
     if os.geteuid() == 0 or "user" not in values:
         return False
-    user = str(values["user"])
-    uid = int(user) if user.isdecimal() else pwd.getpwnam(user).pw_uid
+    uid = user_id(str(values["user"]))
     paths = [path for key, path in _SYSTEM.items() if key not in values]
     return uid == os.geteuid() and all(owner_uid(path) == uid for path in paths)
 

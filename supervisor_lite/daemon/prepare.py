@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from supervisor_lite import users
 from supervisor_lite.errors import AlreadyRunning, StartupError
+from supervisor_lite.files import write_whole
 from supervisor_lite.host import syscalls
 from supervisor_lite.model.settings import DaemonSettings
 from supervisor_lite.protocol import locate
@@ -177,15 +178,8 @@ def write_pidfile(path: str) -> None:
         return
     if content and not content.isdigit():
         raise StartupError(f'cannot write the pid file "{path}": there is something else')
-    fresh = f"{path}.new"
     try:
-        # The directory may be one that others write to: a file of theirs is not written to.
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(fresh)
-        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            file.write(f"{os.getpid()}\n")
-        os.replace(fresh, path)
+        write_whole(path, f"{os.getpid()}\n", 0o644)
     except OSError as error:
         raise StartupError(f'cannot write the pid file "{path}": {error.strerror}') from error
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 
+from supervisor_lite.files import write_whole
+
 
 class InstanceFiles:
     """Where the name is kept besides the journal: beside it, and in the runtime directory."""
@@ -51,12 +53,5 @@ def read_small_file(path: str) -> str:
 
 def _write(path: str, text: str) -> None:
     """Have a small file hold this, whole or not at all. Raises OSError."""
-    if read_small_file(path) == text:
-        return
-    fresh = f"{path}.new"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(fresh)
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(fresh, path)
+    if read_small_file(path) != text:
+        write_whole(path, text, 0o600)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from supervisor_lite import users
 from supervisor_lite.config.types.base import Json, ValueType, choice
 from supervisor_lite.config.types.compound import ListOf
 from supervisor_lite.config.types.text import STRING
@@ -13,35 +14,23 @@ from supervisor_lite.text import suggest
 
 def user(value: object) -> str:
     """Return the name or number of a user that exists, as written."""
-    import pwd
-
-    return _account(value, pwd.getpwuid, pwd.getpwnam, lambda: [u.pw_name for u in pwd.getpwall()])
+    return _account(value, users.user_exists, users.user_names)
 
 
 def user_group(value: object) -> str:
     """Return the name or number of a group of users that exists, as written."""
-    import grp
-
-    return _account(value, grp.getgrgid, grp.getgrnam, lambda: [g.gr_name for g in grp.getgrall()])
+    return _account(value, users.group_exists, users.group_names)
 
 
 def _account(
-    value: object,
-    by_number: Callable[[int], object],
-    by_name: Callable[[str], object],
-    all_names: Callable[[], list[str]],
+    value: object, exists: Callable[[str], bool], all_names: Callable[[], list[str]]
 ) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str) or not value:
         raise BadValueError
-    try:
-        if value.isascii() and value.isdecimal():
-            by_number(int(value))
-        else:
-            by_name(value)
-    except (KeyError, OverflowError, ValueError):
-        raise BadValueError(hint=suggest(value, all_names())) from None
+    if not exists(value):
+        raise BadValueError(hint=suggest(value, all_names()))
     return value
 
 
