@@ -1,7 +1,7 @@
-"""On which line does each key of a TOML text stand? For complaints about valid TOML.
+"""On which line does each key of a TOML text stand? For diagnostics about valid TOML.
 
 The parser keeps no positions, so this is a second, cheaper reading. It is done only for a file
-that has something to complain about, and relies on the text being valid TOML.
+that a diagnostic is about, and relies on the text being valid TOML.
 """
 
 from __future__ import annotations

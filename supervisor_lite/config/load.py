@@ -166,10 +166,10 @@ class _Loading:
 
     def _check_writers(self, path: str) -> None:
         """Warn where somebody else could make root run their program."""
-        for place in (path, os.path.dirname(path)):
-            if is_writable_by_others(place):
+        for each in (path, os.path.dirname(path)):
+            if is_writable_by_others(each):
                 self._diagnostics.warn_about_path(
-                    place, "others than root may write it, and so become root"
+                    each, "others than root may write it, and so become root"
                 )
 
     def _include(self, directory: str, main: str) -> None:
@@ -212,10 +212,10 @@ class _Loading:
         if not found:
             # A directory that may not be read looks empty.
             fixed = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
-            place = os.path.join(directory, os.path.dirname(fixed))
-            if os.path.isdir(place) and not _can_list(place):
+            searched = os.path.join(directory, os.path.dirname(fixed))
+            if os.path.isdir(searched) and not _can_list(searched):
                 text = "cannot read it: permission denied"
-                self._diagnostics.error_in_file(len(self._files) + 1, place, text)
+                self._diagnostics.error_in_file(len(self._files) + 1, searched, text)
                 self._tables.complete = False
             elif location is not None:
                 self._diagnostics.warn(location, f'"{pattern}" matches no file')
@@ -232,7 +232,7 @@ class _Loading:
     def _tables_in(
         self, name: str, value: object, location: Location
     ) -> Iterator[tuple[Location, str, object]]:
-        """Yield place, name and raw value of each table under one key of the root."""
+        """Yield location, name and raw value of each table under one key of the root."""
         table = TABLES.get(name)
         if table is None:
             self._diagnostics.error(location, f"unknown table{self._about(name, value)}")

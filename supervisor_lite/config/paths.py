@@ -15,7 +15,7 @@ def is_special(path: str) -> bool:
         return True
     try:
         mode = os.stat(path).st_mode
-    except (OSError, ValueError):  # nothing is there; a NUL in it is complained of as what it is
+    except (OSError, ValueError):  # nothing is there; a NUL in a path is reported where it is read
         return False
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 

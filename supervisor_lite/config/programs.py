@@ -11,7 +11,7 @@ from supervisor_lite.config.schema.eventlistener import LISTENER
 from supervisor_lite.config.schema.key import Key, field_default
 from supervisor_lite.config.schema.program import PROGRAM
 from supervisor_lite.config.types.units import show_size
-from supervisor_lite.model.process_attributes import Placement
+from supervisor_lite.model.process_attributes import ProcessAttributes
 from supervisor_lite.model.program import Program, Stdin
 from supervisor_lite.model.restart import Backoff, RestartLimit
 from supervisor_lite.model.secrets import Credential, EnvFile
@@ -33,7 +33,7 @@ _COMPOSED = {"process_name", "killasgroup", "environment", "backoff", "restart_l
 _PLAIN_FIELDS = [
     key.name for key in PROGRAM.keys if key.of is Program and key.name not in _COMPOSED
 ]
-_ATTRIBUTES = [key.name for key in PROGRAM.keys if key.of is Placement]
+_ATTRIBUTES = [key.name for key in PROGRAM.keys if key.of is ProcessAttributes]
 _BACKOFF_PARTS = [(key.name, key.field) for key in PROGRAM.keys if key.of is Backoff]
 _PAIRS = [(key.name, key.only_with) for key in PROGRAM.keys if key.only_with]
 
@@ -52,7 +52,7 @@ class Programs:
         self._owner_of_address: dict[str, str] = {}
         """By address: the program that listens there."""
         self._environments: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
-        self._attributes: dict[Placement, Placement] = {}
+        self._attributes: dict[ProcessAttributes, ProcessAttributes] = {}
         self._missing: dict[str, bool] = {}
         """Which files with secrets are missing, by path."""
 
@@ -143,7 +143,7 @@ class Programs:
         fields["environment"] = self._environment(values.get("environment"))
         fields |= _restarts(values)
         attributes: dict[str, Any] = {key: values[key] for key in _ATTRIBUTES if key in values}
-        if attributes and (found := Placement(**attributes)) != Placement():
+        if attributes and (found := ProcessAttributes(**attributes)) != ProcessAttributes():
             fields["placement"] = self._attributes.setdefault(found, found)
         self._check_files(values, entry)
         self._claim_sockets(program, fields.get("sockets", ()), entry)

@@ -1,4 +1,4 @@
-"""Files that were read, and places in them."""
+"""Files that were read, and locations of keys in them."""
 
 from __future__ import annotations
 

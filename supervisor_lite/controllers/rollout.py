@@ -33,8 +33,8 @@ class Rollout:
 
         `read` reads the configuration again; when it raises ConfigError nothing is changed.
         """
-        self.waiting: tuple[str, ...] = ()
-        """Keys of [daemon] that were read last and need another daemon (rules.pending_settings)."""
+        self.pending_settings: tuple[str, ...] = ()
+        """Keys of [daemon] that have changed on disk and need another daemon."""
         self.available = Plan()
         """What was read last."""
         self.active = Plan()
@@ -91,7 +91,9 @@ class Rollout:
 
     def _read(self) -> Configuration:
         configuration = self._read_configuration()
-        self.waiting = pending_settings.waiting(self._settings, configuration.settings)
+        self.pending_settings = pending_settings.pending_settings(
+            self._settings, configuration.settings
+        )
         self.available = configuration.plan
         self._log_dir = configuration.settings.log_dir
         self._mark_stale()

@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 from supervisor_lite.core.bus import Bus
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
-from supervisor_lite.core.topics import WishWithdrawn
+from supervisor_lite.core.waiting import Waiting
 from supervisor_lite.errors import OperationFailed
 from supervisor_lite.explain.reason import reason
-from supervisor_lite.model.change import Change
 from supervisor_lite.model.states import UP, State
 from supervisor_lite.protocol.codes import ErrorCode, ResultCode
 from supervisor_lite.rules import order
@@ -58,16 +57,14 @@ def refused(process: Process, error: OperationFailed) -> Result:
     return failed(process, error.code, "failed", str(error))
 
 
-Verdict = Callable[[Process], Result | None]
-"""Says what became of a process, or None while that is not decided."""
-
-
 class Operations:
     """Start, stop and restart many; wait for the outcome."""
 
     def __init__(self, supervisor: Supervisor, bus: Bus) -> None:
         self._supervisor = supervisor
         self._bus = bus
+        self._jobs: set[asyncio.Future[list[Result]]] = set()
+        """Operations that go on, whether or not anybody waits for them."""
 
     async def start(
         self, processes: Sequence[Process], by: str, *, wait: bool, timeout: float | None
@@ -79,10 +76,10 @@ class Operations:
             if p.record.state in (State.STARTING, State.RUNNING)
         ]
         todo = [p for p in processes if p.record.state not in (State.STARTING, State.RUNNING)]
-        waiting = self._watch(todo, _started)
+        waiting = self._watch_starts(todo, _started)
         for process in self._in_order(todo):
             self._supervisor.start(process, by)
-        return already + await waiting.outcome(wait, timeout, "starting")
+        return already + await _results(todo, waiting, "starting", wait=wait, timeout=timeout)
 
     async def stop(
         self, processes: Sequence[Process], by: str, *, wait: bool, timeout: float | None
@@ -96,29 +93,38 @@ class Operations:
         first, *more = self._stop_waves(todo) or [[]]
         # Now, not in the job: whoever asks next, on the same connection, finds it stopping.
         stopping = self._begin_stop(first, by)
-        job = asyncio.ensure_future(self._go_on_stopping(stopping, more, by))
+        job = asyncio.ensure_future(self._go_on_stopping(first, stopping, more, by))
+        self._jobs.add(job)
+        job.add_done_callback(self._jobs.discard)
         if not wait:
-            _keep(job)
             return results + [done(p, ResultCode.ACCEPTED, "stopping") for p in todo]
         return results + await _bounded(job, todo, timeout)
+
+    def _watch_starts(
+        self, processes: Sequence[Process], verdict: Callable[[Process], Result | None]
+    ) -> Waiting[Result]:
+        """Wait for what is about to be started. Raises OperationFailed if nothing is any more."""
+        if processes:
+            self._supervisor.refuse_if_stopping()  # before anybody subscribes
+        return Waiting(self._bus, processes, verdict)
 
     def _stop_waves(self, processes: list[Process]) -> list[list[Process]]:
         table = {p.name: p for p in processes}
         waves = order.stop_waves([p.program for p in processes], self._supervisor.table.groups)
         return [[table[program.fullname] for program in wave] for wave in waves]
 
-    def _begin_stop(self, wave: list[Process], by: str) -> _Waiting:
-        waiting = self._watch(wave, _stopped)
+    def _begin_stop(self, wave: list[Process], by: str) -> Waiting[Result]:
+        waiting = Waiting(self._bus, wave, _stopped)
         for process in wave:
             self._supervisor.stop(process, by)
         return waiting
 
     async def _go_on_stopping(
-        self, first: _Waiting, more: list[list[Process]], by: str
+        self, first: list[Process], stopping: Waiting[Result], more: list[list[Process]], by: str
     ) -> list[Result]:
-        results = await first.outcome(True, None, "")
+        results = await _results(first, stopping, "")
         for wave in more:
-            results += await self._begin_stop(wave, by).outcome(True, None, "")
+            results += await _results(wave, self._begin_stop(wave, by), "")
         return results
 
     async def restart(
@@ -135,10 +141,10 @@ class Operations:
                 return None
             return done(process, ResultCode.RESTARTED)
 
-        waiting = self._watch(processes, verdict)
+        waiting = self._watch_starts(processes, verdict)
         for process in self._in_order(processes):
             self._supervisor.restart(process, by)
-        return await waiting.outcome(wait, timeout, "restarting")
+        return await _results(processes, waiting, "restarting", wait=wait, timeout=timeout)
 
     async def respawned(self, processes: Sequence[Process], by: str, cause: str) -> None:
         """Restart processes and wait until each has its new definition, however it fares."""
@@ -147,15 +153,14 @@ class Operations:
             over = process.definition.next is None or not process.record.wanted
             return done(process, ResultCode.RESTARTED) if over else None
 
-        waiting = self._watch(processes, verdict)
+        waiting = self._watch_starts(processes, verdict)
         for process in processes:
             self._supervisor.restart(process, by, cause)
-        await waiting.outcome(True, None, "")
+        await waiting.verdicts()
 
     async def all_down(self) -> None:
         """Wait until no process of the table is up or about to be."""
-        waiting = self._watch(list(self._supervisor.processes.values()), _stopped)
-        await waiting.outcome(True, None, "")
+        await Waiting(self._bus, list(self._supervisor.processes.values()), _stopped).verdicts()
 
     def _in_order(self, processes: Iterable[Process]) -> list[Process]:
         table = {p.name: p for p in processes}
@@ -164,63 +169,22 @@ class Operations:
         )
         return [table[program.fullname] for wave in waves for program in wave]
 
-    def _watch(self, processes: Sequence[Process], verdict: Verdict) -> _Waiting:
-        return _Waiting(self._bus, processes, verdict)
 
+async def _results(
+    processes: Sequence[Process],
+    waiting: Waiting[Result],
+    meanwhile: str,
+    *,
+    wait: bool = True,
+    timeout: float | None = None,
+) -> list[Result]:
+    """Return a result for each process, in their order.
 
-class _Waiting:
-    """Collects verdicts as changes are published; subscribed before anything is asked."""
-
-    def __init__(self, bus: Bus, processes: Sequence[Process], verdict: Verdict) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._open = {p.name: p for p in processes}
-        self._order = list(processes)
-        self._verdict = verdict
-        self._results: dict[str, Result] = {}
-        self._dirty: set[str] = set()
-        self._done = self._loop.create_future()
-        self._unsubscribe = (
-            bus.subscribe(Change, lambda change: self._look_at(change.name)),
-            bus.subscribe(WishWithdrawn, lambda withdrawn: self._look_at(withdrawn.name)),
-        )
-
-    def _look_at(self, name: str) -> None:
-        if name in self._open and not self._dirty:
-            # What follows from this at once is published in the same turn.
-            self._loop.call_soon(self._evaluate)
-        if name in self._open:
-            self._dirty.add(name)
-
-    def _evaluate(self) -> None:
-        dirty, self._dirty = self._dirty, set()
-        self._judge(dirty)
-
-    def _judge(self, names: Iterable[str]) -> None:
-        for name in names:
-            process = self._open.get(name)
-            result = self._verdict(process) if process is not None else None
-            if result is not None:
-                del self._open[name]
-                self._results[name] = result
-        if not self._open and not self._done.done():
-            self._done.set_result(None)
-
-    async def outcome(self, wait: bool, timeout: float | None, meanwhile: str) -> list[Result]:
-        """Return a result for each process, in the order in which they were given.
-
-        Without `wait`, or after `timeout` seconds, for those that are not decided: `meanwhile`
-        as a result that is ok, or "timeout" as one that is not.
-        """
-        try:
-            self._judge(tuple(self._open))
-            if wait:
-                await asyncio.wait((self._done,), timeout=timeout)
-            self._judge(tuple(self._open))
-        finally:
-            for unsubscribe in self._unsubscribe:
-                unsubscribe()
-            self._done.cancel()
-        return [self._results.get(p.name) or _undecided(p, wait, meanwhile) for p in self._order]
+    For those that are not decided, without `wait`: `meanwhile`, as a result that is ok; after
+    `timeout` seconds: "timeout", as one that is not.
+    """
+    verdicts = await waiting.verdicts(wait=wait, timeout=timeout)
+    return [verdicts.get(p.name) or _undecided(p, wait, meanwhile) for p in processes]
 
 
 def _undecided(process: Process, wait: bool, meanwhile: str) -> Result:
@@ -265,20 +229,10 @@ def _stopped(process: Process) -> Result | None:
     return None
 
 
-_running: set[asyncio.Future[list[Result]]] = set()
-
-
-def _keep(job: asyncio.Future[list[Result]]) -> None:
-    """Hold a reference to a job that nobody waits for, until it is done (asyncio's rule)."""
-    _running.add(job)
-    job.add_done_callback(_running.discard)
-
-
 async def _bounded(
     job: asyncio.Future[list[Result]], processes: list[Process], timeout: float | None
 ) -> list[Result]:
     """Wait for the job, but not longer than this; it goes on behind."""
-    _keep(job)
     try:
         return await asyncio.wait_for(asyncio.shield(job), timeout)
     except TimeoutError:

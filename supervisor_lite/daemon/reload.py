@@ -9,7 +9,7 @@ from supervisor_lite.core.topics import DaemonStateChanged
 from supervisor_lite.daemon.log import Log
 from supervisor_lite.daemon.systemd import Readiness
 from supervisor_lite.errors import ConfigError, OperationFailed
-from supervisor_lite.rules import pending_settings
+from supervisor_lite.explain.pending_settings import notes
 
 
 class Reload:
@@ -39,9 +39,9 @@ class Reload:
             self._readiness.notify_ready()
         for name, result in results:
             self._log.info(f"{name}: {result} by update")
-        for note in pending_settings.notes(self._rollout.waiting):
+        for note in notes(self._rollout.pending_settings):
             self._log.warning(note)
-        if not results and not self._rollout.waiting:
+        if not results and not self._rollout.pending_settings:
             self._log.info("nothing changed in the configuration")
 
     async def reload(self, by: str) -> None:

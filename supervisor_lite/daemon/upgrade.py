@@ -78,7 +78,7 @@ class Upgrade:
             fresh = self._resources.read().settings
         except ConfigError:
             return  # only the new version can read it, and has found no fault
-        for name in pending_settings.FOR_LIFE:
+        for name in pending_settings.IMMUTABLE:
             old, new = (getattr(settings, name) for settings in (self._resources.settings, fresh))
             if old != new:
                 raise OperationFailed(

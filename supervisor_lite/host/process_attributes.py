@@ -16,7 +16,7 @@ from typing import NamedTuple
 from supervisor_lite.host import syscalls
 from supervisor_lite.host.kernel_files import write_value
 from supervisor_lite.host.step import Step
-from supervisor_lite.model.process_attributes import Placement, ResourceLimit
+from supervisor_lite.model.process_attributes import ProcessAttributes, ResourceLimit
 
 _MAX_LISTED = 8
 _OOM_SCORE_ADJ = "/proc/self/oom_score_adj"
@@ -30,7 +30,7 @@ class Steps(NamedTuple):
     as_user: tuple[Step, ...] = ()
 
 
-def steps(placement: Placement | None) -> Steps:
+def steps(placement: ProcessAttributes | None) -> Steps:
     """Return what a child has to do to be placed like this."""
     if placement is None:
         return Steps()

@@ -1,8 +1,14 @@
 """Read a supervisord.conf as Supervisor does, and remember where everything stood.
 
 The grammar is RawConfigParser's, set up as Supervisor sets it up, so it is not written a second
-time here. The parser keeps neither lines nor comments; it stores what it finds in tables of ours,
-which note the line that is being read at that moment.
+time here. The parser keeps neither lines nor comments. But it reads one line at a time, and stores
+what is on a line before it asks for the next one:
+
+- a new section or key by `table[name] = …`, a key as the list of its lines;
+- what goes on, a section or a value, by `table[name]`, to add to it.
+
+The tables are ours and note the line that is being read at that moment. CPython documents none of
+this; tests/migrate/test_ini.py pins it for every Python that we support.
 """
 
 from __future__ import annotations
@@ -84,7 +90,7 @@ class _Reading:
                 section.settings.setdefault(key, own)
         return Ini(self._files, self._sections)
 
-    # told by the tables
+    # called by the tables
 
     def found_section(self, name: str, table: _Table) -> None:
         """Note the header of a section on the current line."""

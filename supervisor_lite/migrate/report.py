@@ -1,4 +1,4 @@
-"""What the conversion of a supervisord.conf has to say about it."""
+"""Notes about a conversion: what will be different, and what is good to know."""
 
 from __future__ import annotations
 

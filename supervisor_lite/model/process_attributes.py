@@ -1,8 +1,4 @@
-"""What a child is allowed, and which secrets it is given: frozen, resolved definitions.
-
-Part of a Program (rules/program.py). Secrets stand here by the paths of their files, never by
-their values: those are read when a child is spawned and are nowhere in between.
-"""
+"""How the kernel treats a child: limits, niceness, OOM score, CPUs. A part of a Program."""
 
 from __future__ import annotations
 
@@ -19,7 +15,7 @@ class ResourceLimit(NamedTuple):
     hard: int | None
 
 
-class Placement(NamedTuple):
+class ProcessAttributes(NamedTuple):
     """How the kernel treats a child; None leaves a child as the daemon is."""
 
     rlimits: tuple[ResourceLimit, ...] = ()

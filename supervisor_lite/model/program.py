@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from supervisor_lite.model.constants import NOTHING
 from supervisor_lite.model.output import Output
-from supervisor_lite.model.process_attributes import Placement
+from supervisor_lite.model.process_attributes import ProcessAttributes
 from supervisor_lite.model.restart import AutoRestart, Backoff, RestartLimit
 from supervisor_lite.model.secrets import Credential, EnvFile
 from supervisor_lite.model.sockets import ListenSocket
@@ -72,8 +72,8 @@ class Program(NamedTuple):
     """Overrides SUPERVISOR_SERVER_URL in the child."""
     sockets: tuple[ListenSocket, ...] = ()
     """Bound by the daemon, and open from the first start until nothing needs them any more."""
-    placement: Placement | None = None
-    """None: its limits, niceness and so on are those of the daemon."""
+    placement: ProcessAttributes | None = None
+    """None: its limits, niceness and so on are those of the daemon. Called so in the journal."""
     env_file: tuple[EnvFile, ...] = ()
     """Their variables go before `environment`, those of a later file before an earlier one's."""
     credentials: tuple[Credential, ...] = ()

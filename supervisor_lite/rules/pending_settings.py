@@ -1,10 +1,10 @@
-"""Which settings of the daemon a running one cannot take up, and what makes them true. Pure."""
+"""Which settings of [daemon] a running daemon cannot take up, and what can: pure decisions."""
 
 from __future__ import annotations
 
 from supervisor_lite.model.settings import DaemonSettings
 
-FOR_LIFE = ("runtime_dir", "state_dir", "socket", "user")
+IMMUTABLE = ("runtime_dir", "state_dir", "socket", "user")
 """Settings that bind the processes to their daemon: an upgrade is refused if one has changed."""
 
 _OF_SOCKET = ("socket_mode", "socket_owner", "socket_group")
@@ -17,7 +17,7 @@ _INSIDE = ("socket", "pidfile")
 """Paths that move with runtime_dir unless they are set."""
 
 
-def waiting(old: DaemonSettings, new: DaemonSettings) -> tuple[str, ...]:
+def pending_settings(old: DaemonSettings, new: DaemonSettings) -> tuple[str, ...]:
     """Return the keys that differ and wait for the next daemon; "access" for all its tables."""
     found = [
         name
@@ -32,23 +32,14 @@ def waiting(old: DaemonSettings, new: DaemonSettings) -> tuple[str, ...]:
     return tuple(found)
 
 
-def notes(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return in words what makes the changes of these keys true: a line each for two ways."""
-    bound = [name for name in names if name in FOR_LIFE]
-    late = names if bound else tuple(name for name in names if name in _OF_SOCKET)
-    soon = tuple(name for name in names if name not in late)
-    lines = []
-    if soon:
-        lines.append(f"{_takes_effect(soon)} with the next daemon (slctl upgrade)")
-    if late:
-        why = f": an upgrade cannot change {', '.join(bound)}" if bound else ""
-        lines.append(f"{_takes_effect(late)} after a restart of the daemon{why}")
-    return tuple(lines)
+def split_by_remedy(names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return those of the keys that an upgrade takes up, and those that need a fresh start.
 
-
-def _takes_effect(names: tuple[str, ...]) -> str:
-    own = ", ".join(name for name in names if name != "access")
-    places = [f"[daemon] {own}"] if own else []
-    if "access" in names:
-        places.append("[[access]]")
-    return f"{' and '.join(places)}: {'take' if len(names) > 1 else 'takes'} effect"
+    An upgrade is refused as long as there is one of IMMUTABLE: then all need a fresh start.
+    """
+    if any(name in IMMUTABLE for name in names):
+        return (), names
+    return (
+        tuple(name for name in names if name not in _OF_SOCKET),
+        tuple(name for name in names if name in _OF_SOCKET),
+    )

@@ -11,7 +11,7 @@ from supervisor_lite.config.schema import TABLES
 from supervisor_lite.config.schema.key import Key, field_default
 from supervisor_lite.config.schema.program import PROGRAM
 from supervisor_lite.model.output import Output
-from supervisor_lite.model.process_attributes import Placement
+from supervisor_lite.model.process_attributes import ProcessAttributes
 from supervisor_lite.model.program import Leftovers, Program
 from supervisor_lite.model.restart import AutoRestart, Backoff, RestartLimit
 from supervisor_lite.model.secrets import Credential, EnvFile
@@ -31,7 +31,8 @@ KEYS = [pytest.param(key, id=key.name) for key in PROGRAM.keys]
 OTHER_CHILD: dict[str, object] = {
     "name": "other", "command": ("y",), "group": "g", "program": "p", "directory": "/", "user": "u",
     "umask": 0o77, "environment": {"A": "1"}, "stdin": "pipe", "redirect_stderr": True,
-    "serverurl": "u", "sockets": (ListenSocket("tcp://*:1"),), "placement": Placement(nice=1),
+    "serverurl": "u", "sockets": (ListenSocket("tcp://*:1"),),
+    "placement": ProcessAttributes(nice=1),
     "env_file": (EnvFile("/e"),), "credentials": (Credential("n", "/c"),), "memory_max": 1,
     "memory_high": 1, "cpu_max": "1 2", "pids_max": 1, "listener": True,
     "stdout": Output("/other"), "stderr": Output(),
@@ -61,7 +62,7 @@ def test_every_key_of_a_program_says_what_it_fills_and_who_reads_that(key: Key) 
 def test_every_field_of_a_program_has_the_facts_of_its_keys() -> None:
     fields = {key.program_field for key in PROGRAM.keys} - {""}
     assert fields == set(Program._fields) - NO_KEY
-    for part in (Output, Placement, Backoff):
+    for part in (Output, ProcessAttributes, Backoff):
         found = {key.field or key.name for key in PROGRAM.keys if key.of is part}
         missing = set(part._fields) - found
         assert missing <= DERIVED | {"kind", "seconds"}  # of a Backoff, what the key backoff says

@@ -10,7 +10,7 @@ import pytest
 
 from supervisor_lite.config.types.limits import LIMITS
 from supervisor_lite.model.constants import MIB
-from supervisor_lite.model.process_attributes import Placement, ResourceLimit
+from supervisor_lite.model.process_attributes import ProcessAttributes, ResourceLimit
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.secrets import Credential, EnvFile
 from supervisor_lite.store.codec import decode, encode
@@ -26,7 +26,7 @@ def web(folder: Folder, lines: str) -> Program:
     return folder.process(WEB + lines)
 
 
-def placed(folder: Folder, lines: str) -> Placement:
+def placed(folder: Folder, lines: str) -> ProcessAttributes:
     placement = web(folder, lines).placement
     assert placement is not None
     return placement
@@ -149,7 +149,7 @@ def test_bad_cpus(folder: Folder, written: str) -> None:
 
 def test_the_rest_of_the_placement(folder: Folder) -> None:
     lines = "nice = -5\noom_score_adj = 300\nno_new_privileges = true\n"
-    expected = Placement(nice=-5, oom_score_adj=300, no_new_privileges=True)
+    expected = ProcessAttributes(nice=-5, oom_score_adj=300, no_new_privileges=True)
     assert placed(folder, lines) == expected
 
 
@@ -219,7 +219,7 @@ def test_each_process_has_its_place(folder: Folder) -> None:
     )
     assert valid(WEB + lines)
     assert [process.placement for process in folder.processes(WEB + lines)] == [
-        Placement(
+        ProcessAttributes(
             cpu_affinity=(n,), nice=n, oom_score_adj=10 + n,
             rlimits=(limit("nofile", 60 + n, 60 + n),),
         )

@@ -16,7 +16,7 @@ from supervisor_lite.config.schema.json_schema import json_schema
 from supervisor_lite.config.schema.key import Key, Table, field_default
 from supervisor_lite.config.schema.reference import reference, toml
 from supervisor_lite.model.plan import Group
-from supervisor_lite.model.process_attributes import Placement
+from supervisor_lite.model.process_attributes import ProcessAttributes
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.settings import DaemonSettings
 from tests.config.conftest import Folder
@@ -154,7 +154,7 @@ def test_every_key_says_what_it_is(table: Table, key: Key) -> None:
 
 def test_every_field_of_a_program_can_be_set() -> None:
     made_of_others = {"name", "group", "program", "stdout", "stderr", "listener", "placement"}
-    parts = set(Placement._fields)
+    parts = set(ProcessAttributes._fields)
     names = (set(Program._fields) | parts) - made_of_others
     assert names <= set(TABLES["program"].by_name())
     of_group = set(Group._fields) - {"name", "processes"}

@@ -1,13 +1,11 @@
-"""Changed settings of the daemon: which wait, and what for."""
+"""Changed settings of the daemon: which are pending, and what takes them up."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
-from supervisor_lite.model.settings import AccessRule, DaemonSettings
-from supervisor_lite.rules.pending_settings import notes, waiting
+from supervisor_lite.model.settings import DaemonSettings
+from supervisor_lite.rules.pending_settings import IMMUTABLE, pending_settings, split_by_remedy
 
 OLD = DaemonSettings(
     runtime_dir="/run/s",
@@ -16,62 +14,6 @@ OLD = DaemonSettings(
     socket="/run/s/supervisor.sock",
     pidfile="/run/s/supervisor.pid",
 )
-UPGRADE = "with the next daemon (slctl upgrade)"
-RESTART = "after a restart of the daemon"
-
-
-@pytest.mark.parametrize(
-    ("changes", "lines"),
-    [
-        ({}, ()),
-        ({"environment": {"A": "1"}, "strip_ansi": True, "log_dir": "/elsewhere"}, ()),
-        ({"output_prefix": True}, ()),
-        (
-            {"cgroups": "off", "log_level": "debug"},
-            (f"[daemon] log_level, cgroups: take effect {UPGRADE}",),
-        ),
-        ({"identifier": "x"}, (f"[daemon] identifier: takes effect {UPGRADE}",)),
-        ({"access": (AccessRule(role="view"),)}, (f"[[access]]: takes effect {UPGRADE}",)),
-        (
-            {"access": (AccessRule(role="view"),), "minfds": 9},
-            (f"[daemon] minfds and [[access]]: take effect {UPGRADE}",),
-        ),
-        (
-            {"socket_mode": 0o660, "umask": 0},
-            (
-                f"[daemon] umask: takes effect {UPGRADE}",
-                f"[daemon] socket_mode: takes effect {RESTART}",
-            ),
-        ),
-        (
-            {"user": "nobody", "cgroups": "off"},
-            (f"[daemon] user, cgroups: take effect {RESTART}: an upgrade cannot change user",),
-        ),
-        (
-            {
-                "runtime_dir": "/tmp/s",
-                "socket": "/tmp/s/supervisor.sock",
-                "pidfile": "/tmp/s/supervisor.pid",
-            },
-            (
-                f"[daemon] runtime_dir: takes effect {RESTART}:"
-                " an upgrade cannot change runtime_dir",
-            ),
-        ),
-        (
-            {"runtime_dir": "/tmp/s", "socket": "/tmp/s/other.sock"},
-            (
-                f"[daemon] runtime_dir, socket: take effect {RESTART}:"
-                " an upgrade cannot change runtime_dir, socket",
-            ),
-        ),
-    ],
-)
-def test_what_waits_is_told_with_what_it_waits_for(
-    changes: dict[str, Any], lines: tuple[str, ...]
-) -> None:
-    new = OLD._replace(**changes)
-    assert notes(waiting(OLD, new)) == lines
 
 
 def test_no_setting_is_forgotten() -> None:
@@ -80,4 +22,11 @@ def test_no_setting_is_forgotten() -> None:
     for field in DaemonSettings._fields:
         changes: dict[str, Any] = {field: object()}
         new = OLD._replace(**changes)
-        assert waiting(OLD, new) == (() if field in applied else (field,))
+        assert pending_settings(OLD, new) == (() if field in applied else (field,))
+
+
+def test_an_immutable_setting_makes_all_need_a_fresh_start() -> None:
+    """An upgrade is refused then, so it cannot take up the others either."""
+    assert split_by_remedy(("minfds", "socket_mode")) == (("minfds",), ("socket_mode",))
+    for name in IMMUTABLE:
+        assert split_by_remedy(("minfds", name)) == ((), ("minfds", name))

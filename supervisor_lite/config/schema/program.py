@@ -18,7 +18,7 @@ from supervisor_lite.config.types import (
     users,
 )
 from supervisor_lite.model.output import Output
-from supervisor_lite.model.process_attributes import Placement
+from supervisor_lite.model.process_attributes import ProcessAttributes
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.restart import Backoff, RestartLimit
 
@@ -48,11 +48,11 @@ PROGRAM = Table(
         Key("environment", text.ENVIRONMENT, "Variables for it, besides those of the daemon and of [daemon] environment.", Program, default={}, per_process=True, affects="child", supervisor_name="environment"),
         Key("env_file", secrets.ENV_FILES, 'Files with NAME=VALUE lines, read at each start; what they say goes before environment. With "-" before the path, the file may be missing. See docs/limits.md.', Program, default=[], per_process=True, affects="child"),
         Key("credentials", secrets.CREDENTIALS, "Secrets that it finds as files of these names in `$CREDENTIALS_DIRECTORY`, readable by its user only; copied at each start. See docs/limits.md.", Program, default={}, per_process=True, affects="child"),
-        Key("rlimits", limits.RLIMITS, "Its resource limits: one value is the soft and the hard limit, a list of two is both.", Placement, per_process=True, within="placement", affects="child"),
-        Key("nice", limits.NICE, "How readily it lets others have the processor: -20 (never) to 19.", Placement, per_process=True, shown="that of the daemon", within="placement", affects="child"),
-        Key("oom_score_adj", limits.OOM_SCORE_ADJ, "How soon the kernel kills it when memory is out: -1000 (never) to 1000 (first).", Placement, per_process=True, shown="that of the daemon", within="placement", affects="child"),
-        Key("cpu_affinity", limits.CPU_AFFINITY, "The CPUs on which it may run; those that the machine does not have are left out.", Placement, per_process=True, shown="that of the daemon", within="placement", affects="child"),
-        Key("no_new_privileges", basic.BOOLEAN, "Nothing that it executes gets more rights than it has: setuid bits and file capabilities are without effect.", Placement, within="placement", affects="child"),
+        Key("rlimits", limits.RLIMITS, "Its resource limits: one value is the soft and the hard limit, a list of two is both.", ProcessAttributes, per_process=True, within="placement", affects="child"),
+        Key("nice", limits.NICE, "How readily it lets others have the processor: -20 (never) to 19.", ProcessAttributes, per_process=True, shown="that of the daemon", within="placement", affects="child"),
+        Key("oom_score_adj", limits.OOM_SCORE_ADJ, "How soon the kernel kills it when memory is out: -1000 (never) to 1000 (first).", ProcessAttributes, per_process=True, shown="that of the daemon", within="placement", affects="child"),
+        Key("cpu_affinity", limits.CPU_AFFINITY, "The CPUs on which it may run; those that the machine does not have are left out.", ProcessAttributes, per_process=True, shown="that of the daemon", within="placement", affects="child"),
+        Key("no_new_privileges", basic.BOOLEAN, "Nothing that it executes gets more rights than it has: setuid bits and file capabilities are without effect.", ProcessAttributes, within="placement", affects="child"),
         Key("memory_max", cgroups.MEMORY, "Memory that it may use with all its descendants; with more, the kernel kills one of them. Needs cgroups, as the next three: see docs/cgroups.md.", Program, shown="no limit", affects="child"),
         Key("memory_high", cgroups.MEMORY, "Above this it is slowed down and its memory reclaimed; at most memory_max.", Program, shown="no limit", affects="child"),
         Key("cpu_max", cgroups.CPU, "CPU time that it may use with all its descendants.", Program, shown="no limit", affects="child"),

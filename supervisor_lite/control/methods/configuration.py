@@ -10,8 +10,8 @@ from supervisor_lite.control.jsonrpc import Result
 from supervisor_lite.control.request import Methods, Request
 from supervisor_lite.controllers.rollout import Rollout
 from supervisor_lite.errors import NoSuchGroup, OperationFailed
+from supervisor_lite.explain.pending_settings import notes
 from supervisor_lite.protocol.codes import ErrorCode, ResultCode
-from supervisor_lite.rules import pending_settings
 
 method = Methods()
 
@@ -98,8 +98,8 @@ class ConfigurationMethods:
 
 def pending_fields(rollout: Rollout) -> dict[str, list[str]]:
     """Return what was read last and is not in force before there is another daemon."""
-    names = rollout.waiting
-    return {"daemon": list(names), "notes": list(pending_settings.notes(names))} if names else {}
+    names = rollout.pending_settings
+    return {"daemon": list(names), "notes": list(notes(names))} if names else {}
 
 
 def _require_groups(names: list[str], known: Mapping[str, object]) -> None:
