@@ -16,7 +16,7 @@ from supervisor_lite.host.own_limits import Descriptors
 from supervisor_lite.host.spawn import Spawner
 from supervisor_lite.host.spawn_request import Channels, SpawnRequest
 from supervisor_lite.host.step import Step, StepError
-from supervisor_lite.model.process_attributes import Placement
+from supervisor_lite.model.process_attributes import ProcessAttributes
 from supervisor_lite.model.program import Program
 
 LIMITS = Descriptors(*resource.getrlimit(resource.RLIMIT_NOFILE), 200)
@@ -36,8 +36,10 @@ def run(request: SpawnRequest) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1])
 
 
-@pytest.mark.parametrize("placement", [None, Placement(nice=0)], ids=["posix_spawn", "fork"])
-def test_both_ways_make_the_same_child(tmp_path: Path, placement: Placement | None) -> None:
+@pytest.mark.parametrize(
+    "placement", [None, ProcessAttributes(nice=0)], ids=["posix_spawn", "fork"]
+)
+def test_both_ways_make_the_same_child(tmp_path: Path, placement: ProcessAttributes | None) -> None:
     """And leave the daemon as it was."""
     before = os.getcwd(), resource.getrlimit(resource.RLIMIT_NOFILE), os.umask(0o22)
     out = tmp_path / "out"
@@ -51,7 +53,9 @@ def test_both_ways_make_the_same_child(tmp_path: Path, placement: Placement | No
     assert os.umask(before[2]) == before[2]
 
 
-@pytest.mark.parametrize("placement", [None, Placement(nice=0)], ids=["posix_spawn", "fork"])
+@pytest.mark.parametrize(
+    "placement", [None, ProcessAttributes(nice=0)], ids=["posix_spawn", "fork"]
+)
 @pytest.mark.parametrize(
     ("options", "code", "text"),
     [
@@ -70,7 +74,7 @@ def test_both_ways_make_the_same_child(tmp_path: Path, placement: Placement | No
     ],
 )  # fmt: skip
 def test_a_failure_is_the_same_either_way(
-    tmp_path: Path, placement: Placement | None, options: dict[str, Any],
+    tmp_path: Path, placement: ProcessAttributes | None, options: dict[str, Any],
     code: SpawnErrorCode, text: str,
 ) -> None:  # fmt: skip
     """A code for programs, a text for people."""
