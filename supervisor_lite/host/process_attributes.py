@@ -1,4 +1,4 @@
-"""Put a child in its place between fork and exec: limits, niceness, CPUs, OOM score, privileges.
+"""What a child does to itself between fork and exec: limits, niceness, CPUs, privileges.
 
 What has to be allocated or looked up is done before the fork. A limit of memory counts for the
 forked copy of the daemon, too, so limits come last of what needs the daemon's rights.
@@ -30,28 +30,28 @@ class Steps(NamedTuple):
     as_user: tuple[Step, ...] = ()
 
 
-def steps(placement: ProcessAttributes | None) -> Steps:
-    """Return what a child has to do to be placed like this."""
-    if placement is None:
+def steps(attributes: ProcessAttributes | None) -> Steps:
+    """Return what a child has to do to itself to have these attributes."""
+    if attributes is None:
         return Steps()
     as_daemon: list[Step] = []
-    if placement.cpu_affinity is not None:
-        words = f"run on CPU {_listed(placement.cpu_affinity)}"
+    if attributes.cpu_affinity is not None:
+        words = f"run on CPU {_listed(attributes.cpu_affinity)}"
         usable = os.sched_getaffinity(0)
-        if usable.isdisjoint(placement.cpu_affinity):
+        if usable.isdisjoint(attributes.cpu_affinity):
             words += f" (the daemon runs on {_listed(sorted(usable))})"
-        act = partial(os.sched_setaffinity, 0, placement.cpu_affinity)
+        act = partial(os.sched_setaffinity, 0, attributes.cpu_affinity)
         as_daemon.append(Step(words, act, name="cpu_affinity"))
-    if placement.nice is not None:
-        act = partial(os.setpriority, os.PRIO_PROCESS, 0, placement.nice)
-        as_daemon.append(Step(f"set nice to {placement.nice}", act, name="nice"))
-    if placement.oom_score_adj is not None:
-        words = f"set oom_score_adj to {placement.oom_score_adj}"
-        act = partial(write_value, _OOM_SCORE_ADJ, str(placement.oom_score_adj))
+    if attributes.nice is not None:
+        act = partial(os.setpriority, os.PRIO_PROCESS, 0, attributes.nice)
+        as_daemon.append(Step(f"set nice to {attributes.nice}", act, name="nice"))
+    if attributes.oom_score_adj is not None:
+        words = f"set oom_score_adj to {attributes.oom_score_adj}"
+        act = partial(write_value, _OOM_SCORE_ADJ, str(attributes.oom_score_adj))
         as_daemon.append(Step(words, act, name="oom_score_adj"))
-    as_daemon.extend(map(_limiting, placement.rlimits))
+    as_daemon.extend(map(_limiting, attributes.rlimits))
     as_user: list[Step] = []
-    if placement.no_new_privileges:
+    if attributes.no_new_privileges:
         syscalls.load()
         name = "no_new_privileges"
         as_user.append(Step(f"set {name}", syscalls.set_no_new_privileges, name=name))

@@ -19,6 +19,10 @@ from supervisor_lite.host.step import Step, StepError
 from supervisor_lite.model.process_attributes import ProcessAttributes
 from supervisor_lite.model.program import Program
 
+both_ways = pytest.mark.parametrize(
+    "placement", [None, ProcessAttributes(nice=0)], ids=["posix_spawn", "fork"]
+)
+
 LIMITS = Descriptors(*resource.getrlimit(resource.RLIMIT_NOFILE), 200)
 PRINT = "pwd; umask; ulimit -Sn; cat; kill -l >/dev/null; ps -o sid= -p $$ | tr -d ' '; echo $$"
 
@@ -36,9 +40,7 @@ def run(request: SpawnRequest) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1])
 
 
-@pytest.mark.parametrize(
-    "placement", [None, ProcessAttributes(nice=0)], ids=["posix_spawn", "fork"]
-)
+@both_ways
 def test_both_ways_make_the_same_child(tmp_path: Path, placement: ProcessAttributes | None) -> None:
     """And leave the daemon as it was."""
     before = os.getcwd(), resource.getrlimit(resource.RLIMIT_NOFILE), os.umask(0o22)
@@ -53,9 +55,7 @@ def test_both_ways_make_the_same_child(tmp_path: Path, placement: ProcessAttribu
     assert os.umask(before[2]) == before[2]
 
 
-@pytest.mark.parametrize(
-    "placement", [None, ProcessAttributes(nice=0)], ids=["posix_spawn", "fork"]
-)
+@both_ways
 @pytest.mark.parametrize(
     ("options", "code", "text"),
     [
