@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from supervisor_lite.core.bus import Bus
@@ -19,6 +19,7 @@ from supervisor_lite.errors import OperationFailed, SpawnError
 from supervisor_lite.host import users
 from supervisor_lite.host.cgroup import OomKill
 from supervisor_lite.host.cgroups import Cgroups
+from supervisor_lite.host.helper import run_helper
 from supervisor_lite.host.identity import identify
 from supervisor_lite.host.process_trees import ProcessTrees
 from supervisor_lite.host.procfs import RUN_VARIABLE, Stat
@@ -319,6 +320,30 @@ class Runs:
     def _on_orphan_ended(self, pid: int) -> None:
         self._trees.orphan_ended(pid)
 
+    # For the daemon and the controllers.
+
+    def start_reaping(self) -> None:
+        """Collect deaths from now on; the main processes of earlier daemons are attached by now."""
+        self.reaper.start()
+
+    async def run_helper(
+        self, command: list[str], directory: str, timeout: float
+    ) -> tuple[int, str]:
+        """Run a short command of our own beside the runs; see `host.helper.run_helper`."""
+        return await run_helper(self.reaper, command, directory, timeout)
+
+    def inherit_sockets(self, fds: Iterable[int]) -> None:
+        """Have the listening sockets among these descriptors at hand for `adopt_sockets`."""
+        self.sockets.inherit(fds)
+
+    def socket_fds(self) -> list[int]:
+        """Return the sockets of programs, for the next version of the daemon."""
+        return self.sockets.fds()
+
+    def stored_socket_names(self) -> set[str]:
+        """Return the names under which systemd keeps them for the next daemon."""
+        return self.sockets.stored_names()
+
     def close(self) -> None:
         """Watch nothing any more; no process is touched."""
         self.reaper.stop()
@@ -406,8 +431,10 @@ class Runs:
         names = {p.record.run: p.name for p in processes if p.record.run is not None}
         return {names[run]: used for run, used in self._trees.memory_used(names).items()}
 
-    def tidy(self) -> None:
-        """Remove the cgroups of runs that are over."""
+    def tidy(self, processes: Iterable[Process]) -> None:
+        """Throw away what earlier daemons have left of runs that none of these processes has."""
+        self.sockets.discard_unclaimed()
+        self.secrets.tidy(process.record for process in processes)
         self.cgroups.tidy(self._trees.has)
 
 

@@ -73,7 +73,7 @@ def inherit(recovery: Recovery) -> None:
     app.signals.install()
     unblock_signals()
     app.listeners.begin(app.resources.configuration.plan.groups, inherited.listeners)
-    app.supervisor.runs.sockets.inherit(inherited.held)
+    app.supervisor.runs.inherit_sockets(inherited.held)
 
 
 def adopt(recovery: Recovery) -> None:
@@ -97,11 +97,9 @@ def tidy(recovery: Recovery) -> None:
     app = recovery.app
     inherited, runs = app.resources.inherited, app.supervisor.runs
     processes = app.supervisor.processes.values()
-    runs.sockets.discard_unclaimed()
-    runs.secrets.tidy(process.record for process in processes)
-    runs.tidy()
+    runs.tidy(processes)
     used = {name for process in processes for name in process.stored_names()}
-    used |= runs.sockets.stored_names()
+    used |= runs.stored_socket_names()
     for name in inherited.stored - used:
         app.resources.notifier.unstore(name)
     inherited.close_held()
@@ -121,7 +119,7 @@ def serve(recovery: Recovery) -> None:
     app = recovery.app
     resources, settings, log = app.resources, app.resources.settings, app.resources.log
     upgraded, files = resources.inherited.upgraded, resources.configuration.files
-    app.supervisor.runs.reaper.start()
+    app.supervisor.runs.start_reaping()
     app.listeners.resume(upgraded=upgraded)
     app.supervisor.flush()
     resources.journal.set_retention(age=settings.journal_age, count=settings.journal_count)

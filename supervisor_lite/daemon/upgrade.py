@@ -19,7 +19,6 @@ from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.daemon import handover
 from supervisor_lite.daemon.resources import Resources
 from supervisor_lite.errors import ConfigError, OperationFailed
-from supervisor_lite.host.helper import run_helper
 from supervisor_lite.protocol.codes import ErrorCode
 from supervisor_lite.rules import pending_settings
 
@@ -60,10 +59,9 @@ class Upgrade:
 
     async def _check_new_version(self) -> None:
         command = handover.own_command("--check")
-        reaper = self._supervisor.runs.reaper
         try:
-            code, output = await run_helper(
-                reaper, command, self._resources.directory, _CHECK_TIMEOUT
+            code, output = await self._supervisor.runs.run_helper(
+                command, self._resources.directory, _CHECK_TIMEOUT
             )
         except OSError as error:
             text = f"cannot check the new version: {error.strerror}"
@@ -95,7 +93,7 @@ class Upgrade:
             locks=resources.locks.fds,
             held=[
                 *(fd for log in logs for fd in log.fds().values()),
-                *supervisor.runs.sockets.fds(),
+                *supervisor.runs.socket_fds(),
             ],
             children_nofile=resources.descriptors.children,
             listeners=self._listeners.to_json(),

@@ -102,7 +102,7 @@ ORDER = (
     "supervisor.runs.tidy", "notifier.unstore",
     "rollout.begin",
     # A dead child that nobody has adopted yet would be reaped as an orphan.
-    "supervisor.runs.reaper.start", "listeners.resume",
+    "supervisor.runs.start_reaping", "listeners.resume",
     # A client sees what is in the journal.
     "supervisor.flush", "server.serve",
     "rollout.start_all",

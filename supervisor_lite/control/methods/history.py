@@ -50,7 +50,7 @@ class HistoryMethods:
     def events(self, request: Request) -> Result:
         """Answer changes of state; with `follow`, go on as they happen."""
         since = request.params.number("since")
-        limit = request.params.count("limit", 100 if since is None else MAX_ROWS, most=MAX_ROWS)
+        limit = request.params.count("limit", 100 if since is None else MAX_ROWS, maximum=MAX_ROWS)
         follow = request.params.flag("follow", False)
         request.params.done()
         last = self._journal.serial
@@ -82,7 +82,7 @@ class HistoryMethods:
     def runs(self, request: Request) -> Result:
         """Answer runs, the newest first."""
         names = request.params.names(required=False)
-        limit = request.params.count("limit", 50, most=MAX_ROWS)
+        limit = request.params.count("limit", 50, maximum=MAX_ROWS)
         request.params.done()
         chosen = self._chosen(request, names) if names else self._seen(request)
         now = time.time()
