@@ -1,8 +1,8 @@
 """The only reaper: pidfd -> exit.
 
 Every child and every adopted process has a pidfd in the event loop. A wake-up reaps everything
-that is dead, so that exits which came together are handled together. Orphans (that a
-child subreaper inherits, prctl(2)) are reaped here too, woken by SIGCHLD.
+that is dead, so that exits which came together are handled together. Orphans, which a child
+subreaper inherits (prctl(2)), are reaped here too, woken by SIGCHLD.
 
 Nothing else in the daemon may wait: `Popen.wait`, `asyncio.subprocess` and `waitpid(-1)` would
 steal exit codes.
@@ -23,7 +23,7 @@ from supervisor_lite.host.exit_status import exit_from_status, exit_of_reaped, e
 from supervisor_lite.model.exit import Exit
 
 _BATCH = 64
-"""Exits that are told in one turn of the loop; between turns clients are answered."""
+"""Exits that are told in one iteration of the event loop; in between clients are answered."""
 _REAP_WAIT = 3.0
 """Seconds that an adopted process may be dead but not reaped by whoever inherited it."""
 
@@ -71,11 +71,11 @@ class Reaper:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        ended: Callable[[list[Ended]], None],
+        on_ended: Callable[[list[Ended]], None],
         on_orphan: Callable[[int], None],
     ) -> None:
         self._loop = loop
-        self._ended = ended
+        self._on_ended = on_ended
         self._on_orphan = on_orphan
         self._children: dict[int, int] = {}  # pid -> pidfd
         self._adopted: dict[int, int] = {}
@@ -129,7 +129,7 @@ class Reaper:
         self._sweep()
 
     def _plan_sweep(self) -> None:
-        """Go on in the next turn of the loop."""
+        """Go on in the next iteration of the event loop."""
         if not self._sweep_planned:
             self._sweep_planned = True
             self._loop.call_soon(self._sweep)
@@ -167,7 +167,7 @@ class Reaper:
             usage = Usage(used.ru_maxrss * 1024, used.ru_utime, used.ru_stime)
             ended.append(Ended(pid, exit_from_status(status), usage))
         if ended:
-            self._ended(ended)
+            self._on_ended(ended)
 
     def _adopted_ended(self, pid: int) -> None:
         """It is dead; how it ended is known now, or when its parent has reaped it."""
@@ -184,7 +184,7 @@ class Reaper:
         if (found := exit_of_zombie(pid, pidfd)) is not None:
             # The pid 1 of many a container reaps late, or never.
             del self._adopted[pid]
-            self._ended([Ended(pid, found)])
+            self._on_ended([Ended(pid, found)])
             return
         # EPOLLHUP comes when it is reaped; asked for with no events, in an epoll of its own,
         # because the loop would wake up for ever on the EPOLLIN that is there already.
@@ -197,7 +197,7 @@ class Reaper:
     def _adopted_reaped(self, pid: int) -> None:
         self._stop_waiting(pid)
         pidfd = self._adopted.pop(pid)
-        self._ended([Ended(pid, exit_of_reaped(pidfd) or Exit())])
+        self._on_ended([Ended(pid, exit_of_reaped(pidfd) or Exit())])
 
     def _stop_waiting(self, pid: int) -> None:
         poll, timer = self._waiting.pop(pid)
