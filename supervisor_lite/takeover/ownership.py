@@ -11,11 +11,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from supervisor_lite.errors import SpawnError
-from supervisor_lite.host import users
 from supervisor_lite.host.procfs import Stat
 from supervisor_lite.host.run import Trust
 from supervisor_lite.model.program import Program
+from supervisor_lite.users import user_id
 
 
 class Claims:
@@ -45,8 +44,8 @@ def _uid_of(program: Program) -> int | None:
     if program.user is None:
         return os.getuid()
     try:
-        return users.lookup(program.user).uid
-    except SpawnError:
+        return user_id(program.user)
+    except KeyError:
         return None
 
 
