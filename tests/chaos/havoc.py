@@ -29,6 +29,7 @@ from tests.chaos.tools import (
     upgrade,
     writer,
 )
+from tests.earlier import Versions
 from tests.programs import FORKER, SLEEPER, TERM_IGNORER, program, sh
 from tests.support import Daemon, Daemons, alive, wait_until
 
@@ -94,6 +95,8 @@ class Havoc:
     daemon: Daemon
     random: random.Random
     rough: bool
+    versions: Versions | None = None
+    """If the daemon is of an earlier version: the first blow brings this one."""
     version: int = 0
     strikes: int = 0
     flooded: int = 0
@@ -101,9 +104,11 @@ class Havoc:
     pids: dict[str, list[int]] = field(default_factory=dict)
 
     @classmethod
-    def begin(cls, daemons: Daemons, seed: int, *, rough: bool) -> Havoc:
-        """Start the daemon and wait until everyone is there."""
-        havoc = cls(daemons(table(0)), random.Random(seed), rough)
+    def begin(cls, daemons: Daemons, seed: int, *, rough: bool, earlier: bool = False) -> Havoc:
+        """Start the daemon, of the earlier version if so wished; wait until everyone is there."""
+        daemon = daemons.prepare(table(0))
+        versions = Versions(daemon) if earlier else None
+        havoc = cls(daemon.start(), random.Random(seed), rough, versions)
         for name in (*STABLE, "mortal", "slow", "deaf", "changing"):
             havoc.daemon.wait_state(name, "RUNNING")
         wait_until(lambda: len(havoc.daemon.pids_of("family", "sleep")) == 4)
@@ -136,6 +141,8 @@ class Havoc:
     def strike(self) -> None:
         """End the daemon, or upgrade it, in a flood; nobody is there after a kill."""
         self.strikes += 1
+        if self.versions is not None:
+            self.versions.switch()
         if self.rough:
             os.kill(self.flood, signal.SIGCONT)
             self.pause(0.03)

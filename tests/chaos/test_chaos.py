@@ -29,3 +29,16 @@ def test_nothing_is_lost(daemons: Daemons, how: str, rounds: int) -> None:
     print(f"{havoc.strikes} blows; lines checked: {lines}")
     assert havoc.strikes >= rounds
     assert min(lines.values()) > 0
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(("how", "rounds"), [("kill", 4), ("upgrade", 2)])
+@pytest.mark.parametrize("number", range(2))
+def test_nothing_is_lost_on_the_way_from_the_version_before(
+    daemons: Daemons, how: str, rounds: int, number: int
+) -> None:
+    """The first blow ends the earlier version; this one begins with whatever that had half done."""
+    print(f"CHAOS_SEED={SEED}")
+    havoc = Havoc.begin(daemons, SEED + number, rough=how == "kill", earlier=True)
+    havoc.rounds(rounds)
+    assert min(havoc.finish().values()) > 0

@@ -8,7 +8,6 @@ import pwd
 import signal
 import socket
 import stat
-import subprocess
 import sys
 import threading
 from collections import Counter
@@ -19,54 +18,16 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.tools import crash, upgrade
-from tests.client import environment_of
+from tests.fdstore import DescriptorStore
 from tests.programs import SLEEPER, program, sh
+from tests.servers import SERVER, ask, server
 from tests.support import Daemon, Daemons, free_port, wait_until
-
-SERVER = r"""
-import os, select, socket, sys
-numbers = [int(word) for word in sys.argv[1:]] or range(3, 3 + int(os.environ["LISTEN_FDS"]))
-sockets = [socket.socket(fileno=number) for number in numbers]
-print("up", os.environ.get("LISTEN_PID") == str(os.getpid()), os.environ.get("LISTEN_FDS"),
-      os.environ.get("LISTEN_FDNAMES"), flush=True)
-while True:
-    for sock in select.select(sockets, [], [])[0]:
-        sock.setblocking(False)  # others may accept before us
-        try:
-            peer, _ = sock.accept()
-        except BlockingIOError:
-            continue
-        with peer:
-            peer.sendall(b"%d\n" % os.getpid())
-"""
-"""Answers every connection with its pid."""
 
 MAY_TRACE = (
     os.geteuid() == 0
     or not Path("/proc/sys/kernel/yama/ptrace_scope").exists()
     or Path("/proc/sys/kernel/yama/ptrace_scope").read_text().strip() == "0"
 )
-
-
-def server(name: str, *where: object, **options: object) -> str:
-    command = [sys.executable, "-c", SERVER.replace("%", "%%"), *options.pop("args", [])]  # type: ignore[misc]
-    return program(name, command, sockets=list(where), **{"startsecs": 0, **options})
-
-
-def ask(address: str, limit: float = 10.0) -> int:
-    """Connect and return the pid of who answers."""
-    if address.startswith("unix://"):
-        sock = socket.socket(socket.AF_UNIX)
-        place: object = address.removeprefix("unix://")
-    else:
-        host, _, port = address.removeprefix("tcp://").rpartition(":")
-        sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-        place = (host.strip("[]"), int(port))
-    with sock:
-        sock.settimeout(limit)
-        sock.connect(place)  # type: ignore[arg-type]
-        with sock.makefile("rb") as file:
-            return int(file.readline())
 
 
 def said(daemon: Daemon, name: str) -> str:
@@ -423,65 +384,12 @@ def test_after_a_kill_the_socket_is_taken_out_of_the_live_program(daemons: Daemo
     assert not path.exists()
 
 
-class Store:
-    """Keeps descriptors for the next daemon, as systemd does."""
-
-    def __init__(self, daemon: Daemon) -> None:
-        self.daemon = daemon
-        self.fds: dict[str, int] = {}
-        self._service = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._service.bind(str(daemon.dir / "notify"))
-        self._service.setblocking(False)
-        daemon.environment["NOTIFY_SOCKET"] = str(daemon.dir / "notify")
-
-    def take(self) -> None:
-        """Read what the daemon has sent so far."""
-        while True:
-            try:
-                data, fds, _, _ = socket.recv_fds(self._service, 4096, 1)
-            except BlockingIOError:
-                return
-            said = dict(line.split("=", 1) for line in data.decode().splitlines())
-            if "FDSTORE" in said:
-                os.close(self.fds.pop(said["FDNAME"], os.open("/dev/null", os.O_RDONLY)))
-                (self.fds[said["FDNAME"]],) = fds
-            elif said.get("FDNAME") in self.fds:  # FDSTOREREMOVE
-                os.close(self.fds.pop(said["FDNAME"]))
-
-    def launch(self) -> None:
-        """Start the next daemon with all that is kept."""
-        passed = list(self.fds.values())
-        script = (
-            "import fcntl, os, sys\n"
-            "fds = [fcntl.fcntl(int(w), fcntl.F_DUPFD, 200) for w in sys.argv[1].split(',')]\n"
-            "for number, fd in enumerate(fds, 3): os.dup2(fd, number)\n"
-            "os.environ['LISTEN_PID'] = str(os.getpid())\n"
-            "os.closerange(3 + len(fds), 1000)\n"
-            "os.execv(sys.argv[2], sys.argv[2:])\n"
-        )
-        listen = {"LISTEN_FDS": str(len(passed)), "LISTEN_FDNAMES": ":".join(self.fds)}
-        words = [sys.executable, "-c", script, ",".join(map(str, passed)), *self.daemon.command()]
-        with self.daemon.stderr.open("ab") as err:
-            self.daemon.process = subprocess.Popen(
-                words, cwd=self.daemon.dir, stdin=subprocess.DEVNULL, stderr=err, pass_fds=passed,
-                env=environment_of(str(self.daemon.dir), **self.daemon.environment, **listen),
-                start_new_session=True,
-            )  # fmt: skip
-        wait_until(self.daemon.answers, 30)
-
-    def close(self) -> None:
-        """Let go of everything."""
-        for fd in self.fds.values():
-            os.close(fd)
-        self._service.close()
-
-
 def test_systemd_keeps_sockets_for_the_next_daemon(daemons: Daemons) -> None:
     """Also when daemon and program are killed together; who was in the queue is still there."""
     daemon = daemons.prepare()
     where = f"unix://{daemon.dir}/x.sock"
     daemon.configure(server("web", where))
-    store = Store(daemon)
+    store = DescriptorStore(daemon)
     daemon.start()
     pid = daemon.wait_state("web", "RUNNING")["pid"]
     ask(where)
