@@ -17,6 +17,7 @@ from typing import NamedTuple
 from supervisor_lite import __version__
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
+from supervisor_lite.host.cgroups import Cgroups
 from supervisor_lite.host.exit_status import exit_of_reaped
 from supervisor_lite.host.identity import boot_id, pid_namespace
 from supervisor_lite.host.procfs import named
@@ -33,6 +34,7 @@ from supervisor_lite.model.states import State
 from supervisor_lite.store.journal import Journal
 from supervisor_lite.takeover.discovery import Finder, Found, age
 from supervisor_lite.takeover.ownership import Claims, stand_in
+from supervisor_lite.takeover.reattach import Reattachment
 from supervisor_lite.text import plural
 
 
@@ -50,6 +52,7 @@ class Adoption:
     def __init__(
         self,
         supervisor: Supervisor,
+        cgroups: Cgroups,
         journal: Journal,
         plan: Plan,
         stored: Mapping[int, int],
@@ -58,11 +61,13 @@ class Adoption:
         upgraded: bool,
     ) -> None:
         self._supervisor = supervisor
+        self._reattachment = Reattachment(supervisor.runs, supervisor.channels, report)
+        self._cgroups = cgroups
         self._journal = journal
         self._plan = {program.fullname: program for program in plan.processes()}
         self._known: dict[str, Program] = {}
         """The definitions that the journal has."""
-        self._claims = Claims(supervisor.runs.fifos_of)
+        self._claims = Claims(supervisor.channels.fifos_of)
         for name, program in self._plan.items():
             self._claims.know(name, program)
         self._stored = stored
@@ -83,7 +88,7 @@ class Adoption:
         for name, row in rows.items():
             self._known[name] = row.program
             self._claims.know(name, self._known[name])
-        cgroups = self._supervisor.runs.cgroups.paths()
+        cgroups = self._cgroups.paths()
         found = Finder(journal, rows, self._claims, cgroups, self._report).find(open_runs)
         journal.skip_to(max(found, default=0))
         # Of two runs of one process, which only a journal that was lost can lead to, the later.
@@ -130,11 +135,11 @@ class Adoption:
             run = self._family(live)
             child = live.leader.ppid == os.getpid()
             run.adopted = not child
-            self._supervisor.runs.attach(process, run, live.pidfd, child=child)
+            self._reattachment.attach(process, run, live.pidfd, child=child)
             self._note(process, self._by_us(CauseKind.TAKEN_OVER))
             return
         if record.run is not None:
-            self._supervisor.runs.open_output(process)  # what it left may be writing
+            self._supervisor.channels.resume_output(process)  # what it left may be writing
         if planned is not None and planned != program:
             # Its end is answered as it was begun, its next run is new.
             process.redefine_at_spawn(planned)
@@ -175,7 +180,7 @@ class Adoption:
                 self._end(process, run)
                 count += 1
             elif process is not None and record.run == run.number and record.leftovers:
-                self._supervisor.runs.end_again(process, self._family(run))
+                self._reattachment.end_leftovers(process, self._family(run))
             else:
                 self._sweep(run, process)
         for process in tuple(self._supervisor.processes.values()):
@@ -188,7 +193,7 @@ class Adoption:
                     self._end(process, lost)
                     count += 1
                 else:
-                    self._supervisor.runs.end_again(process, self._family(lost))
+                    self._reattachment.end_leftovers(process, self._family(lost))
         return count
 
     def _end(self, process: Process, run: Found) -> None:
@@ -198,9 +203,9 @@ class Adoption:
         if row is not None and row.ended is not None:
             # The daemon died between writing the end of the run and writing the record.
             how = (row.cause.exit if row.cause else None) or Exit(row.code, row.signal)
-            self._supervisor.runs.ended_unseen(process, marked, how, written=True)
+            self._supervisor.runs.end_unseen(process, marked, how, written=True)
         else:
-            self._supervisor.runs.ended_unseen(process, marked, self._how(run.number))
+            self._supervisor.runs.end_unseen(process, marked, self._how(run.number))
 
     def _sweep(self, run: Found, process: Process | None) -> None:
         """Close a run that no record speaks of; nobody of it stays unless the program says so."""
@@ -220,7 +225,7 @@ class Adoption:
             left = named(strays)
             self._report(f"{run.name}: not defined, left alone what an old run left: {left}")
         else:
-            self._supervisor.runs.end_strays(run.name, self._family(run))
+            self._reattachment.kill_stale(run.name, self._family(run))
 
     # What the journal is told of it, besides changes of state.
 
@@ -254,7 +259,7 @@ class Adoption:
     def _family(self, found: Found) -> Run:
         """Return a run with the marks that its processes carry."""
         run = found.run(f"{self._journal.instance}:{found.number}")
-        run.cgroup = self._supervisor.runs.cgroups.find(found.number)
+        run.cgroup = self._cgroups.find(found.number)
         run.trust = self._claims.trust(found.name)
         return run
 
