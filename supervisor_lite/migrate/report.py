@@ -18,10 +18,14 @@ class Note:
     """Will the result behave differently? If not, it is good to know, no more."""
 
     def __str__(self) -> str:
+        return self.labelled("")
+
+    def labelled(self, label: str) -> str:
+        """Return the note for people, with a label between the place and the rest."""
         where = f"[{self.section}]" if self.section else ""
         where = f"{where} {self.key}".strip()
         place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place}: {where}: {self.text}" if where else f"{place}: {self.text}"
+        return f"{place}: {label}{where}: {self.text}" if where else f"{place}: {label}{self.text}"
 
 
 class Notes:
