@@ -386,7 +386,7 @@ def test_killed_before_the_fork(daemons: Daemons) -> None:
     daemon.wait_running("web")
     row = run_row(daemon, run)
     assert row["ended"] is not None
-    assert "daemon died" in row["reason"]
+    assert json.loads(row["cause"]) == {"kind": "never_spawned"}
     check_journal(daemon, open_runs=1)
 
 
@@ -397,11 +397,13 @@ def test_killed_between_the_end_of_a_run_and_its_record(daemons: Daemons) -> Non
     run = last_run(daemon, "job")["run"]
     kill(daemon, inherit=True)
     kill_process(pid)
-    edit(daemon, "UPDATE runs SET ended = 12345, code = 7, reason = 'exit 7' WHERE run = ?", run)
+    cause = '{"kind":"exited","exit":{"code":7}}'
+    sql = "UPDATE runs SET ended = 12345, code = 7, cause = ? WHERE run = ?"
+    edit(daemon, sql, cause, run)
     daemon.start()
     assert daemon.wait_state("job", "EXITED")["exitcode"] == 7
     row = run_row(daemon, run)
-    assert (row["ended"], row["code"], row["reason"]) == (12345, 7, "exit 7")
+    assert (row["ended"], row["code"], row["cause"]) == (12345, 7, cause)
 
 
 def test_the_last_commits_are_lost(daemons: Daemons) -> None:
