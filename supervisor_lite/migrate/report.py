@@ -17,11 +17,20 @@ class Note:
     lossy: bool
     """Will the result behave differently? If not, it is good to know, no more."""
 
+    @property
+    def place(self) -> str:
+        """Where in the old file: `FILE:LINE`."""
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+    @property
+    def remark(self) -> str:
+        """What is said, after the section and the key that it is about."""
+        section = f"[{self.section}]" if self.section else ""
+        about = f"{section} {self.key}".strip()
+        return f"{about}: {self.text}" if about else self.text
+
     def __str__(self) -> str:
-        where = f"[{self.section}]" if self.section else ""
-        where = f"{where} {self.key}".strip()
-        place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place}: {where}: {self.text}" if where else f"{place}: {self.text}"
+        return f"{self.place}: {self.remark}"
 
 
 class Notes:

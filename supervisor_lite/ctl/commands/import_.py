@@ -52,8 +52,7 @@ def _report(conversion: Conversion) -> int:
     """Show all notes; return how many things will be different."""
     for note in conversion.notes:
         kind = "" if note.lossy else "note: "
-        place, _, text = str(note).partition(": ")
-        render.err(sanitize(f"{place}: {kind}{text}"))
+        render.err(sanitize(f"{note.place}: {kind}{note.remark}"))
     lost = sum(note.lossy for note in conversion.notes)
     notes = len(conversion.notes) - lost
     if conversion.notes:
