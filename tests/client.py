@@ -44,7 +44,7 @@ class CallError(Exception):
         super().__init__(f"{error['code']}: {error['message']} {error.get('data', '')}")
         self.code: int = error["code"]
         self.text: str = error["message"]
-        self.data: list[str] = error.get("data", [])
+        self.data: dict[str, Any] = error.get("data", {})
 
 
 class Connection:

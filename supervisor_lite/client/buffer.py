@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 from supervisor_lite.client.errors import BadReply, ClientError, RemoteError
-from supervisor_lite.protocol import messages
+from supervisor_lite.protocol import messages, quick_json
 
 # As typing.TYPE_CHECKING, without the cost of importing typing.
 TYPE_CHECKING = False
@@ -42,7 +40,7 @@ class ReceiveBuffer:
         del self._buffer[: end + 1]
         self._searched = 0
         try:
-            message = json.loads(line)
+            message = quick_json.loads(line)
         except (ValueError, RecursionError) as error:
             raise BadReply("cannot understand the daemon: what it sent is not JSON") from error
         if not isinstance(message, dict):

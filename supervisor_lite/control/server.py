@@ -22,7 +22,7 @@ _RETRY_PAUSE = 1.0
 """Seconds until clients are accepted again when there was no descriptor for one."""
 
 
-class Server:
+class ControlServer:
     """Listens on the control socket."""
 
     def __init__(

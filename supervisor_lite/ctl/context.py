@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Function = Callable[["Context", list[str]], int]
+    Function = Callable[["CommandContext", list[str]], int]
     """Carries out a command: the context and the words after its name in, the exit code out."""
 
 EMPTY = '""'
@@ -47,7 +47,7 @@ class Commands:
         return register
 
 
-class Context:
+class CommandContext:
     """The choices made before the command's name, resolved when a command needs them."""
 
     __slots__ = ("_color", "_socket", "_style", "config")

@@ -15,7 +15,7 @@ from supervisor_lite.client.errors import (
     Unreachable,
 )
 from supervisor_lite.ctl import render
-from supervisor_lite.ctl.context import Context, report_missing, tolerant_streams
+from supervisor_lite.ctl.context import CommandContext, report_missing, tolerant_streams
 from supervisor_lite.ctl.options import HelpAsked, UsageError, parse
 from supervisor_lite.protocol import codes
 from supervisor_lite.protocol.codes import ErrorCode
@@ -60,13 +60,13 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(argv: list[str]) -> int:
-    ctl = Context()
+    ctl = CommandContext()
     try:
         given = parse(argv, _GLOBAL, leading=True)
         if given.has("version"):
             render.out(f"slctl {__version__}")
             return codes.DONE
-        ctl = Context(given.text("config") or None, given.text("socket") or None)
+        ctl = CommandContext(given.text("config") or None, given.text("socket") or None)
         ctl.use_color(given.text("color", "auto"))
     except HelpAsked:
         return execute(ctl, ["help"])
@@ -75,7 +75,7 @@ def _run(argv: list[str]) -> int:
     return execute(ctl, given.words) if given.words else _no_command(ctl)
 
 
-def execute(ctl: Context, words: list[str]) -> int:
+def execute(ctl: CommandContext, words: list[str]) -> int:
     """Run one command; report what goes wrong, and return the exit code."""
     command, *arguments = words
     try:
@@ -141,7 +141,7 @@ def dispatch(module: str) -> Commands:
     return command
 
 
-def _no_command(ctl: Context) -> int:
+def _no_command(ctl: CommandContext) -> int:
     """Do what `slctl` alone means: the shell on a terminal, else the status."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return execute(ctl, ["status"])
@@ -185,7 +185,7 @@ def _changes(command: str) -> bool:
     return row is not None and row.changes
 
 
-def _unreachable(error: Unreachable, ctl: Context, command: str) -> int:
+def _unreachable(error: Unreachable, ctl: CommandContext, command: str) -> int:
     if error.denied:
         render.err(f"slctl: {sanitize(error)}")
         return codes.NOT_PERMITTED

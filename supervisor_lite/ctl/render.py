@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
+
+from supervisor_lite.protocol import quick_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,14 +88,14 @@ def err(text: str) -> None:
 
 def json_line(value: object) -> str:
     """Return JSON on one line, ASCII only: safe on every terminal and in every locale."""
-    return json.dumps(value)
+    return quick_json.dumps(value, ascii_only=True, compact=False)
 
 
 def json_rows(key: str, rows: list[Message]) -> str:
     """Return {key: rows} as JSON with one row a line, so that grep and diff work as well as jq."""
     if not rows:
         return f'{{"{key}": []}}'
-    lines = ",\n  ".join(json.dumps(row) for row in rows)
+    lines = ",\n  ".join(map(json_line, rows))
     return f'{{"{key}": [\n  {lines}\n]}}'
 
 

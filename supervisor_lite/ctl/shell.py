@@ -10,14 +10,14 @@ import time
 
 from supervisor_lite.client.errors import ClientError
 from supervisor_lite.ctl import render
-from supervisor_lite.ctl.context import Context
+from supervisor_lite.ctl.context import CommandContext
 from supervisor_lite.protocol.commands import COMMAND, GROUPS, NOTHING, SLCTL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Run = Callable[[Context, list[str]], int]
+    Run = Callable[[CommandContext, list[str]], int]
 
 MAX_HISTORY = 1000
 """Lines of history that are kept."""
@@ -29,7 +29,7 @@ _CACHE_TIME = 2.0
 class Completions:
     """The words that may come next: commands, and the live names of processes and groups."""
 
-    def __init__(self, ctl: Context) -> None:
+    def __init__(self, ctl: CommandContext) -> None:
         self._ctl = ctl
         self._known: dict[str, tuple[float, list[str]]] = {}
 
@@ -64,7 +64,7 @@ class Shell(cmd.Cmd):
 
     prompt = "slctl> "
 
-    def __init__(self, ctl: Context, run: Run) -> None:
+    def __init__(self, ctl: CommandContext, run: Run) -> None:
         super().__init__()
         self._ctl = ctl
         self._run = run
@@ -123,7 +123,7 @@ def history_file() -> str:
     return os.path.join(home, "supervisor-lite", "slctl_history")
 
 
-def interact(ctl: Context, run: Run) -> int:
+def interact(ctl: CommandContext, run: Run) -> int:
     """Show the status, then read and run lines until the operator leaves; always exits 0."""
     import readline
 

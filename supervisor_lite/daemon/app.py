@@ -11,7 +11,7 @@ import os
 
 from supervisor_lite.control.methods.daemon import DaemonControls
 from supervisor_lite.control.methods.table import method_table
-from supervisor_lite.control.server import Server
+from supervisor_lite.control.server import ControlServer
 from supervisor_lite.controllers.event_listeners.listeners import EventListeners
 from supervisor_lite.controllers.exit_when import ExitCondition
 from supervisor_lite.controllers.memory_limit import MemoryLimit
@@ -114,7 +114,7 @@ class App:
                 settings.identifier, self.reload.reload, self.shutdown.request, self.upgrade.run
             ),
         )
-        self.server = Server(
+        self.server = ControlServer(
             methods.get, settings.access, self.errors.bug, self.errors.denied, resources.log.error
         )
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import asyncio
 
-from supervisor_lite.control.server import Server
+from supervisor_lite.control.server import ControlServer
 from supervisor_lite.core.bus import Bus
 from supervisor_lite.core.operations import Operations
 from supervisor_lite.core.supervisor import Supervisor
@@ -37,7 +37,7 @@ _MAX_FLUSH = 2.0
 """Seconds that clients have to read their last reply before the daemon is gone."""
 
 _FLUSH_CHECK = 0.005
-"""Seconds between two looks: asyncio does not report when a transport is flushed."""
+"""Seconds between two checks: asyncio does not report when a transport is flushed."""
 
 
 class Shutdown:
@@ -115,7 +115,7 @@ class Shutdown:
         await self._done.wait()
 
 
-async def hang_up(server: Server) -> None:
+async def hang_up(server: ControlServer) -> None:
     """Close the control socket, and every connection as soon as its replies are read."""
     server.close()
     loop = asyncio.get_running_loop()

@@ -16,7 +16,7 @@ from supervisor_lite.protocol import locate
 
 if TYPE_CHECKING:
     from supervisor_lite.gateway.hub import Hub
-    from supervisor_lite.gateway.serve import Server
+    from supervisor_lite.gateway.serve import HttpServer
     from supervisor_lite.model.settings import GatewaySettings
 
 _log = logging.getLogger("supervisor_lite.gateway")
@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     settings, path = found
     daemon = Daemon(path)
     hub = Hub(daemon)
-    server = serve.Server(app.make_app(settings, daemon, hub), daemon.ending)
+    server = serve.HttpServer(app.make_app(settings, daemon, hub), daemon.ending)
     try:
         listening = listen.bind(settings)
         if settings.user is not None and os.geteuid() == 0:
@@ -60,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-async def _serve(server: Server, hub: Hub, sockets: list[socket.socket]) -> None:
+async def _serve(server: HttpServer, hub: Hub, sockets: list[socket.socket]) -> None:
     following = asyncio.create_task(hub.run())
     await server.serve(sockets)
     following.cancel()

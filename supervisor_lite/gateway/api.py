@@ -26,7 +26,13 @@ from supervisor_lite.gateway.endpoints import (
     count,
     openapi,
 )
-from supervisor_lite.gateway.http import Stream, principal, read_body, require, while_connected
+from supervisor_lite.gateway.http import (
+    StreamResponse,
+    principal,
+    read_body,
+    require,
+    while_connected,
+)
 from supervisor_lite.protocol import codes, messages
 from supervisor_lite.protocol.commands import METHODS, ROLES, Command
 from supervisor_lite.protocol.messages import Message
@@ -165,7 +171,7 @@ class Api:
             if isinstance(error, RemoteError):
                 raise refusal(error) from error
             raise
-        return Stream(output(client, first), self._daemon.ending, "text/plain")
+        return StreamResponse(output(client, first), self._daemon.ending, "text/plain")
 
     async def describe(self, request: Request) -> Response:
         """Answer the OpenAPI description."""

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 from supervisor_lite.client.errors import ClientError
 from supervisor_lite.gateway.api import Api, error_response, refusal
 from supervisor_lite.gateway.compat import SupervisorCompat
-from supervisor_lite.gateway.credentials import Credentials
+from supervisor_lite.gateway.credentials import PasswordChecker
 from supervisor_lite.gateway.daemon import Daemon
 from supervisor_lite.gateway.endpoints import PREFIX
 from supervisor_lite.gateway.events import Events
@@ -35,7 +35,7 @@ def make_app(settings: GatewaySettings, daemon: Daemon, hub: Hub) -> ASGIApp:
         exception_handlers={HTTPException: _refused, ClientError: _no_daemon},
     )
     app.router.redirect_slashes = False  # a path is right or it is not
-    return Guard(app, settings, Credentials(settings.users))
+    return Guard(app, settings, PasswordChecker(settings.users))
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -13,7 +13,13 @@ from starlette.routing import Route
 from supervisor_lite.client.aio import AsyncClient
 from supervisor_lite.client.errors import ClientError, RemoteError, Unreachable
 from supervisor_lite.gateway.daemon import Daemon
-from supervisor_lite.gateway.http import Stream, principal, read_body, require, while_connected
+from supervisor_lite.gateway.http import (
+    StreamResponse,
+    principal,
+    read_body,
+    require,
+    while_connected,
+)
 from supervisor_lite.gateway.rpc import Background, Dispatcher, Session
 from supervisor_lite.gateway.xmlrpc import Fault, NotXmlRpc, dump_fault, dump_result, parse_request
 from supervisor_lite.protocol import messages
@@ -96,7 +102,7 @@ class SupervisorCompat:
         except BaseException:
             client.close()
             raise
-        return Stream(output(client, first), self._daemon.ending, "text/plain")
+        return StreamResponse(output(client, first), self._daemon.ending, "text/plain")
 
 
 async def output(client: AsyncClient, first: Message) -> AsyncIterator[bytes]:

@@ -35,7 +35,7 @@ class Principal:
         return ROLES.index(role) <= ROLES.index(self.role)
 
 
-class Credentials:
+class PasswordChecker:
     """Checks names and passwords.
 
     A check costs 50 ms on purpose, so what was right is remembered (as a keyed digest, for the

@@ -23,7 +23,7 @@ from supervisor_lite.client.buffer import listed
 from supervisor_lite.client.errors import ClientError
 from supervisor_lite.gateway.api import refusal
 from supervisor_lite.gateway.daemon import Daemon, shown
-from supervisor_lite.gateway.http import Stream, principal
+from supervisor_lite.gateway.http import StreamResponse, principal
 from supervisor_lite.gateway.hub import Hub, Watcher
 from supervisor_lite.protocol.messages import Message
 
@@ -54,7 +54,7 @@ class Events:
         except ClientError as error:
             raise refusal(error) from error
         source = self._events(None if last is None else int(last))
-        return Stream(source, self._daemon.ending, "text/event-stream")
+        return StreamResponse(source, self._daemon.ending, "text/event-stream")
 
     async def _events(self, last: int | None) -> AsyncIterator[bytes]:
         yield b"retry: 2000\n\n"

@@ -18,7 +18,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from supervisor_lite.gateway.credentials import Credentials, Principal, TooBusy
+from supervisor_lite.gateway.credentials import PasswordChecker, Principal, TooBusy
 from supervisor_lite.gateway.http import MAX_BODY
 from supervisor_lite.model.settings import GatewaySettings
 
@@ -60,7 +60,9 @@ _log = logging.getLogger("supervisor_lite.gateway")
 class Guard:
     """Lets a request through to the application, with `who` in its state, or refuses it."""
 
-    def __init__(self, app: ASGIApp, settings: GatewaySettings, credentials: Credentials) -> None:
+    def __init__(
+        self, app: ASGIApp, settings: GatewaySettings, credentials: PasswordChecker
+    ) -> None:
         self._app = app
         self._settings = settings
         self._credentials = credentials

@@ -81,7 +81,7 @@ async def _end(*tasks: asyncio.Future[Any]) -> None:
                 await task
 
 
-class Stream(Response):
+class StreamResponse(Response):
     """A body that goes on until it ends, the client hangs up, or the gateway does.
 
     `source` is closed in each case, and with it what it holds.

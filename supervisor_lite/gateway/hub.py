@@ -30,7 +30,7 @@ _TRY_AGAIN = 2.0
 
 _log = logging.getLogger("supervisor_lite.gateway")
 
-Note = tuple[str, Message]
+Notice = tuple[str, Message]
 """"change", "process", "gone", "reset" or "daemon", and what there is to say."""
 
 
@@ -134,10 +134,10 @@ class Watcher:
     """What one watcher has not taken yet."""
 
     def __init__(self) -> None:
-        self._notes: deque[Note] = deque()
+        self._notes: deque[Notice] = deque()
         self._ready = asyncio.Event()
 
-    def put(self, note: Note) -> None:
+    def put(self, note: Notice) -> None:
         """Add what there is to say."""
         if len(self._notes) >= QUEUE:
             self._notes.clear()
@@ -145,7 +145,7 @@ class Watcher:
         self._notes.append(note)
         self._ready.set()
 
-    async def take(self, patience: float) -> list[Note]:
+    async def take(self, patience: float) -> list[Notice]:
         """Return what there is; an empty list if nothing came in so many seconds."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience):

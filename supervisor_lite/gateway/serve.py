@@ -125,7 +125,7 @@ class Protocol(H11Protocol):
             self._reader_timer = None
 
 
-class Server:
+class HttpServer:
     """An application that is ready to be served; everything that it needs is loaded."""
 
     def __init__(self, app: ASGIApp, ending: asyncio.Event) -> None:

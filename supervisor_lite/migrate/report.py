@@ -17,20 +17,15 @@ class Note:
     lossy: bool
     """Will the result behave differently? If not, it is good to know, no more."""
 
-    @property
-    def place(self) -> str:
-        """Where in the old file: `FILE:LINE`."""
-        return f"{self.file}:{self.line}" if self.line else self.file
-
-    @property
-    def remark(self) -> str:
-        """What is said, after the section and the key that it is about."""
-        section = f"[{self.section}]" if self.section else ""
-        about = f"{section} {self.key}".strip()
-        return f"{about}: {self.text}" if about else self.text
-
     def __str__(self) -> str:
-        return f"{self.place}: {self.remark}"
+        return self.labelled("")
+
+    def labelled(self, label: str) -> str:
+        """Return the note for people, with a label between the place and the rest."""
+        where = f"[{self.section}]" if self.section else ""
+        where = f"{where} {self.key}".strip()
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {label}{where}: {self.text}" if where else f"{place}: {label}{self.text}"
 
 
 class Notes:

@@ -13,7 +13,7 @@ This module is on the hot path of `slctl`: it imports nothing heavy.
 
 from __future__ import annotations
 
-import json
+from supervisor_lite.protocol import quick_json
 
 # As typing.TYPE_CHECKING, without the cost of importing typing.
 TYPE_CHECKING = False
@@ -46,7 +46,7 @@ def encode(message: dict[str, Any], errors: str = "backslashreplace") -> bytes:
 
     Half a surrogate pair, which UTF-8 cannot carry, becomes an escape that JSON knows.
     """
-    text = json.dumps(message, separators=(",", ":"), ensure_ascii=False)
+    text = quick_json.dumps(message)
     return text.encode(errors=errors) + b"\n"
 
 

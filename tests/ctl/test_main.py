@@ -24,7 +24,8 @@ from tests.ctl.fake import Connection, Params, error, process, result
 HEAVY = (
     "asyncio", "structlog", "psutil", "email", "ssl", "subprocess", "inspect", "dataclasses",
     "argparse", "logging", "socket", "pathlib", "datetime", "shutil", "tempfile", "threading",
-    "difflib", "tomli", "tomllib", "supervisor_lite.errors", "supervisor_lite.config",
+    "difflib", "re", "json", "enum", "functools", "tomli", "tomllib", "supervisor_lite.errors",
+    "supervisor_lite.config",
     "supervisor_lite.rules", "supervisor_lite.ctl.commands.help",
     "supervisor_lite.ctl.commands.processes",
     "supervisor_lite.ctl.commands.output",

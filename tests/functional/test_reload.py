@@ -159,7 +159,7 @@ def test_a_bad_configuration_changes_nothing(daemons: Daemons, kind: str) -> Non
         assert f"{daemon.config}:" in done.stderr, done
     with pytest.raises(CallError) as error:
         daemon.call("update")
-    assert (error.value.code, bool(error.value.data)) == (2, True)
+    assert (error.value.code, bool(error.value.data["details"])) == (2, True)
     size = len(daemon.log())
     daemon.signal(signal.SIGHUP)
     wait_until(lambda: f"{daemon.config}" in daemon.log()[size:], what="the complaint is logged")

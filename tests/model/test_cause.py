@@ -20,11 +20,11 @@ def documented(heading: str) -> set[str]:
 
 @pytest.mark.parametrize("kind", [*CauseKind, *NoteKind], ids=str)
 def test_each_kind_is_documented(kind: CauseKind | NoteKind) -> None:
-    assert kind.value in documented("## A cause")
+    assert kind.value in documented("## Causes")
 
 
 def test_each_field_is_documented() -> None:
-    words = {word.rstrip("?") for word in documented("## A cause")}
+    words = {word.rstrip("?") for word in documented("## Causes")}
     assert {*Cause._fields, *Note._fields} - {"processes"} <= words
     assert "processes" in words
 

@@ -23,10 +23,11 @@ from supervisor_lite.control.methods import (
 )
 from supervisor_lite.control.request import Methods, Request
 from supervisor_lite.ctl.commands import status
-from supervisor_lite.ctl.context import Context
+from supervisor_lite.ctl.context import CommandContext
 from supervisor_lite.ctl.main import dispatch, main
 from supervisor_lite.ctl.shell import Completions, Shell
 from supervisor_lite.errors import SpawnErrorCode
+from supervisor_lite.model.cause import CauseKind, NoteKind
 from supervisor_lite.protocol import codes, commands
 from supervisor_lite.protocol.commands import METHODS, ROLES, SLCTL, TABLE, Command
 
@@ -102,8 +103,9 @@ def test_the_page_of_the_protocol_has_every_code() -> None:
     for group in (codes.ErrorCode, codes.ResultCode):
         for name, code in vars(group).items():
             assert name.startswith("_") or f"`{code}`" in text, code
-    for spawn_code in SpawnErrorCode:
-        assert f"`{spawn_code.value}`" in text
+    for kinds in (SpawnErrorCode, CauseKind, NoteKind):
+        for kind in kinds:
+            assert f"`{kind.value}`" in text, kind
 
 
 def test_the_manual_page_has_every_command() -> None:
@@ -132,7 +134,7 @@ def poke(monkeypatch: pytest.MonkeyPatch) -> Command:
     def method(self: object, request: Request) -> dict[str, Any]:
         return {"poked": request.params.names(required=True)}
 
-    def function(ctl: Context, arguments: list[str]) -> int:
+    def function(ctl: CommandContext, arguments: list[str]) -> int:
         with ctl.client() as client:
             print(client.call("poke", {"names": arguments})["poked"])
         return codes.DONE
@@ -165,7 +167,7 @@ def test_adding_a_command_takes_three_places(
     # Completion and the shell.
     assert main(["completion", "words"]) == 0
     assert "poke" in capsys.readouterr().out.split()
-    ctl = Context(socket=socket_path)
+    ctl = CommandContext(socket=socket_path)
     assert "poke" in Completions(ctl).after("help")
     assert "poke " in Shell(ctl, lambda *_: 0).completenames("pok")
     # It changes something: whoever loses the connection is told what is not known.

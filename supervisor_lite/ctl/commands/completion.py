@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from supervisor_lite.ctl import render
-from supervisor_lite.ctl.context import Commands, Context
+from supervisor_lite.ctl.context import CommandContext, Commands
 from supervisor_lite.ctl.options import UsageError
 from supervisor_lite.protocol import codes
 from supervisor_lite.protocol.commands import SLCTL
@@ -84,7 +84,7 @@ _SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 
 
 @command("completion")
-def completion(ctl: Context, arguments: list[str]) -> int:
+def completion(ctl: CommandContext, arguments: list[str]) -> int:
     """Print the script for a shell; `words [COMMAND]` is what the scripts call for the words."""
     words = ctl.parse(arguments, {}).words
     if words and words[0] in _SCRIPTS and len(words) == 1:
@@ -97,7 +97,7 @@ def completion(ctl: Context, arguments: list[str]) -> int:
     raise UsageError("which shell? bash, zsh or fish")
 
 
-def _words(ctl: Context, name: str) -> list[str]:
+def _words(ctl: CommandContext, name: str) -> list[str]:
     from supervisor_lite.ctl.shell import Completions
 
     return Completions(ctl).after(name) if name else [*SLCTL]

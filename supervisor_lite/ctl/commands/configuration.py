@@ -8,7 +8,7 @@ import sys
 from supervisor_lite.client.buffer import listed
 from supervisor_lite.client.errors import BadReply
 from supervisor_lite.ctl import render
-from supervisor_lite.ctl.context import Commands, Context, none_left
+from supervisor_lite.ctl.context import CommandContext, Commands, none_left
 from supervisor_lite.protocol import codes
 from supervisor_lite.text import sanitize
 
@@ -27,7 +27,7 @@ _DONE = {
 
 
 @command("reread")
-def reread(ctl: Context, arguments: list[str]) -> int:
+def reread(ctl: CommandContext, arguments: list[str]) -> int:
     """Read the configuration again and show what `update` would change."""
     none_left(ctl.parse(arguments, {}).words)
     with ctl.client() as client:
@@ -48,7 +48,7 @@ def reread(ctl: Context, arguments: list[str]) -> int:
 
 
 @command("update")
-def update(ctl: Context, arguments: list[str]) -> int:
+def update(ctl: CommandContext, arguments: list[str]) -> int:
     """Read the configuration again and apply what has changed."""
     names = ctl.parse(arguments, {}).words
     with ctl.client(None) as client:
@@ -67,7 +67,7 @@ def update(ctl: Context, arguments: list[str]) -> int:
 
 
 @command("avail")
-def avail(ctl: Context, arguments: list[str]) -> int:
+def avail(ctl: CommandContext, arguments: list[str]) -> int:
     """List every process of the configuration, in use or not."""
     none_left(ctl.parse(arguments, {}).words)
     with ctl.client() as client:
@@ -83,7 +83,7 @@ def avail(ctl: Context, arguments: list[str]) -> int:
 
 
 @command("check")
-def check(ctl: Context, arguments: list[str]) -> int:
+def check(ctl: CommandContext, arguments: list[str]) -> int:
     """Validate a configuration without a daemon; becomes `supervisor-lite --check`."""
     words = ctl.parse(arguments, {}).words
     none_left(words[1:])
@@ -97,7 +97,7 @@ def check(ctl: Context, arguments: list[str]) -> int:
 
 
 @command("schema")
-def schema(ctl: Context, arguments: list[str]) -> int:
+def schema(ctl: CommandContext, arguments: list[str]) -> int:
     """Print the JSON Schema of the configuration, for editors."""
     none_left(ctl.parse(arguments, {}).words)
     import json

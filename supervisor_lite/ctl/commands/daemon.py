@@ -8,7 +8,7 @@ from supervisor_lite.client.errors import ConnectionLost, ReplyTimeout, Unreacha
 from supervisor_lite.client.sync import Client
 from supervisor_lite.ctl import render
 from supervisor_lite.ctl.commands.configuration import show_notes
-from supervisor_lite.ctl.context import Commands, Context, none_left
+from supervisor_lite.ctl.context import CommandContext, Commands, none_left
 from supervisor_lite.protocol import codes
 from supervisor_lite.text import sanitize
 
@@ -28,7 +28,7 @@ _RETRY_PAUSE = 0.05
 
 
 @command("reload")
-def reload(ctl: Context, arguments: list[str]) -> int:
+def reload(ctl: CommandContext, arguments: list[str]) -> int:
     """Stop everything, read the configuration afresh, start what it says."""
     none_left(ctl.parse(arguments, {}).words)
     with ctl.client(None) as client:
@@ -39,7 +39,7 @@ def reload(ctl: Context, arguments: list[str]) -> int:
 
 
 @command("shutdown")
-def shutdown(ctl: Context, arguments: list[str]) -> int:
+def shutdown(ctl: CommandContext, arguments: list[str]) -> int:
     """End the daemon; done when it has hung up on us."""
     given = ctl.parse(arguments, {"--leave-running": "leave-running"})
     none_left(given.words)
@@ -61,7 +61,7 @@ def shutdown(ctl: Context, arguments: list[str]) -> int:
 
 
 @command("upgrade")
-def upgrade(ctl: Context, arguments: list[str]) -> int:
+def upgrade(ctl: CommandContext, arguments: list[str]) -> int:
     """Let the daemon re-execute itself in place; done when the new one answers."""
     none_left(ctl.parse(arguments, {}).words)
     with ctl.client() as client:

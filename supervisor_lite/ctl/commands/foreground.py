@@ -9,7 +9,7 @@ from supervisor_lite.client.errors import ClientError, RemoteError
 from supervisor_lite.ctl import render
 from supervisor_lite.ctl.commands.follow import follow
 from supervisor_lite.ctl.commands.output import RawWriter, TerminalWriter
-from supervisor_lite.ctl.context import Commands, Context
+from supervisor_lite.ctl.context import CommandContext, Commands
 from supervisor_lite.ctl.options import UsageError
 from supervisor_lite.protocol import codes, messages
 from supervisor_lite.text import sanitize
@@ -20,7 +20,7 @@ _ENDED_STATES = ("STOPPED", "EXITED", "FATAL")
 
 
 @command("send")
-def send(ctl: Context, arguments: list[str]) -> int:
+def send(ctl: CommandContext, arguments: list[str]) -> int:
     """Write a line to the input of a process that has `stdin = "pipe"`."""
     words = ctl.parse(arguments, {}).words
     if len(words) < 2:
@@ -38,7 +38,7 @@ def send(ctl: Context, arguments: list[str]) -> int:
 
 
 @command("fg")
-def fg(ctl: Context, arguments: list[str]) -> int:
+def fg(ctl: CommandContext, arguments: list[str]) -> int:
     """Be in the foreground of a process: its output here, what is typed to its input."""
     words = ctl.parse(arguments, {}).words
     if len(words) != 1:
@@ -82,7 +82,7 @@ def _ended(note: dict[str, object], name: str) -> bool:
     )
 
 
-def _send_lines(ctl: Context, name: str) -> None:
+def _send_lines(ctl: CommandContext, name: str) -> None:
     """Send each line that is typed; runs beside the reader of the output."""
     for line in sys.stdin:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from supervisor_lite.ctl import render
-from supervisor_lite.ctl.context import Commands, Context
+from supervisor_lite.ctl.context import CommandContext, Commands
 from supervisor_lite.ctl.options import UsageError
 from supervisor_lite.protocol import codes
 from supervisor_lite.protocol.commands import PROCESSES, SLCTL
@@ -17,7 +17,7 @@ NAMES = "NAME is web, site:web, site:*, all, or a shell pattern in quotes ('web_
 
 
 @command("help")
-def help(ctl: Context, arguments: list[str]) -> int:  # noqa: A001  (it is the command's name)
+def help(ctl: CommandContext, arguments: list[str]) -> int:  # noqa: A001  (it is the command's name)
     """Print what slctl can do, or how one command is used. Needs no daemon."""
     words = [word for word in arguments if not word.startswith("-")]
     if not words:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from supervisor_lite.client.buffer import listed
 from supervisor_lite.ctl import render
 from supervisor_lite.ctl.commands.follow import follow
-from supervisor_lite.ctl.context import Commands, Context, none_left, required
+from supervisor_lite.ctl.context import CommandContext, Commands, none_left, required
 from supervisor_lite.protocol import codes, messages
 from supervisor_lite.text import compact_duration, sanitize, size
 
@@ -22,7 +22,7 @@ _EVENT_OPTIONS = {
 
 
 @command("events")
-def events(ctl: Context, arguments: list[str]) -> int:
+def events(ctl: CommandContext, arguments: list[str]) -> int:
     """Show changes of state, and with -f go on as they happen."""
     given = ctl.parse(arguments, _EVENT_OPTIONS)
     none_left(given.words)
@@ -51,18 +51,18 @@ def events(ctl: Context, arguments: list[str]) -> int:
 
 
 @command("why")
-def why(ctl: Context, arguments: list[str]) -> int:
+def why(ctl: CommandContext, arguments: list[str]) -> int:
     """Tell the chain of causes that led to where a process is."""
     return _tell(ctl, arguments, "why")
 
 
 @command("explain")
-def explain(ctl: Context, arguments: list[str]) -> int:
+def explain(ctl: CommandContext, arguments: list[str]) -> int:
     """Tell what the restart policy will do, second by second."""
     return _tell(ctl, arguments, "explain")
 
 
-def _tell(ctl: Context, arguments: list[str], method: str) -> int:
+def _tell(ctl: CommandContext, arguments: list[str], method: str) -> int:
     names = required(ctl.parse(arguments, {}))
     with ctl.client() as client:
         result = client.call(method, {"names": names})
@@ -72,7 +72,7 @@ def _tell(ctl: Context, arguments: list[str], method: str) -> int:
 
 
 @command("runs")
-def runs(ctl: Context, arguments: list[str]) -> int:
+def runs(ctl: CommandContext, arguments: list[str]) -> int:
     """Show the history of runs."""
     given = ctl.parse(arguments, {"--json": "json", "-n": "limit=", "--limit": "limit="})
     params: Message = {"names": given.words} if given.words else {}

@@ -6,7 +6,7 @@ import os
 import sys
 
 from supervisor_lite.ctl import render
-from supervisor_lite.ctl.context import Commands, Context, none_left, required
+from supervisor_lite.ctl.context import CommandContext, Commands, none_left, required
 from supervisor_lite.protocol import codes
 from supervisor_lite.text import sanitize
 
@@ -20,7 +20,7 @@ _OPTIONS = {"-o": "out=", "--output": "out=", "--strict": "strict"}
 
 
 @command("import")
-def import_file(ctl: Context, arguments: list[str]) -> int:
+def import_file(ctl: CommandContext, arguments: list[str]) -> int:
     """Convert a supervisord.conf; say on stderr what will be different. Needs no daemon."""
     given = ctl.parse(arguments, _OPTIONS)
     source, *rest = required(given, "the path of a supervisord.conf")
@@ -51,8 +51,7 @@ def import_file(ctl: Context, arguments: list[str]) -> int:
 def _report(conversion: Conversion) -> int:
     """Show all notes; return how many things will be different."""
     for note in conversion.notes:
-        kind = "" if note.lossy else "note: "
-        render.err(sanitize(f"{note.place}: {kind}{note.remark}"))
+        render.err(sanitize(note.labelled("" if note.lossy else "note: ")))
     lost = sum(note.lossy for note in conversion.notes)
     notes = len(conversion.notes) - lost
     if conversion.notes:

@@ -10,7 +10,7 @@ from supervisor_lite.client.buffer import listed
 from supervisor_lite.client.errors import BadReply
 from supervisor_lite.ctl import render
 from supervisor_lite.ctl.commands.follow import follow
-from supervisor_lite.ctl.context import Commands, Context, none_left
+from supervisor_lite.ctl.context import CommandContext, Commands, none_left
 from supervisor_lite.ctl.options import UsageError
 from supervisor_lite.protocol import codes, messages
 from supervisor_lite.text import sanitize
@@ -40,7 +40,7 @@ _PALETTE = ("36", "33", "32", "35", "34", "31")
 
 
 @command("tail")
-def tail(ctl: Context, arguments: list[str]) -> int:
+def tail(ctl: CommandContext, arguments: list[str]) -> int:
     """Show the end of what a process has written."""
     given = ctl.parse(arguments, _TAIL_OPTIONS)
     if not given.words:
@@ -57,7 +57,7 @@ def tail(ctl: Context, arguments: list[str]) -> int:
 
 
 @command("maintail")
-def maintail(ctl: Context, arguments: list[str]) -> int:
+def maintail(ctl: CommandContext, arguments: list[str]) -> int:
     """Show the end of the daemon's own log."""
     given = ctl.parse(arguments, _TAIL_OPTIONS)
     none_left(given.words)
@@ -66,7 +66,7 @@ def maintail(ctl: Context, arguments: list[str]) -> int:
 
 
 @command("logs")
-def logs(ctl: Context, arguments: list[str]) -> int:
+def logs(ctl: CommandContext, arguments: list[str]) -> int:
     """Show the last lines of many processes, each with its name before it."""
     given = ctl.parse(arguments, _LOGS_OPTIONS)
     params: Message = {"lines": given.integer("lines", DEFAULT_LINES)}
@@ -207,7 +207,7 @@ def sanitize_output(text: str) -> str:
     return "".join(pieces)
 
 
-def _stream(ctl: Context, method: str, params: Message, *, following: bool) -> int:
+def _stream(ctl: CommandContext, method: str, params: Message, *, following: bool) -> int:
     """Write one output to stdout, and with `following` what is added to it."""
     sink = TerminalWriter() if ctl.style.terminal else RawWriter()
     with ctl.client() as client:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from supervisor_lite.ctl import render
-from supervisor_lite.ctl.context import Commands, Context, none_left, required
+from supervisor_lite.ctl.context import CommandContext, Commands, none_left, required
 from supervisor_lite.ctl.options import UsageError
 from supervisor_lite.protocol import codes
 from supervisor_lite.protocol.commands import ROLES
@@ -14,7 +14,7 @@ command = Commands()
 
 
 @command("passwd")
-def passwd(ctl: Context, arguments: list[str]) -> int:
+def passwd(ctl: CommandContext, arguments: list[str]) -> int:
     """Ask for a password and print the [[gateway.users]] table for the configuration."""
     given = ctl.parse(arguments, {"--role": "role="})
     name, *rest = required(given, "the NAME of a user")

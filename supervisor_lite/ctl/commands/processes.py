@@ -8,7 +8,7 @@ from __future__ import annotations
 from supervisor_lite.client.buffer import listed
 from supervisor_lite.client.sync import DEFAULT_TIMEOUT
 from supervisor_lite.ctl import render
-from supervisor_lite.ctl.context import Commands, Context, required
+from supervisor_lite.ctl.context import CommandContext, Commands, required
 from supervisor_lite.ctl.options import UsageError
 from supervisor_lite.protocol import codes
 from supervisor_lite.text import sanitize
@@ -26,25 +26,25 @@ _WAITING = {"--no-wait": "no-wait", "--timeout": "timeout="}
 
 
 @command("start")
-def start(ctl: Context, arguments: list[str]) -> int:
+def start(ctl: CommandContext, arguments: list[str]) -> int:
     """Start processes; done when they are RUNNING."""
     return _wait_for(ctl, "start", arguments)
 
 
 @command("stop")
-def stop(ctl: Context, arguments: list[str]) -> int:
+def stop(ctl: CommandContext, arguments: list[str]) -> int:
     """Stop processes; done when nothing of them is left."""
     return _wait_for(ctl, "stop", arguments)
 
 
 @command("restart")
-def restart(ctl: Context, arguments: list[str]) -> int:
+def restart(ctl: CommandContext, arguments: list[str]) -> int:
     """Stop and start processes, as one operation in the daemon."""
     return _wait_for(ctl, "restart", arguments)
 
 
 @command("signal")
-def signal(ctl: Context, arguments: list[str]) -> int:
+def signal(ctl: CommandContext, arguments: list[str]) -> int:
     """Send a signal to processes."""
     words = ctl.parse(arguments, {}).words
     if len(words) < 2:
@@ -54,7 +54,7 @@ def signal(ctl: Context, arguments: list[str]) -> int:
 
 
 @command("clear")
-def clear(ctl: Context, arguments: list[str]) -> int:
+def clear(ctl: CommandContext, arguments: list[str]) -> int:
     """Empty the log files of processes."""
     names = required(ctl.parse(arguments, {}))
     with ctl.client() as client:
@@ -62,13 +62,13 @@ def clear(ctl: Context, arguments: list[str]) -> int:
 
 
 @command("add")
-def add(ctl: Context, arguments: list[str]) -> int:
+def add(ctl: CommandContext, arguments: list[str]) -> int:
     """Take groups into use that the configuration has and the daemon does not."""
     return _groups(ctl, "add", arguments)
 
 
 @command("remove")
-def remove(ctl: Context, arguments: list[str]) -> int:
+def remove(ctl: CommandContext, arguments: list[str]) -> int:
     """Take stopped groups out of use."""
     return _groups(ctl, "remove", arguments)
 
@@ -91,7 +91,7 @@ def report(result: Message, suffix: str = "") -> int:
     return codes.TIMED_OUT if set(failures) == {"timeout"} else codes.FAILED
 
 
-def _wait_for(ctl: Context, verb: str, arguments: list[str]) -> int:
+def _wait_for(ctl: CommandContext, verb: str, arguments: list[str]) -> int:
     given = ctl.parse(arguments, _WAITING)
     params: Message = {"names": required(given)}
     patience: float | None = None
@@ -106,7 +106,7 @@ def _wait_for(ctl: Context, verb: str, arguments: list[str]) -> int:
         return report(client.call(verb, params))
 
 
-def _groups(ctl: Context, verb: str, arguments: list[str]) -> int:
+def _groups(ctl: CommandContext, verb: str, arguments: list[str]) -> int:
     names = required(ctl.parse(arguments, {}), "the NAME of a group")
     with ctl.client(None) as client:
         return report(client.call(verb, {"names": names}), " process group")

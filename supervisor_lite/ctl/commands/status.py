@@ -5,7 +5,7 @@ from __future__ import annotations
 from supervisor_lite.client.buffer import listed
 from supervisor_lite.client.errors import RemoteError
 from supervisor_lite.ctl import render
-from supervisor_lite.ctl.context import Commands, Context, none_left, report_missing
+from supervisor_lite.ctl.context import CommandContext, Commands, none_left, report_missing
 from supervisor_lite.protocol import codes
 from supervisor_lite.text import sanitize, uptime
 
@@ -28,7 +28,7 @@ KEYS = (
 
 
 @command("status")
-def status(ctl: Context, arguments: list[str]) -> int:
+def status(ctl: CommandContext, arguments: list[str]) -> int:
     """Show what is up, and why the rest is not."""
     given = ctl.parse(arguments, {"--json": "json"})
     names = given.words
@@ -59,7 +59,7 @@ def status(ctl: Context, arguments: list[str]) -> int:
 
 
 @command("pid")
-def pid(ctl: Context, arguments: list[str]) -> int:
+def pid(ctl: CommandContext, arguments: list[str]) -> int:
     """Print the pid of the daemon, or of processes: 0 for one that is not running."""
     names = ctl.parse(arguments, {}).words
     with ctl.client() as client:
@@ -75,7 +75,7 @@ def pid(ctl: Context, arguments: list[str]) -> int:
 
 
 @command("version")
-def version(ctl: Context, arguments: list[str]) -> int:
+def version(ctl: CommandContext, arguments: list[str]) -> int:
     """Print the version of the daemon."""
     none_left(ctl.parse(arguments, {}).words)
     with ctl.client() as client:

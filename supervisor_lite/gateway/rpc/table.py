@@ -69,7 +69,7 @@ def _typed(param: Param, value: Any) -> Any:
 _PARAM = re.compile(r"(\w+) (\w+)(\?)?")
 
 
-class Table:
+class MethodTable:
     """Methods by name; filled by the decorator `method` of each module."""
 
     def __init__(self) -> None:
@@ -96,6 +96,6 @@ class Table:
         return publish
 
 
-TABLE = Table()
+TABLE = MethodTable()
 
-__all__ = ["TABLE", "Method", "Param", "Session", "Table"]
+__all__ = ["TABLE", "Method", "MethodTable", "Param", "Session"]
