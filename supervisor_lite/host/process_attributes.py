@@ -7,6 +7,7 @@ forked copy of the daemon, too, so limits come last of what needs the daemon's r
 from __future__ import annotations
 
 import errno
+import math
 import os
 import resource
 from collections.abc import Iterable
@@ -83,6 +84,10 @@ def _shown(value: int | None) -> str:
 def _set_limit(number: int, soft: int, hard: int) -> None:
     try:
         resource.setrlimit(number, (soft, hard))
-    except ValueError as error:  # Python's word for EPERM and EINVAL
-        denied = "raise" in str(error)
-        raise OSError(errno.EPERM if denied else errno.EINVAL, str(error)) from error
+    except ValueError as error:  # Python's word for EPERM and EINVAL (getrlimit(2))
+        invalid = _order(soft) > _order(hard)
+        raise OSError(errno.EINVAL if invalid else errno.EPERM, str(error)) from error
+
+
+def _order(limit: int) -> float:
+    return math.inf if limit == resource.RLIM_INFINITY else limit

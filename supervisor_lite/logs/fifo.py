@@ -11,7 +11,7 @@ import os
 import stat
 from typing import Final
 
-from supervisor_lite.errors import SpawnError
+from supervisor_lite.errors import SpawnError, SpawnErrorCode
 from supervisor_lite.host.syscalls import pipe_capacity, set_pipe_capacity
 from supervisor_lite.model.constants import KIB, MIB
 from supervisor_lite.model.program import Program
@@ -40,11 +40,19 @@ def make_directory(path: str) -> None:
     except FileExistsError:
         status = os.lstat(path)
         if not stat.S_ISDIR(status.st_mode):
-            raise SpawnError(f'cannot use "{path}" for fifos: it is not a directory') from None
+            raise SpawnError(
+                f'cannot use "{path}" for fifos: it is not a directory', SpawnErrorCode.OUTPUT, path
+            ) from None
         if status.st_uid != os.geteuid() or status.st_mode & 0o022:
-            raise SpawnError(f'cannot use "{path}" for fifos: others may write to it') from None
+            raise SpawnError(
+                f'cannot use "{path}" for fifos: others may write to it',
+                SpawnErrorCode.OUTPUT,
+                path,
+            ) from None
     except OSError as error:
-        raise SpawnError(f'cannot make directory "{path}": {error.strerror}') from error
+        raise SpawnError(
+            f'cannot make directory "{path}": {error.strerror}', SpawnErrorCode.OUTPUT, path
+        ) from error
 
 
 def make_fifo(path: str, uid: int, gid: int) -> bool:
@@ -63,7 +71,9 @@ def make_fifo(path: str, uid: int, gid: int) -> bool:
     except PermissionError:
         return False
     except OSError as error:
-        raise SpawnError(f'cannot make fifo "{path}": {error.strerror}') from error
+        raise SpawnError(
+            f'cannot make fifo "{path}": {error.strerror}', SpawnErrorCode.OUTPUT, path
+        ) from error
     return True
 
 
@@ -87,12 +97,14 @@ def _made(path: str, uid: int) -> os.stat_result:
         os.unlink(path)
         os.mkfifo(path, 0o600)
     except OSError as error:
-        raise SpawnError(f'cannot make fifo "{path}": {error.strerror}') from error
+        raise SpawnError(
+            f'cannot make fifo "{path}": {error.strerror}', SpawnErrorCode.OUTPUT, path
+        ) from error
     return os.lstat(path)
 
 
 def _refused(path: str, cause: str) -> SpawnError:
-    return SpawnError(f'cannot make fifo "{path}": {cause}')
+    return SpawnError(f'cannot make fifo "{path}": {cause}', SpawnErrorCode.OUTPUT, path)
 
 
 def open_for_reading(path: str) -> int:
@@ -101,7 +113,9 @@ def open_for_reading(path: str) -> int:
     try:
         fd = os.open(path, flags)
     except OSError as error:
-        raise SpawnError(f'cannot open fifo "{path}": {error.strerror}') from error
+        raise SpawnError(
+            f'cannot open fifo "{path}": {error.strerror}', SpawnErrorCode.OUTPUT, path
+        ) from error
     if not stat.S_ISFIFO(os.fstat(fd).st_mode):
         os.close(fd)
         raise _refused(path, "something else is there")

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Callable
 from typing import NamedTuple
 
-from supervisor_lite.errors import SpawnError
+from supervisor_lite.errors import SpawnError, SpawnErrorCode
 from supervisor_lite.logs import fifo
 from supervisor_lite.logs.capture import Capture
 from supervisor_lite.logs.devices import DeviceSink, is_special
@@ -106,7 +106,7 @@ class OutputStream:
         except OSError as error:
             text = f'cannot open log "{self.output.path}": {error.strerror}'
             if not adopting:
-                raise SpawnError(text) from error
+                raise SpawnError(text, SpawnErrorCode.OUTPUT, self.output.path or "") from error
             self._context.report(f"{text}; output is dropped from now on")
             return self._device(os.devnull)
 
@@ -197,7 +197,11 @@ class OutputStream:
         try:
             log.change(output.path, output.maxbytes, output.backups)
         except OSError as error:
-            raise SpawnError(f'cannot open log "{output.path}": {error.strerror}') from error
+            raise SpawnError(
+                f'cannot open log "{output.path}": {error.strerror}',
+                SpawnErrorCode.OUTPUT,
+                output.path,
+            ) from error
 
 
 def _is_looked_at(output: Output) -> bool:

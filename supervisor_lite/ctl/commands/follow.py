@@ -36,17 +36,17 @@ def follow(client: Client) -> Iterator[tuple[str, Message]]:
         if any(fd == stdout for fd, _ in poller.poll()):
             raise BrokenPipeError
 
-    for method, note in client.notifications(idle):
+    for method, params in client.notifications(idle):
         if method == messages.NOTE_MISSED:
-            yield method, note
-            if "changes" in note:
-                render.err(f"[{sanitize(note['changes'])} changes missed]")
+            yield method, params
+            if "changes" in params:
+                render.err(f"[{sanitize(params['changes'])} changes missed]")
                 continue
-            name, count = sanitize(note.get("fullname")), sanitize(note.get("bytes"))
+            name, count = sanitize(params.get("fullname")), sanitize(params.get("bytes"))
             render.err(f"[{name}: {count} bytes skipped: this reader was too slow]")
         elif method == messages.NOTE_END:
-            yield method, note
-            render.err(f"[{sanitize(note.get('reason') or 'end')}]")
+            yield method, params
+            render.err(f"[{sanitize(params.get('reason') or 'end')}]")
             return
         else:
-            yield method, note
+            yield method, params
