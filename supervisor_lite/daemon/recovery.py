@@ -169,7 +169,7 @@ PHASES: tuple[Callable[[Recovery], None], ...] = (
 
 
 def recover(app: App) -> None:
-    """Go through all phases. Raises StartupError; what is to be closed then, is not closed here."""
+    """Go through all phases. Raises StartupError; the caller closes the app, also then."""
     recovery = Recovery(app)
     for phase in PHASES:
         try:

@@ -13,7 +13,7 @@ from supervisor_lite.explain.pending_settings import notes
 
 
 class Reload:
-    """The two ways, with the daemon's log and the service manager told of them."""
+    """Both ways, with what the daemon's log and the service manager are to know of them."""
 
     def __init__(
         self, supervisor: Supervisor, rollout: Rollout, bus: Bus, readiness: Readiness, log: Log

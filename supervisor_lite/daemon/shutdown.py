@@ -37,7 +37,7 @@ _MAX_FLUSH = 2.0
 """Seconds that clients have to read their last reply before the daemon is gone."""
 
 _FLUSH_CHECK = 0.005
-"""Seconds between two looks: asyncio does not report when a transport is flushed."""
+"""Seconds between two checks: asyncio does not report when a transport is flushed."""
 
 
 class Shutdown:

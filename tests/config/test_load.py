@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from supervisor_lite.config.load import load
 from supervisor_lite.errors import ConfigError
 from tests.config.conftest import Folder, unprivileged
 
+ROOT = Path(__file__).parents[2]
 WEB = '[program.web]\ncommand = "x"\n'
 
 
@@ -277,3 +280,26 @@ def test_files_that_others_may_write_are_warned_about(folder: Folder) -> None:
         f"{folder.path}/supervisor.toml{text}",
         f"{folder.path}{text}",
     )
+
+
+def test_what_only_a_diagnostic_needs_is_not_loaded(tmp_path: Path) -> None:
+    """The daemon reads its configuration at every start, and mostly there is nothing wrong."""
+    (tmp_path / "supervisor.toml").write_text(
+        '[program.web]\ncommand = "x"\nstdout_logfile = "none"\nstopwaitsecs = "1m"\n'
+    )
+    code = (
+        "import sys; from supervisor_lite.config.load import load; load('supervisor.toml');"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, timeout=60,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    ours = "supervisor_lite.config."
+    needless = {
+        f"{ours}lines", f"{ours}syntax", f"{ours}schema.elsewhere", f"{ours}schema.json_schema",
+        f"{ours}schema.reference", "supervisor_lite.passwords", "dataclasses", "difflib",
+        "inspect", "ipaddress", "json", "urllib.parse",
+    }  # fmt: skip
+    assert needless.isdisjoint(done.stdout.split())
