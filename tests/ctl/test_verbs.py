@@ -38,6 +38,13 @@ def test_failures_go_to_stderr(
     assert slctl("start", "web", "b") == (code, "web: started\n", f"b: ERROR ({text})\n")
 
 
+def test_a_timeout_is_known_by_its_code(serve: Serve, slctl: Slctl) -> None:
+    """Whatever the words are."""
+    late = done("a", "not yet", ok=False, reason="still STARTING", code="timed_out")
+    serve(start=result({"results": [late]}))
+    assert slctl("start", "a") == (7, "", "a: ERROR (not yet: still STARTING)\n")
+
+
 def test_a_failure_outweighs_a_timeout(serve: Serve, slctl: Slctl) -> None:
     serve(stop=result({"results": [failed("a", "timeout"), failed("b", "failed")]}))
     assert slctl("stop", "all")[0] == 1

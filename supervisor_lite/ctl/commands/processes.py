@@ -11,6 +11,7 @@ from supervisor_lite.ctl import render
 from supervisor_lite.ctl.context import CommandContext, Commands, required
 from supervisor_lite.ctl.options import UsageError
 from supervisor_lite.protocol import codes
+from supervisor_lite.protocol.codes import ErrorCode
 from supervisor_lite.text import sanitize
 
 TYPE_CHECKING = False
@@ -82,27 +83,29 @@ def report(result: Message, suffix: str = "") -> int:
         if row["ok"]:
             render.out(f"{name}: {word}{suffix}")
             continue
-        failures.append(word)
+        failures.append(row.get("code") or row["result"])
         render.err(f"{name}: ERROR ({_cause(word, sanitize(row.get('reason') or ''))})")
         for line in str(row.get("last_words") or "").splitlines():
             render.err(f"    | {sanitize(line)}")
     if not failures:
         return codes.DONE
-    return codes.TIMED_OUT if set(failures) == {"timeout"} else codes.FAILED
+    # A daemon from before result codes has only the word.
+    timed_out = {ErrorCode.TIMED_OUT, "timeout"}
+    return codes.TIMED_OUT if timed_out.issuperset(failures) else codes.FAILED
 
 
 def _wait_for(ctl: CommandContext, verb: str, arguments: list[str]) -> int:
     given = ctl.parse(arguments, _WAITING)
     params: Message = {"names": required(given)}
-    patience: float | None = None
+    timeout: float | None = None
     if given.has("no-wait"):
         params["wait"] = False
-        patience = DEFAULT_TIMEOUT
+        timeout = DEFAULT_TIMEOUT
     limit = given.seconds("timeout")
     if limit is not None:
         params["timeout"] = limit
-        patience = limit + GRACE
-    with ctl.client(patience) as client:
+        timeout = limit + GRACE
+    with ctl.client(timeout) as client:
         return report(client.call(verb, params))
 
 
