@@ -3,8 +3,8 @@
 The journal says what was; the kernel confirms what is. A process is ours if its identity (boot,
 pid, start time, pidfs inode) is the one that was written down, or if it carries the identity of one
 of our runs in its environment: that finds the runs that died between intent and record, and all of
-them if the journal is lost (finding.py). But anybody can write an environment: that is believed
-only of the program's user and of ours, or with proof (claims.py).
+them if the journal is lost (discovery.py). But anybody can write an environment: that is accepted
+only of the program's user and of ours, or with proof (ownership.py).
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from supervisor_lite.model.record import Record
 from supervisor_lite.model.run import StoredProcess
 from supervisor_lite.model.states import State
 from supervisor_lite.store.journal import Journal
-from supervisor_lite.takeover.discovery import Finder, Found, age
-from supervisor_lite.takeover.ownership import Claims, stand_in
+from supervisor_lite.takeover.discovery import Discovery, FoundRun, age
+from supervisor_lite.takeover.ownership import Ownership, placeholder
 from supervisor_lite.text import plural
 
 
@@ -61,9 +61,9 @@ class Adoption:
         self._plan = {program.fullname: program for program in plan.processes()}
         self._known: dict[str, Program] = {}
         """The definitions that the journal has."""
-        self._claims = Claims(supervisor.runs.fifos_of)
+        self._ownership = Ownership(supervisor.runs.fifos_of)
         for name, program in self._plan.items():
-            self._claims.know(name, program)
+            self._ownership.register(name, program)
         self._stored = stored
         self._report = report
         self._upgraded = upgraded
@@ -83,12 +83,12 @@ class Adoption:
         rows = {row.name: row for row in journal.history.processes()}
         for name, row in rows.items():
             self._known[name] = row.program
-            self._claims.know(name, self._known[name])
+            self._ownership.register(name, self._known[name])
         cgroups = self._supervisor.runs.cgroups.paths()
-        found = Finder(journal, rows, self._claims, cgroups, self._report).find(open_runs)
+        found = Discovery(journal, rows, self._ownership, cgroups, self._report).find(open_runs)
         journal.skip_to(max(found, default=0))
         # Of two runs of one process, which only a journal that was lost can lead to, the later.
-        live = {f.name: f for _, f in sorted(found.items()) if f.leader is not None}
+        live = {f.name: f for _, f in sorted(found.items()) if f.main is not None}
         unwritten = [name for name, run in live.items() if run.row is None and name not in rows]
         if unwritten:
             those = plural(len(unwritten), "running process is", "running processes are")
@@ -104,11 +104,11 @@ class Adoption:
 
     # Restoring.
 
-    def _restore(self, name: str, row: StoredProcess | None, live: Found | None) -> None:
+    def _restore(self, name: str, row: StoredProcess | None, live: FoundRun | None) -> None:
         planned = self._plan.get(name)
         program = self._known.get(name, planned)
         if program is None:
-            program = stand_in(name)
+            program = placeholder(name)
         record = row.record if row is not None else Record()
         busy = live is not None or record.pid is not None or record.leftovers
         if planned is not None and not busy:
@@ -123,13 +123,13 @@ class Adoption:
             record = record._replace(state=State.STOPPED, asked=True, deadline=self._now)
         started = row.started if row is not None else None
         unwritten = row is None or row.record.run != record.run
-        if unwritten and live is not None and live.leader is not None:
-            started = time.time() - age(live.leader)
+        if unwritten and live is not None and live.main is not None:
+            started = time.time() - age(live.main)
         since = (row.since if row is not None else None) or time.time()
         process = self._supervisor.table.restore(program, record, since, started)
-        if live is not None and live.leader is not None and live.pidfd is not None:
+        if live is not None and live.main is not None and live.pidfd is not None:
             run = self._family(live)
-            child = live.leader.ppid == os.getpid()
+            child = live.main.ppid == os.getpid()
             run.adopted = not child
             self._supervisor.runs.attach(process, run, live.pidfd, child=child)
             self._note(process, f"{TAKEN_OVER} {self._newcomer()}")
@@ -140,16 +140,16 @@ class Adoption:
             # Its end is answered as it was begun, its next run is new.
             process.redefine_at_spawn(planned)
 
-    def _revive(self, program: Program, record: Record, live: Found) -> Record:
+    def _revive(self, program: Program, record: Record, live: FoundRun) -> Record:
         """Return the record of a run that is alive, also if its last lines were not written."""
-        assert live.leader is not None
-        if record.run == live.number and record.pid == live.leader.pid:
+        assert live.main is not None
+        if record.run == live.number and record.pid == live.main.pid:
             return record
-        spawned = self._now - age(live.leader)
+        spawned = self._now - age(live.main)
         return record._replace(
             state=State.STARTING,
             wanted=True,
-            pid=live.leader.pid,
+            pid=live.main.pid,
             run=live.number,
             spawned=spawned,
             deadline=spawned + program.startsecs,
@@ -164,11 +164,11 @@ class Adoption:
             cause="found alive",
         )
 
-    def _close(self, found: Mapping[int, Found], live: Mapping[str, Found]) -> int:
+    def _close(self, found: Mapping[int, FoundRun], live: Mapping[str, FoundRun]) -> int:
         """Close the runs that ended while no daemon was there; end what they left behind."""
         count = 0
         for run in found.values():
-            if run.leader is not None and live.get(run.name) is run:
+            if run.main is not None and live.get(run.name) is run:
                 continue
             process = self._supervisor.processes.get(run.name)
             record = process.record if process is not None else Record()
@@ -184,7 +184,7 @@ class Adoption:
             gone = record.pid is not None and process.pidfd is None
             if record.run is not None and record.run not in found and (gone or record.leftovers):
                 # Nothing of it is left, and its end was written before its record was.
-                lost = Found(record.run, process.name, self._journal.history.run(record.run))
+                lost = FoundRun(record.run, process.name, self._journal.history.run(record.run))
                 if gone:
                     self._end(process, lost)
                     count += 1
@@ -192,7 +192,7 @@ class Adoption:
                     self._supervisor.runs.end_again(process, self._family(lost))
         return count
 
-    def _end(self, process: Process, run: Found) -> None:
+    def _end(self, process: Process, run: FoundRun) -> None:
         """Answer the end of a run that the record knows as alive."""
         self._note_end(process)
         row, marked = run.row, self._family(run)
@@ -203,7 +203,7 @@ class Adoption:
         else:
             self._supervisor.runs.ended_unseen(process, marked, self._how(run.number))
 
-    def _sweep(self, run: Found, process: Process | None) -> None:
+    def _sweep(self, run: FoundRun, process: Process | None) -> None:
         """Close a run that no record speaks of; nobody of it stays unless the program says so."""
         if run.row is not None and run.row.ended is None:
             how = self._how(run.number)
@@ -211,7 +211,7 @@ class Adoption:
             self._journal.record_end(run.number, code=how.code, signal=how.signal, reason=reason)
         if run.pidfd is not None:
             os.close(run.pidfd)
-        strays = [*run.others, *([run.leader] if run.leader is not None else [])]
+        strays = [*run.others, *([run.main] if run.main is not None else [])]
         program = process.program if process is not None else self._plan.get(run.name)
         if not strays or (program is not None and program.leftovers is Leftovers.KEEP):
             return
@@ -252,11 +252,11 @@ class Adoption:
         pidfd = self._stored.get(number)
         return (exit_of_reaped(pidfd) if pidfd is not None else None) or Exit()
 
-    def _family(self, found: Found) -> Run:
+    def _family(self, found: FoundRun) -> Run:
         """Return a run with the marks that its processes carry."""
-        run = found.run(f"{self._journal.instance}:{found.number}")
+        run = found.to_run(f"{self._journal.instance}:{found.number}")
         run.cgroup = self._supervisor.runs.cgroups.find(found.number)
-        run.trust = self._claims.trust(found.name)
+        run.trust = self._ownership.trust(found.name)
         return run
 
     def _stop_undefined(self) -> int:
