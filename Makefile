@@ -8,7 +8,8 @@
 #   make vm       real limits and a real death for want of memory, on a kernel of their own in QEMU:
 #                 VM_TESTS="tests/functional/test_real_limits.py -k cpu"; SUPERVISOR_LITE_SUITE=trixie
 #   make check    everything that has to be green: format, lint, types, layers, tests
-#   make coverage which branches the tests take, the daemon's and all other processes included
+#   make coverage which branches the tests take, the daemon's and all other processes included;
+#                 COVERAGE_TESTS="tests/rules tests/config" measures what these take
 #   make check-python  make check under another Python: PYTHON=/path/to/python3.14
 #   make bench    the measurements of docs/performance.md
 #   make soak     a million restarts, and nothing may grow: SOAK_RESTARTS=1000000

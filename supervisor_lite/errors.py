@@ -91,7 +91,7 @@ class SpawnError(SupervisorLiteError):
         self, text: str, code: SpawnErrorCode = SpawnErrorCode.OTHER, name: str = ""
     ) -> None:
         super().__init__(text)
-        self.code = code
+        self.code: SpawnErrorCode = code
         self.name = name
 
 

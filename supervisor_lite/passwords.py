@@ -17,6 +17,9 @@ COST = 14
 MAX_USER_NAME = 64
 """Characters in the name of a user."""
 
+USER_NAME_RULE = f"a name is up to {MAX_USER_NAME} characters long and has no colon"
+"""What `is_user_name` asks for, in words."""
+
 _MAX_MEMORY = 128 << 20
 _SALT_BYTES = 16
 _KEY_BYTES = 32

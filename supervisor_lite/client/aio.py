@@ -27,11 +27,11 @@ from supervisor_lite.protocol.messages import Message
 
 
 class AsyncClient:
-    """One connection to the daemon. `whom` is noted with everything that is done over it."""
+    """One connection to the daemon. `on_behalf_of` is noted with everything that it does."""
 
-    def __init__(self, path: str, whom: str = "") -> None:
+    def __init__(self, path: str, on_behalf_of: str = "") -> None:
         self.path = path
-        self._whom = whom
+        self._on_behalf_of = on_behalf_of
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._conversation = Conversation()
@@ -76,8 +76,8 @@ class AsyncClient:
         Raises RemoteError if the daemon refuses, ConnectionLost, ReplyTimeout or BadReply; after
         the last three the connection is of no more use.
         """
-        if self._whom:
-            whom, self._whom = self._whom, ""
+        if self._on_behalf_of:
+            whom, self._on_behalf_of = self._on_behalf_of, ""
             await self.call("introduce", {"whom": whom})
         line = self._conversation.request(method, {} if params is None else params)
         try:

@@ -1,4 +1,4 @@
-"""The parameters of a request: taken one by one, checked, none left over."""
+"""The parameters of a request: read one by one, checked, none left over."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class Params:
             raise ProtocolError(INVALID_PARAMS, "params must be an object")
         self._values: dict[str, Any] = dict(values)
 
-    def _take(self, key: str) -> Any:
+    def _pop(self, key: str) -> Any:
         return self._values.pop(key, None)
 
     def text(self, key: str, default: str | None = None) -> str:
         """Return a string."""
-        value = self._take(key)
+        value = self._pop(key)
         if value is None and default is not None:
             return default
         if not isinstance(value, str):
@@ -30,30 +30,30 @@ class Params:
 
     def flag(self, key: str, default: bool) -> bool:
         """Return true or false."""
-        value = self._take(key)
+        value = self._pop(key)
         if value is None:
             return default
         if not isinstance(value, bool):
             raise ProtocolError(INVALID_PARAMS, f"{key} must be true or false")
         return value
 
-    def count(self, key: str, default: int, *, most: int) -> int:
-        """Return a whole number from 0 to `most`."""
-        value = self._take(key)
+    def count(self, key: str, default: int, *, maximum: int) -> int:
+        """Return a whole number from 0 to `maximum`."""
+        value = self._pop(key)
         if value is None:
             return default
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
-            raise ProtocolError(INVALID_PARAMS, f"{key} must be a whole number from 0 to {most}")
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= maximum:
+            raise ProtocolError(INVALID_PARAMS, f"{key} must be a whole number from 0 to {maximum}")
         return value
 
     def number(self, key: str) -> int | None:
         """Return a whole number that is not negative, or None."""
         value = self._values.get(key)
-        return None if value is None else self.count(key, 0, most=1 << 62)
+        return None if value is None else self.count(key, 0, maximum=1 << 62)
 
     def seconds(self, key: str) -> float | None:
         """Return a duration in seconds that is not negative, or None."""
-        value = self._take(key)
+        value = self._pop(key)
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
@@ -62,7 +62,7 @@ class Params:
 
     def names(self, *, required: bool) -> list[str]:
         """Return `names`, a list of strings; an empty list if absent and not required."""
-        value = self._take("names")
+        value = self._pop("names")
         if value is None and not required:
             return []
         if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
@@ -72,7 +72,7 @@ class Params:
         return value
 
     def done(self) -> None:
-        """Complain about parameters that nobody took."""
+        """Raise ProtocolError for parameters that nobody has asked for."""
         if self._values:
             unknown = ", ".join(sorted(self._values))
             raise ProtocolError(INVALID_PARAMS, f"unknown parameter: {unknown}")

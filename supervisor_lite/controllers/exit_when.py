@@ -88,7 +88,7 @@ def exit_code(process: Process) -> int:
     """Return what the daemon exits with because of this process (docs/containers.md)."""
     record = process.record
     exit_status = record.exit
-    if record.error or exit_status is None:
+    if record.error is not None or exit_status is None:
         return NOT_STARTED
     if exit_status.signal is not None:
         return SIGNALLED + signal_number(exit_status.signal.removeprefix("SIG"))

@@ -7,14 +7,13 @@ who ask do not run. Those that are due at nearly the same time are measured toge
 from __future__ import annotations
 
 import asyncio
-import math
 
 from supervisor_lite.core.bus import Bus
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.core.topics import DefinitionChanged
+from supervisor_lite.model.cause import Cause, CauseKind
 from supervisor_lite.model.change import Change
-from supervisor_lite.model.constants import MIB
 from supervisor_lite.model.states import State
 
 _EARLY = 0.1
@@ -100,15 +99,6 @@ class MemoryLimit:
         limit = process.program.memory_restart
         if limit is None or used <= limit or self._supervisor.stopping:
             return
-        self._supervisor.restart(process, by="", cause=restart_cause(used, limit))
-
-
-def restart_cause(used: int, limit: int) -> str:
-    """Return why a process is restarted, in bytes that an operator can read."""
-    return f"memory {_shown(used)} over memory_restart {_shown(limit)}"
-
-
-def _shown(size: int) -> str:
-    # Rounded up, or what is just over the limit would look like the limit.
-    number = math.ceil(size / MIB * 10) / 10
-    return f"{number:.1f} MB".replace(".0 ", " ")
+        self._supervisor.restart(
+            process, by="", cause=Cause(CauseKind.MEMORY_RESTART, used=used, limit=limit)
+        )

@@ -10,6 +10,7 @@ from supervisor_lite.core.operations import Operations
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.errors import ConfigError, Diagnostic, NoSuchGroup, OperationFailed
+from supervisor_lite.model.cause import Cause, CauseKind
 from supervisor_lite.model.plan import Configuration, Plan
 from supervisor_lite.model.record import Record
 from supervisor_lite.model.settings import DaemonSettings
@@ -74,12 +75,14 @@ class Rollout:
         """Start what is to be started by itself, by ascending priority."""
         self._start(p for p in self._supervisor.processes.values() if p.record == Record())
 
-    def _start(self, processes: Iterable[Process], by: str = "", cause: str = "autostart") -> None:
+    def _start(
+        self, processes: Iterable[Process], by: str = "", kind: CauseKind = CauseKind.AUTOSTART
+    ) -> None:
         table = {p.name: p for p in processes if p.program.autostart}
         programs = [p.program for p in table.values()]
         for wave in order.start_waves(programs, self._supervisor.table.groups):
             for program in wave:
-                self._supervisor.start(table[program.fullname], by, cause)
+                self._supervisor.start(table[program.fullname], by, Cause(kind))
 
     def reread(self) -> tuple[Difference, tuple[str, ...]]:
         """Read the configuration; return what `update` would change, and warnings.
@@ -151,7 +154,7 @@ class Rollout:
         await self._change(diff, by)
         results += [(name, "changed") for name in diff.groups_changed]
         added = [supervisor.table.add(program) for program in diff.added]
-        self._start(added, by, "added by update")
+        self._start(added, by, CauseKind.ADDED_BY_UPDATE)
         results += [(name, "added") for name in diff.groups_added]
         self._mark_stale()
         return results
@@ -169,8 +172,8 @@ class Rollout:
             elif state is State.FATAL or (state is State.EXITED and not process.record.wanted):
                 retried.append(process)  # it ended by itself: perhaps this was the remedy
         up = [p for p in changed if p.record.wanted]
-        await self._operations.respawned(up, by, "changed by update")
-        self._start(retried, by, "changed by update")
+        await self._operations.respawned(up, by, Cause(CauseKind.CHANGED_BY_UPDATE))
+        self._start(retried, by, CauseKind.CHANGED_BY_UPDATE)
 
     async def add(self, name: str, by: str) -> None:
         """Bring a group that was read but is not active into force.
@@ -188,7 +191,7 @@ class Rollout:
             self.active = with_groups(self.active, (group,))
             self._supervisor.table.regroup(self.active.groups)
             added = [self._supervisor.table.add(program) for program in group.processes]
-            self._start(added, by, "added")
+            self._start(added, by, CauseKind.ADDED)
 
     async def remove(self, name: str) -> None:
         """Take a group whose processes are all down out of force. Raises OperationFailed."""

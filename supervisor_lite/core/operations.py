@@ -15,7 +15,8 @@ from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.core.waiting import Waiting
 from supervisor_lite.errors import OperationFailed
-from supervisor_lite.explain.reason import reason
+from supervisor_lite.explain.reason import asked_text, reason
+from supervisor_lite.model.cause import Cause
 from supervisor_lite.model.states import UP, State
 from supervisor_lite.protocol.codes import ErrorCode, ResultCode
 from supervisor_lite.rules import order
@@ -146,7 +147,7 @@ class Operations:
             self._supervisor.restart(process, by)
         return await _results(processes, waiting, "restarting", wait=wait, timeout=timeout)
 
-    async def respawned(self, processes: Sequence[Process], by: str, cause: str) -> None:
+    async def respawned(self, processes: Sequence[Process], by: str, cause: Cause) -> None:
         """Restart processes and wait until each has its new definition, however it fares."""
 
         def verdict(process: Process) -> Result | None:
@@ -208,13 +209,14 @@ def _started(process: Process) -> Result | None:
         case State.BACKOFF | State.FATAL:
             if record.asked:
                 return None
-            words = "" if record.error else process.last_words()
-            code = ErrorCode.SPAWN_FAILED if record.error else ErrorCode.START_FAILED
+            spawned = record.error is None
+            words = process.last_words() if spawned else ""
+            code = ErrorCode.START_FAILED if spawned else ErrorCode.SPAWN_FAILED
             return failed(process, code, "failed", reason(process.program, record), words)
         case State.STOPPING | State.STOPPED:
             if record.wanted:
                 return None
-            why = f"{record.cause} by {record.by}" if record.by else record.cause
+            why = asked_text(record)
             return failed(process, ErrorCode.ABORTED, "aborted", why)
 
 
@@ -224,7 +226,7 @@ def _stopped(process: Process) -> Result | None:
         return done(process, ResultCode.STOPPED)
     record = process.record
     if record.wanted and record.state in UP:
-        why = f": {record.cause} by {record.by}" if record.by else ""
+        why = f": {asked_text(record)}" if record.by else ""
         return failed(process, ErrorCode.ABORTED, "aborted", f"started again{why}")
     return None
 

@@ -13,7 +13,6 @@ from supervisor_lite.model.exit import Exit
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record
 from supervisor_lite.model.states import State
-from supervisor_lite.text import exact_size
 
 _LAST_WORDS = 10
 """Lines of output that are shown with a failed start."""
@@ -125,12 +124,9 @@ class Process:
         unknown = how.signal is None and how.code is None
         return (unknown or how.signal == "SIGKILL") and not self._record.killed
 
-    def short_of_memory(self, killed: OomKill) -> str:
-        """Return for want of what somebody was killed; a limit that was not met is not named."""
-        limit = self.program.memory_max if killed.own else None
-        return (
-            "out of memory" if limit is None else f"out of memory (memory_max {exact_size(limit)})"
-        )
+    def memory_limit_met(self, killed: OomKill) -> int | None:
+        """Return the limit of memory that somebody was killed for; None: it was not for that."""
+        return self.program.memory_max if killed.own else None
 
     def stored_names(self) -> set[str]:
         """Return the names under which descriptors of it are kept for the next daemon."""

@@ -15,7 +15,8 @@ from supervisor_lite.core.bus import Bus
 from supervisor_lite.core.clock import Clock
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.topics import OutputSeen
-from supervisor_lite.errors import OperationFailed, SpawnError
+from supervisor_lite.errors import OperationFailed, SpawnError, SpawnErrorCode
+from supervisor_lite.explain.cause import memory_text, note_text
 from supervisor_lite.host import users
 from supervisor_lite.host.cgroup import OomKill
 from supervisor_lite.host.cgroups import Cgroups
@@ -36,7 +37,7 @@ from supervisor_lite.logs.fifo import fifo_path, stored_name
 from supervisor_lite.logs.filtering import OutputKind
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.processlogs import STREAMS, ProcessLogs
-from supervisor_lite.model.cause import Note, NoteKind
+from supervisor_lite.model.cause import Cause, CauseKind, Note, SpawnFailure
 from supervisor_lite.model.events import Exited, LeftoversGone, Spawned, SpawnFailed
 from supervisor_lite.model.exit import Exit
 from supervisor_lite.model.program import Leftovers, Program, Stdin
@@ -118,13 +119,14 @@ class Runs:
             if group is not None:
                 self.cgroups.discard(group)
             self.secrets.revoke(program, run)
-            reason = str(error)
-            if not isinstance(error, SpawnError):
-                reason = f"internal error: {error!r}"
+            if isinstance(error, SpawnError):
+                failure = SpawnFailure(error.code, str(error), error.name)
+            else:
+                failure = SpawnFailure(SpawnErrorCode.INTERNAL, f"internal error: {error!r}")
                 context = {"message": f"cannot start {process.name}", "exception": error}
                 self._loop.call_exception_handler(context)
-            self._journal.record_end(run, code=None, signal=None, reason=reason)
-            return SpawnFailed(run, reason)
+            self._journal.record_end(run, Cause(CauseKind.SPAWN_FAILED, error=failure))
+            return SpawnFailed(run, failure)
         self._around.store(f"run-{run}", child.pidfd)
         process.begin_run(child.pidfd, self._around.clock.wall())
         self._by_pid[child.pid] = process
@@ -277,14 +279,14 @@ class Runs:
         killed = self._trees.oom_kill(run)
         if killed is None:
             return how
-        words = process.short_of_memory(killed)
-        return how._replace(why=words if how.signal else f"probably {words}")
+        return how._replace(out_of_memory=True, memory_max=process.memory_limit_met(killed))
 
     def _on_oom_kill(self, root: int, killed: OomKill) -> None:
         process = self._by_pid.get(root)
         if process is not None:
             what = "the kernel killed one of its processes; its main process runs on"
-            self._around.report(f"{process.name}: {process.short_of_memory(killed)}: {what}")
+            why = memory_text(process.memory_limit_met(killed))
+            self._around.report(f"{process.name}: {why}: {what}")
 
     def _write_end(self, process: Process, run: int, how: Exit, usage: Usage | None) -> None:
         """Take the last words of a run whose main process has ended, and write down how."""
@@ -292,9 +294,7 @@ class Runs:
             process.logs.drain()
         self._journal.record_end(
             run,
-            code=how.code,
-            signal=how.signal,
-            reason=str(how),
+            Cause(CauseKind.EXITED, exit=how),
             usage=(usage.maxrss, usage.utime, usage.stime) if usage else None,
             last_words=process.last_words() if process.record.state is State.STARTING else "",
         )
@@ -307,7 +307,7 @@ class Runs:
         if not kill:
             self._trees.forget(run)
             self.secrets.revoke(process.program, run)
-        left_alone = "" if kill else _text(kept(survivors))
+        left_alone = None if kill else kept(survivors)
         self._tell(process, Exited(run, how, kill, left_alone))
 
     def _on_gone(self, process: Process, run: int, ended: Note | None) -> None:
@@ -315,7 +315,7 @@ class Runs:
         self.secrets.revoke(process.program, run)
         if process.logs is not None:
             process.logs.drain()
-        self._tell(process, LeftoversGone(run, _text(ended)))
+        self._tell(process, LeftoversGone(run, ended))
 
     def _on_orphan_ended(self, pid: int) -> None:
         self._trees.orphan_ended(pid)
@@ -358,7 +358,7 @@ class Runs:
         """Take away what is kept for a process that is no longer defined."""
         run = self._intended.pop(process, None)
         if run is not None:
-            self._journal.record_end(run, code=None, signal=None, reason="never spawned")
+            self._journal.record_end(run, Cause(CauseKind.WITHDRAWN))
         if process.logs is not None:
             for fd in process.logs.fds().values():
                 self._around.unstore(stored_name(fd))
@@ -422,7 +422,7 @@ class Runs:
         def gone(ended: Note | None) -> None:
             self._trees.forget(run.number)
             if ended is not None:
-                self._around.report(f"{name}: run {run.number}: {_text(ended)}")
+                self._around.report(f"{name}: run {run.number}: {note_text(ended)}")
 
         self._trees.terminate(run.number, "KILL", gone)
 
@@ -436,14 +436,3 @@ class Runs:
         self.sockets.discard_unclaimed()
         self.secrets.tidy(process.record for process in processes)
         self.cgroups.tidy(self._trees.has)
-
-
-def _text(note: Note | None) -> str:
-    if note is None:
-        return ""
-    names = ", ".join(f"{each.pid} {each.name}" for each in note.processes)
-    count = len(note.processes)
-    if note.kind is NoteKind.LEFTOVERS_KEPT:
-        return f"{count} left running: {names}"
-    verb = "killed" if note.kind is NoteKind.LEFTOVERS_KILLED else "ended"
-    return f"{count} leftover{'s' if count > 1 else ''} {verb}: {names}"

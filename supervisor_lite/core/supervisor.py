@@ -47,11 +47,15 @@ from supervisor_lite.errors import OperationFailed
 from supervisor_lite.host.signals import send
 from supervisor_lite.logs.processlogs import ProcessLogs
 from supervisor_lite.model.actions import Action, Signal, SignalLeftovers, Spawn
+from supervisor_lite.model.cause import Cause, CauseKind
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.events import (
+    RESTART_ASKED,
+    START_ASKED,
+    STOP_ASKED,
     DeadlinePassed,
     Event,
-    HurryAsked,
+    KillAsked,
     RestartAsked,
     StartAsked,
     StopAsked,
@@ -106,24 +110,24 @@ class Supervisor:
         if self.stopping:
             raise OperationFailed("the daemon is shutting down", ErrorCode.SHUTTING_DOWN)
 
-    def start(self, process: Process, by: str, cause: str = "start asked") -> None:
+    def start(self, process: Process, by: str, cause: Cause = START_ASKED) -> None:
         """Wish it up."""
         self.refuse_if_stopping()
         self.feed(process, StartAsked(by, cause))
 
-    def stop(self, process: Process, by: str, cause: str = "stop asked") -> None:
+    def stop(self, process: Process, by: str, cause: Cause = STOP_ASKED) -> None:
         """Wish it down."""
         self.feed(process, StopAsked(by, cause))
 
-    def restart(self, process: Process, by: str, cause: str = "restart asked") -> None:
+    def restart(self, process: Process, by: str, cause: Cause = RESTART_ASKED) -> None:
         """Stop it while it is still wanted."""
         self.refuse_if_stopping()
         self.feed(process, RestartAsked(by, cause))
 
-    def hurry(self, processes: Iterable[Process]) -> None:
+    def kill_now(self, processes: Iterable[Process]) -> None:
         """Kill those that are being stopped, now."""
         for process in processes:
-            self.feed(process, HurryAsked())
+            self.feed(process, KillAsked())
 
     def drop(self, process: Process) -> None:
         """Take a process off the table, and what is kept for it away.
@@ -134,7 +138,7 @@ class Supervisor:
             return
         if not process.is_down():
             process.mark_removed()
-            self.stop(process, "", "no longer defined")
+            self.stop(process, "", Cause(CauseKind.NO_LONGER_DEFINED))
             return
         self._cancel_timer(process)
         self.table.discard(process)

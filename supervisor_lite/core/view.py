@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from supervisor_lite.explain.reason import reason
 from supervisor_lite.model.states import State
+from supervisor_lite.store.codec import encode
 
 if TYPE_CHECKING:
     from supervisor_lite.core.process import Process
@@ -41,6 +42,7 @@ def _fields(process: Process) -> dict[str, Any]:
         "restarts": record.restart_count,
         "next_try": rfc3339(_next_try(process)),
         "reason": reason(program, record),
+        "cause": encode(record.cause),
         "autostart": program.autostart,
         "priority": program.priority,
         "stdout_logfile": program.stdout.path,

@@ -16,7 +16,6 @@ from supervisor_lite.client.errors import (
 )
 from supervisor_lite.ctl import render
 from supervisor_lite.ctl.context import Context, report_missing, tolerant_streams
-from supervisor_lite.ctl.dispatch import dispatch
 from supervisor_lite.ctl.options import HelpAsked, UsageError, parse
 from supervisor_lite.protocol import codes
 from supervisor_lite.protocol.codes import ErrorCode
@@ -25,7 +24,7 @@ from supervisor_lite.text import sanitize, suggest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from supervisor_lite.ctl.context import Function
+    from supervisor_lite.ctl.context import Commands, Function
 
 INTERRUPTED = 130
 """As a shell reports a death by SIGINT."""
@@ -106,6 +105,40 @@ def _function(name: str) -> Function:
         hint = suggest(name, SLCTL, "{}", ";")
         raise UsageError(f'there is no command "{sanitize(name)}"{hint}')
     return dispatch(row.module).functions[name]
+
+
+def dispatch(module: str) -> Commands:
+    """Return the commands of one module of ctl/commands/, which alone is loaded.
+
+    A table of imports, not of names: an import that is written out is seen by every tool. Raises
+    LookupError for a module that is not here.
+    """
+    match module:
+        case "status":
+            from supervisor_lite.ctl.commands.status import command
+        case "processes":
+            from supervisor_lite.ctl.commands.processes import command
+        case "output":
+            from supervisor_lite.ctl.commands.output import command
+        case "foreground":
+            from supervisor_lite.ctl.commands.foreground import command
+        case "history":
+            from supervisor_lite.ctl.commands.history import command
+        case "configuration":
+            from supervisor_lite.ctl.commands.configuration import command
+        case "import_":
+            from supervisor_lite.ctl.commands.import_ import command
+        case "daemon":
+            from supervisor_lite.ctl.commands.daemon import command
+        case "passwd":
+            from supervisor_lite.ctl.commands.passwd import command
+        case "completion":
+            from supervisor_lite.ctl.commands.completion import command
+        case "help":
+            from supervisor_lite.ctl.commands.help import command
+        case _:
+            raise LookupError(module)
+    return command
 
 
 def _no_command(ctl: Context) -> int:

@@ -1,4 +1,4 @@
-"""Put things on the screen: colour, width, times, and text that cannot harm a terminal."""
+"""Write to stdout and stderr: colour, width, JSON, tables."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class Style:
         """Return the name of a state, padded to its column."""
         return self.paint(state, _STATE_COLOURS.get(state, DIM)) + " " * max(1, 10 - len(state))
 
-    def cut(self, text: str, used: int, least: int = 20) -> str:
+    def cut(self, text: str, used: int, min_width: int = 20) -> str:
         """Return the text, cut to what is left of the line after `used` columns."""
         if self.width is None:
             return text
-        room = max(least, self.width - used)
+        room = max(min_width, self.width - used)
         return text if len(text) <= room else f"{text[: room - 1].rstrip()}…"
 
 

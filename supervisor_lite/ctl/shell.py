@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MAX_HISTORY = 1000
 """Lines of history that are kept."""
 
-_FRESH = 2.0
+_CACHE_TIME = 2.0
 """Seconds that names got for one completion serve the next."""
 
 
@@ -40,8 +40,8 @@ class Completions:
             return []
         if row.takes == COMMAND:
             return [*SLCTL]
-        at, names = self._known.get(row.takes, (-_FRESH, []))
-        if time.monotonic() - at >= _FRESH:
+        at, names = self._known.get(row.takes, (-_CACHE_TIME, []))
+        if time.monotonic() - at >= _CACHE_TIME:
             names = self._ask(row.takes)
             self._known[row.takes] = time.monotonic(), names
         return names

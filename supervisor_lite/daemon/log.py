@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from supervisor_lite.explain.cause import cause_text, notes_text
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.syslog import DEVLOG, SyslogClient
 from supervisor_lite.model.change import Change
@@ -183,10 +184,10 @@ def log_change(log: Log, change: Change) -> None:
         fields["pid"] = change.pid
     if change.run is not None and change.to_state != "STARTING":  # it has no run yet
         fields["run"] = change.run
-    if change.cause:
-        fields["cause"] = change.cause
-    if change.note:
-        fields["note"] = change.note
+    if change.cause is not None:
+        fields["cause"] = cause_text(change.cause)
+    if change.notes:
+        fields["note"] = notes_text(change.notes)
     if change.by:
         fields["by"] = change.by
     text = f"{change.name}: {change.from_state} -> {change.to_state}"

@@ -108,7 +108,7 @@ class Shutdown:
         everything = list(self._supervisor.processes.values())
         for process in everything:
             self._supervisor.stop(process, by)
-        self._supervisor.hurry(everything)
+        self._supervisor.kill_now(everything)
 
     async def wait(self) -> None:
         """Wait until somebody has requested the end and everything is as it should be then."""

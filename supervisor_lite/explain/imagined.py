@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
+from supervisor_lite.explain.cause import given_up_text
 from supervisor_lite.model.actions import Spawn
 from supervisor_lite.model.events import DeadlinePassed, Event, Exited, Spawned
 from supervisor_lite.model.exit import Exit
@@ -38,7 +39,7 @@ class ImaginedWorld:
 
     def __init__(self, program: Program, record: Record, now: float) -> None:
         self._program = program
-        self._record = record
+        self.record = record
         self._began = self._now = now
         self.moments: list[Moment] = []
         self._failure = failure(program)
@@ -49,15 +50,15 @@ class ImaginedWorld:
     def play(self, events: tuple[Event, ...]) -> None:
         """Let these events happen now, and then all that follows from them."""
         queue = deque(events)
-        while queue or self._record.deadline is not None:
+        while queue or self.record.deadline is not None:
             if queue:
                 event = queue.popleft()
             else:
-                assert self._record.deadline is not None
-                self._now = max(self._now, self._record.deadline)
+                assert self.record.deadline is not None
+                self._now = max(self._now, self.record.deadline)
                 event = DeadlinePassed()
-            before = self._record
-            self._record, actions = step(self._program, before, event, self._now)
+            before = self.record
+            self.record, actions = step(self._program, before, event, self._now)
             self._note(before)
             if any(isinstance(action, Spawn) for action in actions):
                 queue += (
@@ -69,11 +70,12 @@ class ImaginedWorld:
                 return
 
     def _note(self, before: Record) -> None:
-        record = self._record
+        record = self.record
         if record.state is State.STARTING and before.state is not State.STARTING:
             self._add(spawn_in_words(self._program, before))
         elif record.state is State.FATAL and before.state is not State.FATAL:
-            self._add(f"FATAL: {record.cause.removesuffix(f': {record.ended}')}")
+            assert record.cause is not None
+            self._add(f"FATAL: gave up {given_up_text(record.cause)}")
         elif record.state is State.EXITED and record.deadline is None and before.pid is not None:
             self._add("EXITED, and not started again")
         limit = self._program.restart_limit
@@ -105,13 +107,13 @@ class ImaginedWorld:
         def ago(time: float) -> float:
             return round(time - self._now, 6)
 
-        record = self._record
+        record = self.record
         return record._replace(
             spawned=None,
             deadline=None if record.deadline is None else ago(record.deadline),
             restarts=tuple(map(ago, record.restarts)),
             restart_count=0,
-            cause="",
+            cause=None,
         )
 
 

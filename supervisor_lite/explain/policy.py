@@ -7,6 +7,7 @@ from supervisor_lite.model.events import StartAsked
 from supervisor_lite.model.program import Leftovers, Program
 from supervisor_lite.model.record import Record
 from supervisor_lite.model.restart import AutoRestart, BackoffKind
+from supervisor_lite.model.states import State
 from supervisor_lite.rules import backoff
 from supervisor_lite.text import duration
 
@@ -51,8 +52,7 @@ def _total(program: Program) -> float | None:
         return None
     world = ImaginedWorld(program, Record(), 0.0)
     world.play((StartAsked(""),))
-    last = world.moments[-1]
-    return last.at if last.what.startswith("FATAL") else None
+    return world.moments[-1].at if world.record.state is State.FATAL else None
 
 
 def on_exit(program: Program) -> str:

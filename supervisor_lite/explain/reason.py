@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import assert_never
-
+from supervisor_lite.explain.cause import cause_text, last_end_text, notes_text
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record
 from supervisor_lite.model.states import State
@@ -13,49 +12,67 @@ from supervisor_lite.text import duration
 
 def reason(program: Program, record: Record) -> str:
     """Return why the process is not up; empty when there is nothing to say."""
-    tries = program.startretries + 1
     match record.state:
         case State.RUNNING:
             return ""
         case State.STARTING:
-            return f"try {record.failures + 1} of {tries}" if record.failures else ""
+            return _try(program, record) if record.failures else ""
         case State.BACKOFF:
-            if record.leftovers:
-                return f"ending what is left of it: {record.ended}"
-            if record.cooling:
-                return _cooling(program, record)
-            if record.asked:
-                return f"starting: {record.ended}"
-            wait = backoff.pause(program.backoff, record.failures, record.run or 0)
-            number = record.failures + 1
-            return f"backoff {duration(wait)}, try {number} of {tries}: {record.ended}"
-        case State.EXITED:
-            if record.leftovers:
-                return f"{record.cause}; ending what is left of it"
-            return _cooling(program, record) if record.cooling else _with_note(record.cause, record)
+            return f"{_backoff(program, record)}: {_last_end(record)}"
         case State.STOPPING:
-            if record.pid is None:
-                return "waiting for what is left of it to end"
-            if record.killed:
-                return "KILL sent"
-            return f"{program.stopsignal} sent, KILL after {duration(program.stopwaitsecs)}"
+            return _stopping(program, record)
+        case State.EXITED if record.leftovers:
+            return f"{cause_text(record.cause)}; ending what is left of it"
+        case State.EXITED if record.cooling:
+            return f"{_cooling(program)}: {_last_end(record)}"
+        case State.STOPPED if record.run is None:
+            return "Not started"
         case State.STOPPED:
-            if record.run is None:
-                return "Not started"
-            return _with_note(
-                f"{record.cause} by {record.by}" if record.by else record.cause, record
-            )
-        case State.FATAL:
-            return _with_note(record.cause, record)
-        case _:
-            assert_never(record.state)
+            return _with_notes(asked_text(record), record)
+        case State.EXITED | State.FATAL:
+            return _with_notes(cause_text(record.cause), record)
 
 
-def _with_note(text: str, record: Record) -> str:
-    return f"{text}; {record.note}" if record.note else text
+def asked_text(record: Record) -> str:
+    """Return the cause of a state with who asked for it: `stop asked by uid 0 (root)`."""
+    cause = cause_text(record.cause)
+    return f"{cause} by {record.by}" if record.by else cause
 
 
-def _cooling(program: Program, record: Record) -> str:
+def _backoff(program: Program, record: Record) -> str:
+    """Return what it does between two tries."""
+    if record.leftovers:
+        return "ending what is left of it"
+    if record.cooling:
+        return _cooling(program)
+    if record.asked:
+        return "starting"
+    pause = backoff.pause(program.backoff, record.failures, record.run or 0)
+    return f"backoff {duration(pause)}, {_try(program, record)}"
+
+
+def _stopping(program: Program, record: Record) -> str:
+    if record.pid is None:
+        return "waiting for what is left of it to end"
+    if record.killed:
+        return "KILL sent"
+    return f"{program.stopsignal} sent, KILL after {duration(program.stopwaitsecs)}"
+
+
+def _try(program: Program, record: Record) -> str:
+    return f"try {record.failures + 1} of {program.startretries + 1}"
+
+
+def _cooling(program: Program) -> str:
     limit = program.restart_limit
     pause = duration(limit.cooldown or 0.0) if limit else ""
-    return f"too many restarts, one more try after {pause}: {record.ended}"
+    return f"too many restarts, one more try after {pause}"
+
+
+def _last_end(record: Record) -> str:
+    return last_end_text(record.error, record.exit)
+
+
+def _with_notes(text: str, record: Record) -> str:
+    notes = notes_text(record.notes)
+    return f"{text}; {notes}" if notes else text

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from datetime import datetime
 from itertools import groupby
 
-from supervisor_lite.explain.episodes import Episode, EpisodeReader, Known
+from supervisor_lite.explain.episode_reader import EpisodeReader
+from supervisor_lite.explain.episodes import Episode, Known, Verb
 from supervisor_lite.explain.reason import reason
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.states import QUIET, State
@@ -25,9 +26,11 @@ def tell(known: Known, now: float, clock: Callable[[float], str]) -> list[str]:
     """Return the story, line by line: first what it is now, then why, the newest cause first."""
     episodes = EpisodeReader(known).episodes()[::-1]
     lines = [_head(known, now, clock)]
-    for index, (_, group) in enumerate(groupby(episodes, lambda episode: episode.kind)):
-        told = _told(list(group), known.program, clock)
-        if index == 0 and known.record.state is State.FATAL and told[0].startswith("gave up"):
+    for index, (_, group) in enumerate(groupby(episodes, lambda episode: episode.sameness)):
+        same = list(group)
+        told = _told(same, known.program, clock)
+        gave_up = index == 0 and same[0].verb is Verb.GAVE_UP
+        if gave_up and known.record.state is State.FATAL:
             told[0] += f"; next: fix it, then slctl start {known.program.fullname}"
         if len(lines) + len(told) > MOST_LINES:
             lines.append("… and more before that: see slctl events and slctl runs")
@@ -70,27 +73,25 @@ def _head(known: Known, now: float, clock: Callable[[float], str]) -> str:
         facts.append(f"next start {clock(known.due)}")
     if record.state is State.STOPPING and record.by:
         facts.append(f"asked by {record.by}")
-    return ": ".join([line, "; ".join(filter(None, facts))]).removesuffix(": ")
+    more = "; ".join(filter(None, facts))
+    return f"{line}: {more}" if more else line
 
 
 # What happened.
 
 
-# In words.
-
-
 def _told(group: list[Episode], program: Program, clock: Callable[[float], str]) -> list[str]:
     """Return the lines for equal episodes in a row, the newest first."""
     newest = group[0]
-    if newest.verb == "failed to start":
+    if newest.verb is Verb.FAILED_TO_START:
         line = _failed(group, program, clock)
     elif len(group) == 1:
-        line = f"{newest.verb} {clock(newest.time)}{newest.rest}"
-    elif newest.how:
-        end = f"{newest.how}{_range(group)}{newest.aside}{newest.after}"
-        line = f"{newest.verb} {_times(group, clock)}: {end}"
+        line = f"{newest.verb.value} {clock(newest.time)}{newest.rest}"
+    elif newest.cause is not None:
+        end = f"{newest.end}{_range(group)}{newest.aside}{newest.after}"
+        line = f"{newest.verb.value} {_times(group, clock)}: {end}"
     else:
-        line = f"{newest.verb} {_times(group, clock)}, the last time{newest.rest}"
+        line = f"{newest.verb.value} {_times(group, clock)}, the last time{newest.rest}"
     if not newest.words:
         return [line]
     return [f"{line}; it said:", *(f"    | {text}" for text in newest.words)]
@@ -100,8 +101,8 @@ def _failed(group: list[Episode], program: Program, clock: Callable[[float], str
     newest, oldest = group[0], group[-1]
     total = program.startretries + 1
     of = f" of {total}" if newest.number <= total else ""
-    end = f"{newest.how}{_range(group)}{newest.after}"
-    if newest.how in {f"exit {code}" for code in program.exitcodes}:
+    end = f"{newest.end}{_range(group)}{newest.after}"
+    if newest.exit is not None and newest.exit.code in program.exitcodes:
         # Nothing went wrong, as it seems: so what did?
         end += f", before startsecs ({span(program.startsecs)})"
     if len(group) == 1:

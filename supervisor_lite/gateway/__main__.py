@@ -6,11 +6,18 @@ import argparse
 import asyncio
 import logging
 import os
+import socket
 import sys
+from typing import TYPE_CHECKING
 
 from supervisor_lite import __version__
 from supervisor_lite.errors import ConfigError, StartupError
 from supervisor_lite.protocol import locate
+
+if TYPE_CHECKING:
+    from supervisor_lite.gateway.hub import Hub
+    from supervisor_lite.gateway.serve import Server
+    from supervisor_lite.model.settings import GatewaySettings
 
 _log = logging.getLogger("supervisor_lite.gateway")
 
@@ -24,27 +31,15 @@ def main(argv: list[str] | None = None) -> int:
         text = f"{error.name} is not installed: pip install 'supervisor-lite[gateway]'"
         sys.stderr.write(f"supervisor-lite-gateway: {text}\n")
         return 1
-    # Loaded late: a TOML parser and the whole schema.
-    from supervisor_lite.config.load import load_gateway
     from supervisor_lite.gateway import listen
     from supervisor_lite.gateway.daemon import Daemon
     from supervisor_lite.gateway.hub import Hub
 
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
-    logging.getLogger("uvicorn").setLevel(logging.ERROR)
-    logging.getLogger("asyncio").setLevel(logging.ERROR)
-    try:
-        settings = load_gateway(options.config)
-        path = options.socket or locate.find_socket(options.config)
-    except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
+    _set_up_logging()
+    found = _configuration(options)
+    if found is None:
         return 2
-    except (OSError, ValueError) as error:
-        sys.stderr.write(f"supervisor-lite-gateway: cannot find the control socket: {error}\n")
-        return 2
-    if settings is None:
-        sys.stderr.write(_OFF)
-        return 2
+    settings, path = found
     daemon = Daemon(path)
     hub = Hub(daemon)
     server = serve.Server(app.make_app(settings, daemon, hub), daemon.ending)
@@ -59,16 +54,42 @@ def main(argv: list[str] | None = None) -> int:
     for warning in _warnings(settings.listen):
         _log.warning(warning)
     _log.info("supervisor-lite-gateway %s serves %s", __version__, ", ".join(settings.listen))
-
-    async def run() -> None:
-        following = asyncio.create_task(hub.run())
-        await server.serve(listening.sockets)
-        following.cancel()
-
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-        runner.run(run())
+        runner.run(_serve(server, hub, listening.sockets))
     listening.remove_files()
     return 0
+
+
+async def _serve(server: Server, hub: Hub, sockets: list[socket.socket]) -> None:
+    following = asyncio.create_task(hub.run())
+    await server.serve(sockets)
+    following.cancel()
+
+
+def _set_up_logging() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
+
+
+def _configuration(options: argparse.Namespace) -> tuple[GatewaySettings, str] | None:
+    """Return the settings and the path of the control socket; None, and why, without them."""
+    # Loaded late: a TOML parser and the whole schema.
+    from supervisor_lite.config.load import load_gateway
+
+    try:
+        settings = load_gateway(options.config)
+        path = options.socket or locate.find_socket(options.config)
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return None
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"supervisor-lite-gateway: cannot find the control socket: {error}\n")
+        return None
+    if settings is None:
+        sys.stderr.write(_OFF)
+        return None
+    return settings, path
 
 
 _OFF = """\

@@ -28,7 +28,7 @@ from supervisor_lite.gateway.endpoints import (
 )
 from supervisor_lite.gateway.http import Stream, principal, read_body, require, while_connected
 from supervisor_lite.protocol import codes, messages
-from supervisor_lite.protocol.commands import METHODS, Command
+from supervisor_lite.protocol.commands import METHODS, ROLES, Command
 from supervisor_lite.protocol.messages import Message
 
 _STATUS = {
@@ -100,11 +100,10 @@ class Api:
     # Reading.
 
     async def about(self, request: Request) -> Response:
-        """Answer who the daemon is."""
+        """Answer who the daemon is, and what the caller may do."""
         found = await self._ask(request, "version", {})
-        return JSONResponse(
-            {**found, "user": principal(request).name, "role": principal(request).role}
-        )
+        known = principal(request)
+        return JSONResponse({**found, "user": known.name, "role": known.role, "roles": list(ROLES)})
 
     async def processes(self, request: Request) -> Response:
         """Answer where processes are."""

@@ -130,7 +130,7 @@ SCHEMAS: Json = {
     "Results": _object(results=_list_of("Result")),
     "Daemon": _object(
         version=STRING, protocol={"type": "integer"}, pid={"type": "integer"},
-        identifier=STRING, state=STRING, role=STRING, user=STRING,
+        identifier=STRING, state=STRING, role=STRING, roles=NAMES, user=STRING,
     ),
     "Difference": _object(added=NAMES, changed=NAMES, removed=NAMES, warnings=NAMES),
     "Object": {"type": "object"},

@@ -1,5 +1,8 @@
 """Serve an ASGI application on sockets: uvicorn's HTTP/1.1 protocol, without its server.
 
+What is used of the protocol is not public, so pyproject.toml pins the range of uvicorn's versions
+that this was tried with; a newer one is let in when tests/gateway passes with it.
+
 uvicorn's server wakes up ten times a second to look whether it should end; this one sleeps. The
 protocol is made to take what supervisorctl sends (an empty line after the head of a request), and
 not to wait for ever for clients that do not send or do not read.

@@ -14,7 +14,7 @@ from supervisor_lite.logs.filtering import OutputKind
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.read import tail_lines
-from supervisor_lite.logs.stream import Stream, StreamContext
+from supervisor_lite.logs.stream import OutputStream, StreamContext
 from supervisor_lite.logs.syslog import DEVLOG
 from supervisor_lite.model.output import Output
 from supervisor_lite.model.program import Program
@@ -54,7 +54,7 @@ class ProcessLogs:
         self._program = program
         self._report = report
         self._stdout, self._stderr = (
-            Stream(
+            OutputStream(
                 StreamContext(pipes, report, program.name, syslog_socket, partial(on_output, name)),
                 self._output(name),
             )
@@ -111,7 +111,7 @@ class ProcessLogs:
             return self._program.stdout
         return self._program.stderr
 
-    def _stream(self, name: str) -> Stream:
+    def _stream(self, name: str) -> OutputStream:
         return self._stdout if name == STDOUT else self._stderr
 
     # While it runs

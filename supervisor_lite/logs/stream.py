@@ -31,7 +31,7 @@ class StreamContext(NamedTuple):
     """Gets what listeners may want to know of this stream."""
 
 
-class Stream:
+class OutputStream:
     """The stdout or stderr of a process.
 
     `log` is its log file, if it has one, kept while nothing is open too, so that it can be
@@ -46,7 +46,7 @@ class Stream:
         self.inode = 0, 0
         """Device and inode of the FIFO that is read."""
         self.output = output
-        self.twin: Stream | None = None
+        self.twin: OutputStream | None = None
         self.log: LogFile | None = None
         self.capture: Capture | None = None
         self.run_start = 0

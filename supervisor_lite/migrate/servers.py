@@ -10,7 +10,7 @@ from supervisor_lite.migrate.keys import Keys
 from supervisor_lite.migrate.percent import PercentError, escaped, hide
 from supervisor_lite.migrate.sections import Ini, Section
 from supervisor_lite.migrate.toml_writer import Line, Table, Toml, comment
-from supervisor_lite.passwords import is_user_name, make_hash
+from supervisor_lite.passwords import USER_NAME_RULE, is_user_name, make_hash
 
 _NAMES = frozenset(("here", "host_node_name"))
 _SERVED_BY = (
@@ -69,9 +69,7 @@ class _Servers:
         if not name or password is None:
             return
         if not is_user_name(name):
-            self._keys.notes(section, "username").warn_lossy(
-                f"a name has up to 64 characters and no colon here: {_PASSWORDS}"
-            )
+            self._keys.notes(section, "username").warn_lossy(f"{USER_NAME_RULE} here: {_PASSWORDS}")
         elif password.startswith("{SHA}"):
             notes.warn_lossy(
                 f"only the hash of the password is known, which is of another kind: {_PASSWORDS}"

@@ -1,16 +1,21 @@
-"""What is to be done about a process: the answers of `lifecycle.step`."""
+"""What is to be done about a process: the answers of `lifecycle.step`.
+
+Named tuples like the events, and `distinct` for the same reasons; see events.py.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
+from supervisor_lite.model.distinct import distinct
 
-@dataclass(frozen=True, slots=True)
-class Spawn:
+
+@distinct
+class Spawn(NamedTuple):
     """Start a run; answer with Spawned or SpawnFailed before anything else happens."""
 
 
+@distinct
 class Signal(NamedTuple):
     """Send a signal to the main process, or to its whole process group."""
 
@@ -18,6 +23,7 @@ class Signal(NamedTuple):
     group: bool
 
 
+@distinct
 class SignalLeftovers(NamedTuple):
     """Send a signal to every remaining descendant of the run; LeftoversGone when none is left."""
 

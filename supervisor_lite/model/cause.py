@@ -60,6 +60,8 @@ class CauseKind(Enum):
     MACHINE_RESTARTED = "machine_restarted"
     NEVER_SPAWNED = "never_spawned"
     """The daemon died between the intent and the fork."""
+    WITHDRAWN = "withdrawn"
+    """Nobody needed the run any more before it was spawned."""
     RECORDED = "recorded"
     """`text`, as a version wrote it that kept sentences."""
 

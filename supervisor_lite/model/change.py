@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from supervisor_lite.model.cause import Cause, Note
+
 
 class Change(NamedTuple):
     """One published change of state, with its cause.
@@ -20,9 +22,10 @@ class Change(NamedTuple):
     group: str
     from_state: str
     to_state: str
-    cause: str
-    """Why, in words."""
-    note: str = ""
+    cause: Cause | None
+    """Why; TAKEN_OVER and FOUND_ENDED are causes of a change from a state to the same one: nothing
+    changed, it is kept and shown like all others, but not published on the bus."""
+    notes: tuple[Note, ...] = ()
     """What else had to be done: SIGKILL after a while, leftovers ended."""
     by: str = ""
     """Who asked for it ("uid 1000 (deploy), pid 812: slctl stop web"); empty if nobody did."""
@@ -36,13 +39,3 @@ class Change(NamedTuple):
     """For STARTING and BACKOFF: failed starts so far."""
     last_words: str = ""
     """For a failed start: the last lines of its output."""
-
-
-TAKEN_OVER = "taken over"
-
-
-FOUND_ENDED = "found ended"
-"""How the cause begins of a change from a state to the same one: nothing changed, it is a note.
-
-Such changes are kept and shown like all others, but not published on the bus.
-"""

@@ -1,41 +1,53 @@
-"""What happens to a process: the input of `lifecycle.step`."""
+"""What happens to a process: the input of `lifecycle.step`.
+
+Events are named tuples, because a class of them costs a tenth of a dataclass at every start of the
+daemon. A bare named tuple would be equal to any other with the same values, whatever they mean,
+and an empty one would be false: `distinct` cures both.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
+from supervisor_lite.model.cause import Cause, CauseKind, Note, SpawnFailure
+from supervisor_lite.model.distinct import distinct
 from supervisor_lite.model.exit import Exit
 
-# Events: what happened.
+START_ASKED = Cause(CauseKind.START_ASKED)
+STOP_ASKED = Cause(CauseKind.STOP_ASKED)
+RESTART_ASKED = Cause(CauseKind.RESTART_ASKED)
 
 
+@distinct
 class StartAsked(NamedTuple):
     """Someone wants the process up; failures are forgotten."""
 
     by: str
-    cause: str = "start asked"
+    cause: Cause = START_ASKED
 
 
+@distinct
 class StopAsked(NamedTuple):
     """Someone wants the process down."""
 
     by: str
-    cause: str = "stop asked"
+    cause: Cause = STOP_ASKED
 
 
+@distinct
 class RestartAsked(NamedTuple):
     """Stop while still wanted: nothing stays down if the asker goes away in between."""
 
     by: str
-    cause: str = "restart asked"
+    cause: Cause = RESTART_ASKED
 
 
-@dataclass(frozen=True, slots=True)
-class HurryAsked:
+@distinct
+class KillAsked(NamedTuple):
     """Whoever is being stopped is to be killed now."""
 
 
+@distinct
 class Spawned(NamedTuple):
     """The answer to Spawn: there is a process."""
 
@@ -43,32 +55,35 @@ class Spawned(NamedTuple):
     pid: int
 
 
+@distinct
 class SpawnFailed(NamedTuple):
     """The answer to Spawn: there is none, and why."""
 
     run: int
-    error: str
+    error: SpawnFailure
 
 
+@distinct
 class Exited(NamedTuple):
     """The main process of a run ended. `leftovers`: descendants of it are to be ended too."""
 
     run: int
     exit: Exit
     leftovers: bool = False
-    kept: str = ""
-    """Descendants that are left alone because the program says so, in words."""
+    kept: Note | None = None
+    """Descendants that are left alone because the program says so."""
 
 
+@distinct
 class LeftoversGone(NamedTuple):
     """No descendant of the run is left. `ended` names those that had to be ended."""
 
     run: int
-    ended: str = ""
+    ended: Note | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DeadlinePassed:
+@distinct
+class DeadlinePassed(NamedTuple):
     """It may be time; if it is not, nothing happens."""
 
 
@@ -76,13 +91,10 @@ Event: TypeAlias = (
     StartAsked
     | StopAsked
     | RestartAsked
-    | HurryAsked
+    | KillAsked
     | Spawned
     | SpawnFailed
     | Exited
     | LeftoversGone
     | DeadlinePassed
 )
-
-
-# Actions: what to do about it.

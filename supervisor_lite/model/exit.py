@@ -10,14 +10,9 @@ class Exit(NamedTuple):
 
     code: int | None = None
     signal: str | None = None
+    """"SIGSEGV"."""
     core: bool = False
-    why: str = ""
-    """Why it was killed, in words, where that is known; of an unknown end, what is likely."""
-
-    def __str__(self) -> str:
-        if self.code is not None:
-            return f"exit {self.code}"
-        words = "ended with an unknown exit code"
-        if self.signal is not None:
-            words = f"killed by {self.signal}" + (" (core dumped)" if self.core else "")
-        return f"{words}: {self.why}" if self.why else words
+    out_of_memory: bool = False
+    """The kernel killed it for want of memory; of an unknown end, it probably did."""
+    memory_max: int | None = None
+    """The limit that it had reached, in bytes; None: memory was short without one."""

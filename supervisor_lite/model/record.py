@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from supervisor_lite.model.cause import Cause, Note, SpawnFailure
 from supervisor_lite.model.exit import Exit
 from supervisor_lite.model.states import State
 
@@ -31,26 +32,21 @@ class Record(NamedTuple):
     """The next spawn was asked for, it is no automatic restart."""
     killed: bool = False
     """SIGKILL was sent to the main process of the last run."""
-    hurried: bool = False
+    kill_now: bool = False
     """Whatever is left of the last run is to be killed without waiting."""
     cooling: bool = False
     """`restart_limit` was used up at its end: FATAL at the deadline, or one try after a pause."""
     exit: Exit | None = None
     """How the last run that ended did so."""
-    error: str = ""
+    error: SpawnFailure | None = None
     """Why the last start failed before there was a process."""
     restarts: tuple[float, ...] = ()
     """When automatic restarts happened, as far back as `restart_limit` looks."""
     restart_count: int = 0
     """Automatic restarts since the last start that was asked for."""
-    cause: str = ""
-    """Why the state is what it is, in words."""
-    note: str = ""
+    cause: Cause | None = None
+    """Why the state is what it is; None: nothing has happened yet."""
+    notes: tuple[Note, ...] = ()
     """What else had to be done: SIGKILL after a while, leftovers ended."""
     by: str = ""
     """Who asked for it; empty if nobody did."""
-
-    @property
-    def ended(self) -> str:
-        """How the last try ended, in words."""
-        return self.error or (str(self.exit) if self.exit else "")

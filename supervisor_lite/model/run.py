@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from supervisor_lite.model.cause import Cause
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record
 
@@ -22,7 +23,8 @@ class RunRow(NamedTuple):
     ended: float | None = None
     code: int | None = None
     signal: str | None = None
-    reason: str | None = None
+    cause: Cause | None = None
+    """Why it ended, or why there never was a process."""
     maxrss: int | None = None
     utime: float | None = None
     stime: float | None = None

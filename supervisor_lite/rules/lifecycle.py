@@ -1,8 +1,9 @@
 """The state machine of one process: what happened, and what to do about it.
 
-Rule 1: everything that decides about a process is decided in this file.
-Rule 2: this file touches nothing: no clock, no signals, no files. `now` is an argument
-(monotonic seconds).
+Rule 1: everything that decides about a process is decided in this file; when the next try is due,
+and whether there is one, it asks pacing.py.
+Rule 2: both touch nothing: no clock, no signals, no files. `now` is an argument (monotonic
+seconds).
 Rule 3: a record has one deadline, replaced at each transition; waking up too early is harmless.
 
 Steps are small: a transition that must be published on its way to another one (EXITED before the
@@ -15,11 +16,12 @@ from __future__ import annotations
 from typing import TypeAlias, assert_never
 
 from supervisor_lite.model.actions import Action, Signal, SignalLeftovers, Spawn
+from supervisor_lite.model.cause import Cause, CauseKind, Note, NoteKind
 from supervisor_lite.model.events import (
     DeadlinePassed,
     Event,
     Exited,
-    HurryAsked,
+    KillAsked,
     LeftoversGone,
     RestartAsked,
     Spawned,
@@ -32,7 +34,7 @@ from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record
 from supervisor_lite.model.restart import AutoRestart
 from supervisor_lite.model.states import NOTHING_RUNS, State
-from supervisor_lite.rules import backoff
+from supervisor_lite.rules import pacing
 
 KILL_AGAIN = 1.0
 """Seconds, at least, until SIGKILL is sent again to what did not die of it."""
@@ -50,14 +52,14 @@ def step(program: Program, record: Record, event: Event, now: float) -> Step:
             return _on_stop(program, record, event, now)
         case RestartAsked():
             return _on_restart(program, record, event, now)
-        case HurryAsked():
+        case KillAsked():
             if record.leftovers or record.state is State.STOPPING:
-                return record._replace(deadline=now, hurried=True), ()
+                return record._replace(deadline=now, kill_now=True), ()
             return record, ()
         case Spawned(run, pid):
             up_at = now + program.startsecs
             up = record._replace(pid=pid, run=run, spawned=now, deadline=up_at)
-            return _new(up)._replace(error=""), ()
+            return _new(up)._replace(error=None), ()
         case SpawnFailed(run, error):
             failed = record._replace(run=run, spawned=now, error=error)
             return _on_failed_start(program, _new(failed), now), ()
@@ -82,7 +84,7 @@ def _on_start(record: Record, event: StartAsked | RestartAsked, now: float) -> S
         case State.STOPPING:
             return wished, ()
         case State.STOPPED | State.BACKOFF | State.EXITED | State.FATAL:
-            return _schedule(wished._replace(asked=True), _soonest(record, now)), ()
+            return _schedule(wished._replace(asked=True), pacing.soonest(record, now)), ()
         case _:
             assert_never(record.state)
 
@@ -128,18 +130,18 @@ def _on_exit(program: Program, record: Record, event: Exited, now: float) -> Ste
     if event.run != record.run or record.pid is None:
         return record, ()  # an older run: its end changes nothing
     lasted = now - record.spawned if record.spawned is not None else 0.0
-    ended = record._replace(pid=None, exit=event.exit, error="")
+    ended = record._replace(pid=None, exit=event.exit, error=None)
     if record.state is State.STOPPING:
         after = ended._replace(deadline=None) if event.leftovers else _stopped(ended, now)
     elif record.state is State.STARTING and lasted < program.startsecs:
         after = _on_failed_start(program, ended, now)
     else:
         after = _on_exit_while_up(program, ended, now)
-    if event.kept:
-        after = after._replace(note=_joined(after.note, event.kept))
+    if event.kept is not None:
+        after = after._replace(notes=(*after.notes, event.kept))
     if not event.leftovers:
         return after, ()
-    kill_at = now if record.hurried else now + program.stopwaitsecs
+    kill_at = now if record.kill_now else now + program.stopwaitsecs
     held = after._replace(leftovers=True, due=after.deadline, deadline=kill_at)
     return held, (SignalLeftovers(program.stopsignal),)
 
@@ -156,50 +158,37 @@ def _on_exit_while_up(program: Program, record: Record, now: float) -> Record:
             again = not expected
         case _:
             assert_never(program.autorestart)
-    words = f"{record.exit} ({'expected' if expected else 'not expected'})"
+    cause = Cause(CauseKind.EXITED, exit=record.exit, expected=expected)
     exited = record._replace(
-        state=State.EXITED, failures=0, wanted=again, deadline=None, cause=words, by=""
+        state=State.EXITED, failures=0, wanted=again, deadline=None, cause=cause, by=""
     )
     if not again:
         return exited
-    return _pace(program, exited, _soonest(record, now), now)
+    return pacing.after_exit(program, exited, pacing.soonest(record, now), now)
 
 
 def _on_failed_start(program: Program, record: Record, now: float) -> Record:
     """BACKOFF; at the deadline the next try, or FATAL when this was the last one."""
+    if record.error is not None:
+        cause = Cause(CauseKind.SPAWN_FAILED, error=record.error)
+    else:
+        cause = Cause(CauseKind.EXITED_TOO_SOON, exit=record.exit)
     failures = record.failures + 1
-    failed = record._replace(state=State.BACKOFF, failures=failures, cause=record.ended, by="")
-    if backoff.too_many_failures(program, failures):
-        return failed._replace(deadline=now)
-    wait = backoff.pause(program.backoff, failures, record.run or 0)
-    return _pace(program, failed, max(now + wait, _soonest(record, now)), now)
-
-
-def _pace(program: Program, record: Record, deadline: float, now: float) -> Record:
-    """Set the deadline of the next automatic try, or what `restart_limit` says instead.
-
-    It is decided here and not at the deadline: while leftovers are being ended, the window may
-    slide on, and the limit would be forgotten together with the pause.
-    """
-    limit = program.restart_limit
-    if limit is None or not backoff.budget_spent(limit, record.restarts, now):
-        return record._replace(deadline=deadline)
-    if limit.cooldown is None:
-        return record._replace(deadline=now, cooling=True)  # and then FATAL
-    return record._replace(deadline=max(deadline, now + limit.cooldown), cooling=True)
+    failed = record._replace(state=State.BACKOFF, failures=failures, cause=cause, by="")
+    return pacing.after_failed_start(program, failed, now)
 
 
 def _on_leftovers_gone(record: Record, event: LeftoversGone, now: float) -> Step:
     if event.run != record.run or not record.leftovers:
         return record, ()
-    note = _joined(record.note, event.ended)
-    clean = record._replace(leftovers=False, deadline=record.due, due=None, note=note)
+    notes = record.notes if event.ended is None else (*record.notes, event.ended)
+    clean = record._replace(leftovers=False, deadline=record.due, due=None, notes=notes)
     return (_stopped(clean, now) if record.state is State.STOPPING else clean), ()
 
 
 def _stopped(record: Record, now: float) -> Record:
     """Nothing is left of it; if it is still wanted, this was a restart."""
-    again = _soonest(record, now) if record.wanted else None
+    again = pacing.soonest(record, now) if record.wanted else None
     return record._replace(state=State.STOPPED, deadline=again, asked=record.wanted)
 
 
@@ -209,7 +198,7 @@ def _on_deadline(program: Program, record: Record, now: float) -> Step:
         return record._replace(deadline=again), (SignalLeftovers("KILL"),)
     match record.state:
         case State.STARTING:
-            cause = f"up for {program.startsecs:g} s"
+            cause = Cause(CauseKind.UP, seconds=program.startsecs)
             return record._replace(
                 state=State.RUNNING, deadline=None, failures=0, cause=cause, by=""
             ), ()
@@ -217,12 +206,12 @@ def _on_deadline(program: Program, record: Record, now: float) -> Step:
             again = now + max(program.stopwaitsecs, KILL_AGAIN)
             killing = record._replace(deadline=again, killed=True)
             if not record.killed:
-                when = "at once" if record.hurried else f"after {program.stopwaitsecs:g} s"
-                killing = killing._replace(note=_joined(record.note, f"KILL {when}"))
+                waited = None if record.kill_now else program.stopwaitsecs
+                killing = killing._replace(notes=(*record.notes, Note(NoteKind.KILLED, waited)))
             return killing, (Signal("KILL", program.killasgroup),)
         case State.STOPPED | State.BACKOFF | State.EXITED | State.FATAL:
-            why = _reason_to_give_up(program, record)
-            if why:
+            why = pacing.why_give_up(program, record)
+            if why is not None:
                 fatal = record._replace(state=State.FATAL, deadline=None, cooling=False)
                 return fatal._replace(cause=why, by=""), ()
             return _spawn(program, record, now), (Spawn(),)
@@ -232,54 +221,33 @@ def _on_deadline(program: Program, record: Record, now: float) -> Step:
             assert_never(record.state)
 
 
-def _reason_to_give_up(program: Program, record: Record) -> str:
-    """Return why there is no next automatic try, or an empty string."""
-    if record.asked:
-        return ""
-    if record.state is State.BACKOFF and backoff.too_many_failures(program, record.failures):
-        tries = f"{record.failures} tries" if record.failures > 1 else "1 try"
-        return f"gave up after {tries}: {record.ended}"
-    limit = program.restart_limit
-    if not record.cooling or limit is None or limit.cooldown is not None:
-        return ""
-    return f"gave up after {limit.restarts} restarts in {limit.window:g} s: {record.ended}"
-
-
 def _spawn(program: Program, record: Record, now: float) -> Record:
     """STARTING; an automatic restart is counted, one that was asked for is not."""
     starting = record._replace(
         state=State.STARTING,
         deadline=now + program.startsecs,
         asked=False,
-        cooling=False,
     )
     if record.asked:
-        return starting
-    limit = program.restart_limit
-    restarts: tuple[float, ...] = ()
-    if limit is not None:
-        restarts = (*backoff.recent(limit, record.restarts, now), now)
-        if record.cooling:
-            restarts = (now,) * limit.restarts  # one try: the next end finds the budget spent
-    again = f"try {record.failures + 1} of {program.startretries + 1}"
-    cause = again if record.state is State.BACKOFF else f"restart after {record.ended}"
-    return starting._replace(
-        restarts=restarts, restart_count=record.restart_count + 1, cause=cause, by=""
+        return starting._replace(cooling=False)
+    if record.state is State.BACKOFF:
+        tries = program.startretries + 1
+        cause = Cause(CauseKind.RETRY, number=record.failures + 1, limit=tries)
+    else:
+        cause = Cause(CauseKind.RESTARTED, exit=pacing.last_exit(record), error=record.error)
+    return pacing.counted_restart(program, starting, now)._replace(
+        cooling=False, cause=cause, by=""
     )
 
 
 def _new(record: Record) -> Record:
     """A run begins: what had to be done to end the one before is no longer of interest."""
-    return record._replace(killed=False, hurried=False, note="")
+    return record._replace(killed=False, kill_now=False, notes=())
 
 
 def _forgiven(record: Record) -> Record:
     """Somebody asked for it: failures and automatic restarts are counted from here."""
     return record._replace(failures=0, restarts=(), restart_count=0, cooling=False)
-
-
-def _joined(*notes: str) -> str:
-    return "; ".join(note for note in notes if note)
 
 
 def _schedule(record: Record, deadline: float | None) -> Record:
@@ -289,18 +257,11 @@ def _schedule(record: Record, deadline: float | None) -> Record:
     return record._replace(deadline=deadline)
 
 
-def _soonest(record: Record, now: float) -> float:
-    """Return the earliest time at which the next spawn is allowed."""
-    if record.spawned is None:
-        return now
-    return max(now, record.spawned + backoff.MIN_INTERVAL)
-
-
 def is_spawn_next(program: Program, record: Record) -> bool:
     """Is what the deadline brings, once it has passed, a spawn?"""
     if record.state not in NOTHING_RUNS or record.leftovers:
         return False
-    return not _reason_to_give_up(program, record)
+    return pacing.why_give_up(program, record) is None
 
 
 def is_expected(program: Program, exit: Exit | None) -> bool:  # noqa: A002 the field's word

@@ -18,6 +18,7 @@ from functools import cache, partial
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from supervisor_lite.model.cause import Cause, Leftover, Note, SpawnFailure
 from supervisor_lite.model.exit import Exit
 
 T = TypeVar("T", bound=tuple[Any, ...])
@@ -25,8 +26,8 @@ T = TypeVar("T", bound=tuple[Any, ...])
 _PLAIN = frozenset({str, int, float, bool, NoneType})
 """Types that JSON has itself."""
 
-_BY_POSITION = frozenset({Exit})
-"""Written as an array, without trailing empty text: in every record, and so since schema 1."""
+_SPARSE = frozenset({Cause, Exit, Leftover, Note, SpawnFailure})
+"""Written without what has its default: facts, of which most fields are not set."""
 
 to_text = json.JSONEncoder(separators=(",", ":")).encode
 """Return JSON text of what `encode` has returned, without blanks."""
@@ -39,11 +40,10 @@ def encode(value: object) -> Any:
         return value
     if isinstance(value, tuple):
         fields: tuple[str, ...] | None = getattr(kind, "_fields", None)
-        if fields is None or kind in _BY_POSITION:
-            values = [each if type(each) in _PLAIN else encode(each) for each in value]
-            while fields is not None and values and values[-1] == "":
-                values.pop()
-            return values
+        if fields is None:
+            return [each if type(each) in _PLAIN else encode(each) for each in value]
+        if kind in _SPARSE:
+            return encode_short(value)
         return {
             name: each if type(each) in _PLAIN else encode(each)
             for name, each in zip(fields, value, strict=True)
@@ -74,13 +74,13 @@ def _defaults(kind: Any) -> tuple[tuple[str, object], ...]:
 
 
 def decode(kind: type[T], values: Any) -> T:
-    """Return the named tuple of this class that `encode` made an object (or array) of.
+    """Return the named tuple of this class that `encode` made an object of.
 
     Raises ValueError or TypeError if it is none, or holds what only a newer version understands.
     """
+    if not isinstance(values, dict):
+        raise TypeError(f"not an object: {values!r}")
     fields: tuple[str, ...] = kind._fields  # type: ignore[attr-defined]
-    if isinstance(values, list):
-        values = dict(zip(fields, values, strict=False))
     known = {name: values[name] for name in fields if name in values}
     for name, convert in _converters(kind):
         if name in known:

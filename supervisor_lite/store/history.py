@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from supervisor_lite.model.cause import Cause
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record
@@ -44,7 +45,8 @@ class History:
 
     def _runs(self, where: str, values: Sequence[object]) -> list[RunRow]:
         rows = self._database.select(f"SELECT {_RUN_COLUMNS} FROM runs {where}", values)
-        return [RunRow(*row) for row in rows]
+        found = (RunRow(*row) for row in rows)
+        return [row._replace(cause=_cause(row.cause)) for row in found]
 
     def processes(self) -> Iterator[StoredProcess]:
         """Yield what was last known of every process; what is unusable is reported."""
@@ -93,6 +95,14 @@ def _process(name: str, record: str, definition: str) -> StoredProcess:
     program = decode(Program, json.loads(definition))
     since, started = values.get("since"), values.get("started")
     return StoredProcess(name, decode(Record, values), program, since, started)
+
+
+def _cause(text: object) -> Cause | None:
+    """Return the cause of an end that was kept, maybe by another version; None if unusable."""
+    try:
+        return decode(Cause, json.loads(text)) if isinstance(text, str) else None
+    except (ValueError, TypeError):
+        return None
 
 
 def _change(text: str) -> Change | None:

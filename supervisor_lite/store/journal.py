@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from supervisor_lite.model.cause import Cause
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.run import StoredProcess
@@ -119,18 +120,18 @@ class Journal:
     def record_end(
         self,
         run: int,
+        cause: Cause,
         *,
-        code: int | None,
-        signal: str | None,
-        reason: str,
         usage: tuple[int, float, float] | None = None,
         last_words: str = "",
     ) -> None:
         """The run is over. `usage`: maxrss in bytes, user and system seconds."""
+        code, signal = (cause.exit.code, cause.exit.signal) if cause.exit else (None, None)
+        text, used = to_text(encode(cause)), usage or (None,) * 3
         self._database.write(
-            "UPDATE runs SET ended = ?, code = ?, signal = ?, reason = ?,"
+            "UPDATE runs SET ended = ?, code = ?, signal = ?, cause = ?,"
             " maxrss = ?, utime = ?, stime = ?, last_words = ? WHERE run = ?",
-            (self._now(), code, signal, reason, *(usage or (None,) * 3), last_words or None, run),
+            (self._now(), code, signal, text, *used, last_words or None, run),
         )
 
     # Processes.

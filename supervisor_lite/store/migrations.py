@@ -37,7 +37,21 @@ def _tables(database: sqlite3.Connection) -> None:
         database.execute(statement)
 
 
-STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (_tables,)
+def _causes(database: sqlite3.Connection) -> None:
+    """Schema 2: causes, notes and errors are data, no longer sentences."""
+    database.execute("ALTER TABLE runs RENAME COLUMN reason TO cause")
+    filled = " OR ".join(f"EXISTS (SELECT 1 FROM {each})" for each in _WITH_SENTENCES)
+    if database.execute(f"SELECT {filled}").fetchone()[0]:
+        # Only an upgrade needs this, no start with a new journal.
+        from supervisor_lite.store.old_sentences import convert
+
+        convert(database)
+
+
+_WITH_SENTENCES = ("runs", "changes", "processes")
+
+
+STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (_tables, _causes)
 """The n-th step makes schema n out of schema n - 1; schema 0 is an empty file."""
 
 SCHEMA = len(STEPS)

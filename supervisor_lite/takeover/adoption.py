@@ -21,7 +21,8 @@ from supervisor_lite.host.exit_status import exit_of_reaped
 from supervisor_lite.host.identity import boot_id, pid_namespace
 from supervisor_lite.host.procfs import named
 from supervisor_lite.host.run import Run
-from supervisor_lite.model.change import FOUND_ENDED, TAKEN_OVER, Change
+from supervisor_lite.model.cause import Cause, CauseKind
+from supervisor_lite.model.change import Change
 from supervisor_lite.model.events import StopAsked
 from supervisor_lite.model.exit import Exit
 from supervisor_lite.model.plan import Plan
@@ -75,9 +76,7 @@ class Adoption:
         open_runs = journal.history.open_runs()
         if not journal.enter(f"{boot_id()} {pid_namespace()}"):
             for lost in open_runs:
-                journal.record_end(
-                    lost.run, code=None, signal=None, reason="the machine was restarted"
-                )
+                journal.record_end(lost.run, Cause(CauseKind.MACHINE_RESTARTED))
             journal.forget_all()
             return Summary()
         rows = {row.name: row for row in journal.history.processes()}
@@ -132,7 +131,7 @@ class Adoption:
             child = live.main.ppid == os.getpid()
             run.adopted = not child
             self._supervisor.runs.attach(process, run, live.pidfd, child=child)
-            self._note(process, f"{TAKEN_OVER} {self._newcomer()}")
+            self._note(process, self._by_us(CauseKind.TAKEN_OVER))
             return
         if record.run is not None:
             self._supervisor.runs.open_output(process)  # what it left may be writing
@@ -157,11 +156,11 @@ class Adoption:
             due=None,
             asked=False,
             killed=False,
-            hurried=False,
+            kill_now=False,
             cooling=False,
-            error="",
-            note="",
-            cause="found alive",
+            error=None,
+            notes=(),
+            cause=Cause(CauseKind.FOUND_ALIVE),
         )
 
     def _close(self, found: Mapping[int, FoundRun], live: Mapping[str, FoundRun]) -> int:
@@ -198,7 +197,7 @@ class Adoption:
         row, marked = run.row, self._family(run)
         if row is not None and row.ended is not None:
             # The daemon died between writing the end of the run and writing the record.
-            how = Exit(row.code, row.signal)
+            how = (row.cause.exit if row.cause else None) or Exit(row.code, row.signal)
             self._supervisor.runs.ended_unseen(process, marked, how, written=True)
         else:
             self._supervisor.runs.ended_unseen(process, marked, self._how(run.number))
@@ -207,8 +206,10 @@ class Adoption:
         """Close a run that no record speaks of; nobody of it stays unless the program says so."""
         if run.row is not None and run.row.ended is None:
             how = self._how(run.number)
-            reason = str(how) if run.row.pid is not None else "never spawned: the daemon died"
-            self._journal.record_end(run.number, code=how.code, signal=how.signal, reason=reason)
+            cause = Cause(CauseKind.EXITED, exit=how)
+            if run.row.pid is None:
+                cause = Cause(CauseKind.NEVER_SPAWNED)
+            self._journal.record_end(run.number, cause)
         if run.pidfd is not None:
             os.close(run.pidfd)
         strays = [*run.others, *([run.main] if run.main is not None else [])]
@@ -223,15 +224,13 @@ class Adoption:
 
     # What the journal is told of it, besides changes of state.
 
-    def _newcomer(self) -> str:
-        if self._upgraded:
-            return f"by its new version (pid {os.getpid()}, {__version__})"
-        return f"by a new daemon (pid {os.getpid()}): the one before had ended"
+    def _by_us(self, kind: CauseKind) -> Cause:
+        return Cause(kind, pid=os.getpid(), version=__version__ if self._upgraded else "")
 
     def _note_end(self, process: Process) -> None:
-        self._note(process, f"{FOUND_ENDED} {self._newcomer()}")
+        self._note(process, self._by_us(CauseKind.FOUND_ENDED))
 
-    def _note(self, process: Process, cause: str) -> None:
+    def _note(self, process: Process, cause: Cause) -> None:
         """Have the journal tell of something that happened without a change of state."""
         record = process.record
         change = Change(
@@ -265,7 +264,7 @@ class Adoption:
         for process in gone:
             process.mark_removed()
             self._report(f"{process.name}: no longer defined, stopping it")
-            self._supervisor.feed(process, StopAsked("", "no longer defined"))
+            self._supervisor.feed(process, StopAsked("", Cause(CauseKind.NO_LONGER_DEFINED)))
             if process.is_down() and process.name in self._supervisor.processes:
                 self._supervisor.drop(process)
         return len(gone)

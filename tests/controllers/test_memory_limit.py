@@ -8,10 +8,12 @@ from typing import cast
 
 import pytest
 
-from supervisor_lite.controllers.memory_limit import MemoryLimit, restart_cause
+from supervisor_lite.controllers.memory_limit import MemoryLimit
 from supervisor_lite.core.bus import Bus
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
+from supervisor_lite.explain.cause import cause_text
+from supervisor_lite.model.cause import Cause, CauseKind
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.constants import MIB
 from supervisor_lite.model.program import Program
@@ -37,7 +39,7 @@ class Clock:
 def change(name: str, state: State) -> Change:
     return Change(
         serial=1, time=0.0, name=name, process=name, group=name, from_state="STARTING",
-        to_state=state.name, cause="",
+        to_state=state.name, cause=None,
     )  # fmt: skip
 
 
@@ -79,4 +81,4 @@ def test_there_is_a_timer_only_while_somebody_asks() -> None:
     ],
 )
 def test_the_cause_never_looks_like_the_limit(used: int, limit: int, words: str) -> None:
-    assert restart_cause(used, limit) == words
+    assert cause_text(Cause(CauseKind.MEMORY_RESTART, used=used, limit=limit)) == words

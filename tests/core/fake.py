@@ -15,6 +15,7 @@ from supervisor_lite.core.operations import Operations
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.runs import Runs, Surroundings
 from supervisor_lite.core.supervisor import Supervisor
+from supervisor_lite.model.cause import Cause, CauseKind
 from supervisor_lite.model.events import Event, Exited, LeftoversGone, Spawned, SpawnFailed
 from supervisor_lite.model.exit import Exit
 from supervisor_lite.model.program import Program
@@ -153,9 +154,7 @@ class FakeRuns(Runs):
 
     def _end(self, process: Process, run: int, exit_status: Exit) -> None:
         process.end_run()
-        self._journal.record_end(
-            run, code=exit_status.code, signal=exit_status.signal, reason=str(exit_status)
-        )
+        self._journal.record_end(run, Cause(CauseKind.EXITED, exit=exit_status))
         left = self._life(process).leftovers is not None
         self._notify(process, Exited(run, exit_status, left))
 
@@ -165,7 +164,7 @@ class FakeRuns(Runs):
     def forget(self, process: Process) -> None:
         run = self._reserved.pop(process, None)
         if run is not None:
-            self._journal.record_end(run, code=None, signal=None, reason="never spawned")
+            self._journal.record_end(run, Cause(CauseKind.WITHDRAWN))
 
     def close(self) -> None:
         for timer in self._timers.values():

@@ -154,7 +154,7 @@ def test_kill_now_does_not_wait_for_stopwaitsecs(play: Play) -> None:
         await stage.until(2)
         stage.supervisor.stop(web, "somebody")
         await stage.until(3)
-        stage.supervisor.hurry([web])
+        stage.supervisor.kill_now([web])
         await stage.until(100)
         assert stage.signals(web) == ["2 TERM", "3 KILL"]
 

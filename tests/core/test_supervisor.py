@@ -74,7 +74,7 @@ def test_everybody_hears_the_same_order_as_the_journal(play: Play) -> None:
             if change.name == "web" and change.to_state == "STARTING":
                 stage.supervisor.start(other, "")
                 stage.supervisor.stop(web, "")
-                stage.supervisor.hurry([web])
+                stage.supervisor.kill_now([web])
             if change.to_state == "RUNNING":
                 stage.supervisor.restart(other, "")
 

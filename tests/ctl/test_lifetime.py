@@ -70,7 +70,7 @@ def test_shutdown_of_a_daemon_that_hangs_up_and_lives(serve: Serve, slctl: Slctl
 def test_shutdown_that_never_ends(
     serve: Serve, slctl: Slctl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(daemon, "EXIT_PATIENCE", 0.1)
+    monkeypatch.setattr(daemon, "EXIT_TIMEOUT", 0.1)
     serve(shutdown=result({"ok": True}))
     code, out, err = slctl("shutdown")
     assert (code, out) == (7, "")
@@ -113,7 +113,7 @@ def test_upgrade_that_ends_with_another_daemon(serve: Serve, slctl: Slctl) -> No
 def test_upgrade_after_which_nobody_answers(
     serve: Serve, slctl: Slctl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(daemon, "UPGRADE_PATIENCE", 0.2)
+    monkeypatch.setattr(daemon, "UPGRADE_TIMEOUT", 0.2)
     first = iter([result({"version": "1.0", "pid": 9})])
     serve(upgrade=hang_up, version=lambda *args: next(first, hang_up)(*args))
     code, _, err = slctl("upgrade")

@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from supervisor_lite import __version__
-from supervisor_lite.ctl.dispatch import dispatch
-from supervisor_lite.ctl.main import main
+from supervisor_lite.ctl.main import dispatch, main
 from supervisor_lite.ctl.options import HelpAsked, UsageError, parse, seconds
 from supervisor_lite.ctl.render import Style, table
 from supervisor_lite.protocol.commands import SLCTL

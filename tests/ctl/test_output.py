@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from supervisor_lite.ctl.commands.output import Merged, Screen, tame
+from supervisor_lite.ctl.commands.output import LineMerger, TerminalWriter, sanitize_output
 from supervisor_lite.ctl.render import Style
 from supervisor_lite.protocol.messages import pack_data
 from tests.ctl.conftest import Serve, Slctl
@@ -153,7 +153,7 @@ def test_logs_without_following(serve: Serve, slctl: Slctl) -> None:
 
 def test_a_line_without_end_is_broken(capsys: pytest.CaptureFixture[str]) -> None:
     """The memory of a follower is bounded, whatever a process writes."""
-    merged = Merged(Style(terminal=True, colour=False, width=None), ["web"])
+    merged = LineMerger(Style(terminal=True, colour=False, width=None), ["web"])
     for _ in range(5):
         merged.feed({"fullname": "web", "stream": "stdout"}, b"x" * 40_000)
     merged.finish_all()
@@ -173,7 +173,7 @@ def test_a_line_without_end_is_broken(capsys: pytest.CaptureFixture[str]) -> Non
     ],
 )
 def test_only_colours_reach_a_terminal(text: str, shown: str) -> None:
-    assert tame(text) == shown
+    assert sanitize_output(text) == shown
 
 
 def test_a_screen_joins_what_was_cut(capsys: pytest.CaptureFixture[str]) -> None:
@@ -181,7 +181,7 @@ def test_a_screen_joins_what_was_cut(capsys: pytest.CaptureFixture[str]) -> None
     data = "é\x1b[31mred\r\n\x1b[2Jx".encode()
     whole = "é\x1b[31mred\n\\x1b[2Jx\x1b[0m\n"
     for step in (1, 2, 3, len(data)):
-        screen = Screen()
+        screen = TerminalWriter()
         for start in range(0, len(data), step):
             screen.write(data[start : start + step])
         screen.finish()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from supervisor_lite.explain.cause import exit_text
 from supervisor_lite.explain.reason import reason
+from supervisor_lite.model.cause import Cause, CauseKind, Leftover, Note, NoteKind
 from supervisor_lite.model.events import Event, StartAsked, StopAsked
 from supervisor_lite.model.exit import Exit
 from supervisor_lite.model.program import Program
@@ -14,7 +16,7 @@ from supervisor_lite.text import duration
 from tests.rules.history import DEAF_RUN, DIES, FAMILY, LIVES
 from tests.rules.machine import (
     DONE,
-    HURRY,
+    KILL,
     NEVER,
     RESTART,
     SEGFAULT,
@@ -58,8 +60,10 @@ def test_durations(seconds: float, words: str) -> None:
 
 TRIES = program(startsecs=2)
 SLOW = Run(obeys=3)
-BOOT = StartAsked("", "autostart")
-KEPT = Run(lasts=5, exit=DONE, kept="left alone: sleep (pid 7)")
+BOOT = StartAsked("", Cause(CauseKind.AUTOSTART))
+KEPT = Run(
+    lasts=5, exit=DONE, kept=Note(NoteKind.LEFTOVERS_KEPT, processes=(Leftover(7, "sleep"),))
+)
 CASES: list[tuple[str, Program, tuple[Run, ...], tuple[tuple[float, Event], ...], float, str]] = [
     ("never started", TRIES, (LIVES,), (), 5, "Not started"),
     ("a stop before any start", TRIES, (LIVES,), ((0, STOP),), 5, "Not started"),
@@ -145,7 +149,7 @@ CASES: list[tuple[str, Program, tuple[Run, ...], tuple[tuple[float, Event], ...]
         (KEPT,),
         ((0, START),),
         9,
-        "exit 0 (expected); left alone: sleep (pid 7)",
+        "exit 0 (expected); 1 left running: 7 sleep",
     ),
     (
         "leftovers of what is done",
@@ -177,9 +181,9 @@ CASES: list[tuple[str, Program, tuple[Run, ...], tuple[tuple[float, Event], ...]
         "stopped by nobody in particular",
         TRIES,
         (LIVES,),
-        ((0, BOOT), (5, StopAsked("", "removed"))),
+        ((0, BOOT), (5, StopAsked("", Cause(CauseKind.NO_LONGER_DEFINED)))),
         9,
-        "removed",
+        "no longer defined",
     ),
     (
         "killed",
@@ -190,12 +194,12 @@ CASES: list[tuple[str, Program, tuple[Run, ...], tuple[tuple[float, Event], ...]
         "stop asked by ann; KILL after 1.5 s",
     ),
     (
-        "killed in a hurry, with what it left behind",
+        "killed at once, with what it left behind",
         TRIES,
         (Run(obeys=None, leaves=DEAF),),
-        ((0, START), (5, STOP), (5.5, HURRY)),
+        ((0, START), (5, STOP), (5.5, KILL)),
         9,
-        "stop asked by ann; KILL at once; ended sleep with KILL",
+        "stop asked by ann; KILL at once; 1 leftover killed: 8 sleep",
     ),
     (
         "between the halves of a restart",
@@ -240,10 +244,17 @@ def test_after_sigkill_the_reason_says_so() -> None:
         (Exit(code=255), "exit 255"),
         (Exit(signal="SIGKILL"), "killed by SIGKILL"),
         (Exit(signal="SIGABRT", core=True), "killed by SIGABRT (core dumped)"),
-        (Exit(signal="SIGKILL", why="out of memory"), "killed by SIGKILL: out of memory"),
+        (Exit(signal="SIGKILL", out_of_memory=True), "killed by SIGKILL: out of memory"),
         (Exit(), "ended with an unknown exit code"),
-        (Exit(why="probably a"), "ended with an unknown exit code: probably a"),
+        (
+            Exit(signal="SIGKILL", out_of_memory=True, memory_max=64 << 20),
+            "killed by SIGKILL: out of memory (memory_max 64MB)",
+        ),
+        (
+            Exit(out_of_memory=True),
+            "ended with an unknown exit code: probably out of memory",
+        ),
     ],
 )
 def test_exits(how: Exit, words: str) -> None:
-    assert str(how) == words
+    assert exit_text(how) == words

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from supervisor_lite.protocol import codes
+from supervisor_lite.protocol import codes, commands
 from tests.fuzzing import TIMEOUT, fuzz
 from tests.programs import SLEEPER, program, sh
 from tests.support import Daemon, wait_until
@@ -29,18 +29,12 @@ PROGRAMS = (
     + program("web", SLEEPER, numprocs=2, process_name="web_%(process_num)d", startsecs=0)
 )
 
-METHODS = [
-    "version", "introduce", "status", "start", "stop", "restart", "signal", "pid", "clear", "send",
-    "tail", "maintail", "logs", "reread", "update", "add", "remove", "avail", "events", "runs",
-    "why", "explain", "definitions", "trouble", "read_log", "read_main_log", "remote_event",
-    "nope", "",
-]  # fmt: skip
-"""All but those that end the daemon, begin anew or empty the log that is looked at."""
+ENDING = ("reload", "shutdown", "upgrade", "clear_main_log")
+"""Those end the daemon, begin anew or empty the log that is looked at."""
 
-PARAMETERS = [
-    "names", "name", "wait", "timeout", "signal", "text", "bytes", "lines", "limit", "since",
-    "follow", "stream", "offset", "length", "last", "type", "data", "whom", "nope",
-]  # fmt: skip
+METHODS = [name for name in commands.METHODS if name not in ENDING] + ["nope", ""]
+
+PARAMETERS = [*sorted({name for row in commands.TABLE for name in row.parameters()}), "nope"]
 
 NAMES = st.sampled_from(
     ["cat", "manual", "fatal", "web", "web:web_0", "web:*", "all", "nope", "", ":", "*", "[", "a/b",

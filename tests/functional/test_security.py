@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from supervisor_lite.protocol.commands import METHODS, ROLES, Command
 from tests.client import environment_of, slctl_command
 from tests.functional.test_access import as_nobody
 from tests.programs import SLEEPER, echoer, program, sh
@@ -32,29 +33,30 @@ WEB = program("web", SLEEPER, startsecs=0)
 
 # Another user on the socket.
 
-VIEW = ["version", "status", "pid", "avail", "events", "runs", 'why {"names": ["web"]}',
-        'explain {"names": ["web"]}', 'tail {"name": "web"}', 'logs {"names": ["web"]}',
-        "introduce", "definitions"]  # fmt: skip
-OPERATE = ['start {"names": ["web"]}', 'stop {"names": ["web"]}', 'restart {"names": ["web"]}',
-           'signal {"names": ["web"], "signal": "CONT"}', 'clear {"names": ["web"]}',
-           'send {"name": "web", "text": "x"}']  # fmt: skip
-ADMIN = ["maintail", "reread", "update", "reload", 'add {"names": ["web"]}', "read_main_log",
-         'remove {"names": ["web"]}', "clear_main_log", "upgrade", "shutdown"]  # fmt: skip
+SAMPLES = {"names": ["web"], "name": "web", "signal": "CONT", "text": "x", "whom": "somebody",
+           "type": "x", "data": "x"}  # fmt: skip
+"""A value for each parameter that a method cannot do without."""
+
+
+def call_of(row: Command) -> str:
+    """Return a call of a method as it may be made."""
+    needed = {name: SAMPLES[name] for name, must in row.parameters().items() if must}
+    return f"{row.name} {json.dumps(needed)}" if needed else row.name
 
 
 @as_root
-@pytest.mark.parametrize("role", ["none", "view", "operate", "admin"])
+@pytest.mark.parametrize("role", ["none", *ROLES])
 def test_what_each_role_may_do(daemons: Daemons, role: str) -> None:
     """Everything up to its own, and nothing beyond: whatever is refused is refused as forbidden."""
     rule = f'[[access]]\nusers = ["nobody"]\nrole = "{role}"\n' if role != "none" else ""
     daemon = daemons(WEB + rule, settings='socket_mode = "0666"')
     daemon.wait_state("web", "RUNNING")
-    allowed = {"none": [], "view": VIEW, "operate": VIEW + OPERATE, "admin": VIEW + OPERATE + ADMIN}
-    for line in VIEW + OPERATE + ADMIN:
-        if line in ("upgrade", "shutdown", "reload") and line in allowed[role]:
+    allowed = ROLES[: ROLES.index(role) + 1] if role != "none" else ()
+    for row in METHODS.values():
+        if row.name in ("upgrade", "shutdown", "reload") and row.role in allowed:
             continue  # it would end what the others are tried on
-        code = _code(as_nobody(daemon, line))
-        assert (code != 5) is (line in allowed[role]), (role, line, code)
+        code = _code(as_nobody(daemon, call_of(row)))
+        assert (code != 5) is (row.role in allowed), (role, row.name, code)
     if role == "admin":
         as_nobody(daemon, "shutdown")
         assert daemon.wait_exit() == 0

@@ -24,8 +24,7 @@ from supervisor_lite.control.methods import (
 from supervisor_lite.control.request import Methods, Request
 from supervisor_lite.ctl.commands import status
 from supervisor_lite.ctl.context import Context
-from supervisor_lite.ctl.dispatch import dispatch
-from supervisor_lite.ctl.main import main
+from supervisor_lite.ctl.main import dispatch, main
 from supervisor_lite.ctl.shell import Completions, Shell
 from supervisor_lite.errors import SpawnErrorCode
 from supervisor_lite.protocol import codes, commands

@@ -6,7 +6,7 @@ from tests.rules.history import DEAF_FAMILY, DEAF_RUN, DIES, FAMILY, LIVES, Hist
 from tests.rules.machine import (
     ALWAYS,
     DONE,
-    HURRY,
+    KILL,
     RESTART,
     START,
     STOP,
@@ -88,19 +88,19 @@ ASKED: tuple[History, ...] = (
             15 send KILL to the group · 15 STOPPED""",
     ),
     History(
-        name="in a hurry: SIGKILL at once, and for the leftovers too",
+        name="killed at once: SIGKILL now, and for the leftovers too",
         program=program(),
         runs=(Run(obeys=None, leaves=DEAF),),
-        asks={5: STOP, 6: HURRY},
+        asks={5: STOP, 6: KILL},
         expected="""
             0 STARTING · 1 RUNNING · 5 STOPPING · 5 send TERM · 6 send KILL ·
             6 send TERM to leftovers · 6 send KILL to leftovers · 6 STOPPED""",
     ),
     History(
-        name="a hurry does not touch what nobody stops",
+        name="a kill does not touch what nobody stops",
         program=program(),
         runs=(DIES, LIVES),
-        asks={0.5: HURRY, 5: HURRY},
+        asks={0.5: KILL, 5: KILL},
         expected="0 STARTING · 0 BACKOFF · 1 STARTING · 2 RUNNING",
     ),
     # Start, in each state.

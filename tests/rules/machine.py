@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from supervisor_lite.model.events import Event, HurryAsked, RestartAsked, StartAsked, StopAsked
+from supervisor_lite.model.events import Event, KillAsked, RestartAsked, StartAsked, StopAsked
 from supervisor_lite.model.exit import Exit
 from supervisor_lite.model.program import Leftovers, Program
 from supervisor_lite.model.record import Record
@@ -16,7 +16,7 @@ from supervisor_lite.rules.lifecycle import Step
 START = StartAsked("ann")
 STOP = StopAsked("ann")
 RESTART = RestartAsked("ann")
-HURRY = HurryAsked()
+KILL = KillAsked()
 
 ALWAYS, NEVER, UNEXPECTED = AutoRestart.ALWAYS, AutoRestart.NEVER, AutoRestart.UNEXPECTED
 

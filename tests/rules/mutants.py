@@ -8,10 +8,11 @@ source; a place that is no longer there is an error, so that the list keeps up w
 from __future__ import annotations
 
 import types
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from supervisor_lite.rules import backoff, lifecycle
+from supervisor_lite.rules import backoff, lifecycle, pacing
 from tests.rules.histories import HISTORIES
 from tests.rules.machine import Machine
 from tests.rules.stage import Broken
@@ -34,7 +35,7 @@ class Mutant:
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "stuck backoff: no deadline after a failed start",
-        "return _pace(program, failed, max(now + wait, _soonest(record, now)), now)",
+        "return pacing.after_failed_start(program, failed, now)",
         "return failed",
     ),
     Mutant(
@@ -165,6 +166,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "the restart limit is not enforced",
         "if limit is None or not backoff.budget_spent(limit, record.restarts, now):",
         "if True:",
+        pacing,
         on="limited",
     ),
     Mutant(
@@ -177,11 +179,12 @@ MUTANTS: tuple[Mutant, ...] = (
         "automatic restarts are not counted",
         "restarts = (*backoff.recent(limit, record.restarts, now), now)",
         "restarts = ()",
+        pacing,
         on="limited",
     ),
     Mutant(
         "restarts that were asked for count",
-        "    if record.asked:\n        return starting\n",
+        "    if record.asked:\n        return starting._replace(cooling=False)\n",
         "",
     ),
     Mutant(
@@ -195,12 +198,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "a cool-down of nothing makes the loop tight",
         "deadline=max(deadline, now + limit.cooldown)",
         "deadline=now + limit.cooldown",
+        pacing,
         on="hardly cooling",
     ),
     Mutant(
         "after a cool-down the limit is open again",
         "            restarts = (now,) * limit.restarts",
         "            restarts = (now,)",
+        pacing,
         on="cooling",
     ),
     Mutant(
@@ -234,6 +239,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "a tight respawn loop",
         "return max(now, record.spawned + backoff.MIN_INTERVAL)",
         "return now",
+        pacing,
     ),
     Mutant(
         "waking up early counts as the deadline",
@@ -246,19 +252,35 @@ MUTANTS: tuple[Mutant, ...] = (
         "state=State.RUNNING, failures=0,",
     ),
     Mutant(
-        "a hurry does not reach the leftovers",
-        "kill_at = now if record.hurried else now + program.stopwaitsecs",
+        "KILL at once does not reach the leftovers",
+        "kill_at = now if record.kill_now else now + program.stopwaitsecs",
         "kill_at = now + program.stopwaitsecs",
     ),
     Mutant(
         "the note of an older run stays",
-        'return record._replace(killed=False, hurried=False, note="")',
-        "return record._replace(killed=False, hurried=False)",
+        "return record._replace(killed=False, kill_now=False, notes=())",
+        "return record._replace(killed=False, kill_now=False)",
     ),
     Mutant(
         "the exit code is lost",
-        'ended = record._replace(pid=None, exit=event.exit, error="")',
-        'ended = record._replace(pid=None, error="")',
+        "ended = record._replace(pid=None, exit=event.exit, error=None)",
+        "ended = record._replace(pid=None, error=None)",
+    ),
+    Mutant(
+        "an automatic restart that looks like a start that was asked for",
+        "cause = Cause(CauseKind.RESTARTED, exit=pacing.last_exit(record), error=record.error)",
+        "cause = Cause(CauseKind.START_ASKED)",
+    ),
+    Mutant(
+        "a cause that does not say how the run ended",
+        "cause = Cause(CauseKind.EXITED_TOO_SOON, exit=record.exit)",
+        "cause = Cause(CauseKind.EXITED_TOO_SOON)",
+    ),
+    Mutant(
+        "giving up over retries is told as the restart limit",
+        "Cause(CauseKind.START_RETRIES_SPENT, exit=",
+        "Cause(CauseKind.RESTART_LIMIT_REACHED, exit=",
+        pacing,
     ),
     Mutant(
         "the pause does not grow",
@@ -291,17 +313,24 @@ def planted(mutant: Mutant) -> Machine:
     text = source(mutant.of)
     if text.count(mutant.old) != 1:
         raise NotPlanted(f"{mutant.name}: {text.count(mutant.old)} times: {mutant.old}")
-    changed = _module(text.replace(mutant.old, mutant.new), mutant.of.__name__)
-    if mutant.of is lifecycle:
-        return Machine(changed.step, changed.Record())
-    rules = _module(source(lifecycle), lifecycle.__name__)
-    rules.__dict__["backoff"] = changed
+    copies: dict[str, types.ModuleType] = {}
+    for module in (backoff, pacing, lifecycle):  # each imports those before it
+        code = source(module)
+        if module is mutant.of:
+            code = code.replace(mutant.old, mutant.new)
+        name = module.__name__.rpartition(".")[2]
+        copies[name] = _module(code, name, copies)
+    rules = copies["lifecycle"]
     return Machine(rules.step, rules.Record())
 
 
-def _module(text: str, name: str) -> types.ModuleType:
+def _module(text: str, name: str, among: Mapping[str, types.ModuleType]) -> types.ModuleType:
+    """Return a module made of this text, which knows these in place of the real ones."""
     copy = types.ModuleType(name)
     exec(compile(text, name, "exec"), copy.__dict__)
+    copy.__dict__.update(
+        {other: module for other, module in among.items() if other in copy.__dict__}
+    )
     return copy
 
 

@@ -104,8 +104,8 @@ def cooling_has_a_limit(m: Moment) -> bool:
 
 
 def killed_is_true(m: Moment) -> bool:
-    """`killed` and `hurried` say what happened to the run that is live or was last."""
-    return m.after.killed == m.later.killed and m.after.hurried == m.later.hurried
+    """`killed` and `kill_now` say what happened to the run that is live or was last."""
+    return m.after.killed == m.later.killed and m.after.kill_now == m.later.kill_now
 
 
 OF_RECORDS: tuple[Rule, ...] = (

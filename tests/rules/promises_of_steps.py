@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from supervisor_lite.model.actions import Signal, SignalLeftovers, Spawn
+from supervisor_lite.model.cause import Cause, CauseKind, Note, NoteKind
 from supervisor_lite.model.events import (
     DeadlinePassed,
     Exited,
-    HurryAsked,
+    KillAsked,
     LeftoversGone,
     RestartAsked,
     Spawned,
@@ -16,7 +17,7 @@ from supervisor_lite.model.events import (
 )
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.restart import BackoffKind
-from supervisor_lite.model.states import QUIET
+from supervisor_lite.model.states import QUIET, State
 from supervisor_lite.rules.lifecycle import is_spawn_next
 from tests.rules.moment import (
     BACKOFF,
@@ -223,15 +224,15 @@ def an_end_follows_the_policy(m: Moment) -> bool:
 
 
 def a_stop_is_bounded(m: Moment) -> bool:
-    """What is told to end is killed after `stopwaitsecs`, at once in a hurry, and then again."""
+    """What is told to end is killed after `stopwaitsecs`, at once if asked to, and then again."""
     deadline, patience = m.after.deadline, m.program.stopwaitsecs
     begins = m.later.ending and not m.truth.ending
     if begins or (m.ended_now and m.later.leftovers):
-        hurry = not begins and m.truth.hurried
-        return deadline == (m.now if hurry else m.now + patience)
+        at_once = not begins and m.truth.kill_now
+        return deadline == (m.now if at_once else m.now + patience)
     if Signal("KILL", m.program.killasgroup) in m.actions or SignalLeftovers("KILL") in m.actions:
         return deadline is not None and abs(deadline - m.now - max(patience, 1.0)) <= TICK
-    if isinstance(m.event, HurryAsked) and (m.truth.ending or m.truth.leftovers):
+    if isinstance(m.event, KillAsked) and (m.truth.ending or m.truth.leftovers):
         return deadline is not None and deadline <= m.now
     return True
 
@@ -280,40 +281,85 @@ def restarts_are_counted(m: Moment) -> bool:
 
 
 def everything_has_a_cause(m: Moment) -> bool:
-    """Each change has a cause in words, and names who asked for it; nobody, if nobody did."""
+    """Each change has a cause, and names who asked for it; nobody, if nobody did."""
     if not m.moved:
         return True
     asked = isinstance(m.event, StartAsked | StopAsked | RestartAsked) or (
         m.before.state is STOPPING or (m.spawns and m.truth.asked)
     )
-    return bool(m.after.cause) and m.after.by == (m.later.by if asked else "")
+    return m.after.cause is not None and m.after.by == (m.later.by if asked else "")
+
+
+def the_cause_says_what_happened(m: Moment) -> bool:
+    """The kind of a cause fits the change, and it carries how the last run ended."""
+    cause = m.after.cause
+    if not m.moved or cause is None:
+        return not m.moved
+    if isinstance(m.event, StartAsked | StopAsked | RestartAsked):
+        return cause == m.event.cause
+    match m.after.state:
+        case State.RUNNING:
+            return cause == Cause(CauseKind.UP, seconds=m.program.startsecs)
+        case State.EXITED if isinstance(m.event, Exited):
+            expected = m.event.exit.code in m.program.exitcodes
+            return cause == Cause(CauseKind.EXITED, exit=m.event.exit, expected=expected)
+        case State.BACKOFF if isinstance(m.event, Exited):
+            return cause == Cause(CauseKind.EXITED_TOO_SOON, exit=m.event.exit)
+        case State.BACKOFF if isinstance(m.event, SpawnFailed):
+            return cause == Cause(CauseKind.SPAWN_FAILED, error=m.event.error)
+        case State.STARTING if not m.truth.asked and m.before.state is BACKOFF:
+            tries = m.program.startretries + 1
+            return cause == Cause(CauseKind.RETRY, number=m.truth.failures + 1, limit=tries)
+        case State.STARTING if not m.truth.asked:
+            return cause == Cause(CauseKind.RESTARTED, exit=m.before.exit)
+        case State.FATAL:
+            return cause in (_spent_retries(m), _spent_restarts(m))
+        case _:
+            return cause == m.before.cause
+
+
+def _spent_retries(m: Moment) -> Cause | None:
+    kind, record = CauseKind.START_RETRIES_SPENT, m.before
+    last = Cause(kind, exit=None if record.error else record.exit, error=record.error)
+    spent = record.state is BACKOFF and m.truth.failures > m.program.startretries
+    return last._replace(number=m.truth.failures) if spent else None
+
+
+def _spent_restarts(m: Moment) -> Cause | None:
+    kind, record, limit = CauseKind.RESTART_LIMIT_REACHED, m.before, m.program.restart_limit
+    if limit is None:
+        return None
+    last = Cause(kind, exit=None if record.error else record.exit, error=record.error)
+    return last._replace(number=limit.restarts, seconds=limit.window)
 
 
 def how_it_ended_is_kept(m: Moment) -> bool:
     """The exit or the error of the last try stays known until a run ends differently."""
     if isinstance(m.event, Exited) and m.ended_now:
-        return m.after.exit == m.event.exit and not m.after.error
+        return m.after.exit == m.event.exit and m.after.error is None
     if isinstance(m.event, SpawnFailed):
-        return m.after.error == m.event.error and m.after.ended == m.event.error
+        return m.after.error == m.event.error and m.after.exit == m.before.exit
     if isinstance(m.event, Spawned):
-        return m.after.error == "" and m.after.exit == m.before.exit
+        return m.after.error is None and m.after.exit == m.before.exit
     return m.after.exit == m.before.exit and m.after.error == m.before.error
 
 
 def notes_are_of_this_run(m: Moment) -> bool:
     """A note (KILL, leftovers) never outlives the run that it is about."""
-    return not m.answered or m.after.note == ""
+    return not m.answered or m.after.notes == ()
 
 
 def what_was_done_is_noted(m: Moment) -> bool:
     """A first SIGKILL, leftovers that had to be ended and those that are kept are noted."""
     match m.event:
         case DeadlinePassed() if m.truth.ending and m.later.killed:
-            return m.after.note == m.before.note if m.truth.killed else "KILL" in m.after.note
+            waited = None if m.truth.kill_now else m.program.stopwaitsecs
+            killed = () if m.truth.killed else (Note(NoteKind.KILLED, waited),)
+            return m.after.notes == m.before.notes + killed
         case LeftoversGone(run, ended) if run == m.truth.run and m.truth.leftovers:
-            return ended in m.after.note and m.before.note in m.after.note
+            return m.after.notes == m.before.notes + ((ended,) if ended else ())
         case Exited(kept=kept) if m.ended_now:
-            return kept in m.after.note and m.before.note in m.after.note
+            return m.after.notes == m.before.notes + ((kept,) if kept else ())
         case _:
             return True
 
@@ -326,7 +372,8 @@ OF_STEPS: tuple[Rule, ...] = (
     an_end_follows_the_policy, giving_up_has_a_reason,
     a_stop_takes_effect, a_stop_is_bounded, a_request_does_not_delay_a_kill,
     a_start_is_due_at_once, a_start_of_what_is_up_changes_nothing, restarts_are_counted,
-    everything_has_a_cause, how_it_ended_is_kept, notes_are_of_this_run, what_was_done_is_noted,
+    everything_has_a_cause, the_cause_says_what_happened, how_it_ended_is_kept,
+    notes_are_of_this_run, what_was_done_is_noted,
     a_spawn_is_wanted_and_starting,
 )  # fmt: skip
 """Promises about what an event leads to."""

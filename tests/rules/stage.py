@@ -13,7 +13,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, count, repeat
 
+from supervisor_lite.errors import SpawnErrorCode
+from supervisor_lite.explain.cause import cause_text, notes_text
 from supervisor_lite.model.actions import Action, Signal, SignalLeftovers, Spawn
+from supervisor_lite.model.cause import Leftover, Note, NoteKind, SpawnFailure
 from supervisor_lite.model.events import (
     DeadlinePassed,
     Event,
@@ -46,9 +49,11 @@ class Run:
     """How it ends by itself."""
     obeys: float | None = 0.0
     """Seconds from the stop signal to its end; None: only SIGKILL ends it."""
+    handles: Exit | None = None
+    """How it ends when it has obeyed; None: of the signal itself."""
     leaves: float | None = None
     """It leaves descendants, which end so many seconds after the stop signal; None: none left."""
-    kept: str = ""
+    kept: Note | None = None
     """Descendants that it leaves and that are left alone."""
 
 
@@ -128,8 +133,9 @@ class Stage:
         if self.record.state is not before.state:
             self._note(self.record.state.name)
             by = f" by {self.record.by}" if self.record.by else ""
-            note = f" [{self.record.note}]" if self.record.note else ""
-            self.told.append(f"{self.seen[-1]}: {self.record.cause}{by}{note}")
+            notes = notes_text(self.record.notes)
+            note = f" [{notes}]" if notes else ""
+            self.told.append(f"{self.seen[-1]}: {cause_text(self.record.cause)}{by}{note}")
         if self._check:
             moment = Moment(
                 self.program, truth, before, event, self.now, self.record, actions, self.truth
@@ -155,7 +161,7 @@ class Stage:
         self.spawns.append(self.now)
         self._run = next(self._runs)
         if self._run.error:
-            return SpawnFailed(run, self._run.error)
+            return SpawnFailed(run, SpawnFailure(SpawnErrorCode.OTHER, self._run.error))
         if self._run.lasts is not None:
             self.ask(self._exited(run, self._run.exit), self.now + self._run.lasts)
         return Spawned(run, 1000 + run)
@@ -166,7 +172,8 @@ class Stage:
         if name == "KILL":
             self.ask(self._exited(run, Exit(signal="SIGKILL")))
         elif self._run.obeys is not None:
-            self.ask(self._exited(run, Exit(signal=f"SIG{name}")), self.now + self._run.obeys)
+            end = self._run.handles or Exit(signal=f"SIG{name}")
+            self.ask(self._exited(run, end), self.now + self._run.obeys)
 
     def _exited(self, run: int, exit: Exit) -> Exited:  # noqa: A002 the field's word
         return Exited(run, exit, leftovers=self._run.leaves is not None, kept=self._run.kept)
@@ -174,7 +181,8 @@ class Stage:
     def _end_leftovers(self, name: str) -> None:
         run, after = self.truth.run, self._run.leaves
         assert run is not None
-        gone = LeftoversGone(run, f"ended sleep with {name}")
+        kind = NoteKind.LEFTOVERS_KILLED if name == "KILL" else NoteKind.LEFTOVERS_ENDED
+        gone = LeftoversGone(run, Note(kind, processes=(Leftover(8, "sleep"),)))
         if name == "KILL":
             self.ask(gone)
         elif after is not None and after != DEAF:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import pytest
 
+from supervisor_lite.model.cause import Cause, CauseKind, Leftover, Note, NoteKind
 from supervisor_lite.model.events import Event, StartAsked, StopAsked
 from supervisor_lite.model.program import Program
 from tests.rules.history import DEAF_RUN, DIES, LIVES
 from tests.rules.machine import (
     DONE,
-    HURRY,
+    KILL,
     NEVER,
     RESTART,
     SEGFAULT,
@@ -49,7 +50,7 @@ TALES = (
         "a start that never works",
         program(startretries=1),
         (DIES,),
-        ((0, StartAsked("", "autostart")),),
+        ((0, StartAsked("", Cause(CauseKind.AUTOSTART))),),
         """
         0 STARTING: autostart
         0 BACKOFF: exit 1
@@ -116,12 +117,12 @@ TALES = (
         "the last who asked is named",
         program(),
         (Run(obeys=3),),
-        ((0, START), (5, RESTART), (6, StopAsked("bob", "shutdown"))),
+        ((0, START), (5, RESTART), (6, StopAsked("bob", Cause(CauseKind.NO_LONGER_DEFINED)))),
         """
         0 STARTING: start asked by ann
         1 RUNNING: up for 1 s
         5 STOPPING: restart asked by ann
-        8 STOPPED: shutdown by bob""",
+        8 STOPPED: no longer defined by bob""",
     ),
     Tale(
         "a start during a stop is named too",
@@ -137,25 +138,25 @@ TALES = (
         9 RUNNING: up for 1 s""",
     ),
     Tale(
-        "in a hurry, with leftovers",
+        "killed at once, with leftovers",
         program(),
         (Run(obeys=None, leaves=DEAF),),
-        ((0, START), (5, STOP), (6, HURRY)),
+        ((0, START), (5, STOP), (6, KILL)),
         """
         0 STARTING: start asked by ann
         1 RUNNING: up for 1 s
         5 STOPPING: stop asked by ann
-        6 STOPPED: stop asked by ann [KILL at once; ended sleep with KILL]""",
+        6 STOPPED: stop asked by ann [KILL at once; 1 leftover killed: 8 sleep]""",
     ),
     Tale(
         "leftovers that are left alone",
         program(autorestart=NEVER),
-        (Run(lasts=5, kept="left alone: sleep (pid 7)"),),
+        (Run(lasts=5, kept=Note(NoteKind.LEFTOVERS_KEPT, processes=(Leftover(7, "sleep"),))),),
         ((0, START),),
         """
         0 STARTING: start asked by ann
         1 RUNNING: up for 1 s
-        5 EXITED: exit 1 (not expected) [left alone: sleep (pid 7)]""",
+        5 EXITED: exit 1 (not expected) [1 left running: 7 sleep]""",
     ),
     Tale(
         "the limit of automatic restarts",

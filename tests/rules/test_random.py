@@ -23,7 +23,7 @@ from tests.rules.machine import (
     ALWAYS,
     DONE,
     FAILED,
-    HURRY,
+    KILL,
     RESTART,
     SEGFAULT,
     START,
@@ -79,7 +79,7 @@ runs = st.builds(
     obeys=st.sampled_from([None, 0.0, 0.2, 20.0]),
     leaves=st.sampled_from([None, None, 0.0, 0.3, 7.0, DEAF]),
 )
-requests = st.lists(st.tuples(seconds, st.sampled_from([START, STOP, RESTART, HURRY])), max_size=8)
+requests = st.lists(st.tuples(seconds, st.sampled_from([START, STOP, RESTART, KILL])), max_size=8)
 
 
 @CALM

@@ -14,7 +14,7 @@ from supervisor_lite.model.events import (
     DeadlinePassed,
     Event,
     Exited,
-    HurryAsked,
+    KillAsked,
     LeftoversGone,
     RestartAsked,
     Spawned,
@@ -42,7 +42,7 @@ class Truth:
     """The live process was asked to end."""
     killed: bool = False
     """The live process got SIGKILL."""
-    hurried: bool = False
+    kill_now: bool = False
     """Whatever is being ended is to be killed at once."""
     wish: bool = False
     """Was the last request a start (or a restart) rather than a stop?"""
@@ -114,15 +114,15 @@ def _after_event(program: Program, truth: Truth, event: Event, now: float) -> Tr
         case StopAsked(by):
             stopped = replace(truth, wish=False, asked=False, cooling=False, by=by)
             return replace(stopped, ending=truth.alive)
-        case HurryAsked():
-            return replace(truth, hurried=True) if truth.ending or truth.leftovers else truth
+        case KillAsked():
+            return replace(truth, kill_now=True) if truth.ending or truth.leftovers else truth
         case Spawned(run):
             return replace(
-                truth, run=run, alive=True, spawned=now, killed=False, hurried=False, ending=False
+                truth, run=run, alive=True, spawned=now, killed=False, kill_now=False, ending=False
             )
         case SpawnFailed(run):
             failures = truth.failures + 1
-            failed = replace(truth, run=run, spawned=now, killed=False, hurried=False)
+            failed = replace(truth, run=run, spawned=now, killed=False, kill_now=False)
             return _judged(program, failed, failures, now)
         case Exited() if truth.alive and event.run == truth.run:
             return _after_exit(program, truth, event, now)

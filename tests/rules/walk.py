@@ -14,7 +14,9 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from supervisor_lite.errors import SpawnErrorCode
 from supervisor_lite.model.actions import Spawn
+from supervisor_lite.model.cause import Leftover, Note, NoteKind, SpawnFailure
 from supervisor_lite.model.events import (
     DeadlinePassed,
     Event,
@@ -33,7 +35,7 @@ from tests.rules.machine import (
     ALWAYS,
     DONE,
     FAILED,
-    HURRY,
+    KILL,
     NEVER,
     REAL,
     RESTART,
@@ -84,16 +86,24 @@ PROGRAMS: dict[str, Program] = {
 """Definitions that cover the options, alone and where they meet."""
 
 EXITS: tuple[Exit, ...] = (DONE, Exit(code=3), SEGFAULT, UNKNOWN)
-REQUESTS: tuple[Event, ...] = (START, STOP, RESTART, HURRY)
+REQUESTS: tuple[Event, ...] = (START, STOP, RESTART, KILL)
 OLD_NEWS: tuple[Event, ...] = (Exited(OLD_RUN, FAILED), LeftoversGone(OLD_RUN))
 ENDS: tuple[Event, ...] = (
     *(Exited(RUN, how) for how in EXITS),
     Exited(RUN, DONE, leftovers=True),
-    Exited(RUN, SEGFAULT, leftovers=True, kept="left alone: nohup (pid 9)"),
+    Exited(
+        RUN,
+        SEGFAULT,
+        leftovers=True,
+        kept=Note(NoteKind.LEFTOVERS_KEPT, processes=(Leftover(9, "nohup"),)),
+    ),
 )
 """How a run may end; of one that has ended already, the same is old news."""
-GONE = LeftoversGone(RUN, "ended sleep (pid 8)")
-ANSWERS: tuple[Event, ...] = (Spawned(RUN, PID), SpawnFailed(RUN, "no such command"))
+GONE = LeftoversGone(RUN, Note(NoteKind.LEFTOVERS_ENDED, processes=(Leftover(8, "sleep"),)))
+ANSWERS: tuple[Event, ...] = (
+    Spawned(RUN, PID),
+    SpawnFailed(RUN, SpawnFailure(SpawnErrorCode.OTHER, "no such command")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +147,7 @@ class Fault:
         return "\n  ".join((f"{self.rule}:", *self.history))
 
 
-_WORDS = frozenset({"cause", "by", "note", "restart_count"})
+_WORDS = frozenset({"cause", "by", "notes", "restart_count"})
 _PRESENCE = frozenset({"pid", "run", "exit"})
 _TIMES = frozenset({"deadline", "due"})
 _OTHERS = frozenset({"spawned", "restarts", "error"})
@@ -166,7 +176,7 @@ class Walk:
             record.pid is None,
             record.run is None,
             record.exit is None,
-            record.error == "",
+            record.error is None,
             self._age(record.spawned, now),
             None if record.deadline is None else round(max(record.deadline - now, 0.0), 4),
             None if record.due is None else round(max(record.due - now, 0.0), 4),
@@ -175,7 +185,7 @@ class Walk:
             truth.leftovers,
             truth.ending,
             truth.killed,
-            truth.hurried,
+            truth.kill_now,
             truth.wish,
             truth.asked,
             truth.failures,

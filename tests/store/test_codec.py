@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given, settings
 
+from supervisor_lite.model.cause import Cause, CauseKind, Leftover, Note, NoteKind
+from supervisor_lite.model.change import Change
 from supervisor_lite.model.exit import Exit
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record
@@ -34,6 +36,12 @@ def test_a_definition_is_read_as_it_was_written(program: Program) -> None:
 
 
 @CALM
+@given(values_of(Change))
+def test_a_change_is_read_as_it_was_written(change: Change) -> None:
+    assert repr(through_json(change)) == repr(change)
+
+
+@CALM
 @given(values_of(Record))
 def test_a_record_is_read_as_it_was_written(record: Record) -> None:
     assert repr(through_json(record)) == repr(record)
@@ -46,7 +54,7 @@ def test_a_record_is_read_as_it_was_written(record: Record) -> None:
         Exit(),
         Exit(3),
         Exit(signal="SIGSEGV", core=True),
-        Exit(signal="SIGKILL", why="out of memory (memory_max 64MB)"),
+        Exit(signal="SIGKILL", out_of_memory=True, memory_max=64 << 20),
     ],
 )
 def test_the_end_of_a_run_is_read_as_it_was_written(how: Exit | None) -> None:
@@ -55,17 +63,14 @@ def test_the_end_of_a_run_is_read_as_it_was_written(how: Exit | None) -> None:
     assert through_json(record) == record
 
 
-def test_what_is_not_known_takes_no_part() -> None:
-    """A version that knows nothing of reasons can read all that has none."""
-    values = encode(Record(state=State.EXITED, exit=Exit(3)))
-    assert values["exit"] == [3, None, False]
-    assert str(decode(Record, values).exit) == "exit 3"
-
-
-def test_the_reason_of_a_kill_is_told() -> None:
-    """After the signal."""
-    assert str(Exit(signal="SIGKILL", why="out of memory")) == "killed by SIGKILL: out of memory"
-    assert str(Exit(signal="SIGBUS", core=True)) == "killed by SIGBUS (core dumped)"
+def test_of_a_cause_only_what_is_set_is_written() -> None:
+    """So it can be read by who knows nothing of the rest; what clients get is the same."""
+    cause = Cause(CauseKind.EXITED, exit=Exit(0), expected=False)
+    assert encode(cause) == {"kind": "exited", "exit": {"code": 0}, "expected": False}
+    assert encode(Cause(CauseKind.EXITED, exit=Exit())) == {"kind": "exited", "exit": {}}
+    note = Note(NoteKind.LEFTOVERS_KEPT, processes=(Leftover(7, "sh"),))
+    kept = {"kind": "leftovers_kept", "processes": [{"pid": 7, "name": "sh"}]}
+    assert encode((note, Note(NoteKind.KILLED, 0.0))) == [kept, {"kind": "killed", "seconds": 0.0}]
 
 
 # Other versions.
@@ -86,7 +91,7 @@ def test_what_an_older_version_did_not_write_has_its_default() -> None:
     assert decode(Program, values) == Program(
         "web", ("web",), sockets=(ListenSocket("unix:///web"),)
     )
-    assert decode(Record, {"exit": [3]}) == Record(exit=Exit(3))
+    assert decode(Record, {"exit": {"code": 3}}) == Record(exit=Exit(3))
 
 
 @pytest.mark.parametrize(

@@ -64,11 +64,11 @@ def host_name(value: object) -> str:
 
 
 def _user_name(value: object) -> str:
-    from supervisor_lite.passwords import is_user_name
+    from supervisor_lite.passwords import USER_NAME_RULE, is_user_name
 
     name = str(value)
     if not is_user_name(name):
-        raise FieldError(hint="; a name is up to 64 characters long and has no colon")
+        raise FieldError(hint=f"; {USER_NAME_RULE}")
     return name
 
 

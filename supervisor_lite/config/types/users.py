@@ -8,6 +8,7 @@ from supervisor_lite.config.types.base import Json, ValueType, choice
 from supervisor_lite.config.types.compound import ListOf
 from supervisor_lite.config.types.text import STRING
 from supervisor_lite.config.wording import BadValueError
+from supervisor_lite.protocol.commands import ROLES
 from supervisor_lite.text import suggest
 
 
@@ -51,4 +52,4 @@ USER = ValueType("a user of this system", user, _SCHEMA)
 USERS = ListOf("a list of users", USER)
 USER_GROUP = ValueType("a group of users of this system", user_group, _SCHEMA)
 USER_GROUPS = ListOf("a list of groups of users", USER_GROUP)
-ROLE = choice({"view": "view", "operate": "operate", "admin": "admin"})
+ROLE = choice({role: role for role in ROLES})

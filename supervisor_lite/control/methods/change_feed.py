@@ -12,8 +12,10 @@ from supervisor_lite.control.subscriptions import Subscription
 from supervisor_lite.core.bus import Bus
 from supervisor_lite.core.view import rfc3339
 from supervisor_lite.errors import OperationFailed
+from supervisor_lite.explain.cause import cause_text, notes_text
 from supervisor_lite.model.change import Change
 from supervisor_lite.protocol import messages
+from supervisor_lite.store.codec import encode
 from supervisor_lite.store.journal import Journal
 
 MAX_RECENT = 256
@@ -138,8 +140,10 @@ def change_json(change: Change) -> dict[str, Any]:
         "group": change.group,
         "from": change.from_state,
         "to": change.to_state,
-        "cause": sendable(change.cause),
-        "note": sendable(change.note),
+        "cause": sendable(cause_text(change.cause)),
+        "cause_data": sendable_data(encode(change.cause)),
+        "note": sendable(notes_text(change.notes)),
+        "notes": sendable_data(encode(change.notes)),
         "by": sendable(change.by),
         "run": change.run,
         "pid": change.pid,
@@ -149,6 +153,15 @@ def change_json(change: Change) -> dict[str, Any]:
         "tries": change.tries,
         "last_words": sendable(change.last_words),
     }
+
+
+def sendable_data(value: Any) -> Any:
+    """Return JSON with every text in it as UTF-8 can carry it."""
+    if isinstance(value, str):
+        return sendable(value)
+    if isinstance(value, dict):
+        return {name: sendable_data(each) for name, each in value.items()}
+    return [sendable_data(each) for each in value] if isinstance(value, list) else value
 
 
 def sendable(text: str) -> str:

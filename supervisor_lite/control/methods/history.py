@@ -14,6 +14,7 @@ from supervisor_lite.control.methods.change_feed import (
     RecentChanges,
     change_json,
     sendable,
+    sendable_data,
 )
 from supervisor_lite.control.request import Methods, Request
 from supervisor_lite.control.subscriptions import Subscription
@@ -22,11 +23,13 @@ from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.core.view import rfc3339
 from supervisor_lite.errors import NoSuchProcess
 from supervisor_lite.explain import episodes, story
+from supervisor_lite.explain.cause import beyond_exit_text
 from supervisor_lite.explain.forecast import forecast
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.run import RunRow
 from supervisor_lite.model.states import State
+from supervisor_lite.store.codec import encode
 from supervisor_lite.store.journal import Journal
 
 method = Methods()
@@ -50,7 +53,7 @@ class HistoryMethods:
     def events(self, request: Request) -> Result:
         """Answer changes of state; with `follow`, go on as they happen."""
         since = request.params.number("since")
-        limit = request.params.count("limit", 100 if since is None else MAX_ROWS, most=MAX_ROWS)
+        limit = request.params.count("limit", 100 if since is None else MAX_ROWS, maximum=MAX_ROWS)
         follow = request.params.flag("follow", False)
         request.params.done()
         last = self._journal.serial
@@ -82,7 +85,7 @@ class HistoryMethods:
     def runs(self, request: Request) -> Result:
         """Answer runs, the newest first."""
         names = request.params.names(required=False)
-        limit = request.params.count("limit", 50, most=MAX_ROWS)
+        limit = request.params.count("limit", 50, maximum=MAX_ROWS)
         request.params.done()
         chosen = self._chosen(request, names) if names else self._seen(request)
         now = time.time()
@@ -198,18 +201,10 @@ def _run(row: RunRow, now: float) -> dict[str, Any]:
         "exitcode": row.code,
         "signal": row.signal,
         "duration": duration,
-        "reason": sendable(_more(row)),
+        "reason": sendable(beyond_exit_text(row.cause)),
+        "cause": sendable_data(encode(row.cause)),
         "maxrss": row.maxrss,
         "utime": row.utime,
         "stime": row.stime,
         "last_words": sendable(row.last_words or ""),
     }
-
-
-def _more(row: RunRow) -> str:
-    """Return what is known of the end of a run besides its exit code or signal."""
-    reason = row.reason or ""
-    if row.code is None and row.signal is None:
-        return reason
-    how, _, why = reason.partition(": ")
-    return why or ("core dumped" if how.endswith("(core dumped)") else "")

@@ -44,7 +44,7 @@ class OutputMethods:
         """Answer the last bytes of one stream; with `follow`, go on as it grows."""
         name = request.params.text("name")
         stream = request.params.text("stream", "stdout")
-        count = request.params.count("bytes", 1600, most=MAX_BYTES)
+        count = request.params.count("bytes", 1600, maximum=MAX_BYTES)
         follow = request.params.flag("follow", False)
         request.params.done()
         if stream not in ("stdout", "stderr"):
@@ -64,7 +64,7 @@ class OutputMethods:
     @method("maintail")
     def maintail(self, request: Request) -> Result:
         """Answer the last bytes of the daemon's own log; with `follow`, go on as it grows."""
-        count = request.params.count("bytes", 1600, most=MAX_BYTES)
+        count = request.params.count("bytes", 1600, maximum=MAX_BYTES)
         follow = request.params.flag("follow", False)
         request.params.done()
         request.require()
@@ -83,7 +83,7 @@ class OutputMethods:
     def logs(self, request: Request) -> Result:
         """Answer the last lines of many; with `follow`, go on as they grow."""
         names = request.params.names(required=False)
-        lines = request.params.count("lines", 10, most=100_000)
+        lines = request.params.count("lines", 10, maximum=100_000)
         follow = request.params.flag("follow", False)
         request.params.done()
         outputs = []

@@ -38,7 +38,7 @@ MAX_BYTES = 4 << 20
 
 MAX_OFFSET = 1 << 62
 
-MAX_WHOM = 80
+MAX_PRINCIPAL_NAME = 80
 
 method = Methods()
 
@@ -73,9 +73,9 @@ class CompatMethods:
         """Say for whom this connection asks; it is noted with what is done, and grants nothing."""
         whom = request.params.text("whom")
         request.params.done()
-        if not whom.isprintable() or not 0 < len(whom) <= MAX_WHOM:
+        if not whom.isprintable() or not 0 < len(whom) <= MAX_PRINCIPAL_NAME:
             raise ProtocolError(
-                codes.INVALID_PARAMS, f"whom must be 1 to {MAX_WHOM} printable characters"
+                codes.INVALID_PARAMS, f"whom must be 1 to {MAX_PRINCIPAL_NAME} printable characters"
             )
         caller = request.connection.caller
         request.connection.caller = DelegatedCaller(
@@ -151,9 +151,9 @@ def _slice(request: Request, log: LogFile | None, name: str) -> Result:
 
     `last` goes back over rotated files, because the live one is empty right after a rotation.
     """
-    offset = request.params.count("offset", 0, most=MAX_OFFSET)
-    length = request.params.count("length", MAX_BYTES, most=MAX_BYTES)
-    last = request.params.count("last", 0, most=MAX_BYTES)
+    offset = request.params.count("offset", 0, maximum=MAX_OFFSET)
+    length = request.params.count("length", MAX_BYTES, maximum=MAX_BYTES)
+    last = request.params.count("last", 0, maximum=MAX_BYTES)
     request.params.done()
     if log is None:
         raise no_log_file(name)

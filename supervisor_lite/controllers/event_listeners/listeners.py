@@ -25,6 +25,7 @@ from supervisor_lite.core.topics import (
     OutputSeen,
     RemoteEvent,
 )
+from supervisor_lite.model.cause import Cause, CauseKind
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.plan import Group
 from supervisor_lite.model.states import UP, State
@@ -32,7 +33,6 @@ from supervisor_lite.rules.event_listener import payloads
 from supervisor_lite.rules.event_listener.payloads import ListenerEvent
 from supervisor_lite.rules.event_listener.session import Answer
 
-_STATE_LOST = "its state was lost with the daemon"
 _ENDED = frozenset(("EXITED", "BACKOFF", "FATAL", "STOPPED"))
 
 
@@ -99,7 +99,7 @@ class EventListeners:
         for process in tuple(self._supervisor.processes.values()):
             known = process.name in self._sessions or not process.program.listener
             if not known and process.pidfd is not None and process.record.state in UP:
-                self._supervisor.restart(process, "", _STATE_LOST)
+                self._supervisor.restart(process, "", Cause(CauseKind.STATE_LOST))
         if not upgraded:
             self.publish(payloads.of_daemon("RUNNING"))
         for pool in self._pools.values():

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 command = Commands()
 
-EXIT_PATIENCE = 30.0
+EXIT_TIMEOUT = 30.0
 """Seconds for the daemon to hang up after it said that it is about to."""
 
-UPGRADE_PATIENCE = 60.0
+UPGRADE_TIMEOUT = 60.0
 """Seconds for the new daemon to answer."""
 
 _RETRY_PAUSE = 0.05
@@ -48,7 +48,7 @@ def shutdown(ctl: Context, arguments: list[str]) -> int:
         client.connect()
         try:
             client.call("shutdown", {"leave_running": True} if leave else {})
-            client.timeout = EXIT_PATIENCE
+            client.timeout = EXIT_TIMEOUT
             client.wait_closed()
         except ReplyTimeout as error:
             raise ReplyTimeout("the daemon has said goodbye, but does not exit") from error
@@ -66,7 +66,7 @@ def upgrade(ctl: Context, arguments: list[str]) -> int:
     none_left(ctl.parse(arguments, {}).words)
     with ctl.client() as client:
         before = client.call("version")
-        client.timeout = UPGRADE_PATIENCE
+        client.timeout = UPGRADE_TIMEOUT
         try:
             client.call("upgrade")
             client.wait_closed()
@@ -84,8 +84,8 @@ def upgrade(ctl: Context, arguments: list[str]) -> int:
 
 
 def _version_of_next(client: Client) -> Message:
-    """Ask for the version until someone answers. Raises ReplyTimeout after UPGRADE_PATIENCE."""
-    deadline = time.monotonic() + UPGRADE_PATIENCE
+    """Ask for the version until someone answers. Raises ReplyTimeout after UPGRADE_TIMEOUT."""
+    deadline = time.monotonic() + UPGRADE_TIMEOUT
     while True:
         try:
             return client.call("version")
@@ -97,7 +97,7 @@ def _version_of_next(client: Client) -> Message:
 
 def _listening(path: str) -> bool:
     try:
-        with Client(path, EXIT_PATIENCE) as client:
+        with Client(path, EXIT_TIMEOUT) as client:
             client.connect()
     except Unreachable:
         return False

@@ -8,7 +8,7 @@ import threading
 from supervisor_lite.client.errors import ClientError, RemoteError
 from supervisor_lite.ctl import render
 from supervisor_lite.ctl.commands.follow import follow
-from supervisor_lite.ctl.commands.output import Pipe, Screen
+from supervisor_lite.ctl.commands.output import RawWriter, TerminalWriter
 from supervisor_lite.ctl.context import Commands, Context
 from supervisor_lite.ctl.options import UsageError
 from supervisor_lite.protocol import codes, messages
@@ -16,7 +16,7 @@ from supervisor_lite.text import sanitize
 
 command = Commands()
 
-_OVER = ("STOPPED", "EXITED", "FATAL")
+_ENDED_STATES = ("STOPPED", "EXITED", "FATAL")
 
 
 @command("send")
@@ -55,30 +55,34 @@ def fg(ctl: Context, arguments: list[str]) -> int:
         sys.stdout.flush()
         client.call("events", {"limit": 0, "follow": True})
         client.call("logs", {"names": [name], "lines": 0, "follow": True})
-        threading.Thread(target=_type, args=(ctl, name), daemon=True).start()
-        target = Screen() if ctl.style.terminal else Pipe()
+        threading.Thread(target=_send_lines, args=(ctl, name), daemon=True).start()
+        writer = TerminalWriter() if ctl.style.terminal else RawWriter()
         try:
             for method, note in follow(client):
                 if method == messages.NOTE_OUTPUT:
-                    target.write(messages.unpack_data(note))
+                    writer.write(messages.unpack_data(note))
                 elif method == messages.NOTE_CHANGE and _ended(note, name):
-                    target.finish()
+                    writer.finish()
                     render.err("Process got killed")
                     return codes.FAILED
         except KeyboardInterrupt:
-            target.finish()
+            writer.finish()
             render.out("Exiting foreground")
             return codes.DONE
-        target.finish()
+        writer.finish()
     return codes.TIMED_OUT
 
 
 def _ended(note: dict[str, object], name: str) -> bool:
     change = note.get("change")
-    return isinstance(change, dict) and change.get("name") == name and change.get("to") in _OVER
+    return (
+        isinstance(change, dict)
+        and change.get("name") == name
+        and change.get("to") in _ENDED_STATES
+    )
 
 
-def _type(ctl: Context, name: str) -> None:
+def _send_lines(ctl: Context, name: str) -> None:
     """Send each line that is typed; runs beside the reader of the output."""
     for line in sys.stdin:
         try:

@@ -77,7 +77,7 @@ def logs(ctl: Context, arguments: list[str]) -> int:
     with ctl.client() as client:
         result = client.call("logs", params)
         outputs = listed(result, "outputs", "fullname", "stream", "data")
-        merged = Merged(ctl.style, [str(output["fullname"]) for output in outputs])
+        merged = LineMerger(ctl.style, [str(output["fullname"]) for output in outputs])
         for output in outputs:
             merged.feed(output, _bytes(output))
             if not given.has("follow"):
@@ -94,7 +94,7 @@ def logs(ctl: Context, arguments: list[str]) -> int:
     return codes.DONE
 
 
-class Screen:
+class TerminalWriter:
     """A terminal, to which a process may send text and colours and nothing else."""
 
     def __init__(self) -> None:
@@ -122,13 +122,13 @@ class Screen:
 
     def _put(self, text: str) -> None:
         if text:
-            sys.stdout.write(tame(text))
+            sys.stdout.write(sanitize_output(text))
             sys.stdout.flush()
             self._coloured = self._coloured or _COLOUR.search(text) is not None
             self._column = 0 if text.endswith("\n") else 1
 
 
-class Pipe:
+class RawWriter:
     """A pipe or a file, which gets the very bytes."""
 
     def write(self, data: bytes) -> None:
@@ -140,7 +140,7 @@ class Pipe:
         """Do nothing: what was written is complete."""
 
 
-class Merged:
+class LineMerger:
     """Many streams, merged line by line.
 
     A line is written when its end has come, so that lines of different processes never mix.
@@ -188,7 +188,7 @@ class Merged:
         label = f"{sanitize(name):<{self._width}} {'!' if stream == 'stderr' else '|'} "
         prefix = self._style.paint(label, self._colour(name))
         if self._style.terminal:
-            text = tame(line.decode(errors="replace").removesuffix("\r"))
+            text = sanitize_output(line.decode(errors="replace").removesuffix("\r"))
             sys.stdout.write(f"{prefix}{text}{_RESET if _COLOUR.search(text) else ''}\n")
         else:
             # As bytes, through the text layer's buffer: the line is the process's own.
@@ -200,7 +200,7 @@ class Merged:
         return self._colours.setdefault(name, _PALETTE[len(self._colours) % len(_PALETTE)])
 
 
-def tame(text: str) -> str:
+def sanitize_output(text: str) -> str:
     """Return the text with colours kept and every other escape and control spelled out."""
     pieces = _COLOUR.split(text.replace("\r\n", "\n"))
     pieces[::2] = [sanitize(piece, keep="\n\t") for piece in pieces[::2]]
@@ -209,7 +209,7 @@ def tame(text: str) -> str:
 
 def _stream(ctl: Context, method: str, params: Message, *, following: bool) -> int:
     """Write one output to stdout, and with `following` what is added to it."""
-    sink = Screen() if ctl.style.terminal else Pipe()
+    sink = TerminalWriter() if ctl.style.terminal else RawWriter()
     with ctl.client() as client:
         result = client.call(method, {**params, "follow": True} if following else params)
         try:

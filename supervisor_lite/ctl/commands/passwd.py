@@ -22,10 +22,10 @@ def passwd(ctl: Context, arguments: list[str]) -> int:
     role = given.text("role", "view")
     if role not in ROLES:
         raise UsageError(f"--role is one of {', '.join(ROLES)}")
-    from supervisor_lite.passwords import is_user_name, make_hash
+    from supervisor_lite.passwords import USER_NAME_RULE, is_user_name, make_hash
 
     if not is_user_name(name):
-        raise UsageError("a name is up to 64 characters long and has no colon")
+        raise UsageError(USER_NAME_RULE)
     password = _password()
     if password is None:
         render.err("slctl: the two are not the same")

@@ -8,7 +8,7 @@ const MAX_LINES = 5000;
 const CLOCK = { hourCycle: "h23" }; // as in what the daemon tells
 const processes = new Map(); // fullname -> { data, at (our clock), tr }
 const shownStates = new Set();
-let me = { role: "view" };
+let me = { role: "view", roles: ["view"] };
 let picked = null;
 let view = null;
 
@@ -60,7 +60,7 @@ async function api(path, body) {
 }
 
 const path = (name, rest = "") => `/processes/${encodeURIComponent(name)}${rest}`;
-const may = (role) => ["view", "operate", "admin"].indexOf(me.role) >= ["view", "operate", "admin"].indexOf(role);
+const may = (role) => me.roles.slice(0, me.roles.indexOf(me.role) + 1).includes(role);
 
 // ---- what can be done ----
 

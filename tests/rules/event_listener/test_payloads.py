@@ -14,7 +14,7 @@ from supervisor_lite.rules.event_listener.types import MEANINGS
 def change(to: str, **more: Any) -> Change:
     values: dict[str, Any] = {"from_state": "RUNNING", "pid": 7, "tries": 2, **more}
     return Change(
-        serial=1, time=0.0, name="g:p", process="p", group="g", to_state=to, cause="", **values
+        serial=1, time=0.0, name="g:p", process="p", group="g", to_state=to, cause=None, **values
     )
 
 
