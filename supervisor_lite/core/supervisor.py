@@ -31,21 +31,22 @@ at the end of the loop's iteration, runs before and after each fork from runs.py
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 
 from supervisor_lite.core.bus import Bus
 from supervisor_lite.core.changes import describe_change
+from supervisor_lite.core.channels import ProcessChannels
+from supervisor_lite.core.context import EngineContext
 from supervisor_lite.core.persistence import Persistence
 from supervisor_lite.core.process import Process
-from supervisor_lite.core.runs import Runs, Surroundings
+from supervisor_lite.core.runs import Runs
 from supervisor_lite.core.spawn_queue import SpawnQueue
 from supervisor_lite.core.table import Table, put_into_force
+from supervisor_lite.core.timers import Timers
 from supervisor_lite.core.topics import WishWithdrawn
 from supervisor_lite.errors import OperationFailed
 from supervisor_lite.host.signals import send
-from supervisor_lite.logs.processlogs import ProcessLogs
 from supervisor_lite.model.actions import Action, Signal, SignalLeftovers, Spawn
 from supervisor_lite.model.cause import Cause, CauseKind
 from supervisor_lite.model.change import Change
@@ -64,33 +65,36 @@ from supervisor_lite.model.record import Record
 from supervisor_lite.protocol.codes import ErrorCode
 from supervisor_lite.rules import lifecycle
 
+Feed = Callable[[Process, Event], None]
+MakeRuns = Callable[[EngineContext, ProcessChannels, Feed], Runs]
+
 
 class Supervisor:
     """Every process that the plan defines, and what happens to it."""
 
     def __init__(
         self,
-        around: Surroundings,
+        context: EngineContext,
         bus: Bus,
-        make_runs: Callable[[Surroundings, Callable[[Process, Event], None], Bus], Runs] = Runs,
+        make_runs: MakeRuns = Runs,
     ) -> None:
         """`make_runs` gets what tells us of the ends of runs."""
-        self._loop = around.loop
-        self._clock = around.clock
-        self._journal = around.journal
+        self._loop = context.loop
+        self._clock = context.clock
+        self._journal = context.journal
         self.bus = bus
         """Where everything that happens is published."""
         self.processes: dict[str, Process] = {}
         """By name. Only `table` changes it."""
         self._persistence = Persistence(self._loop, self._journal, self.processes)
         self.table = Table(self.processes, self._clock, bus, self._persistence)
-        self.runs = make_runs(around, self.feed, bus)
+        self.channels = ProcessChannels(context, bus)
+        self.runs = make_runs(context, self.channels, self.feed)
         self.flush = self._persistence.flush
         self.stopping = False
         """The daemon is on its way out: nothing is to be started any more."""
         self._spawn_queue = SpawnQueue(self._loop, self._clock, self._spawn_batch)
-        self._timers: dict[Process, asyncio.TimerHandle] = {}
-        """For the deadlines of records."""
+        self._timers = Timers(self._loop, self._on_deadline)
         self._stepping = False
         """An event is half answered."""
         self._events: deque[tuple[Process, Event]] = deque()
@@ -98,10 +102,6 @@ class Supervisor:
         self._unpublished: list[Change | WishWithdrawn] = []
         self._leaving: list[Process] = []
         """Removed and down: dropped when their last change is published."""
-
-    def logs_of(self, process: Process) -> ProcessLogs:
-        """Return the output of a process, opened or not."""
-        return self.runs.logs_of(process)
 
     # What may be asked.
 
@@ -140,9 +140,10 @@ class Supervisor:
             process.mark_removed()
             self.stop(process, "", Cause(CauseKind.NO_LONGER_DEFINED))
             return
-        self._cancel_timer(process)
+        self._timers.set(process, None)
         self.table.discard(process)
         self.runs.forget(process)
+        self.channels.remove(process)
 
     def signal(self, process: Process, number: int) -> None:
         """Send a signal to the main process. Raises OperationFailed if there is none."""
@@ -190,7 +191,7 @@ class Supervisor:
                 queue.append(DeadlinePassed())
         self._set_timer(process)
         if process.is_down():
-            self.runs.release(process)
+            self.channels.release(process)
             if process.definition.is_removed:
                 self._leaving.append(process)
 
@@ -235,22 +236,10 @@ class Supervisor:
     # Time.
 
     def _set_timer(self, process: Process) -> None:
-        deadline = None if process in self._spawn_queue else process.record.deadline
-        timer = self._timers.get(process)
-        if timer is not None:
-            if timer.when() == deadline:
-                return
-            self._cancel_timer(process)
-        if deadline is not None:
-            self._timers[process] = self._loop.call_at(deadline, self._on_deadline, process)
-
-    def _cancel_timer(self, process: Process) -> None:
-        timer = self._timers.pop(process, None)
-        if timer is not None:
-            timer.cancel()
+        queued = process in self._spawn_queue
+        self._timers.set(process, None if queued else process.record.deadline)
 
     def _on_deadline(self, process: Process) -> None:
-        del self._timers[process]
         if not self._is_queued(process):
             self.feed(process, DeadlinePassed())
 
@@ -299,9 +288,9 @@ class Supervisor:
         """Let go of everything; no process is touched."""
         self._spawn_queue.close()
         self._persistence.flush()
-        for timer in self._timers.values():
-            timer.cancel()
+        self._timers.close()
         for process in self.processes.values():
             if process.logs is not None:
                 process.logs.close()
         self.runs.close()
+        self.channels.close()

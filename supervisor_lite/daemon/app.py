@@ -18,8 +18,8 @@ from supervisor_lite.controllers.memory_limit import MemoryLimit
 from supervisor_lite.controllers.rollout import Rollout
 from supervisor_lite.core.bus import Bus
 from supervisor_lite.core.clock import Clock
+from supervisor_lite.core.context import EngineContext
 from supervisor_lite.core.operations import Operations
-from supervisor_lite.core.runs import Surroundings
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.daemon.log import ErrorLog, log_change
 from supervisor_lite.daemon.reload import Reload
@@ -30,6 +30,8 @@ from supervisor_lite.daemon.systemd import Readiness
 from supervisor_lite.daemon.tasks import BackgroundTasks
 from supervisor_lite.daemon.upgrade import Upgrade
 from supervisor_lite.host.cgroups import open_cgroups
+from supervisor_lite.host.secrets.for_run import RunSecrets
+from supervisor_lite.host.socket_set import SocketSet
 from supervisor_lite.host.spawn import Spawner
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.plan import Configuration
@@ -52,13 +54,17 @@ class App:
         self.bus = Bus(self.loop)
         self.bus.subscribe(Change, lambda change: log_change(log, change))
         self.cgroups = open_cgroups(settings.cgroups, resources.journal.instance, log.warning)
+        self.sockets = SocketSet(resources.notifier.store, resources.notifier.unstore)
+        self.secrets = RunSecrets(settings.runtime_dir, log.warning)
         self.supervisor = Supervisor(
-            Surroundings(
+            EngineContext(
                 loop=self.loop,
                 clock=Clock(),
                 journal=resources.journal,
                 spawner=Spawner(resources.descriptors),
                 cgroups=self.cgroups,
+                sockets=self.sockets,
+                secrets=self.secrets,
                 runtime_dir=settings.runtime_dir,
                 environment=_environment(resources.configuration),
                 report=log.warning,
@@ -90,7 +96,7 @@ class App:
             settings.exit_when, self.supervisor, self.bus, self.shutdown.on_exit_condition
         )
         self.reload = Reload(self.supervisor, self.rollout, self.bus, self.readiness, log)
-        self.upgrade = Upgrade(resources, self.supervisor, self.listeners)
+        self.upgrade = Upgrade(resources, self.supervisor, self.sockets, self.listeners)
         self.signals = SignalHandlers(
             self.loop, self.supervisor, self.shutdown, self.reload, resources.notifier, log,
             resources.log_target, tasks,

@@ -51,6 +51,7 @@ from supervisor_lite.daemon.handover import unblock_signals
 from supervisor_lite.errors import StartupError, SupervisorLiteError
 from supervisor_lite.host.reaper import become_subreaper
 from supervisor_lite.takeover.adoption import Adoption, Summary
+from supervisor_lite.takeover.reattach import adopt_sockets
 from supervisor_lite.text import plural
 
 
@@ -73,7 +74,7 @@ def inherit(recovery: Recovery) -> None:
     app.signals.install()
     unblock_signals()
     app.listeners.begin(app.resources.configuration.plan.groups, inherited.listeners)
-    app.supervisor.runs.inherit_sockets(inherited.held)
+    app.sockets.inherit(inherited.held)
 
 
 def adopt(recovery: Recovery) -> None:
@@ -82,6 +83,7 @@ def adopt(recovery: Recovery) -> None:
     resources, inherited = app.resources, app.resources.inherited
     recovery.taken_over = Adoption(
         app.supervisor,
+        app.cgroups,
         resources.journal,
         resources.configuration.plan,
         inherited.pidfds,
@@ -89,17 +91,19 @@ def adopt(recovery: Recovery) -> None:
         upgraded=inherited.upgraded,
     ).run()
     for process in app.supervisor.processes.values():
-        app.supervisor.runs.adopt_sockets(process)
+        adopt_sockets(app.sockets, process)
 
 
 def tidy(recovery: Recovery) -> None:
     """Throw away what earlier daemons have left and nobody needs."""
     app = recovery.app
-    inherited, runs = app.resources.inherited, app.supervisor.runs
+    inherited = app.resources.inherited
     processes = app.supervisor.processes.values()
-    runs.tidy(processes)
+    app.sockets.discard_unclaimed()
+    app.secrets.tidy(process.record for process in processes)
+    app.cgroups.tidy(app.supervisor.runs.has)
     used = {name for process in processes for name in process.stored_names()}
-    used |= runs.stored_socket_names()
+    used |= app.sockets.stored_names()
     for name in inherited.stored - used:
         app.resources.notifier.unstore(name)
     inherited.close_held()

@@ -19,6 +19,7 @@ from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.daemon import handover
 from supervisor_lite.daemon.resources import Resources
 from supervisor_lite.errors import ConfigError, OperationFailed
+from supervisor_lite.host.socket_set import SocketSet
 from supervisor_lite.protocol.codes import ErrorCode
 from supervisor_lite.rules import pending_settings
 
@@ -30,10 +31,15 @@ class Upgrade:
     """Checks the new version, and becomes it."""
 
     def __init__(
-        self, resources: Resources, supervisor: Supervisor, listeners: EventListeners
+        self,
+        resources: Resources,
+        supervisor: Supervisor,
+        sockets: SocketSet,
+        listeners: EventListeners,
     ) -> None:
         self._resources = resources
         self._supervisor = supervisor
+        self._sockets = sockets
         self._listeners = listeners
 
     async def run(self, by: str) -> None:
@@ -93,7 +99,7 @@ class Upgrade:
             locks=resources.locks.fds,
             held=[
                 *(fd for log in logs for fd in log.fds().values()),
-                *supervisor.runs.socket_fds(),
+                *self._sockets.fds(),
             ],
             children_nofile=resources.descriptors.children,
             listeners=self._listeners.to_json(),

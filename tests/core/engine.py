@@ -17,12 +17,14 @@ import pytest
 from supervisor_lite.core import runs
 from supervisor_lite.core.bus import Bus
 from supervisor_lite.core.clock import Clock
+from supervisor_lite.core.context import EngineContext
 from supervisor_lite.core.process import Process
-from supervisor_lite.core.runs import Surroundings
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.host.cgroups import open_cgroups
 from supervisor_lite.host.own_limits import Descriptors
 from supervisor_lite.host.procfs import read_stat
+from supervisor_lite.host.secrets.for_run import RunSecrets
+from supervisor_lite.host.socket_set import SocketSet
 from supervisor_lite.host.spawn import Child, Spawner
 from supervisor_lite.host.spawn_request import SpawnRequest
 from supervisor_lite.model.change import Change
@@ -79,12 +81,14 @@ class Engine:
         self.signals: dict[int, list[str]] = {}
         """By run, the signals that main processes were sent."""
         self.supervisor = Supervisor(
-            Surroundings(
+            EngineContext(
                 loop=self.loop,
                 clock=Clock(),
                 journal=self.journal,
                 spawner=self.spawner,
                 cgroups=open_cgroups("off", "test", self.reports.append),
+                sockets=SocketSet(lambda name, fd: None, lambda name: None),
+                secrets=RunSecrets(str(directory), self.reports.append),
                 runtime_dir=str(directory),
                 environment={"PATH": os.environ["PATH"]},
                 report=self.reports.append,
@@ -94,7 +98,7 @@ class Engine:
             self.bus,
         )
         # Not by signalfd, as in the daemon: pytest has threads, and they would get the signals.
-        self.loop.add_signal_handler(signal.SIGCHLD, self.supervisor.runs.reaper._plan_sweep)
+        self.loop.add_signal_handler(signal.SIGCHLD, self.supervisor.runs._reaper._plan_sweep)
 
     def note_signal(self, process: Process, name: str) -> None:
         """Note a signal; SIGKILL before the stop signal is a fault."""
@@ -142,7 +146,7 @@ class Engine:
 
     def intended(self) -> set[int]:
         """Return the runs that are written down and not begun yet."""
-        return set(self.supervisor.runs._intended.values())
+        return set(self.supervisor.runs._reserved.values())
 
     async def end(self) -> None:
         """Stop everything and let go of everything."""

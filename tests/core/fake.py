@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
 from supervisor_lite.core.bus import Bus
+from supervisor_lite.core.channels import ProcessChannels
 from supervisor_lite.core.clock import Clock
+from supervisor_lite.core.context import EngineContext
 from supervisor_lite.core.operations import Operations
 from supervisor_lite.core.process import Process
-from supervisor_lite.core.runs import Runs, Surroundings
+from supervisor_lite.core.runs import Runs
 from supervisor_lite.core.supervisor import Supervisor
+from supervisor_lite.host.socket_set import SocketSet
 from supervisor_lite.model.cause import Cause, CauseKind
 from supervisor_lite.model.events import Event, Exited, LeftoversGone, Spawned, SpawnFailed
 from supervisor_lite.model.exit import Exit
@@ -86,13 +89,13 @@ class FakeRuns(Runs):
 
     def __init__(
         self,
-        around: Surroundings,
+        context: EngineContext,
+        channels: ProcessChannels,
         notify: Callable[[Process, Event], None],
-        bus: Bus,
     ) -> None:
-        self._loop = around.loop
-        self._clock = around.clock
-        self._journal = around.journal
+        self._loop = context.loop
+        self._clock = context.clock
+        self._journal = context.journal
         self._notify = notify
         self._reserved: dict[Process, int] = {}
         self._timers: dict[int, asyncio.TimerHandle] = {}
@@ -158,9 +161,6 @@ class FakeRuns(Runs):
         left = self._life(process).leftovers is not None
         self._notify(process, Exited(run, exit_status, left))
 
-    def release(self, process: Process) -> None:
-        pass
-
     def forget(self, process: Process) -> None:
         run = self._reserved.pop(process, None)
         if run is not None:
@@ -182,19 +182,21 @@ class Stage:
             str(directory / "journal.db"), self.reports.append, now=self.clock.wall
         )
         self.bus = Bus(self.loop)
-        around = Surroundings(
+        context = EngineContext(
             loop=self.loop,
             clock=self.clock,
             journal=self.journal,
             spawner=cast(Any, None),  # nothing of the host is touched
             cgroups=cast(Any, None),
-            runtime_dir="",
+            sockets=SocketSet(lambda name, fd: None, lambda name: None),
+            secrets=cast(Any, None),
+            runtime_dir=str(directory),
             environment={},
             report=self.reports.append,
             store=lambda name, fd: None,
             unstore=lambda name: None,
         )
-        self.supervisor = Supervisor(around, self.bus, FakeRuns)
+        self.supervisor = Supervisor(context, self.bus, FakeRuns)
         self.runs = cast(FakeRuns, self.supervisor.runs)
         self.operations = Operations(self.supervisor, self.bus)
 

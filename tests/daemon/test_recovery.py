@@ -99,7 +99,7 @@ ORDER = (
     "listeners.begin",
     "adoption",
     # Only the adoption tells what is still needed.
-    "supervisor.runs.tidy", "notifier.unstore",
+    "sockets.discard_unclaimed", "secrets.tidy", "cgroups.tidy", "notifier.unstore",
     "rollout.begin",
     # A dead child that nobody has adopted yet would be reaped as an orphan.
     "supervisor.runs.start_reaping", "listeners.resume",

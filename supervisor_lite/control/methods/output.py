@@ -50,7 +50,7 @@ class OutputMethods:
         if stream not in ("stdout", "stderr"):
             raise no_such_stream(stream)
         process = request.chosen_one(name, self._supervisor.processes)
-        log = self._supervisor.logs_of(process).log(stream)
+        log = self._supervisor.channels.logs_of(process).log(stream)
         if log is None:
             raise no_log_file(process.name)
         result: dict[str, Any] = {
@@ -117,7 +117,7 @@ class OutputMethods:
     def _logs(self, processes: Sequence[Process]) -> list[tuple[Process, str, LogFile]]:
         found = []
         for process in processes:
-            logs = self._supervisor.logs_of(process)
+            logs = self._supervisor.channels.logs_of(process)
             seen: set[str] = set()
             for stream in ("stdout", "stderr"):
                 log = logs.log(stream)

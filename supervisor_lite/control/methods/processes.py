@@ -127,7 +127,7 @@ class ProcessMethods:
         results = []
         for process in self._chosen(request, names):
             try:
-                self._supervisor.logs_of(process).clear()
+                self._supervisor.channels.logs_of(process).clear()
                 results.append(done(process, ResultCode.CLEARED))
             except OperationFailed as error:
                 results.append(refused(process, error))
@@ -146,7 +146,7 @@ class ProcessMethods:
         if len(data) > MAX_SEND:
             text = f"cannot send more than {MAX_SEND} bytes at once"
             raise OperationFailed(text, ErrorCode.INPUT_TOO_LONG)
-        return {"sent": self._supervisor.runs.send_input(process, data)}
+        return {"sent": self._supervisor.channels.send_input(process, data)}
 
 
 def _name(process: Process) -> dict[str, str]:

@@ -112,7 +112,7 @@ class CompatMethods:
         process = request.chosen_one(name, self._supervisor.processes)
         if stream not in ("stdout", "stderr"):
             raise no_such_stream(stream)
-        log = self._supervisor.logs_of(process).log(stream)
+        log = self._supervisor.channels.logs_of(process).log(stream)
         return _slice(request, log, process.name)
 
     @method("read_main_log")

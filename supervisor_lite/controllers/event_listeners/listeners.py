@@ -218,7 +218,7 @@ class EventListeners:
         return ListenerSession(name, self._loop, self._open_input, self._on_input_closed)
 
     def _open_input(self, name: str) -> int:
-        return self._supervisor.runs.open_input(self._supervisor.processes[name])
+        return self._supervisor.channels.open_input(self._supervisor.processes[name])
 
     def _on_input_closed(self, session: ListenerSession) -> None:
         """Whoever else is in the pool may have its event."""

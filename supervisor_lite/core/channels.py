@@ -1,0 +1,145 @@
+"""What connects a process with the daemon: its output, its input, its sockets, its environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from supervisor_lite.core.bus import Bus
+from supervisor_lite.core.context import EngineContext
+from supervisor_lite.core.process import Process
+from supervisor_lite.core.topics import OutputSeen
+from supervisor_lite.errors import OperationFailed, SpawnError
+from supervisor_lite.host import users
+from supervisor_lite.host.procfs import RUN_VARIABLE
+from supervisor_lite.host.spawn_request import Channels
+from supervisor_lite.logs import stdin
+from supervisor_lite.logs.fifo import fifo_path, stored_name
+from supervisor_lite.logs.filtering import OutputKind
+from supervisor_lite.logs.pipes import Pipes
+from supervisor_lite.logs.processlogs import STREAMS, ProcessLogs
+from supervisor_lite.model.program import Program, Stdin
+
+
+class ProcessChannels:
+    """The channels of all processes. They outlive runs, and the daemon itself."""
+
+    def __init__(self, context: EngineContext, bus: Bus) -> None:
+        self._context = context
+        self._bus = bus
+        self._pipes = Pipes(context.loop)
+
+    # Output.
+
+    def logs_of(self, process: Process) -> ProcessLogs:
+        """Return the output of a process, opened or not."""
+        logs = process.logs
+        if logs is None:
+            context = self._context
+
+            def on_output(stream: str, kind: OutputKind, data: str | bytes) -> None:
+                if self._bus.has_subscribers(OutputSeen):
+                    self._bus.publish(OutputSeen(process, stream, kind, data))
+
+            logs = ProcessLogs(
+                self._pipes,
+                context.runtime_dir,
+                process.program,
+                context.report,
+                on_output=on_output,
+            )
+            process.set_logs(logs)
+        return logs
+
+    def resume_output(self, process: Process) -> None:
+        """Go on with what is in the pipes of a process that an earlier daemon has spawned."""
+        try:
+            self.logs_of(process).open(*users.ids(process.program.user), adopting=True)
+        except SpawnError as error:
+            self._context.report(f"{process.name}: {error}")
+
+    def fifos_of(self, program: Program) -> frozenset[tuple[int, int]]:
+        """Return device and inode of the FIFOs that runs of a process have inherited."""
+        paths = (fifo_path(self._context.runtime_dir, program, name) for name in STREAMS)
+        found = [os.lstat(path) for path in paths if os.path.lexists(path)]
+        return frozenset((status.st_dev, status.st_ino) for status in found)
+
+    # Input.
+
+    def open_input(self, process: Process) -> int:
+        """Open the input of a listener to write without waiting. Raises OSError."""
+        return stdin.open_to_write(self._context.runtime_dir, process.program)
+
+    def send_input(self, process: Process, data: bytes) -> int:
+        """Write to the input of a process; return how many bytes it took.
+
+        Raises OperationFailed.
+        """
+        if process.pidfd is None:
+            raise OperationFailed("not running")
+        if process.program.listener:
+            raise OperationFailed("it is an event listener: it reads events and nothing else")
+        return stdin.send(self._context.runtime_dir, process.program, data)
+
+    # Spawning.
+
+    def open(self, process: Process) -> Channels:
+        """Open everything that a child is to have; what is open already stays.
+
+        Raises SpawnError.
+        """
+        program = process.program
+        uid, gid = users.ids(program.user)
+        logs = self.logs_of(process)
+        before = logs.fds()
+        logs.open(uid, gid)
+        for stream, fd in logs.fds().items():
+            if stream not in before:
+                self._context.store(stored_name(fd), fd)
+        source = None
+        if program.listener:
+            source = stdin.fresh_path(self._context.runtime_dir, program, uid, gid)
+        elif program.stdin is Stdin.PIPE:
+            source = stdin.stdin_path(self._context.runtime_dir, program, uid, gid)
+        stdout, stderr, joined = logs.child_paths()
+        channels = Channels(source, stdout, stderr, joined)
+        sockets = self._context.sockets.acquire(process.name, program.sockets, uid, gid)
+        if not sockets:
+            return channels
+        if program.stdin is Stdin.SOCKET:
+            return channels._replace(stdin_socket=sockets[0])
+        names = tuple(each.name or program.program or program.name for each in program.sockets)
+        return channels._replace(sockets=tuple(sockets), socket_names=names)
+
+    # The end.
+
+    def release(self, process: Process) -> None:
+        """Close what only a process needs that is not down."""
+        self._context.sockets.release(process.name)
+
+    def remove(self, process: Process) -> None:
+        """Take away what is kept for a process that is no longer defined."""
+        if process.logs is not None:
+            for fd in process.logs.fds().values():
+                self._context.unstore(stored_name(fd))
+            process.logs.remove()
+            process.set_logs(None)
+        stdin.remove(self._context.runtime_dir, process.program)
+
+    def close(self) -> None:
+        """Read nothing any more."""
+        self._pipes.close()
+
+
+def child_environment(base: Mapping[str, str], program: Program, marker: str) -> dict[str, str]:
+    """Return the environment of a child; `marker` is the identity of its run."""
+    environment = {
+        **base,
+        "SUPERVISOR_PROCESS_NAME": program.name,
+        "SUPERVISOR_GROUP_NAME": program.group or program.name,
+        **program.environment,
+        RUN_VARIABLE: marker,
+    }
+    if program.serverurl is not None:
+        environment["SUPERVISOR_SERVER_URL"] = program.serverurl
+    return environment
