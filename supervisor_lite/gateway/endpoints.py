@@ -97,6 +97,9 @@ _MAYBE_STRING: Json = {"type": ["string", "null"]}
 _MAYBE_INT: Json = {"type": ["integer", "null"]}
 _MAYBE_NUMBER: Json = {"type": ["number", "null"]}
 
+_KIND: Json = {"type": "object", "properties": {"kind": STRING}, "required": ["kind"]}
+_MAYBE_CAUSE: Json = {**_KIND, "type": ["object", "null"]}
+
 SCHEMAS: Json = {
     "Process": {
         **_object(
@@ -104,7 +107,8 @@ SCHEMAS: Json = {
             statecode={"type": "integer"}, wanted=BOOLEAN, pid=_MAYBE_INT, run=_MAYBE_INT,
             uptime=_MAYBE_NUMBER, started=_MAYBE_STRING, since=STRING, exitcode=_MAYBE_INT,
             signal=_MAYBE_STRING, failures={"type": "integer"}, restarts={"type": "integer"},
-            next_try=_MAYBE_STRING, reason=STRING, autostart=BOOLEAN, priority={"type": "integer"},
+            next_try=_MAYBE_STRING, reason=STRING, cause=_MAYBE_CAUSE, autostart=BOOLEAN,
+            priority={"type": "integer"},
             stdout_logfile=_MAYBE_STRING, stderr_logfile=_MAYBE_STRING, stale=BOOLEAN,
         ),
         "required": ["name", "group", "fullname", "state", "wanted", "pid"],
@@ -112,16 +116,18 @@ SCHEMAS: Json = {
     "Processes": _object(processes=_list_of("Process")),
     "Change": _object(
         serial={"type": "integer"}, time=STRING, name=STRING, process=STRING, group=STRING,
-        cause=STRING, note=STRING, by=STRING, run=_MAYBE_INT, pid=_MAYBE_INT, to=STRING,
-        exitcode=_MAYBE_INT, signal=_MAYBE_STRING, tries={"type": "integer"}, last_words=STRING,
+        cause=STRING, cause_data=_MAYBE_CAUSE, note=STRING,
+        notes={"type": "array", "items": _KIND}, by=STRING, run=_MAYBE_INT, pid=_MAYBE_INT,
+        to=STRING, exitcode=_MAYBE_INT, signal=_MAYBE_STRING, tries={"type": "integer"},
+        last_words=STRING,
         **{"from": STRING},
     ),
     "Changes": _object(changes=_list_of("Change")),
     "Run": _object(
         run={"type": "integer"}, name=STRING, pid=_MAYBE_INT, spawned=_MAYBE_STRING,
         ended=_MAYBE_STRING, exitcode=_MAYBE_INT, signal=_MAYBE_STRING, duration=_MAYBE_NUMBER,
-        reason=STRING, maxrss=_MAYBE_INT, utime=_MAYBE_NUMBER, stime=_MAYBE_NUMBER,
-        last_words=STRING,
+        reason=STRING, cause=_MAYBE_CAUSE, maxrss=_MAYBE_INT, utime=_MAYBE_NUMBER,
+        stime=_MAYBE_NUMBER, last_words=STRING,
     ),
     "Runs": _object(runs=_list_of("Run")),
     "Story": _object(fullname=STRING, lines=NAMES),

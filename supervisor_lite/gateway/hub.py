@@ -16,6 +16,7 @@ from supervisor_lite.client.aio import AsyncClient
 from supervisor_lite.client.buffer import listed
 from supervisor_lite.client.errors import ClientError, RemoteError
 from supervisor_lite.gateway.daemon import Daemon, row_shown
+from supervisor_lite.model.cause import CauseKind
 from supervisor_lite.protocol import messages
 from supervisor_lite.protocol.messages import Message
 
@@ -90,7 +91,7 @@ class Hub:
         if before == after:
             return  # a daemon has taken it over: nothing has happened to it
         if after == "STARTING":
-            self.starts[name, _why_started(before, change)] += 1
+            self.starts[name, _why_started(change)] += 1
         how = change.get("signal") or change.get("exitcode")
         if after in ("EXITED", "BACKOFF", "STOPPED", "FATAL") and how is not None:
             expected = after == "STOPPED" or bool(change.get("expected"))
@@ -218,13 +219,21 @@ class _Rows:
                 self._tell(exactly, result["now"], complete=False)
 
 
-def _why_started(before: str, change: Message) -> str:
+_STARTS = {
+    CauseKind.START_ASKED.value: "asked",
+    CauseKind.RESTART_ASKED.value: "asked",
+    CauseKind.ADDED.value: "asked",
+    CauseKind.ADDED_BY_UPDATE.value: "asked",
+    CauseKind.CHANGED_BY_UPDATE.value: "asked",
+    CauseKind.AUTOSTART.value: "autostart",
+    CauseKind.RETRY.value: "failed_start",
+}
+"""The label of a start in the metrics, by the kind of its cause."""
+
+
+def _why_started(change: Message) -> str:
     """Return one of a few words for the cause of a start."""
-    if change.get("by"):
-        return "asked"
-    if before == "BACKOFF":
-        return "failed_start"
     cause = change.get("cause_data") or {}
-    if before == "EXITED":
-        return "signal" if (cause.get("exit") or {}).get("signal") else "exit"
-    return "autostart" if cause.get("kind") == "autostart" else "other"
+    if cause.get("kind") == CauseKind.RESTARTED.value:
+        return "signal" if cause.get("exit", {}).get("signal") else "exit"
+    return _STARTS.get(cause.get("kind", ""), "other")

@@ -179,23 +179,23 @@ def _cannot_read(log: LogFile, error: OSError) -> OperationFailed:
 
 
 def _spawn_check(process: Process) -> dict[str, Any]:
-    program = process.latest
+    program, error = process.latest, process.record.error
     environment = {**os.environ, **program.environment}
     refusal: SpawnError | None = None
     command = ""
     try:
         find_command(program, environment)
-    except SpawnError as error:
-        refusal = error
-        missing = error.code is SpawnErrorCode.COMMAND_NOT_FOUND
+    except SpawnError as refused:
+        refusal = refused
+        missing = refused.code is SpawnErrorCode.COMMAND_NOT_FOUND
         command = "not found" if missing else "not executable"
     return {
         "name": process.program.name,
         "group": process.group,
         "fullname": process.name,
-        "error": process.record.error,
-        "error_code": "",
-        "error_name": "",
+        "error": error.text if error is not None else "",
+        "error_code": error.code if error is not None else "",
+        "error_name": error.name if error is not None else "",
         "command": command,
         "reason": str(refusal or ""),
         "reason_code": refusal.code if refusal is not None else "",
