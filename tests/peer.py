@@ -14,8 +14,11 @@ import pytest
 PACKAGES = ("supervisor==4.3.0", "setuptools<81")
 """Supervisor imports pkg_resources, which later setuptools do not have any more."""
 
-LIMIT = 300.0
-"""Seconds that the installation may take."""
+LIMIT = 100.0
+"""Seconds that the installation may take: fewer than a test may."""
+
+_troubles: dict[str, str] = {}
+"""Why an environment could not be made: it is not tried again for each test."""
 
 
 def supervisor_bin() -> Path:
@@ -32,6 +35,8 @@ def installed(name: str, packages: tuple[str, ...], trouble: str) -> Path:
     version = "{}.{}.{}".format(*sys.version_info)
     place = cache / "supervisor-lite-tests" / f"{name}-python-{version}"
     stamp = place / "installed"
+    if name in _troubles:
+        pytest.skip(_troubles[name])
     try:
         place.mkdir(parents=True, exist_ok=True)
         with (place.parent / f"{place.name}.lock").open("w") as lock:
@@ -41,16 +46,17 @@ def installed(name: str, packages: tuple[str, ...], trouble: str) -> Path:
                 stamp.touch()
     except (OSError, subprocess.SubprocessError) as error:
         said = getattr(error, "stderr", "") or ""
-        pytest.skip(f"{trouble}: {error} {said[-500:]}")
+        _troubles[name] = f"{trouble}: {error} {said[-500:]}"
+        pytest.skip(_troubles[name])
     return place / "bin"
 
 
 def _install(place: Path, packages: tuple[str, ...]) -> None:
-    shutil.rmtree(place)
+    shutil.rmtree(place, ignore_errors=True)
     base = str(getattr(sys, "_base_executable", sys.executable))
     # What is set for our own Python is not meant for another one.
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    pip = [str(place / "bin/python"), "-m", "pip", "install", "--quiet"]
+    pip = [str(place / "bin/python"), "-m", "pip", "install", "--quiet", "--retries=2"]
     for command in (
         [base, "-m", "venv", str(place)],
         [*pip, "--disable-pip-version-check", *packages],

@@ -42,12 +42,15 @@ def exit_of_zombie(pid: int, pidfd: int) -> Exit | None:
     try:
         with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
             data = file.read(1024)
-        # Who may not trace it reads 0 there, however it ended (proc_pid_stat(5)); here, nothing.
-        with open(f"/proc/{pid}/io", "rb", buffering=0) as file:
-            file.read(1)
+        fields = data[data.rindex(b")") + 2 :].split()
+        status = int(fields[49])
+        if not status:
+            # Who may not trace it reads 0 there, however it ended (proc_pid_stat(5)); here, nothing
+            # but root may: this file of a zombie is root's.
+            with open(f"/proc/{pid}/io", "rb", buffering=0) as file:
+                file.read(1)
         # It is still there, so nobody else had its pid when the files were read.
         signal.pidfd_send_signal(pidfd, 0)
     except OSError:
         return None
-    fields = data[data.rindex(b")") + 2 :].split()
-    return exit_from_status(int(fields[49])) if fields[0] == b"Z" else None
+    return exit_from_status(status) if fields[0] == b"Z" else None

@@ -95,7 +95,8 @@ def test_one_that_systemd_has_delegated(mount: Path) -> None:
     """It is ours. Without the mark it is systemd's."""
     place = make(mount, "/system.slice/sl.service")
     seen = view(mount, "/system.slice/sl.service", systemd=True)
-    assert "not delegated" in why_not("auto", seen)
+    if os.geteuid() == 0:  # what is another user's own, an old systemd has given to it
+        assert "not delegated" in why_not("auto", seen)
     delegate(place)
     base = find_base("auto", seen)
     assert base.path == str(place)
@@ -107,7 +108,8 @@ def test_one_that_systemd_has_delegated_with_a_subgroup(mount: Path) -> None:
     make(mount, "/system.slice/sl.service/supervisor")
     unit = mount / "system.slice/sl.service"
     seen = view(mount, "/system.slice/sl.service/supervisor", systemd=True)
-    assert "not delegated" in why_not("auto", seen)
+    if os.geteuid() == 0:
+        assert "not delegated" in why_not("auto", seen)
     delegate(unit)
     assert find_base("auto", seen) == Base(str(unit), f"{unit}/supervisor")
 

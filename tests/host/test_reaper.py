@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from supervisor_lite.host import reaper as reaping
 from supervisor_lite.host.exit_status import exit_of_zombie
 from supervisor_lite.host.reaper import Ended, Reaper
 from supervisor_lite.model.exit import Exit
@@ -28,6 +29,11 @@ time.sleep(1000)
 """
 
 
+only_root = pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root can tell an exit code of 0 from one that it may not see"
+)
+
+
 @pytest.fixture
 def unreaped() -> Iterator[int]:
     """The pid of a process that will not be reaped."""
@@ -43,30 +49,26 @@ def unreaped() -> Iterator[int]:
     ("number", "end"),
     [
         (signal.SIGUSR1, Exit(code=3)),
-        (signal.SIGUSR2, Exit(code=0)),
+        pytest.param(signal.SIGUSR2, Exit(code=0), marks=only_root),
         (signal.SIGKILL, Exit(signal="SIGKILL")),
     ],
 )
-def test_an_exit_is_told_before_it_is_reaped(unreaped: int, number: int, end: Exit) -> None:
+async def test_an_exit_is_told_before_it_is_reaped(
+    unreaped: int, number: int, end: Exit, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """At once, and as it was: a pid 1 that does not reap holds nothing up."""
+    monkeypatch.setattr(reaping, "_REAP_WAIT", 1000.0)
     pidfd = os.pidfd_open(unreaped)
-    told: list[Ended] = []
-
-    async def ended() -> None:
-        loop = asyncio.get_running_loop()
-        done = loop.create_future()
-        reaper = Reaper(loop, lambda exits: done.set_result(exits), lambda _: None)
-        reaper.watch_adopted(unreaped, pidfd)
-        assert exit_of_zombie(unreaped, pidfd) is None, "it is alive"
-        os.kill(unreaped, number)
-        told.extend(await asyncio.wait_for(done, 2))  # giving up on a reaper takes longer
-        assert not reaper.is_watched(unreaped)
-        reaper.stop()
-
-    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-        runner.run(ended())
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[object] = loop.create_future()
+    reaper = Reaper(loop, done.set_result, lambda _: None)
+    reaper.watch_adopted(unreaped, pidfd)
+    assert exit_of_zombie(unreaped, pidfd) is None, "it is alive"
+    os.kill(unreaped, number)
+    assert await done == [Ended(unreaped, end)]
+    assert not reaper.is_watched(unreaped)
+    reaper.stop()
     os.close(pidfd)
-    assert told == [Ended(unreaped, end)]
 
 
 def test_nothing_is_known_of_what_is_reaped() -> None:

@@ -35,7 +35,12 @@ def build(target: Path, *arguments: str) -> Path:
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package of this checkout."""
-    return build(tmp_path_factory.mktemp("deb"))
+    try:
+        return build(tmp_path_factory.mktemp("deb"))
+    except AssertionError as error:
+        if "No matching distribution" in str(error):
+            pytest.skip("no package index is reached: what builds the package cannot be installed")
+        raise
 
 
 def changed(package: Path, version: str, broken: bool = False) -> Path:
