@@ -12,6 +12,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 Data = dict[str, Any]
@@ -74,6 +75,7 @@ def _kept(convert: Callable[[Data], Data]) -> Callable[[str], str]:
     return converted
 
 
+@lru_cache(4096)
 def _cause_of_end(text: str) -> str:
     """Return the cause of the end of a run, as JSON."""
     return _dump(_fixed(text) or _failed_or_ended("exited", "spawn_failed", text))
@@ -108,6 +110,7 @@ def _record(values: Data) -> Data:
 # Sentences.
 
 
+@lru_cache(4096)
 def _cause(text: str, state: str) -> Data:
     """Return the cause of a change to a state."""
     if state == "BACKOFF":
