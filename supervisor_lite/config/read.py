@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from supervisor_lite.config.expand import ExpansionError, Names, expand
-from supervisor_lite.config.schema.key import Key, Table
+from supervisor_lite.config.schema.key import Key, TableSchema
 from supervisor_lite.config.types.base import BAD, ValueType
 from supervisor_lite.config.wording import BadValueError, describe
 from supervisor_lite.text import suggest
@@ -87,7 +87,7 @@ class Reader:
         self._parsed: dict[tuple[ValueType, str, str], object] = {}
 
     def entry(
-        self, table: Table, keys: Mapping[str, Key], raw: object, location: Location
+        self, table: TableSchema, keys: Mapping[str, Key], raw: object, location: Location
     ) -> Entry:
         """Check the names of the keys of one table; unknown ones are reported and dropped."""
         known: dict[str, object] = {}

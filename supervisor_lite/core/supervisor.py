@@ -42,7 +42,7 @@ from supervisor_lite.core.persistence import Persistence
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.runs import Runs
 from supervisor_lite.core.spawn_queue import SpawnQueue
-from supervisor_lite.core.table import Table, put_into_force
+from supervisor_lite.core.table import ProcessTable, put_into_force
 from supervisor_lite.core.timers import Timers
 from supervisor_lite.core.topics import WishWithdrawn
 from supervisor_lite.errors import OperationFailed
@@ -87,7 +87,7 @@ class Supervisor:
         self.processes: dict[str, Process] = {}
         """By name. Only `table` changes it."""
         self._persistence = Persistence(self._loop, self._journal, self.processes)
-        self.table = Table(self.processes, self._clock, bus, self._persistence)
+        self.table = ProcessTable(self.processes, self._clock, bus, self._persistence)
         self.channels = ProcessChannels(context, bus)
         self.runs = make_runs(context, self.channels, self.feed)
         self.flush = self._persistence.flush

@@ -15,7 +15,7 @@ from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record
 
 
-class Table:
+class ProcessTable:
     """Processes by name, and their groups. Nothing here starts or stops one."""
 
     def __init__(

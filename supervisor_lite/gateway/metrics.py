@@ -63,7 +63,7 @@ class Metrics:
         return PlainTextResponse(text, media_type=_TYPE)
 
     def _text(
-        self, about: Message, rows: list[Message], used: dict[int, _Usage], took: float
+        self, about: Message, rows: list[Message], used: dict[int, _UsageReading], took: float
     ) -> str:
         parts = [
             _family("up", "gauge", "Whether the daemon answers.", [({}, 1)]),
@@ -132,7 +132,7 @@ class Metrics:
         ]  # fmt: skip
 
 
-class _Usage:
+class _UsageReading:
     """What a process uses now."""
 
     __slots__ = ("began", "cpu", "fds", "rss", "threads")
@@ -150,17 +150,17 @@ class _Usage:
             self.fds = None  # another user's, and we are not root
 
 
-def _usage(pids: list[int]) -> dict[int, _Usage]:
+def _usage(pids: list[int]) -> dict[int, _UsageReading]:
     found = {}
     for pid in pids:
         try:
-            found[pid] = _Usage(psutil.Process(pid))
+            found[pid] = _UsageReading(psutil.Process(pid))
         except psutil.Error:
             continue  # it has just ended
     return found
 
 
-def _resources(rows: list[Message], used: dict[int, _Usage]) -> list[str]:
+def _resources(rows: list[Message], used: dict[int, _UsageReading]) -> list[str]:
     alive = [(_labels(row), used[row["pid"]]) for row in rows if row.get("pid") in used]
     return [
         _family("process_cpu_seconds_total", "counter", "CPU time of the main process.",

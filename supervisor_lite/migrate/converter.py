@@ -12,10 +12,10 @@ from supervisor_lite.migrate.ini import read
 from supervisor_lite.migrate.keys import KINDS, Keys
 from supervisor_lite.migrate.logs import separate
 from supervisor_lite.migrate.programs import ProgramConverter
-from supervisor_lite.migrate.report import Note, Notes
+from supervisor_lite.migrate.report import ConversionNote, Notes
 from supervisor_lite.migrate.sections import File, Ini, Section
 from supervisor_lite.migrate.servers import servers
-from supervisor_lite.migrate.toml_writer import Table, comment, render
+from supervisor_lite.migrate.toml_writer import TomlTable, comment, render
 from supervisor_lite.text import suggest
 
 MAIN = "supervisor.toml"
@@ -37,7 +37,7 @@ class Conversion:
     """TOML by file name, relative to the directory that was asked for; supervisor.toml first."""
     sources: dict[str, list[str]]
     """By the same names: the files that were read for it."""
-    notes: tuple[Note, ...]
+    notes: tuple[ConversionNote, ...]
 
 
 def convert(path: str, out: str | None = None) -> Conversion:
@@ -108,10 +108,10 @@ class _Converter:
         self._keys = keys
         self._groups = GroupConverter(ini, keys)
         self._programs = ProgramConverter(ini, keys, self._groups)
-        self._tables: list[tuple[File, Table]] = []
+        self._tables: list[tuple[File, TomlTable]] = []
         self._daemon_log: str | None = None
 
-    def tables(self, file: File) -> Iterator[Table]:
+    def tables(self, file: File) -> Iterator[TomlTable]:
         """Yield what goes into the TOML of one file."""
         return (table for owner, table in self._tables if owner is file)
 
@@ -122,7 +122,7 @@ class _Converter:
     def convert(self) -> None:
         """Convert every section."""
         main = self._ini.files[0]
-        daemon = Table(("daemon",))
+        daemon = TomlTable(("daemon",))
         for section in self._ini.sections.values():
             for table in self._section(section):
                 if table.path == ("daemon",):
@@ -140,7 +140,7 @@ class _Converter:
                 self._tables = [entry for entry in self._tables if entry[1] not in dropped]
         separate(list(programs.values()), self._daemon_log, self._keys)
 
-    def _section(self, section: Section) -> Iterator[Table]:
+    def _section(self, section: Section) -> Iterator[TomlTable]:
         """Yield what one section becomes."""
         kind, notes = section.kind, self._keys.notes(section)
         if kind == "supervisord":
@@ -148,7 +148,7 @@ class _Converter:
             adjust_daemon(section, lines, self._keys)
             line = lines.get("logfile")
             self._daemon_log = None if line is None else os.path.normpath(str(line.value))
-            yield Table(("daemon",), lines, section.above)
+            yield TomlTable(("daemon",), lines, section.above)
         elif kind == "group":
             yield from self._groups.convert(section)
         elif kind in KINDS:

@@ -10,7 +10,7 @@ from supervisor_lite.migrate.keys import Keys
 from supervisor_lite.migrate.logs import Converted
 from supervisor_lite.migrate.percent import hide, plainly, show
 from supervisor_lite.migrate.sections import Ini, Section
-from supervisor_lite.migrate.toml_writer import Line, Table
+from supervisor_lite.migrate.toml_writer import Line, TomlTable
 
 
 class GroupConverter:
@@ -31,7 +31,7 @@ class GroupConverter:
         """Return the groups that list a program."""
         return [name for name, group in self._groups.items() if program in _members(group)]
 
-    def convert(self, section: Section) -> Iterator[Table]:
+    def convert(self, section: Section) -> Iterator[TomlTable]:
         """Yield the table of a group, if it can be here."""
         name = section.own_name
         notes = self._keys.notes(section)
@@ -45,9 +45,9 @@ class GroupConverter:
             text = "has the name of another group, which Supervisor uses instead; left out"
             notes.warn_lossy(text)
             return
-        yield Table(("group", name), self._keys.convert(section), section.above)
+        yield TomlTable(("group", name), self._keys.convert(section), section.above)
 
-    def drop_missing(self, table: Table, programs: dict[str, Converted]) -> list[Table]:
+    def drop_missing(self, table: TomlTable, programs: dict[str, Converted]) -> list[TomlTable]:
         """Take out of a group what is not there; return the tables of programs that go with it.
 
         A program that is in no other group is taken out of `programs` too.
@@ -57,7 +57,7 @@ class GroupConverter:
             return []
         group = table.path[1]
         notes = self._keys.notes(self._groups[group], "programs")
-        dropped: list[Table] = []
+        dropped: list[TomlTable] = []
         kept: dict[str, str] = {}
         for name in map(str, line.value):
             program = programs.get(name)

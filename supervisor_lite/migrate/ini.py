@@ -32,7 +32,7 @@ def read(path: str, notes: Notes) -> Ini:
     return _Reading(notes).read(path)
 
 
-class _Table(dict[str, object]):
+class _IniTable(dict[str, object]):
     """What the parser stores its sections, and the keys of each, in."""
 
     def __init__(self, reading: _Reading) -> None:
@@ -43,14 +43,14 @@ class _Table(dict[str, object]):
         # A key is set to the list of its lines first, and to their text at the end.
         if isinstance(value, list):
             self._reading.found_setting(self, name)
-        elif isinstance(value, _Table):
+        elif isinstance(value, _IniTable):
             self._reading.found_section(name, value)
         super().__setitem__(name, value)
 
     def __getitem__(self, name: str) -> object:
         # While it reads, the parser asks for what it is about to add to.
         value = super().__getitem__(name)
-        if isinstance(value, _Table):
+        if isinstance(value, _IniTable):
             self._reading.found_section(name, value)
         elif isinstance(value, list):
             self._reading.found_more(self, name)
@@ -66,14 +66,14 @@ class _Reading:
         self._sections: dict[str, Section] = {}
         self._tables: dict[int, dict[str, Setting]] = {}
         """By identity of the parser's table: the settings in it."""
-        self._raw: dict[str, _Table] = {}
+        self._raw: dict[str, _IniTable] = {}
         """By name of the section: the parser's table."""
         self._line = 0
         self._marks: dict[int, Section | Setting] = {}
         """What stands on which line of the file that is being read."""
         # dict_type is only called, so it need not be a type.
         self._parser = configparser.RawConfigParser(  # type: ignore[call-overload]
-            dict_type=partial(_Table, self),
+            dict_type=partial(_IniTable, self),
             strict=False,
             inline_comment_prefixes=(";", "#"),
         )
@@ -92,7 +92,7 @@ class _Reading:
 
     # called by the tables
 
-    def found_section(self, name: str, table: _Table) -> None:
+    def found_section(self, name: str, table: _IniTable) -> None:
         """Note the header of a section on the current line."""
         if not self._line:
             return
@@ -110,7 +110,7 @@ class _Reading:
             self._notes.note(self._files[-1].label, self._line, name, "", text)
         self._marks[self._line] = section
 
-    def found_setting(self, table: _Table, key: str) -> None:
+    def found_setting(self, table: _IniTable, key: str) -> None:
         """Note a key on the current line."""
         settings = self._tables.setdefault(id(table), {})
         if key in settings and table is not self._raw.get("include"):
@@ -121,7 +121,7 @@ class _Reading:
         settings[key] = Setting("", self._files[-1], self._line)
         self._marks[self._line] = settings[key]
 
-    def found_more(self, table: _Table, key: str) -> None:
+    def found_more(self, table: _IniTable, key: str) -> None:
         """Note that the value of a key goes on."""
         if self._line not in self._marks:
             self._marks[self._line] = self._tables[id(table)][key]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from supervisor_lite.config.schema.daemon import DAEMON
 from supervisor_lite.config.schema.eventlistener import LISTENER
 from supervisor_lite.config.schema.group import GROUP
-from supervisor_lite.config.schema.key import Key, Table
+from supervisor_lite.config.schema.key import Key, TableSchema
 from supervisor_lite.config.schema.program import PROGRAM
 from supervisor_lite.config.types import basic, command, events, output, restart, text, units, users
 from supervisor_lite.config.types.base import ValueType
@@ -72,7 +72,7 @@ _BY_NAME: Mapping[str, Mapping[str, Option]] = {
 """What differs from that, by table and Supervisor's name of the key."""
 
 
-def _options(table: Table) -> dict[str, Option]:
+def _options(table: TableSchema) -> dict[str, Option]:
     """Return what Supervisor knows of a table, by its names, from the facts of our keys."""
     special = _BY_NAME.get("program" if table.name == "eventlistener" else table.name, {})
     return {

@@ -10,7 +10,7 @@ from supervisor_lite.config.paths import is_special
 from supervisor_lite.migrate.keys import Keys
 from supervisor_lite.migrate.percent import escaped
 from supervisor_lite.migrate.sections import Section
-from supervisor_lite.migrate.toml_writer import Line, Table
+from supervisor_lite.migrate.toml_writer import Line, TomlTable
 
 _WORDS = ("auto", "none", "syslog")
 _NUMBER = "%(process_num)02d"
@@ -22,7 +22,7 @@ class Converted:
 
     name: str
     section: Section
-    table: Table
+    table: TomlTable
     groups: list[str]
     """The groups it is a member of; the group of its own is not counted."""
 

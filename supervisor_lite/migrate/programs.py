@@ -11,7 +11,7 @@ from supervisor_lite.migrate.groups import GroupConverter
 from supervisor_lite.migrate.keys import KINDS, Keys
 from supervisor_lite.migrate.logs import Converted
 from supervisor_lite.migrate.sections import Ini, Section
-from supervisor_lite.migrate.toml_writer import Line, Table, comment
+from supervisor_lite.migrate.toml_writer import Line, TomlTable, comment
 from supervisor_lite.migrate.values import Refused
 from supervisor_lite.rules.event_listener.types import MEANINGS
 
@@ -30,7 +30,7 @@ class ProgramConverter:
         self.converted: dict[str, Converted] = {}
         """Programs by name, without event listeners."""
 
-    def convert(self, section: Section) -> Iterator[Table]:
+    def convert(self, section: Section) -> Iterator[TomlTable]:
         """Yield a program, or a comment that it was left out."""
         name, kind = section.own_name, section.kind
         notes = self._keys.notes(section)
@@ -44,13 +44,13 @@ class ProgramConverter:
         if why:
             notes.warn_lossy(f"{why}; left out")
             left_out = comment(f"[{section.name}] was left out: {why}.")
-            yield Table((), above=[*section.above, left_out])
+            yield TomlTable((), above=[*section.above, left_out])
             return
         self._mend(section, lines)
         lines["leftovers"] = Line("keep")
         if kind in _STDIN:
             lines["stdin"] = Line(_STDIN[kind])
-        table = Table((KINDS[kind][0], name), lines, section.above)
+        table = TomlTable((KINDS[kind][0], name), lines, section.above)
         if kind != "eventlistener":
             groups = self._groups.of(name)
             self.converted[name] = Converted(name, section, table, groups)

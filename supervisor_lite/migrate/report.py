@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class ConversionNote:
     """One remark about one place in the old file."""
 
     file: str
@@ -32,17 +32,17 @@ class Notes:
     """Collects notes; the same about the same place is said once."""
 
     def __init__(self) -> None:
-        self._all: dict[Note, None] = {}
+        self._all: dict[ConversionNote, None] = {}
 
     def warn_lossy(self, file: str, line: int, section: str, key: str, text: str) -> None:
         """Say that something will be different."""
-        self._all[Note(file, line, section, key, text, lossy=True)] = None
+        self._all[ConversionNote(file, line, section, key, text, lossy=True)] = None
 
     def note(self, file: str, line: int, section: str, key: str, text: str) -> None:
         """Say something that is good to know."""
-        self._all[Note(file, line, section, key, text, lossy=False)] = None
+        self._all[ConversionNote(file, line, section, key, text, lossy=False)] = None
 
-    def listed(self, files: list[str]) -> tuple[Note, ...]:
+    def listed(self, files: list[str]) -> tuple[ConversionNote, ...]:
         """Return everything, in the order of the files and of the lines in them."""
         order = {label: number for number, label in enumerate(files)}
         return tuple(sorted(self._all, key=lambda f: (order.get(f.file, len(order)), f.line)))

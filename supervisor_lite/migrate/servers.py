@@ -9,7 +9,7 @@ from supervisor_lite.migrate import values as v
 from supervisor_lite.migrate.keys import Keys
 from supervisor_lite.migrate.percent import PercentError, escaped, hide
 from supervisor_lite.migrate.sections import Ini, Section
-from supervisor_lite.migrate.toml_writer import Line, Table, Toml, comment
+from supervisor_lite.migrate.toml_writer import Line, Toml, TomlTable, comment
 from supervisor_lite.passwords import USER_NAME_RULE, is_user_name, make_hash
 
 _NAMES = frozenset(("here", "host_node_name"))
@@ -22,7 +22,7 @@ _SERVED_BY = (
 _PASSWORDS = "`slctl passwd NAME` makes one, for a [[gateway.users]] table"
 
 
-def servers(ini: Ini, keys: Keys, daemon: Table) -> Iterator[Table]:
+def servers(ini: Ini, keys: Keys, daemon: TomlTable) -> Iterator[TomlTable]:
     """Yield [gateway] and [[access]] for the HTTP servers; complete [daemon]."""
     found = [s for s in ini.sections.values() if s.kind in ("unix_http_server", "inet_http_server")]
     if not found:
@@ -40,16 +40,16 @@ def servers(ini: Ini, keys: Keys, daemon: Table) -> Iterator[Table]:
 class _Servers:
     """What the servers become."""
 
-    def __init__(self, keys: Keys, daemon: Table) -> None:
+    def __init__(self, keys: Keys, daemon: TomlTable) -> None:
         self._keys = keys
         self._daemon = daemon
-        self._gateway = Table(("gateway",))
+        self._gateway = TomlTable(("gateway",))
         self._listen: list[Toml] = []
         self._users: dict[str, str] = {}
         """Password by name."""
-        self._access: list[Table] = []
+        self._access: list[TomlTable] = []
 
-    def tables(self) -> Iterator[Table]:
+    def tables(self) -> Iterator[TomlTable]:
         """Yield the tables."""
         if self._listen:
             lines = self._gateway.lines
@@ -58,8 +58,8 @@ class _Servers:
             for name, password in self._users.items():
                 values = {"name": escaped(name), "password_hash": make_hash(password)}
                 lines = {key: Line(value) for key, value in {**values, "role": "admin"}.items()}
-                yield Table(("gateway", "users"), lines, listed=True)
-            yield Table((), above=list(map(comment, _SERVED_BY)))
+                yield TomlTable(("gateway", "users"), lines, listed=True)
+            yield TomlTable((), above=list(map(comment, _SERVED_BY)))
         yield from self._access
 
     def user(self, section: Section) -> None:
@@ -171,7 +171,7 @@ class _Servers:
         if lines and not self._access:
             self._daemon.lines["socket_mode"] = Line(f"{mode & 0o660:04o}")
             admin = {"role": Line("admin"), **{key: Line(value) for key, value in lines.items()}}
-            self._access = [Table(("access",), admin, listed=True)]
+            self._access = [TomlTable(("access",), admin, listed=True)]
 
     def _text(self, section: Section, key: str, *, expanded: bool = True) -> str | None:
         """Return a value; `expanded` must hold no variables, for it is looked at."""

@@ -24,7 +24,7 @@ class Line:
 
 
 @dataclass(slots=True, eq=False)
-class Table:
+class TomlTable:
     """One table of the file; without a path it is comments only."""
 
     path: tuple[str, ...]
@@ -70,13 +70,13 @@ def value(what: Toml) -> str:
     return f"[{', '.join(map(value, what))}]"
 
 
-def render(tables: Iterable[Table], head: Sequence[str] = (), foot: Sequence[str] = ()) -> str:
+def render(tables: Iterable[TomlTable], head: Sequence[str] = (), foot: Sequence[str] = ()) -> str:
     """Return the text of a file."""
     blocks = [block for block in (list(head), *map(_block, tables), list(foot)) if any(block)]
     return "\n\n".join("\n".join(_trimmed(block)) for block in blocks) + "\n" if blocks else ""
 
 
-def _block(table: Table) -> list[str]:
+def _block(table: TomlTable) -> list[str]:
     lines = list(table.above)
     if not table.path:
         return lines

@@ -13,7 +13,7 @@ import tomli
 
 from supervisor_lite.config.schema import TABLES, __main__
 from supervisor_lite.config.schema.json_schema import json_schema
-from supervisor_lite.config.schema.key import Key, Table, field_default
+from supervisor_lite.config.schema.key import Key, TableSchema, field_default
 from supervisor_lite.config.schema.reference import reference, toml
 from supervisor_lite.model.plan import Group
 from supervisor_lite.model.process_attributes import ProcessAttributes
@@ -133,7 +133,7 @@ def test_every_key_of_the_loader_is_in_the_schema_and_no_other() -> None:
 
 
 @pytest.mark.parametrize(("table", "key"), KEYS)
-def test_defaults_are_valid_and_mean_what_the_dataclass_says(table: Table, key: Key) -> None:
+def test_defaults_are_valid_and_mean_what_the_dataclass_says(table: TableSchema, key: Key) -> None:
     shown = key.shown_default()
     if shown is None or shown == {}:
         return
@@ -145,7 +145,7 @@ def test_defaults_are_valid_and_mean_what_the_dataclass_says(table: Table, key: 
 
 
 @pytest.mark.parametrize(("table", "key"), KEYS)
-def test_every_key_says_what_it_is(table: Table, key: Key) -> None:
+def test_every_key_says_what_it_is(table: TableSchema, key: Key) -> None:
     assert key.doc
     assert key.doc.endswith((".", "…"))
     assert key.name in reference(TABLES)

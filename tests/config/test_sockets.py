@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from supervisor_lite.config.types.base import ValueType
-from supervisor_lite.config.types.compound import FieldError, Record
+from supervisor_lite.config.types.compound import FieldError, RecordOf
 from supervisor_lite.config.types.sockets import SOCKET, SOCKETS, address
 from supervisor_lite.config.types.units import SIZE
 from supervisor_lite.config.wording import BadValueError
@@ -91,7 +91,7 @@ def test_a_record_refuses_one_field_at_a_time() -> None:
         raise FieldError(hint="; that is no colour")
 
     fields = {"size": SIZE, "colour": ValueType("a colour", parse, {})}
-    record = Record("a shape", dict, fields, SIZE, required=("size",), missing=" without a size")
+    record = RecordOf("a shape", dict, fields, SIZE, required=("size",), missing=" without a size")
     assert record.parse_scalar({"size": "1k"}) == {"size": 1024}
     for table, hint in (
         ({}, " without a size"),

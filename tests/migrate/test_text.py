@@ -64,7 +64,7 @@ def test_environments_arrive_unchanged(tmp_path: Path, variables: dict[str, str]
 @given(st.text(st.characters(codec="utf-8")), st.text(st.characters(codec="utf-8"), min_size=1))
 def test_any_text_is_read_back_by_a_toml_parser(value: str, name: str) -> None:
     assume("\r" not in value)  # a line end of its own, in TOML too
-    table = toml_writer.Table(
+    table = toml_writer.TomlTable(
         ("t", name),
         {name: toml_writer.Line(value), "list": toml_writer.Line([value, 1, True])},
         ["# above", ""],
@@ -95,7 +95,7 @@ def test_quotes_are_the_ones_a_person_would_take(value: str, written: str) -> No
 
 def test_long_lists_and_tables_are_broken() -> None:
     names = [f"program-{number}" for number in range(20)]
-    table = toml_writer.Table(("g",), {"programs": toml_writer.Line(names, ["# all"])})
+    table = toml_writer.TomlTable(("g",), {"programs": toml_writer.Line(names, ["# all"])})
     text = toml_writer.render([table])
     assert text.startswith('[g]\n# all\nprograms = [\n  "program-0",\n')
     assert max(map(len, text.splitlines())) < toml_writer.WIDTH

@@ -15,10 +15,10 @@ from supervisor_lite.config.schema.daemon import DAEMON
 from supervisor_lite.config.schema.eventlistener import LISTENER
 from supervisor_lite.config.schema.gateway import GATEWAY
 from supervisor_lite.config.schema.group import GROUP
-from supervisor_lite.config.schema.key import Table
+from supervisor_lite.config.schema.key import TableSchema
 from supervisor_lite.config.schema.program import PROGRAM
 
-TABLES: Mapping[str, Table] = {
+TABLES: Mapping[str, TableSchema] = {
     table.name: table for table in (DAEMON, PROGRAM, GROUP, LISTENER, ACCESS, GATEWAY)
 }
 """Every table by its name, in the order of the reference."""

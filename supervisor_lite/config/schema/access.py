@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from supervisor_lite.config.schema.key import Key, Shape, Table
+from supervisor_lite.config.schema.key import Key, Shape, TableSchema
 from supervisor_lite.config.types import text, users
 from supervisor_lite.model.settings import AccessRule
 
-ACCESS = Table(
+ACCESS = TableSchema(
     "access",
     Shape.LIST,
     "Who may do what over the control socket, besides root and the daemon's own user.",

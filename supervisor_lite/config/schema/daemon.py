@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from supervisor_lite.config.schema.key import Key, Shape, Table
+from supervisor_lite.config.schema.key import Key, Shape, TableSchema
 from supervisor_lite.config.types import basic, cgroups, exit_when, output, text, units, users
 from supervisor_lite.model.settings import DaemonSettings
 
-DAEMON = Table(
+DAEMON = TableSchema(
     "daemon",
     Shape.ONE,
     "The daemon itself. Everything is optional; it stands in the main file only.",

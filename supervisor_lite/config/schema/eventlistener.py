@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from supervisor_lite.config.schema.key import Key, Shape, Table
+from supervisor_lite.config.schema.key import Key, Shape, TableSchema
 from supervisor_lite.config.schema.program import PROGRAM
 from supervisor_lite.config.types import basic, events
 from supervisor_lite.model.plan import Group
 
-LISTENER = Table(
+LISTENER = TableSchema(
     "eventlistener",
     Shape.NAMED,
     "A program that is told what happens, by Supervisor's protocol: see docs/listeners.md. It has the keys of `[program.NAME]` except stdin, and these. Its processes are a pool: each event goes to one of them.",

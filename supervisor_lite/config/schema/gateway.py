@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from supervisor_lite.config.schema.key import Key, Shape, Table
+from supervisor_lite.config.schema.key import Key, Shape, TableSchema
 from supervisor_lite.config.types import basic, gateway, units, users
 from supervisor_lite.model.settings import GatewaySettings
 
-GATEWAY = Table(
+GATEWAY = TableSchema(
     "gateway",
     Shape.ONE,
     "What `supervisor-lite-gateway` serves over HTTP; without this table it does not start. In the main file only. See docs/gateway.md.",

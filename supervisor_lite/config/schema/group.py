@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from supervisor_lite.config.schema.key import Key, Shape, Table
+from supervisor_lite.config.schema.key import Key, Shape, TableSchema
 from supervisor_lite.config.types import basic, text
 from supervisor_lite.model.plan import Group
 
-GROUP = Table(
+GROUP = TableSchema(
     "group",
     Shape.NAMED,
     "Programs that are named, started and stopped together. They lose the group of their own.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from supervisor_lite.config.schema import TABLES
-from supervisor_lite.config.schema.key import Key, Shape, Table
+from supervisor_lite.config.schema.key import Key, Shape, TableSchema
 from supervisor_lite.config.types.base import Json
 from supervisor_lite.config.types.text import NAME
 
@@ -32,7 +32,7 @@ def json_schema() -> Json:
     }
 
 
-def _table_schema(table: Table) -> Json:
+def _table_schema(table: TableSchema) -> Json:
     properties: Json = {}
     for key in table.keys:
         schema = key.value_type.json_schema()

@@ -72,7 +72,7 @@ class Shape(Enum):
     LIST = "[[{}]]"
 
 
-class Table(NamedTuple):
+class TableSchema(NamedTuple):
     """One table of the file."""
 
     name: str

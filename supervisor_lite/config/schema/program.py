@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from supervisor_lite.config.schema.key import Key, Shape, Table
+from supervisor_lite.config.schema.key import Key, Shape, TableSchema
 from supervisor_lite.config.types import (
     basic,
     cgroups,
@@ -22,7 +22,7 @@ from supervisor_lite.model.process_attributes import ProcessAttributes
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.restart import Backoff, RestartLimit
 
-PROGRAM = Table(
+PROGRAM = TableSchema(
     "program",
     Shape.NAMED,
     "A program to keep running. NAME has no blanks, no “:” and no “/”.",

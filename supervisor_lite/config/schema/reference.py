@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from supervisor_lite.config.schema.key import Key, Table
+from supervisor_lite.config.schema.key import Key, TableSchema
 
 _HEAD = """\
 # The configuration
@@ -92,7 +92,7 @@ stderr in one file, use `redirect_stderr`.
 """
 
 
-def reference(tables: Mapping[str, Table]) -> str:
+def reference(tables: Mapping[str, TableSchema]) -> str:
     """Return the text of docs/configuration.md."""
     parts = [_HEAD]
     for table in tables.values():

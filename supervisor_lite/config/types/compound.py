@@ -96,7 +96,7 @@ class FieldError(BadValueError):
     """A field of a Record is wrong, and `hint` says so without repeating the field's name."""
 
 
-class Record(TableOf):
+class RecordOf(TableOf):
     """A table inside a value, with fields of its own: a schema in small.
 
     A field is refused as `; FIELD: expected …, got …`, unless its parser raises FieldError.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from supervisor_lite.config.types.base import ValueType
-from supervisor_lite.config.types.compound import FieldError, ListOf, Record
+from supervisor_lite.config.types.compound import FieldError, ListOf, RecordOf
 from supervisor_lite.config.types.sockets import unix_address
 from supervisor_lite.config.types.text import STRING, TEXT
 from supervisor_lite.config.types.users import ROLE
@@ -95,7 +95,7 @@ ADDRESSES = ListOf("a list of addresses", ADDRESS, at_least=1)
 HOST = ValueType("the name of a host", host_name, STRING)
 HOSTS = ListOf("a list of names of hosts", HOST)
 _SECRET = ValueType("a string", TEXT.parse_scalar, STRING, secret=True)
-USER = Record(
+USER = RecordOf(
     'a table like { name = "deploy", password_hash = "scrypt$…", role = "operate" }',
     GatewayUser,
     {

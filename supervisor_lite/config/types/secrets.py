@@ -13,7 +13,7 @@ from supervisor_lite.model.secrets import Credential, EnvFile
 _CREDENTIAL = r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,127}"
 
 
-class _EnvFile(ValueType):
+class _EnvFileType(ValueType):
     """The path of a file with variables; with a "-" before it, the file may be missing."""
 
     relative = True
@@ -66,7 +66,7 @@ def _credential_type(name: str) -> ValueType:
     return PATH
 
 
-_ENV_FILE = _EnvFile('a path, or one with "-" before it', env_file, STRING)
+_ENV_FILE = _EnvFileType('a path, or one with "-" before it', env_file, STRING)
 ENV_FILES = _EnvFiles(
     'a path or a list of paths, with "-" before those that may be missing', env_files, _ENV_FILE
 )

@@ -7,7 +7,7 @@ import re
 
 from supervisor_lite.config.types.base import Json, ValueType
 from supervisor_lite.config.types.basic import number
-from supervisor_lite.config.types.compound import FieldError, ListOf, Record
+from supervisor_lite.config.types.compound import FieldError, ListOf, RecordOf
 from supervisor_lite.config.types.units import OCTAL, octal
 from supervisor_lite.config.types.users import user, user_group
 from supervisor_lite.config.wording import BadValueError
@@ -88,7 +88,7 @@ def _make(**fields: object) -> ListenSocket:
     return ListenSocket(**fields)  # type: ignore[arg-type]  # each is what its field gives
 
 
-class _Socket(Record):
+class _Socket(RecordOf):
     """A socket: its address, or a table with it."""
 
     def parse_scalar(self, value: object) -> object:
