@@ -10,7 +10,7 @@
 #   make check    everything that has to be green: format, lint, types, layers, tests
 #   make coverage which branches the tests take, the daemon's and all other processes included;
 #                 COVERAGE_TESTS="tests/rules tests/config" measures what these take
-#   make coverage-rooms  the same for the rooms that need no daemon, in two minutes
+#   make coverage-rooms  the same for the folders that need no daemon, in two minutes
 #   make check-python  make check under another Python: PYTHON=/path/to/python3.14
 #   make bench    the measurements of docs/performance.md
 #   make soak     a million restarts, and nothing may grow: SOAK_RESTARTS=1000000
@@ -19,8 +19,8 @@
 #   make clean    remove what the others made
 
 PYTHON ?= python3
-# As many workers as there are processors.
-JOBS ?= logical
+# Most tests wait for something: twice as many workers as the machine of the checks has processors.
+JOBS ?= 4
 CHAOS_ROUNDS ?= 60
 FUZZ_SECONDS ?= 60
 SOAK_RESTARTS ?= 1000000

@@ -1,1 +1,1 @@
-"""One file per feature: each watches the bus and asks core; none imports another."""
+"""Features that watch the bus or the configuration and ask core; none imports another."""

@@ -19,6 +19,7 @@ from supervisor_lite.logs.filtering import OutputKind
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.processlogs import STREAMS, ProcessLogs
 from supervisor_lite.model.program import Program, Stdin
+from supervisor_lite.protocol.codes import ErrorCode
 
 
 class ProcessChannels:
@@ -76,9 +77,10 @@ class ProcessChannels:
         Raises OperationFailed.
         """
         if process.pidfd is None:
-            raise OperationFailed("not running")
+            raise OperationFailed("not running", ErrorCode.NOT_RUNNING)
         if process.program.listener:
-            raise OperationFailed("it is an event listener: it reads events and nothing else")
+            text = "it is an event listener: it reads events and nothing else"
+            raise OperationFailed(text, ErrorCode.NO_INPUT)
         return stdin.send(self._context.runtime_dir, process.program, data)
 
     # Spawning.

@@ -1,4 +1,4 @@
-"""What adding a key to [program] costs: its definition, its effect and a test, and nothing else.
+"""What adding a key to [program] costs: its definition, its effect and its tests.
 
 A key is really added, to a copy of the package: a field of `Program` with its type and default, and
 a row of the table of keys. Everything that knows keys must then know it.

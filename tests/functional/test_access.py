@@ -135,7 +135,8 @@ def test_what_one_may_not_see_is_not_meant_by_all(daemons: Daemons) -> None:
     )
     assert [p["name"] for p in all_seen["result"]["processes"]] == ["site"]  # type: ignore[index]
     assert many["result"]["fullname"] == "site"  # type: ignore[index]
-    assert hidden["error"] == {"code": 4, "message": "sec*"}
+    unknown = {"code": "no_such_process", "names": ["sec*"]}
+    assert hidden["error"] == {"code": 4, "message": "sec*", "data": unknown}
     assert guessed["error"]["code"] == 5  # type: ignore[index]
     assert [r["result"] for r in stopped["result"]["results"]] == ["stopped"]  # type: ignore[index]
     assert daemon.status("secret")["wanted"] is True
@@ -164,7 +165,7 @@ def test_slctl_says_not_permitted_and_exits_5(open_daemon: Daemon) -> None:
         ]
     )
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    loaded = ("commands.processes", "show", "commands.help")
+    loaded = ("commands.processes", "render", "commands.help")
     warm = "".join(f"import supervisor_lite.ctl.{name}; " for name in loaded)
     done = subprocess.run(
         [sys.executable, "-c", warm + script], capture_output=True, text=True, env=env, timeout=30
