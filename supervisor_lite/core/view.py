@@ -42,12 +42,12 @@ def _fields(process: Process) -> dict[str, Any]:
         "restarts": record.restart_count,
         "next_try": rfc3339(_next_try(process)),
         "reason": reason(program, record),
-        "cause": encode(record.cause),
         "autostart": program.autostart,
         "priority": program.priority,
         "stdout_logfile": program.stdout.path,
         "stderr_logfile": None if program.redirect_stderr else program.stderr.path,
         "stale": process.definition.is_outdated or process.definition.next is not None,
+        "cause": encode(record.cause),
     }
 
 

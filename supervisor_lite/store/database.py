@@ -6,7 +6,7 @@ consistency.
 
 A disk that fails does not stop the daemon: that is reported once, and writing is tried again with
 the next commit. If the disk is full when an older schema is to be migrated, the daemon works on a
-migrated copy in memory, and writes that to the file as soon as there is room.
+migrated copy in memory, and the first commit for which there is room writes it to the file.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ _NOT_CORRUPT = frozenset(
 """Errors that are about the disk or the permissions, not about what the file holds."""
 
 _COPY_AGAIN = 10.0
-"""Seconds between two tries to write all of a journal that is in memory to its file."""
+"""Seconds until a journal that is in memory is tried to be written to its file again, if that has
+failed though there is room."""
 
 
 class Database:
@@ -49,7 +50,7 @@ class Database:
         self._file: sqlite3.Connection | None = None
         """The file, while `connection` is its migrated copy in memory."""
         self._copy_due = 0.0
-        """When that copy is next tried to be written to the file, in monotonic seconds."""
+        """When that copy may next be tried to be written to the file, in monotonic seconds."""
 
     def write(self, sql: str, values: Sequence[object] = ()) -> None:
         """Write something with the next commit, which tells if it could not be done."""
@@ -74,6 +75,8 @@ class Database:
                 return False
             if not lost:
                 self._recover()
+        elif self._file is not None:
+            self._recover()
         return not lost
 
     def _fail(self, error: sqlite3.Error) -> None:
@@ -115,12 +118,11 @@ class Database:
             memory.close()
             raise
         self._connection, self._file = memory, self._connection
-        self._copy_due = time.monotonic() + _COPY_AGAIN
 
     def _leave_memory(self, *, at_once: bool = False) -> bool:
         """Write the copy in memory to the file, whole or not at all, and go on with the file."""
         assert self._file is not None
-        if not at_once and time.monotonic() < self._copy_due:
+        if not at_once and (time.monotonic() < self._copy_due or not self._has_room()):
             return False
         self._copy_due = time.monotonic() + _COPY_AGAIN
         try:
@@ -130,6 +132,17 @@ class Database:
         self._connection.close()
         self._connection, self._file = self._file, None
         return True
+
+    def _has_room(self) -> bool:
+        """Could the disk take all that is in memory? Cheap enough to be asked at every commit."""
+        (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
+        (size,) = self._connection.execute("PRAGMA page_size").fetchone()
+        try:
+            disk = os.statvfs(os.path.dirname(self.path))
+        except OSError:
+            return True  # the try will tell
+        room: int = disk.f_bavail * disk.f_frsize
+        return bool(room > pages * size)
 
     def select(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a query. Raises OperationFailed if the file cannot be read."""

@@ -265,6 +265,24 @@ def test_a_full_disk_keeps_no_daemon_from_starting(
     assert len(used.complaints) == 2
 
 
+def test_it_is_written_with_the_first_commit_for_which_there_is_room(
+    used: Old, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if that commit has nothing else to write: an upgrade may be what comes next."""
+    with monkeypatch.context() as full:
+        full.setattr(database.Database, "_has_room", lambda _: False)
+        with full_disk():
+            journal = used.open()
+            (run,) = journal.reserve_runs(["web"])
+        assert journal.commit() is True
+        assert "added" not in structure(used.path)
+    assert journal.commit() is True
+    assert "added" in structure(used.path)
+    with closing(sqlite3.connect(used.path)) as reader:
+        assert reader.execute("SELECT run FROM runs WHERE run = ?", (run,)).fetchall() == [(run,)]
+    journal.close()
+
+
 def test_what_is_in_memory_only_is_written_at_the_end(used: Old) -> None:
     with full_disk():
         journal = used.open()

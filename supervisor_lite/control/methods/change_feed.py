@@ -141,9 +141,7 @@ def change_json(change: Change) -> dict[str, Any]:
         "from": change.from_state,
         "to": change.to_state,
         "cause": sendable(cause_text(change.cause)),
-        "cause_data": sendable_data(encode(change.cause)),
         "note": sendable(notes_text(change.notes)),
-        "notes": sendable_data(encode(change.notes)),
         "by": sendable(change.by),
         "run": change.run,
         "pid": change.pid,
@@ -152,6 +150,8 @@ def change_json(change: Change) -> dict[str, Any]:
         "expected": change.expected,
         "tries": change.tries,
         "last_words": sendable(change.last_words),
+        "cause_data": sendable_data(encode(change.cause)),
+        "notes": sendable_data(encode(change.notes)),
     }
 
 

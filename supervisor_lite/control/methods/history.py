@@ -202,9 +202,9 @@ def _run(row: RunRow, now: float) -> dict[str, Any]:
         "signal": row.signal,
         "duration": duration,
         "reason": sendable(beyond_exit_text(row.cause)),
-        "cause": sendable_data(encode(row.cause)),
         "maxrss": row.maxrss,
         "utime": row.utime,
         "stime": row.stime,
         "last_words": sendable(row.last_words or ""),
+        "cause": sendable_data(encode(row.cause)),
     }

@@ -194,10 +194,10 @@ def _spawn_check(process: Process) -> dict[str, Any]:
         "group": process.group,
         "fullname": process.name,
         "error": error.text if error is not None else "",
-        "error_code": error.code if error is not None else "",
-        "error_name": error.name if error is not None else "",
         "command": command,
         "reason": str(refusal or ""),
+        "error_code": error.code if error is not None else "",
+        "error_name": error.name if error is not None else "",
         "reason_code": refusal.code if refusal is not None else "",
         "reason_name": refusal.name if refusal is not None else "",
     }

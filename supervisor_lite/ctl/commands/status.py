@@ -21,8 +21,7 @@ NOT_UP = ("STOPPED", "EXITED", "FATAL", "UNKNOWN")
 KEYS = (
     "name", "group", "fullname", "program", "state", "statecode", "wanted", "pid", "run", "uptime",
     "started", "since", "exitcode", "signal", "failures", "restarts", "next_try", "reason",
-    "cause",
-    "autostart", "priority", "stdout_logfile", "stderr_logfile", "stale",
+    "autostart", "priority", "stdout_logfile", "stderr_logfile", "stale", "cause",
 )  # fmt: skip
 """The keys of a process in `--json`, in their order; docs/slctl.md promises them."""
 
