@@ -310,8 +310,8 @@ def test_runs(daemons: Daemons) -> None:
 
 
 KEYS = (
-    "serial", "time", "name", "process", "group", "from", "to", "cause", "cause_data", "note",
-    "notes", "by", "run", "pid", "exitcode", "signal", "expected", "tries", "last_words",
+    "serial", "time", "name", "process", "group", "from", "to", "cause", "note", "by", "run", "pid",
+    "exitcode", "signal", "expected", "tries", "last_words", "cause_data", "notes",
 )  # fmt: skip
 
 

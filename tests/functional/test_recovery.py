@@ -12,7 +12,7 @@ import pytest
 from supervisor_lite.daemon.recovery import PHASES
 from tests.chaos.tools import kill
 from tests.programs import SLEEPER, program
-from tests.support import Daemon, Daemons, alive
+from tests.support import Daemon, Daemons, alive, wait_until
 
 # The daemon, with a disk that is full when the phase has done its work.
 FAILING = """
@@ -76,7 +76,8 @@ def test_a_start_that_fails_leaves_no_half_of_a_daemon(
     daemon.start()
     assert daemon.status("web")["pid"] == pid
     late = daemon.wait_state("late", "RUNNING")["pid"]
-    assert daemon.pids_of("late") == [late]
+    # In the middle of its exec a process shows no environment, by which it is found here.
+    assert wait_until(lambda: daemon.pids_of("late"), what="it can be found") == [late]
 
 
 def test_who_waits_for_the_background_is_told(
