@@ -69,7 +69,8 @@ class Before:
 def why(daemon: Daemon, name: str) -> list[str]:
     """Return what `why` says, without how long ago it was."""
     (told,) = daemon.call("why", names=[name])["processes"]
-    return [re.sub(r"\d+(\.\d+)? (s|min|h)( \d+ s)?\b", "TIME", line) for line in told["lines"]]
+    length = r"\d+(\.\d+)? (ms|s|m|h|d)( \d+ (s|m|h))?\b"
+    return [re.sub(length, "TIME", line) for line in told["lines"]]
 
 
 class World:
