@@ -69,7 +69,8 @@ class Before:
 def why(daemon: Daemon, name: str) -> list[str]:
     """Return what `why` says, without how long ago it was."""
     (told,) = daemon.call("why", names=[name])["processes"]
-    length = r"\d+(\.\d+)? (ms|s|m|h|d)( \d+ (s|m|h))?\b"
+    # In milliseconds only its age, which stands in brackets, goes on; the rest is history.
+    length = r"\d+(\.\d+)? (s|min|h)( \d+ s)?\b|(?<=\()\d+ ms(?=\))"
     return [re.sub(length, "TIME", line) for line in told["lines"]]
 
 
