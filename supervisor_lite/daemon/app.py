@@ -21,6 +21,7 @@ from supervisor_lite.core.clock import Clock
 from supervisor_lite.core.context import EngineContext
 from supervisor_lite.core.operations import Operations
 from supervisor_lite.core.supervisor import Supervisor
+from supervisor_lite.daemon.denials import Denials
 from supervisor_lite.daemon.log import ErrorLog, log_change
 from supervisor_lite.daemon.reload import Reload
 from supervisor_lite.daemon.resources import Resources
@@ -113,9 +114,11 @@ class App:
             DaemonControls(
                 settings.identifier, self.reload.reload, self.shutdown.request, self.upgrade.run
             ),
+            gateway.user if (gateway := resources.configuration.gateway) is not None else None,
         )
+        denials = Denials(self.loop, resources.log.warning)
         self.server = ControlServer(
-            methods.get, settings.access, self.errors.bug, self.errors.denied, resources.log.error
+            methods.get, settings.access, self.errors.bug, denials.note, resources.log.error
         )
 
     def close(self) -> None:

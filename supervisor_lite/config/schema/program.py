@@ -25,7 +25,7 @@ from supervisor_lite.model.restart import Backoff, RestartLimit
 PROGRAM = TableSchema(
     "program",
     Shape.NAMED,
-    "A program to keep running. NAME has no blanks, no “:” and no “/”.",
+    "A program to keep running. NAME has no blanks, none of “: / * ? [ ]”, does not begin with “-”, has at most 100 bytes, and is not “.”, “..” or “all”; so for groups, event listeners and processes.",
     (
         Key("command", command.COMMAND, "What to run, without a shell: a string is split like a shell does after its expansion, of a list each item is one argument. Without a slash it is looked up in PATH.", Program, required=True, per_process=True, affects="child", supervisor_name="command", published=True, rpc_name="command"),
         Key("process_name", text.NAME, "The name of each process; must hold %(process_num) if there are several.", Program, "name", default="%(program_name)s", per_process=True, affects="child", supervisor_name="process_name"),
