@@ -105,6 +105,14 @@ class Descendants:
                 found.setdefault(number, {}).setdefault(stat.pid, stat)
         return {number: list(stats.values()) for number, stats in found.items() if stats}
 
+    def group(self, run: Run) -> list[Stat]:
+        """Return who is in the process group of a run whose main process lives.
+
+        In its cgroup or its tree: an orphan without a cgroup is not looked for.
+        """
+        tree = cgroup.members(run.cgroup) if run.cgroup else living(below(run.root))
+        return [stat for stat in tree if stat.pgrp == run.root]
+
     def _without_cgroup(
         self, runs: dict[int, Run], *, on_claim: bool
     ) -> Iterable[tuple[int, Stat]]:

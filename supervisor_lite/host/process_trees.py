@@ -11,6 +11,7 @@ from supervisor_lite.host.cgroups import Cgroups
 from supervisor_lite.host.descendants import Descendants
 from supervisor_lite.host.oom import OomWatcher
 from supervisor_lite.host.procfs import Stat
+from supervisor_lite.host.reached import Reached, ticks_at
 from supervisor_lite.host.run import Run
 from supervisor_lite.host.terminate import OnGone, Terminator
 
@@ -78,15 +79,32 @@ class ProcessTrees:
             self._oom.forget(run.number)
         return self._descendants.members(runs)
 
-    def terminate(self, number: int, name: str, on_gone: OnGone) -> None:
+    def note_group(self, number: int) -> None:
+        """Note who is in the process group of a run: it is about to be sent the stop signal."""
+        for run in self._known([number]):
+            run.told = frozenset((stat.pid, stat.start) for stat in self._descendants.group(run))
+
+    def terminate(
+        self,
+        number: int,
+        name: str,
+        on_gone: OnGone,
+        *,
+        told: float | None = None,
+        everyone: bool = False,
+    ) -> None:
         """Send a signal ("TERM") to everyone left of a run whose main process has ended.
 
-        Calling again changes the signal.
+        `told` is when its process group, or everyone, was sent it (monotonic seconds): who was
+        there then is not sent it again. Calling again changes the signal.
         """
         (run,) = self._known([number])
         run.alive = False
         self._oom.forget(number)
-        self._terminator.terminate(run, name, on_gone)
+        reached = None
+        if told is not None:
+            reached = Reached(ticks_at(told), None if everyone else run.root, run.told)
+        self._terminator.terminate(run, name, on_gone, reached)
 
     def memory_used(self, numbers: Iterable[int]) -> dict[int, int]:
         """Return the bytes of resident memory of each of these runs."""
