@@ -274,8 +274,11 @@ class Adoption:
         program = process.program if process is not None else self._plan.get(run.name)
         if not stale or (program is not None and program.leftovers is Leftovers.KEEP):
             return
-        if program is None:
+        # An end that was answered had its leftovers ended, too, or they were to be kept then.
+        answered = run.row is not None and run.row.ended is not None and run.main is None
+        if program is None or answered:
+            why = "not defined" if program is None else "over"
             left = named(stale)
-            self._report(f"{run.name}: not defined, left alone what an old run left: {left}")
+            self._report(f"{run.name}: {why}, left alone what an old run left: {left}")
         else:
             self._reattachment.kill_stale(run.name, self._run_of(run))
