@@ -1,4 +1,4 @@
-"""Finish what the daemon before us was doing when it died; takeover/unfinished.py says what."""
+"""Finish what the daemon before us was doing when it died; takeover/left_to_do.py says what."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from supervisor_lite.daemon.log import Log
 from supervisor_lite.daemon.tasks import BackgroundTasks
 from supervisor_lite.errors import SupervisorLiteError
 from supervisor_lite.model.operation import Operation, OperationKind
-from supervisor_lite.takeover.unfinished import Unfinished
+from supervisor_lite.takeover.left_to_do import LeftToDo
 from supervisor_lite.text import plural
 
 
@@ -31,7 +31,7 @@ class Finish:
         self._log = log
         self._tasks = tasks
 
-    def begin(self, unfinished: Unfinished) -> None:
+    def begin(self, unfinished: LeftToDo) -> None:
         """Start what a shutdown has stopped and the rest; go on with the other operations."""
         reloads = [op for _, op in unfinished.again if op.kind is OperationKind.RELOAD]
         if not reloads:  # which begins with a stop of everything

@@ -61,10 +61,10 @@ from supervisor_lite.model.run import RunRow, StoredProcess
 from supervisor_lite.store.journal import Journal
 from supervisor_lite.takeover import records
 from supervisor_lite.takeover.discovery import Discovery, FoundRun, age
+from supervisor_lite.takeover.left_to_do import LeftToDo, left_to_do
 from supervisor_lite.takeover.notes import TakeoverNotes
 from supervisor_lite.takeover.ownership import Ownership, placeholder
 from supervisor_lite.takeover.reattach import Reattachment
-from supervisor_lite.takeover.unfinished import Unfinished, left_to_do
 from supervisor_lite.text import plural
 
 
@@ -74,7 +74,7 @@ class Summary(NamedTuple):
     adopted: int = 0
     ended: int = 0
     removed: int = 0
-    unfinished: Unfinished = Unfinished()
+    unfinished: LeftToDo = LeftToDo()
 
 
 class Adoption:

@@ -14,7 +14,7 @@ from supervisor_lite.model.record import Record
 from supervisor_lite.model.run import StoredProcess
 from supervisor_lite.model.states import State
 from supervisor_lite.store.journal import Journal, open_journal
-from supervisor_lite.takeover.unfinished import left_to_do
+from supervisor_lite.takeover.left_to_do import left_to_do
 
 SHUTDOWN = Operation(OperationKind.SHUTDOWN, "ann", wanted=("web", "db"), ended=("job",))
 STOP = Operation(OperationKind.STOP, "ann", ("web", "db"))

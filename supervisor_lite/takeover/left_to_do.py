@@ -10,7 +10,7 @@ from supervisor_lite.model.run import StoredProcess
 from supervisor_lite.model.states import State
 
 
-class Unfinished(NamedTuple):
+class LeftToDo(NamedTuple):
     """What is to be done once everything is taken over."""
 
     wanted: frozenset[str] = frozenset()
@@ -23,7 +23,7 @@ class Unfinished(NamedTuple):
 
 def left_to_do(
     pending: Iterable[tuple[str, Operation]], stored: Mapping[str, StoredProcess]
-) -> Unfinished:
+) -> LeftToDo:
     """Return what follows from the rows of an earlier daemon; `stored` is as that wrote it.
 
     A shutdown is no wish about a program: what was wanted before it is wanted again, unless it has
@@ -40,7 +40,7 @@ def left_to_do(
         keys.append(key)
         wanted.update(operation.ended)
         wanted.update(name for name in operation.wanted if not _has_ended(stored.get(name)))
-    return Unfinished(frozenset(wanted), tuple(keys), tuple(again))
+    return LeftToDo(frozenset(wanted), tuple(keys), tuple(again))
 
 
 def _has_ended(process: StoredProcess | None) -> bool:
