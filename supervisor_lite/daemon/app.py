@@ -12,7 +12,7 @@ import os
 from supervisor_lite.control.methods.daemon import DaemonControls
 from supervisor_lite.control.methods.table import method_table
 from supervisor_lite.control.server import ControlServer
-from supervisor_lite.controllers.event_listeners.listeners import EventListeners
+from supervisor_lite.controllers.event_listeners.on_demand import EventListenersOnDemand
 from supervisor_lite.controllers.exit_when import ExitCondition
 from supervisor_lite.controllers.memory_limit import MemoryLimit
 from supervisor_lite.controllers.rollout import Rollout
@@ -77,7 +77,7 @@ class App:
 
     def _make_controllers(self) -> None:
         resources, settings, log = self.resources, self.resources.settings, self.resources.log
-        self.listeners = EventListeners(
+        self.listeners = EventListenersOnDemand(
             self.supervisor, self.bus, identifier=settings.identifier, warn=log.warning,
             error=log.error,
         )  # fmt: skip
