@@ -25,10 +25,14 @@ class ProcessTrees:
         is_watched: Callable[[int], bool],
         cgroups: Cgroups,
         on_oom_kill: Callable[[int, OomKill], None],
+        on_stranger: Callable[[Stat], None],
     ) -> None:
-        """`on_oom_kill` gets the pid of a main process that lives on without another one."""
+        """`on_oom_kill` gets the pid of a main process that lives on without another one.
+
+        `on_stranger` gets each orphan, once, of which nothing shows whose it is.
+        """
         self._cgroups = cgroups
-        self._descendants = Descendants(cgroups, is_watched)
+        self._descendants = Descendants(cgroups, is_watched, on_stranger)
         self._terminator = Terminator(loop, self._descendants)
         self._oom = OomWatcher(loop, on_oom_kill)
 
@@ -68,6 +72,14 @@ class ProcessTrees:
             return None
         return self._oom.kill_of_root(number, run.cgroup)
 
+    def remember(self, number: int, *, group: bool) -> None:
+        """Write down who is below the main process of a run, which is about to be signalled.
+
+        With its whole process group, or alone.
+        """
+        for run in self._known([number]):
+            self._descendants.remember(run, group=group)
+
     def survivors(self, numbers: Iterable[int]) -> dict[int, list[Stat]]:
         """Return who is left of these runs, whose main processes have ended.
 
@@ -78,11 +90,6 @@ class ProcessTrees:
             run.alive = False
             self._oom.forget(run.number)
         return self._descendants.members(runs)
-
-    def note_group(self, number: int) -> None:
-        """Note who is in the process group of a run: it is about to be sent the stop signal."""
-        for run in self._known([number]):
-            run.told = frozenset((stat.pid, stat.start) for stat in self._descendants.group(run))
 
     def terminate(
         self,
