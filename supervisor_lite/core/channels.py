@@ -105,8 +105,18 @@ class ProcessChannels:
     def open(self, process: Process) -> Channels:
         """Open everything that a child is to have; what is open already stays.
 
-        Raises SpawnError.
+        If a directory of ours has vanished, it is made anew. Raises SpawnError.
         """
+        if process.program.credentials and not os.path.isdir(self._context.runtime_dir):
+            self._context.restore()
+        try:
+            return self._open(process)
+        except SpawnError:
+            if not self._context.restore():
+                raise
+            return self._open(process)
+
+    def _open(self, process: Process) -> Channels:
         program = process.program
         uid, gid = users.ids(program.user)
         logs = self.logs_of(process)

@@ -127,7 +127,7 @@ def serve(recovery: Recovery) -> None:
     app.listeners.resume(upgraded=upgraded)
     app.supervisor.flush()
     resources.journal.set_retention(age=settings.journal_age, count=settings.journal_count)
-    app.server.serve(resources.sock)
+    app.server.serve(resources.sock.sock)
     log.info(
         f"supervisor-lite {__version__} {'upgraded' if upgraded else 'started'}",
         pid=os.getpid(),
@@ -145,6 +145,7 @@ def serve(recovery: Recovery) -> None:
 def start(recovery: Recovery) -> None:
     """Ask for what is to be started by itself, and watch what needs everything to be there."""
     app = recovery.app
+    app.own_files.begin()
     app.rollout.start_all()
     app.exit_condition.begin()
     app.memory_limit.begin()
