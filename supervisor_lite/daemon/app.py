@@ -21,6 +21,7 @@ from supervisor_lite.core.clock import Clock
 from supervisor_lite.core.context import EngineContext
 from supervisor_lite.core.operations import Operations
 from supervisor_lite.core.supervisor import Supervisor
+from supervisor_lite.daemon.finish import Finish
 from supervisor_lite.daemon.log import ErrorLog, log_change
 from supervisor_lite.daemon.own_files import OwnFiles
 from supervisor_lite.daemon.reload import Reload
@@ -98,6 +99,7 @@ class App:
             settings.exit_when, self.supervisor, self.bus, self.shutdown.on_exit_condition
         )
         self.reload = Reload(self.supervisor, self.rollout, self.bus, self.readiness, log)
+        self.finish = Finish(self.supervisor, self.operations, self.rollout, log, tasks)
         self.upgrade = Upgrade(resources, self.supervisor, self.sockets, self.listeners)
         self.own_files = OwnFiles(
             self.loop, settings, resources.config, resources.locks, resources.sock,

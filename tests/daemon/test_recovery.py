@@ -106,7 +106,8 @@ ORDER = (
     # A client sees what is in the journal.
     "supervisor.flush", "server.serve",
     # Before anything needs them.
-    "own_files.begin", "rollout.start_all",
+    "own_files.begin",
+    "finish.begin",
     # Before anything was started, everything would look as if it had ended.
     "exit_condition.begin", "memory_limit.begin",
     "supervisor.when_spawned",

@@ -214,13 +214,15 @@ def test_a_user_without_linger_is_told(daemons: Daemons) -> None:
     login.mkdir()
     for path in (daemon.dir, login):
         os.chown(path, NOBODY, NOBODY)
-    line = [python_for(NOBODY), "-m", "supervisor_lite", "-c", str(daemon.config), "--daemonize"]
+    python = python_for(NOBODY)
+    become = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    line = [*become, python, "-m", "supervisor_lite", "-c", str(daemon.config), "--daemonize"]
     environment = environment_of(
         str(daemon.dir), PYTHONPATH=str(packages), XDG_RUNTIME_DIR=str(login),
         XDG_STATE_HOME=str(daemon.dir / "home"),
     )  # fmt: skip
     done = subprocess.run(
-        line, cwd=daemon.dir, env=environment, user=NOBODY, group=NOBODY, extra_groups=[],
+        line, cwd=daemon.dir, env=environment,
         capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode == 0, done
