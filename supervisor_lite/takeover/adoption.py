@@ -171,8 +171,9 @@ class Adoption:
         process = self._supervisor.table.restore(program, present, since or time.time(), started)
         run = self._run_of(live)
         run.adopted = live.main.ppid != os.getpid()
-        self._reattachment.attach(process, run, live.pidfd, child=not run.adopted)
-        self._notes.add(process, CauseKind.TAKEN_OVER)
+        pids = [pid, *(stat.pid for stat in live.others)]
+        lost = self._reattachment.attach(process, run, live.pidfd, pids, child=not run.adopted)
+        self._notes.add(process, CauseKind.TAKEN_OVER, output_lost=lost)
 
     def _restore_stored(self, stored: StoredProcess) -> None:
         """Put a process on the table of which no main process is alive."""
