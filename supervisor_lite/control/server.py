@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from supervisor_lite.control.access import Caller
+from supervisor_lite.control.configured import OwnConfiguration
 from supervisor_lite.control.connection import Connection
 from supervisor_lite.control.request import Handler
 from supervisor_lite.model.settings import AccessRule, DaemonSettings
@@ -33,8 +34,10 @@ class ControlServer:
         report_bug: Callable[[Exception], None],
         report_denied: Callable[[Caller, str, str | None], None],
         report_error: Callable[[str], None],
+        own: OwnConfiguration = OwnConfiguration(),  # noqa: B008 it is immutable
     ) -> None:
         self.handlers = handlers
+        self.own = own
         self.rules = rules
         self.report_bug = report_bug
         self.report_denied = report_denied

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 
+from supervisor_lite.control.configured import OwnConfiguration
 from supervisor_lite.control.methods.daemon import DaemonControls
 from supervisor_lite.control.methods.table import method_table
 from supervisor_lite.control.server import ControlServer
@@ -123,8 +124,9 @@ class App:
             ),
         )
         self.server = ControlServer(
-            methods.get, settings.access, self.errors.bug, self.errors.denied, resources.log.error
-        )
+            methods.get, settings.access, self.errors.bug, self.errors.denied, resources.log.error,
+            OwnConfiguration(resources.config, resources.configuration.files),
+        )  # fmt: skip
 
     def close(self) -> None:
         """Stop everything that is ours; no process is touched. The resources stay open."""

@@ -117,10 +117,39 @@ def _daemon_table(text: str) -> object:
     except tomli.TOMLDecodeError:
         import re
 
-        found = re.findall(r"""^\s*(socket|runtime_dir)\s*=\s*["']([^"'\n]*)["']""", text, re.M)
+        found = re.findall(
+            r"""^\s*(socket|runtime_dir|state_dir)\s*=\s*["']([^"'\n]*)["']""", text, re.M
+        )
         if not found:
             raise
         return dict(found)
+
+
+def _configured(path: str | None, keys: dict[str, str]) -> str:
+    """Return what a configuration sets for the first of these keys, with the name that follows.
+
+    Empty if it sets none. Raises OSError or ValueError (tomli's) if it cannot be read.
+    """
+    files = [] if path is None else toml_files(path) if os.path.isdir(path) else [path]
+    for file in files:
+        data = read_regular(file)
+        if any(key.encode() in data for key in keys):
+            table = _daemon_table(data.decode("utf-8-sig", errors="replace"))
+            here = os.path.dirname(os.path.abspath(file))
+            for key, name in keys.items():
+                value = table.get(key) if isinstance(table, dict) else None
+                if isinstance(value, str) and value:
+                    path = os.path.join(here, os.path.expanduser(_expand(value, here)))
+                    return os.path.normpath(os.path.join(path, name))
+    return ""
+
+
+def find_state_dir(config: str) -> str:
+    """Return the state directory of a configuration, by absolute path; raises as find_socket."""
+    if found := _configured(config, {"state_dir": ""}):
+        return found
+    directory = default_state_dir()
+    return directory + mark_of(directory, config)
 
 
 def find_socket(config: str | None) -> str:
@@ -129,17 +158,8 @@ def find_socket(config: str | None) -> str:
     Raises OSError or ValueError (tomli's) if the configuration cannot be read.
     """
     path = config or find_config()
-    files = [] if path is None else toml_files(path) if os.path.isdir(path) else [path]
-    for file in files:
-        data = read_regular(file)
-        if b"runtime_dir" in data or b"socket" in data:
-            table = _daemon_table(data.decode("utf-8-sig", errors="replace"))
-            here = os.path.dirname(os.path.abspath(file))
-            for key, name in (("socket", ""), ("runtime_dir", "supervisor.sock")):
-                value = table.get(key) if isinstance(table, dict) else None
-                if isinstance(value, str) and value:
-                    path = os.path.join(here, os.path.expanduser(_expand(value, here)))
-                    return os.path.normpath(os.path.join(path, name))
+    if found := _configured(path, {"socket": "", "runtime_dir": "supervisor.sock"}):
+        return found
     directory = default_runtime_dir()
     mark = "" if path is None else mark_of(directory, directories.absolute(path))
     socket = os.path.join(directory + mark, "supervisor.sock")

@@ -6,13 +6,11 @@ import os
 import pwd
 import shutil
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.chaos.tools import kill, upgrade
-from tests.client import environment_of
 from tests.elsewhere import copy_packages, python_for
 from tests.programs import SLEEPER, program, sh
 from tests.support import Daemon, Daemons, wait_until
@@ -202,31 +200,3 @@ def test_a_spawn_makes_what_it_needs(daemons: Daemons) -> None:
     assert daemon.status("web")["state"] == "RUNNING"
     assert ("RUNNING", "EXITED") in daemon.changes("web")
     assert not [to for _, to in daemon.changes("web") if to in ("BACKOFF", "FATAL")]
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start another user's daemon")
-def test_a_user_without_linger_is_told(daemons: Daemons) -> None:
-    """The end of the login would take the directory away: the command that prevents it is said."""
-    daemon = daemons.prepare(WEB)
-    daemon.config.write_text(WEB)
-    packages, login = daemon.dir / "packages", daemon.dir / "login"
-    copy_packages(packages)
-    login.mkdir()
-    for path in (daemon.dir, login):
-        os.chown(path, NOBODY, NOBODY)
-    python = python_for(NOBODY)
-    become = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-    line = [*become, python, "-m", "supervisor_lite", "-c", str(daemon.config), "--daemonize"]
-    environment = environment_of(
-        str(daemon.dir), PYTHONPATH=str(packages), XDG_RUNTIME_DIR=str(login),
-        XDG_STATE_HOME=str(daemon.dir / "home"),
-    )  # fmt: skip
-    done = subprocess.run(
-        line, cwd=daemon.dir, env=environment,
-        capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
-    assert done.returncode == 0, done
-    assert "loginctl enable-linger nobody" in done.stderr
-    daemon.socket = login / "supervisor-lite" / "supervisor.sock"
-    daemon.call("shutdown")
-    wait_until(lambda: not daemon.marked())
