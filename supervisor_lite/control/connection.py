@@ -14,6 +14,7 @@ from typing import Any, Protocol, cast
 
 from supervisor_lite.control import jsonrpc, limits
 from supervisor_lite.control.access import AccessTable, Caller, caller_of
+from supervisor_lite.control.configured import OwnConfiguration
 from supervisor_lite.control.hang_ups import HangUps, has_hung_up
 from supervisor_lite.control.jsonrpc import Id, RawJson, Result
 from supervisor_lite.control.limits import Quotas, is_trusted
@@ -31,6 +32,7 @@ class ServerInterface(Protocol):
 
     handlers: Callable[[str], Handler | None]
     """Returns what answers a method, or None."""
+    own: OwnConfiguration
     access: AccessTable
     quotas: Quotas
     turns: Turns
@@ -64,14 +66,14 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._fd: int = transport.get_extra_info("socket").fileno()
         self.caller = caller_of(transport.get_extra_info("socket"))
-        self._uid = self.caller.uid
-        self.trusted = is_trusted(self._uid)
+        uid = self.caller.uid
+        self.trusted = is_trusted(uid)
         self.granted = self.server.access.of(self.caller)
         self._quotas = None if self.trusted else self.server.quotas
-        self._sender = Sender(self._transport, self._quotas, self._uid, self.server.report_bug)
+        self._sender = Sender(self._transport, self._quotas, uid, self.server.report_bug)
         self.server.connections.add(self)
         if self._quotas is not None:
-            self._quotas.enter(self._uid)
+            self._quotas.enter(uid)
         if not self.granted:
             self.denied("connect", None)
             self._refuse(NotPermitted(f"{self.caller.user} has no access; see [[access]]"))
@@ -81,7 +83,7 @@ class Connection(asyncio.Protocol):
         self.server.connections.discard(self)
         self._sender.forget()
         if self._quotas is not None:
-            self._quotas.leave(self._uid, len(self._stoppers))
+            self._quotas.leave(self.caller.uid, len(self._stoppers))
         self.server.hang_ups.forget(self._fd)
         for stop in self._stoppers:
             stop()
@@ -120,7 +122,7 @@ class Connection(asyncio.Protocol):
                 return
             if not self.trusted and len(self._lines) and not self.server.turns.is_free():
                 self._waits_for_turn = True
-                self.server.turns.wait(self._uid, self._on_turn)
+                self.server.turns.wait(self.caller.uid, self._on_turn)
                 continue
             if not self._serve_next():
                 break
@@ -185,6 +187,8 @@ class Connection(asyncio.Protocol):
         try:
             call = jsonrpc.parse(line)
             number = call.id
+            if call.configuration is not None:
+                self.server.own.require(call.configuration)
             params = Params(call.params)
             handler = self.server.handlers(call.method)
             if handler is None:
@@ -216,14 +220,11 @@ class Connection(asyncio.Protocol):
         self._hang_up_if_done() if self._leaving else self._serve_lines()
 
     async def turn(self) -> None:
-        """Wait until the caller may be served for another moment: what is long is done in pieces.
-
-        Raises LimitExceeded if nobody is there any more.
-        """
+        """Wait until the caller may be served for another moment; raise LimitExceeded if it left."""
         if self.trusted:
             await asyncio.sleep(0)
         else:
-            await self.server.turns.turn(self._uid)
+            await self.server.turns.turn(self.caller.uid)
         if self._transport.is_closing():
             raise LimitExceeded("the client has hung up")
 
@@ -251,21 +252,18 @@ class Connection(asyncio.Protocol):
     def new_subscription(self) -> int:
         """Return a new subscription number. Raises LimitExceeded."""
         if self._own_subscriptions >= limits.MAX_SUBSCRIPTIONS:
-            text = f"a connection has at most {limits.MAX_SUBSCRIPTIONS} subscriptions"
-            raise LimitExceeded(text)
+            most = limits.MAX_SUBSCRIPTIONS
+            raise LimitExceeded(f"a connection has at most {most} subscriptions")
         self._own_subscriptions += 1
         self.server.subscriptions += 1
         return self.server.subscriptions
 
     def on_end(self, stop: Callable[[], None], resume: Callable[[], None]) -> None:
-        """Call `stop` when the client is gone, `resume` whenever it has read again.
-
-        Raises LimitExceeded; then `stop` was called.
-        """
+        """Call `stop` at the end, or now and raise LimitExceeded; `resume` when it has read."""
         if self._transport.is_closing():
             stop()
             return
-        if self._quotas is not None and not self._quotas.follow(self._uid):
+        if self._quotas is not None and not self._quotas.follow(self.caller.uid):
             stop()
             raise LimitExceeded(f"{self.caller.user} follows too much already")
         self._stoppers.append(stop)

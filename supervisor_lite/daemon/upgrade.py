@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 
-from supervisor_lite.controllers.event_listeners.listeners import EventListeners
+from supervisor_lite.controllers.event_listeners.on_demand import EventListenersOnDemand
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.daemon import handover
 from supervisor_lite.daemon.resources import Resources
@@ -35,7 +35,7 @@ class Upgrade:
         resources: Resources,
         supervisor: Supervisor,
         sockets: SocketSet,
-        listeners: EventListeners,
+        listeners: EventListenersOnDemand,
     ) -> None:
         self._resources = resources
         self._supervisor = supervisor
@@ -95,7 +95,7 @@ class Upgrade:
         resources, supervisor = self._resources, self._supervisor
         logs = [p.logs for p in supervisor.processes.values() if p.logs is not None]
         return handover.UpgradeState(
-            socket=resources.sock.fileno(),
+            socket=resources.sock.sock.fileno(),
             locks=resources.locks.fds,
             held=[
                 *(fd for log in logs for fd in log.fds().values()),
@@ -103,4 +103,5 @@ class Upgrade:
             ],
             children_nofile=resources.descriptors.children,
             listeners=self._listeners.to_json(),
+            nohup=resources.inherited.nohup,
         )

@@ -18,9 +18,11 @@ import pytest
 
 from supervisor_lite.control import access, connection, limits, server
 from supervisor_lite.control.access import Caller
+from supervisor_lite.control.configured import OwnConfiguration
 from supervisor_lite.control.request import Request
 from supervisor_lite.control.server import ControlServer
 from supervisor_lite.control.subscriptions import Subscription
+from supervisor_lite.errors import OtherConfiguration
 from supervisor_lite.model.settings import AccessRule
 from tests.loops import until
 
@@ -290,3 +292,10 @@ async def test_an_error_does_not_repeat_all_that_was_typed(tmp_path: Path) -> No
         for sent in (line("x" * 500_000), line("echo", **{"y" * 500_000: 1})):
             writer.write(sent)
             assert len(await reader.readline()) < 10_000
+
+
+@pytest.mark.parametrize("other", [["x"], {"a": 1}, 7, "\0", "x" * 100_000, True])
+def test_a_configuration_that_is_none_is_not_ours(other: object, tmp_path: Path) -> None:
+    """Whatever a client sends for it; nothing is an internal error."""
+    with pytest.raises(OtherConfiguration):
+        OwnConfiguration(str(tmp_path), ["x.toml"]).require(other)
