@@ -16,11 +16,15 @@ import stat
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from supervisor_lite.logs.safe_open import open_log
+from supervisor_lite import safe_paths
+from supervisor_lite.logs import rotation
 from supervisor_lite.model.constants import MIB
 
 MAX_LINE: Final = MIB
 """Bytes by which a file may grow beyond its limit to finish the line that has begun in it."""
+
+_LIVE: Final = os.O_RDWR | os.O_CREAT
+"""Flags for a live file. Never blocking, in case that a FIFO has come to be there."""
 
 
 class LogListener(Protocol):
@@ -112,17 +116,16 @@ class LogFile:
                 return
             self.close()
             self.chain = 0
-        try:
-            self.open()
-        except FileNotFoundError:
-            self._make_directory()
-            self.open()
+        self._continue_in(self._open_or_make_directory())
 
-    def _make_directory(self) -> None:
-        directory = os.path.dirname(self.path)
-        if not os.path.isdir(directory):
-            os.makedirs(directory)
-            self._report(f'log directory "{directory}" had vanished and was made anew')
+    def _open_or_make_directory(self) -> int:
+        try:
+            return _open_at_end(self.path)
+        except FileNotFoundError:
+            directory = os.path.dirname(self.path)
+            if safe_paths.make_directories(directory):
+                self._report(f'log directory "{directory}" had vanished and was made anew')
+            return _open_at_end(self.path)
 
     def _adjust(self, size: int) -> None:
         """Take the size that somebody else gave the file, so that no hole is left in it."""
@@ -142,12 +145,7 @@ class LogFile:
         if os.path.sameopenfile(fd, self.fd):
             os.close(fd)
             return
-        moved = False
-        with contextlib.suppress(OSError):
-            moved = os.path.samestat(os.stat(f"{self.path}.1"), os.fstat(self.fd))
-        self.close()
-        self.chain = self.chain + 1 if moved else 0
-        self._continue_in(fd)
+        self._replace(fd)
 
     def change(self, path: str, maxbytes: int, backups: int) -> None:
         """Take a new path and new limits from the next byte on.
@@ -195,17 +193,13 @@ class LogFile:
     # Rotating and clearing
 
     def rotate(self) -> None:
-        """Move the live file to `.1` and begin a new one; raises OSError if that cannot be made.
+        """Move the live file to `.1` and begin a new one; never raises.
 
-        If the old one cannot be moved, this is reported and it grows until the next try, another
-        `maxbytes` later.
+        If that cannot be done, this is reported and it grows until the next try, another `maxbytes`
+        later.
         """
         try:
-            if self.backups:
-                self._shift()
-            else:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(self.path)
+            fd = self._begin_anew()
         except OSError as error:
             if not self._rotation_failed:
                 text = f'cannot rotate "{self.path}": {error.strerror}; it grows beyond its limit'
@@ -214,32 +208,38 @@ class LogFile:
             self.limit = self.size + self.maxbytes
             return
         self._rotation_failed = False
-        self.close()
-        self.chain = min(self.chain + 1, self.backups)
-        self.open()
+        self._replace(fd)
 
-    def _shift(self) -> None:
-        """Make `.1` free and rename the live file to it.
+    def _begin_anew(self) -> int:
+        """Move the live file away and return a new one, in the same directory. Raises OSError.
 
-        Only the files before the first gap move, each into a free place, so a death in between
-        leaves a gap and nothing else. Without a gap the oldest is overwritten.
+        If somebody has moved it away, or exchanged the directory, nothing is moved.
         """
-        gap = 1
-        while gap < self.backups and os.path.lexists(f"{self.path}.{gap}"):
-            gap += 1
-        for number in range(gap, 1, -1):
-            os.rename(f"{self.path}.{number - 1}", f"{self.path}.{number}")
-        # The live file may have been moved away from outside: then there is nothing to move.
-        with contextlib.suppress(FileNotFoundError):
-            os.rename(self.path, f"{self.path}.1")
+        try:
+            with safe_paths.at(self.path) as place:
+                if self._is_ours(safe_paths.file_status(self.path)):
+                    rotation.move_away(place, self.backups)
+                    return _checked(place.open(_LIVE))
+        except FileNotFoundError:
+            pass
+        return self._open_or_make_directory()
+
+    def _replace(self, fd: int) -> None:
+        """Go on in another file; the old one may be the rotated one now."""
+        moved = False
+        with contextlib.suppress(OSError), safe_paths.at(f"{self.path}.1") as place:
+            moved = self._is_ours(place.status())
+        self.close()
+        self.chain = min(self.chain + 1, self.backups) if moved else 0
+        self._continue_in(fd)
+
+    def _is_ours(self, status: os.stat_result | None) -> bool:
+        """Tell whether a file is the one that is written to."""
+        return status is not None and os.path.samestat(status, os.fstat(self.fd))
 
     def clear(self) -> None:
         """Empty the live file and delete the rotated ones; raises OSError."""
-        number = 1
-        while number <= self.backups or os.path.lexists(f"{self.path}.{number}"):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(f"{self.path}.{number}")
-            number += 1
+        rotation.remove_rotated(self.path, self.backups)
         self.chain = 0
         if self.fd >= 0:
             os.ftruncate(self.fd, 0)
@@ -248,7 +248,7 @@ class LogFile:
             self.limit = self.maxbytes
         else:
             with contextlib.suppress(FileNotFoundError):
-                fd = open_log(self.path, os.O_WRONLY)
+                fd = _checked(safe_paths.open_file(self.path, os.O_WRONLY))
                 try:
                     os.ftruncate(fd, 0)
                 finally:
@@ -268,11 +268,12 @@ class LogFile:
 
 
 def _open_at_end(path: str) -> int:
-    """Open a regular file at its end; raises OSError.
+    """Open the live file; raises OSError. The umask takes from the mode 0644."""
+    return _checked(safe_paths.open_file(path, _LIVE))
 
-    The umask takes from the mode 0644. Not blocking, in case a FIFO has come to be there.
-    """
-    fd = open_log(path, os.O_RDWR | os.O_CREAT)
+
+def _checked(fd: int) -> int:
+    """Return the descriptor of a regular file; raises OSError for anything else."""
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise OSError(errno.EINVAL, "Not a regular file")
