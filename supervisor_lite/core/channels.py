@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from supervisor_lite.core.bus import Bus
 from supervisor_lite.core.context import EngineContext
@@ -17,7 +18,7 @@ from supervisor_lite.logs import stdin
 from supervisor_lite.logs.fifo import fifo_path, stored_name
 from supervisor_lite.logs.filtering import OutputKind
 from supervisor_lite.logs.pipes import Pipes
-from supervisor_lite.logs.processlogs import STREAMS, ProcessLogs
+from supervisor_lite.logs.processlogs import STDERR, STDOUT, STREAMS, ProcessLogs
 from supervisor_lite.model.program import Program, Stdin
 from supervisor_lite.protocol.codes import ErrorCode
 
@@ -85,10 +86,11 @@ class ProcessChannels:
 
     # Spawning.
 
-    def open(self, process: Process) -> Channels:
+    @contextlib.contextmanager
+    def opened(self, process: Process) -> Iterator[Channels]:
         """Open everything that a child is to have; what is open already stays.
 
-        Raises SpawnError.
+        What only the child needs is closed at the end. Raises SpawnError.
         """
         program = process.program
         uid, gid = users.ids(program.user)
@@ -98,18 +100,35 @@ class ProcessChannels:
         for stream, fd in logs.fds().items():
             if stream not in before:
                 self._context.store(stored_name(fd), fd)
-        source = None
+        source = self._open_stdin(program, uid, gid)
+        try:
+            yield self._channels(process, logs, source, uid, gid)
+        finally:
+            if source is not None:
+                os.close(source)
+
+    def _open_stdin(self, program: Program, uid: int, gid: int) -> int | None:
         if program.listener:
-            source = stdin.fresh_path(self._context.runtime_dir, program, uid, gid)
-        elif program.stdin is Stdin.PIPE:
-            source = stdin.stdin_path(self._context.runtime_dir, program, uid, gid)
+            return stdin.open_fresh_stdin(self._context.runtime_dir, program, uid, gid)
+        if program.stdin is Stdin.PIPE:
+            return stdin.open_stdin(self._context.runtime_dir, program, uid, gid)
+        return None
+
+    def _channels(
+        self, process: Process, logs: ProcessLogs, source: int | None, uid: int, gid: int
+    ) -> Channels:
+        program = process.program
         stdout, stderr, joined = logs.child_paths()
-        channels = Channels(source, stdout, stderr, joined)
+        # Not by their names: whoever owns a directory above could have others found there.
+        fds = {name: f"/proc/self/fd/{fd}" for name, fd in logs.fds().items()}
+        channels = Channels(
+            source, fds.get(STDOUT) if stdout else None, fds.get(STDERR) if stderr else None, joined
+        )
         sockets = self._context.sockets.acquire(process.name, program.sockets, uid, gid)
         if not sockets:
             return channels
         if program.stdin is Stdin.SOCKET:
-            return channels._replace(stdin_socket=sockets[0])
+            return channels._replace(stdin=sockets[0])
         names = tuple(each.name or program.program or program.name for each in program.sockets)
         return channels._replace(sockets=tuple(sockets), socket_names=names)
 
