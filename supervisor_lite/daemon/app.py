@@ -21,6 +21,7 @@ from supervisor_lite.core.clock import Clock
 from supervisor_lite.core.context import EngineContext
 from supervisor_lite.core.operations import Operations
 from supervisor_lite.core.supervisor import Supervisor
+from supervisor_lite.daemon.finish import Finish
 from supervisor_lite.daemon.log import ErrorLog, log_change
 from supervisor_lite.daemon.reload import Reload
 from supervisor_lite.daemon.resources import Resources
@@ -96,6 +97,7 @@ class App:
             settings.exit_when, self.supervisor, self.bus, self.shutdown.on_exit_condition
         )
         self.reload = Reload(self.supervisor, self.rollout, self.bus, self.readiness, log)
+        self.finish = Finish(self.supervisor, self.operations, self.rollout, log, tasks)
         self.upgrade = Upgrade(resources, self.supervisor, self.sockets, self.listeners)
         self.signals = SignalHandlers(
             self.loop, self.supervisor, self.shutdown, self.reload, resources.notifier, log,
