@@ -46,15 +46,9 @@ def at(path: str, *, also: int = -1) -> Place:
     Links of the user `also` count as well: the one that the daemon is about to become.
     """
     directory, _, name = path.rpartition("/")
-    known = _known.get(directory)
     plain = directory.startswith("/") and name not in ("", ".", "..")
-    if (
-        plain
-        and known is not None
-        and known[0] > time.monotonic()
-        and _is_same(directory, known[1])
-    ):
-        return Place(path, None, path, known[1], private=True)
+    if plain and (known := _known_status(directory)) is not None:
+        return Place(path, None, path, known, private=True)
     place = Walk(path, also).place()
     if plain and place.private and place.directory is not None and also == -1:
         if len(_known) > _MAX_KNOWN:
@@ -63,13 +57,14 @@ def at(path: str, *, also: int = -1) -> Place:
     return place
 
 
-def _is_same(directory: str, known: os.stat_result) -> bool:
-    """Tell whether a directory is the one that is known, and still belongs to those who had it."""
-    status = os.stat(directory)
-    return os.path.samestat(status, known) and (
-        (status.st_uid, status.st_gid, status.st_mode)
-        == (known.st_uid, known.st_gid, known.st_mode)
-    )
+def _known_status(directory: str) -> os.stat_result | None:
+    """Return the status of a directory that was looked at just now, and is still what it was."""
+    seen, before = _known.get(directory, (0.0, None))
+    if before is None or seen < time.monotonic():
+        return None
+    now = os.stat(directory)
+    same = os.path.samestat(now, before) and now.st_mode == before.st_mode
+    return before if same and (now.st_uid, now.st_gid) == (before.st_uid, before.st_gid) else None
 
 
 def locate(path: str, *, also: int = -1) -> Place:
