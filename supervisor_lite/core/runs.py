@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from supervisor_lite.core.channels import ProcessChannels, child_environment
 from supervisor_lite.core.context import EngineContext
 from supervisor_lite.core.process import Process
-from supervisor_lite.errors import SpawnError, SpawnErrorCode
-from supervisor_lite.explain.cause import memory_text
+from supervisor_lite.core.run_reports import RunReports, failure_of
+from supervisor_lite.errors import SpawnError
 from supervisor_lite.host.cgroup import OomKill
 from supervisor_lite.host.helper import run_helper
 from supervisor_lite.host.identity import identify
@@ -24,7 +24,7 @@ from supervisor_lite.host.signals import send, send_to_group, signal_number
 from supervisor_lite.host.spawn import Child
 from supervisor_lite.host.spawn_request import SpawnRequest
 from supervisor_lite.host.terminate import kept
-from supervisor_lite.model.cause import Cause, CauseKind, Note, SpawnFailure
+from supervisor_lite.model.cause import Cause, CauseKind, Note
 from supervisor_lite.model.events import Event, Exited, LeftoversGone, Spawned, SpawnFailed
 from supervisor_lite.model.exit import Exit
 from supervisor_lite.model.program import Leftovers
@@ -51,10 +51,12 @@ class Runs:
         """Run ids that are in the journal, of runs that are not spawned yet."""
         self._unrecorded: list[tuple[Process, Run, int]] = []
         """Runs that were spawned in this iteration of the loop, with their pidfds."""
+        self._reports = RunReports(context.report)
         self._reaper = Reaper(self._loop, self._on_ended, self._on_orphan_ended)
         self._trees = ProcessTrees(
-            self._loop, self._reaper.is_watched, context.cgroups, self._on_oom_kill
-        )
+            self._loop, self._reaper.is_watched, context.cgroups, self._on_oom_kill,
+            self._reports.stranger,
+        )  # fmt: skip
 
     # Spawning.
 
@@ -103,10 +105,8 @@ class Runs:
         if run.cgroup is not None:
             self._context.cgroups.discard(run.cgroup)
         self._context.secrets.revoke(process.program, run.number)
-        if isinstance(error, SpawnError):
-            failure = SpawnFailure(error.code, str(error), error.name)
-        else:
-            failure = SpawnFailure(SpawnErrorCode.INTERNAL, f"internal error: {error!r}")
+        failure = failure_of(error)
+        if not isinstance(error, SpawnError):
             context = {"message": f"cannot start {process.name}", "exception": error}
             self._loop.call_exception_handler(context)
         self._journal.record_end(run.number, Cause(CauseKind.SPAWN_FAILED, error=failure))
@@ -122,8 +122,7 @@ class Runs:
         for process, run, pidfd in unrecorded:
             identity = identify(run.root, pidfd)
             if identity is None:
-                hidden = "cannot see its process in /proc (is it mounted with hidepid?): killed"
-                self._context.report(f"{process.name}: {hidden}")
+                self._reports.hidden(process)
                 send(pidfd, signal_number("KILL"))
                 continue
             run.start = identity.start
@@ -142,6 +141,8 @@ class Runs:
         """Send a signal that the rules ask for; a process that has ended is no error."""
         if process.pidfd is None:
             return
+        if process.record.run is not None:
+            self._trees.remember(process.record.run)
         try:
             if group:
                 send_to_group(process.pidfd, process.record.pid, signal_number(name))
@@ -150,7 +151,7 @@ class Runs:
         except ProcessLookupError:
             return
         except OSError as error:
-            self._context.report(f"{process.name}: cannot send {name}: {error.strerror}")
+            self._reports.unsent(process, name, error)
 
     def end_leftovers(self, process: Process, name: str) -> None:
         """Send a signal to all that is left of the last run; at its end, LeftoversGone is fed."""
@@ -193,9 +194,7 @@ class Runs:
     def _on_oom_kill(self, root: int, killed: OomKill) -> None:
         process = self._by_pid.get(root)
         if process is not None:
-            what = "the kernel killed one of its processes; its main process runs on"
-            why = memory_text(process.memory_limit_met(killed))
-            self._context.report(f"{process.name}: {why}: {what}")
+            self._reports.oom_kill(process, killed)
 
     def _write_end(
         self, process: Process, run: int, exit_status: Exit, usage: Usage | None

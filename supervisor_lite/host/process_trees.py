@@ -24,10 +24,14 @@ class ProcessTrees:
         is_watched: Callable[[int], bool],
         cgroups: Cgroups,
         on_oom_kill: Callable[[int, OomKill], None],
+        on_stranger: Callable[[Stat], None],
     ) -> None:
-        """`on_oom_kill` gets the pid of a main process that lives on without another one."""
+        """`on_oom_kill` gets the pid of a main process that lives on without another one.
+
+        `on_stranger` gets each orphan, once, of which nothing shows whose it is.
+        """
         self._cgroups = cgroups
-        self._descendants = Descendants(cgroups, is_watched)
+        self._descendants = Descendants(cgroups, is_watched, on_stranger)
         self._terminator = Terminator(loop, self._descendants)
         self._oom = OomWatcher(loop, on_oom_kill)
 
@@ -66,6 +70,11 @@ class ProcessTrees:
         if run is None or run.cgroup is None:
             return None
         return self._oom.kill_of_root(number, run.cgroup)
+
+    def remember(self, number: int) -> None:
+        """Write down who is below the main process of a run, which is about to be signalled."""
+        for run in self._known([number]):
+            self._descendants.remember(run)
 
     def survivors(self, numbers: Iterable[int]) -> dict[int, list[Stat]]:
         """Return who is left of these runs, whose main processes have ended.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from supervisor_lite.host.procfs import Stat, outputs_of, real_uid
@@ -25,7 +25,7 @@ class Trust(NamedTuple):
 
     def covers(self, stat: Stat) -> bool:
         """Is this process believed?"""
-        return real_uid(stat.pid) in self.uids or not self.outputs.isdisjoint(outputs_of(stat.pid))
+        return real_uid(stat.pid) in self.uids or not self.outputs.isdisjoint(outputs_of(stat))
 
 
 @dataclass(slots=True, eq=False)
@@ -52,3 +52,5 @@ class Run:
     """None, for a run that we have begun: its own user and ours."""
     cgroup: str | None = None
     """The directory of its cgroup, if it has one."""
+    seen: dict[int, int] = field(default_factory=dict)
+    """Who was below the main process when that was last signalled: start time by pid."""

@@ -126,7 +126,7 @@ def _open_exactly(stat: Stat) -> int | None:
     except OSError:
         return None
     now = read_stat(stat.pid)
-    if now is None or now.start != stat.start or now.state in "ZX":
+    if now is None or now.start != stat.start or now.is_dead:
         os.close(pidfd)
         return None
     return pidfd

@@ -20,6 +20,7 @@ from supervisor_lite.store.codec import encode, encode_short, to_text
 from supervisor_lite.store.database import Database, open_database
 from supervisor_lite.store.history import History
 from supervisor_lite.store.history_clock import since_boot
+from supervisor_lite.store.instance import InstanceFiles
 from supervisor_lite.store.operation_log import OperationLog
 from supervisor_lite.store.retention import Retention
 from supervisor_lite.store.run_ids import HIGHEST_RUN, RunIds
@@ -36,6 +37,7 @@ class Journal:
         database: Database,
         warn: Callable[[str], None],
         ids: RunIds | None = None,
+        names: InstanceFiles | None = None,
         now: Callable[[], float] = time.time,
         passed: Callable[[], float] = since_boot,
     ) -> None:
@@ -52,6 +54,7 @@ class Journal:
         """Random name of this state directory: part of every run's identity."""
         self._serial = self._last("changes")
         self._ids = ids
+        self._names = names
         self._run = max(self._last("runs"), ids.last if ids is not None else 0)
         self.highest_run = self._given_out()
         """No run that an earlier daemon has begun has a higher id."""
@@ -72,6 +75,11 @@ class Journal:
         if rows and type(rows[0][0]) is int and 0 <= rows[0][0] <= HIGHEST_RUN:
             return int(rows[0][0])
         return self._highest_in(table)
+
+    def write_name(self) -> None:
+        """Have the files beside it hold its name again, if they are gone. Raises OSError."""
+        if self._names is not None:
+            self._names.write(self.instance)
 
     def _highest_in(self, table: str) -> int:
         sql = f"SELECT max(rowid) FROM {table} WHERE rowid BETWEEN 0 AND ?"
@@ -259,4 +267,4 @@ def open_journal(
     """
     database = open_database(path, warn, runtime_dir)
     ids = None if boot is None else RunIds(f"{os.path.dirname(path)}/run-ids", boot)
-    return Journal(database, warn, ids, now, passed)
+    return Journal(database, warn, ids, InstanceFiles(path, runtime_dir), now, passed)

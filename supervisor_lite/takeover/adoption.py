@@ -179,8 +179,9 @@ class Adoption:
         process = self._supervisor.table.restore(program, present, since or time.time(), started)
         run = self._run_of(live)
         run.adopted = live.main.ppid != os.getpid()
-        self._reattachment.attach(process, run, live.pidfd, child=not run.adopted)
-        self._notes.add(process, CauseKind.TAKEN_OVER)
+        pids = [pid, *(stat.pid for stat in live.others)]
+        lost = self._reattachment.attach(process, run, live.pidfd, pids, child=not run.adopted)
+        self._notes.add(process, CauseKind.TAKEN_OVER, output_lost=lost)
 
     def _restore_stored(self, stored: StoredProcess) -> None:
         """Put a process on the table of which no main process is alive."""
@@ -285,8 +286,11 @@ class Adoption:
         program = process.program if process is not None else self._plan.get(run.name)
         if not stale or (program is not None and program.leftovers is Leftovers.KEEP):
             return
-        if program is None:
+        # An end that was answered had its leftovers ended, too, or they were to be kept then.
+        answered = run.row is not None and run.row.ended is not None and run.main is None
+        if program is None or answered:
+            why = "not defined" if program is None else "over"
             left = named(stale)
-            self._report(f"{run.name}: not defined, left alone what an old run left: {left}")
+            self._report(f"{run.name}: {why}, left alone what an old run left: {left}")
         else:
             self._reattachment.kill_stale(run.name, self._run_of(run))
