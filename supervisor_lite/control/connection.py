@@ -220,7 +220,7 @@ class Connection(asyncio.Protocol):
         self._hang_up_if_done() if self._leaving else self._serve_lines()
 
     async def turn(self) -> None:
-        """Wait until the caller may be served for another moment; raise LimitExceeded if it left."""
+        """Wait until the caller may be served for a while; raise LimitExceeded if it has left."""
         if self.trusted:
             await asyncio.sleep(0)
         else:

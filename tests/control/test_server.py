@@ -132,7 +132,8 @@ async def test_a_line_that_is_never_finished(
         error = (await answer(reader))["error"]
         assert error["data"]["code"] == "invalid_request"
         assert "within" in error["message"]
-        assert await reader.read() == b""
+        with contextlib.suppress(ConnectionError):  # it still sends
+            assert await reader.read() == b""
         dripping.cancel()
         assert not served.asked
         assert not idle.at_eof()
