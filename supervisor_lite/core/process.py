@@ -27,7 +27,8 @@ class Process:
     """
 
     __slots__ = (
-        "_adopted", "_definition", "_logs", "_pidfd", "_record", "_since", "_started", "_view",
+        "_adopted", "_definition", "_logs", "_output_lost", "_pidfd", "_record", "_since",
+        "_started", "_view",
     )  # fmt: skip
 
     def __init__(
@@ -45,6 +46,7 @@ class Process:
         self._logs: ProcessLogs | None = None
         self._pidfd: int | None = None
         self._adopted = False
+        self._output_lost = False
         self._view: bytes | None = None
 
     # What it is.
@@ -100,6 +102,11 @@ class Process:
         return self._adopted
 
     @property
+    def output_lost(self) -> bool:
+        """Can what the live run writes not be had, because its pipe is gone?"""
+        return self._output_lost
+
+    @property
     def logs(self) -> ProcessLogs | None:
         """Its output, once it has any."""
         return self._logs
@@ -138,9 +145,9 @@ class Process:
         """Return why its output cannot be written at present."""
         return self._logs.trouble() if self._logs is not None else None
 
-    def output_lost(self) -> OutputLoss:
-        """Return what of its output was lost since the daemon is there."""
-        return self._logs.lost() if self._logs is not None else OutputLoss()
+    def output_dropped(self) -> OutputLoss:
+        """Return what of its output was dropped since the daemon is there."""
+        return self._logs.dropped() if self._logs is not None else OutputLoss()
 
     # How it changes.
 
@@ -162,8 +169,14 @@ class Process:
         self._pidfd = pidfd
         self._adopted = not child
 
+    def lose_output(self) -> None:
+        """What the live run writes cannot be had; its end is the end of that."""
+        self._output_lost = True
+        self._view = None
+
     def end_run(self) -> None:
         """Have no main process any more."""
+        self._output_lost = False
         if self._pidfd is not None:
             os.close(self._pidfd)
             self._pidfd = None

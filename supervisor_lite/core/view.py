@@ -25,8 +25,8 @@ def render(process: Process) -> bytes:
 
 def _fields(process: Process) -> dict[str, Any]:
     program, record = process.program, process.record
-    trouble, lost = process.output_trouble(), process.output_lost()
-    why = reason(program, record)
+    trouble, lost = process.output_trouble(), process.output_dropped()
+    why = reason(program, record, output_lost=process.output_lost)
     if trouble is not None:
         why = "; ".join(filter(None, (why, trouble_text(trouble))))
     return {
@@ -55,11 +55,12 @@ def _fields(process: Process) -> dict[str, Any]:
         "stale": process.definition.is_outdated or process.definition.next is not None,
         "cause": encode(record.cause),
         "output_trouble": _trouble(trouble),
-        "output_lost": {
+        "output_dropped": {
             "bytes": lost.bytes,
             "lines": lost.lines,
             "last": rfc3339(lost.last or None),
         },
+        "output_lost": process.output_lost,
     }
 
 

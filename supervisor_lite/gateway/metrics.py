@@ -203,7 +203,7 @@ def _outputs(rows: list[Message]) -> list[str]:
 
 
 def _lost(row: Message, what: str) -> int:
-    return int((row.get("output_lost") or {}).get(what, 0))
+    return int((row.get("output_dropped") or {}).get(what, 0))
 
 
 def _epoch(text: str) -> float:

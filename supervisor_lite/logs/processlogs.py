@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
@@ -17,6 +17,7 @@ from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.read import tail_lines
 from supervisor_lite.logs.stream import OutputStream, StreamContext
 from supervisor_lite.logs.syslog import DEVLOG
+from supervisor_lite.model.constants import NOTHING
 from supervisor_lite.model.output import Output, OutputLoss, OutputTrouble
 from supervisor_lite.model.program import Program
 from supervisor_lite.protocol.codes import ErrorCode
@@ -35,7 +36,7 @@ class ProcessLogs:
     Nothing is opened before `open`, which is called before each spawn. `report` gets texts for the
     daemon's log, one per trouble and one at its end. `on_output` gets what listeners may want to
     know: stream, what it is, and the text or the bytes. `on_loss` is called when what `trouble` or
-    `lost` return has changed.
+    `dropped` return has changed.
     """
 
     __slots__ = ("_fifos", "_program", "_report", "_safe", "_stderr", "_stdout")
@@ -71,12 +72,20 @@ class ProcessLogs:
 
     # Opening and what a spawn needs to know
 
-    def open(self, uid: int, gid: int, *, adopting: bool = False) -> None:
+    def open(
+        self,
+        uid: int,
+        gid: int,
+        *,
+        adopting: bool = False,
+        live: Mapping[str, int] = NOTHING,
+    ) -> None:
         """Make or take the FIFOs, owned by the program's user, and open what they go to.
 
         What is open already stays. FIFOs that a live process of an earlier daemon may write into
         are drained too, even if the definition no longer asks for them. Raises SpawnError with the
         reason; when `adopting`, a log that cannot be opened is reported and tried again instead.
+        `live` has by stream what a live process has open in place of the FIFO that is there.
         """
         if adopting:
             self.change(self._program)
@@ -88,8 +97,8 @@ class ProcessLogs:
             if not adopting:
                 stream.redirect(self._output(name))
             path = self._fifos[name]
-            if self._is_wanted(name) or os.path.lexists(path):
-                stream.open(path, uid, gid, adopting)
+            if self._is_wanted(name) or name in live or os.path.lexists(path):
+                stream.open(path, uid, gid, adopting, live.get(name))
             if stream.log is not None:
                 stream.run_start = stream.log.end
 
@@ -100,6 +109,10 @@ class ProcessLogs:
         """
         stdout, stderr = (self._fifos[n] if self._is_wanted(n) else None for n in STREAMS)
         return stdout, stderr, self._program.redirect_stderr
+
+    def wanted_paths(self) -> dict[str, str]:
+        """Return the paths of the FIFOs that the definition asks for, by stream."""
+        return {name: path for name, path in self._fifos.items() if self._is_wanted(name)}
 
     def _is_wanted(self, name: str) -> bool:
         """Tell whether the definition wants this stream captured by itself."""
@@ -194,7 +207,7 @@ class ProcessLogs:
         """Return why output cannot be written at present; of stdout first."""
         return self._stdout.loss.trouble or self._stderr.loss.trouble
 
-    def lost(self) -> OutputLoss:
+    def dropped(self) -> OutputLoss:
         """Return what was lost since the daemon is there."""
         return joined(self._stdout.loss.total, self._stderr.loss.total)
 

@@ -19,6 +19,8 @@ from supervisor_lite.model.run import StoredProcess
 from supervisor_lite.store.codec import encode, encode_short, to_text
 from supervisor_lite.store.database import Database, open_database
 from supervisor_lite.store.history import History
+from supervisor_lite.store.instance import InstanceFiles
+from supervisor_lite.store.operation_log import OperationLog
 from supervisor_lite.store.run_ids import RunIds
 
 _TRIM_EVERY = 256
@@ -42,6 +44,7 @@ class Journal:
         database: Database,
         warn: Callable[[str], None],
         ids: RunIds | None = None,
+        names: InstanceFiles | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         """`now` is the wall clock by which everything is dated and forgotten."""
@@ -50,10 +53,13 @@ class Journal:
         self.path = database.path
         self.history = History(database, self._write_pending, warn)
         """What it tells of what was written."""
+        self.operations = OperationLog(database, self.commit, warn)
+        """What has begun and is not done."""
         self.instance = self._meta("instance") or ""
         """Random name of this state directory: part of every run's identity."""
         self._serial = self._last("changes")
         self._ids = ids
+        self._names = names
         self._run = max(self._last("runs"), ids.last if ids is not None else 0)
         self._defined: dict[str, Program] = {}
         """The definitions that are in the file, as far as they were written by us."""
@@ -69,6 +75,11 @@ class Journal:
     def _last(self, table: str) -> int:
         rows = self._database.select("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,))
         return int(rows[0][0]) if rows else 0
+
+    def write_name(self) -> None:
+        """Have the files beside it hold its name again, if they are gone. Raises OSError."""
+        if self._names is not None:
+            self._names.write(self.instance)
 
     def enter(self, world: str) -> bool:
         """Note that this boot and pid namespace is where we are; was the last daemon there, too?"""
@@ -158,6 +169,7 @@ class Journal:
     def forget_all(self) -> None:
         """An orderly end: the next daemon starts from the configuration alone."""
         self._database.write("DELETE FROM processes")
+        self.operations.forget_all()
         self._defined.clear()
 
     # Changes.
@@ -251,4 +263,4 @@ def open_journal(
     """
     database = open_database(path, warn, runtime_dir)
     ids = None if boot is None else RunIds(f"{os.path.dirname(path)}/run-ids", boot)
-    return Journal(database, warn, ids, now)
+    return Journal(database, warn, ids, InstanceFiles(path, runtime_dir), now)

@@ -52,7 +52,9 @@ def test_a_full_disk_stops_no_program_and_what_is_lost_is_told(daemons: Daemons)
         try:
             daemon.wait_state("web", "RUNNING")
             wait_until(
-                lambda: daemon.status("web")["output_lost"]["bytes"], limit=60, what="some is lost"
+                lambda: daemon.status("web")["output_dropped"]["bytes"],
+                limit=60,
+                what="some is lost",
             )
             before = count(daemon)
             wait_until(lambda: count(daemon) > before + 100, what="the program goes on")

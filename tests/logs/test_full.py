@@ -85,7 +85,7 @@ async def test_a_program_goes_on_and_the_newest_output_is_kept(
     sick = Sick(monkeypatch, number)
     child = bench.child(LINES.format(count=30_000).replace("range(", "range(1, "))
     await until(lambda: child.poll() is not None, "the program writes all it has to")
-    trouble, lost = bench.logs.trouble(), bench.logs.lost()
+    trouble, lost = bench.logs.trouble(), bench.logs.dropped()
     assert trouble is not None
     assert trouble == OutputTrouble("stdout", str(log), os.strerror(number), trouble.since, True)
     assert lost.bytes > 1_000_000
@@ -96,7 +96,7 @@ async def test_a_program_goes_on_and_the_newest_output_is_kept(
     assert MARK.search(text)[3].decode() == os.strerror(number)  # type: ignore[index]
     assert numbers(text)[0] == 0
     assert bench.logs.trouble() is None
-    assert bench.logs.lost() == lost
+    assert bench.logs.dropped() == lost
     assert bench.reports == [
         f'cannot write "{log}": {os.strerror(number)}; its output waits in the pipe',
         f'the pipe to "{log}" is full: output of its program is dropped',
@@ -120,7 +120,7 @@ async def test_a_program_waits_for_ever_if_its_definition_says_so(
     for _ in range(3):
         await tried(bench, monkeypatch)
     assert child.poll() is None
-    assert bench.logs.lost().bytes == 0
+    assert bench.logs.dropped().bytes == 0
     assert bench.logs.trouble() == OutputTrouble(
         "stdout",
         str(log),
@@ -128,12 +128,12 @@ async def test_a_program_waits_for_ever_if_its_definition_says_so(
         bench.logs.trouble().since,  # type: ignore[union-attr]
     )
     bench.logs.change(bench.program._replace(stdout=wait._replace(on_full=OnFull.DROP)))
-    await until(lambda: bench.logs.lost().bytes, "it is dropped")
+    await until(lambda: bench.logs.dropped().bytes, "it is dropped")
     bench.logs.change(bench.program)
-    lost = bench.logs.lost()
+    lost = bench.logs.dropped()
     for _ in range(3):
         await tried(bench, monkeypatch)
-    assert bench.logs.lost() == lost
+    assert bench.logs.dropped() == lost
     sick.number = 0
     await until(lambda: child.poll() is not None)
     bench.logs.drain()
@@ -192,7 +192,7 @@ async def test_a_reader_of_standard_output_that_does_not_read(tmp_path: Path, pr
     bench = Bench(tmp_path, output(target, prefix=prefix)).open()
     child = bench.child(LINES.format(count=30_000))
     await until(lambda: child.poll() is not None, "the program writes all it has to")
-    lost, trouble = bench.logs.lost(), bench.logs.trouble()
+    lost, trouble = bench.logs.dropped(), bench.logs.trouble()
     assert trouble is not None
     assert trouble == OutputTrouble("stdout", target, "nobody reads it", trouble.since, True)
     assert (
@@ -219,7 +219,7 @@ async def test_syslog_that_is_away_is_told_what_it_has_missed(tmp_path: Path) ->
     trouble = bench.logs.trouble()
     assert trouble is not None
     assert (trouble.target, trouble.error) == ("syslog", "No such file or directory")
-    assert bench.logs.lost().lines == 2
+    assert bench.logs.dropped().lines == 2
     syslog = Syslog(path)
     seen: list[bytes] = []
 
@@ -232,7 +232,7 @@ async def test_syslog_that_is_away_is_told_what_it_has_missed(tmp_path: Path) ->
     assert bench.logs.trouble() is None
     missed = re.search(rb"\((\d+) lines\)", b" ".join(seen))
     assert missed is not None
-    assert int(missed[1]) == bench.logs.lost().lines
+    assert int(missed[1]) == bench.logs.dropped().lines
     bench.logs.close()
     syslog.socket.close()
 
@@ -262,7 +262,7 @@ async def test_a_listener_is_heard_and_its_log_says_what_it_misses(
     sick = Sick(monkeypatch, errno.ENOSPC)
     bench.say(b"READY\n")
     bench.say(b"RESULT 2\nOK")
-    assert bench.logs.lost().bytes == 17
+    assert bench.logs.dropped().bytes == 17
     sick.number = 0
     bench.say(b"READY\n")
     assert MARK.fullmatch(log.read_bytes().removesuffix(b"READY\n"))

@@ -183,7 +183,7 @@ def _told(process: Process, changes: list[Change], runs: list[RunRow], now: floa
         complete=len(changes) < STORY_CHANGES,
     )
     lines = story.tell(known, now, story.local_clock(now))
-    lines[1:1] = story.tell_output(process.output_trouble(), process.output_lost(), now)
+    lines[1:1] = story.tell_output(process.output_trouble(), process.output_dropped(), now)
     return lines
 
 
