@@ -15,7 +15,7 @@ from supervisor_lite.logs.loss import Loss
 from supervisor_lite.logs.peek import MAX_PEEK
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.prefix import ATOMIC, Prefixer
-from supervisor_lite.logs.safe_open import destination, open_log
+from supervisor_lite.safe_paths import file_status, open_file
 
 STANDARD: Final = re.compile(r"/dev/(stdout|stderr)|(?:/dev|/proc/self)/fd/(\d+)")
 DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG})
@@ -160,8 +160,10 @@ def is_special(path: str) -> bool:
     if standard_number(path) is not None:
         return True
     with contextlib.suppress(OSError):
-        mode = os.stat(destination(path)).st_mode
-        return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+        status = file_status(path)
+        return status is not None and not (
+            stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)
+        )
     return False
 
 
@@ -175,8 +177,9 @@ def _open_device(path: str) -> tuple[int, int]:
     number = standard_number(path)
     if number is None:
         # Opened for reading too: a FIFO without a reader would refuse a mere writer.
-        fifo = stat.S_ISFIFO(os.stat(destination(path)).st_mode)
-        return open_log(path, os.O_RDWR if fifo else os.O_WRONLY), 0
+        status = file_status(path)
+        fifo = status is not None and stat.S_ISFIFO(status.st_mode)
+        return open_file(path, os.O_RDWR if fifo else os.O_WRONLY), 0
     mode = os.fstat(number).st_mode
     if number > 2 and not os.get_inheritable(number):
         # One that the daemon has opened itself: its journal, a socket.

@@ -245,4 +245,4 @@ class ProcessLogs:
         self.close()
         for name in STREAMS:
             with contextlib.suppress(OSError):
-                os.unlink(self._fifos[name])
+                fifo.remove(self._fifos[name])
