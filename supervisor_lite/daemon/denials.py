@@ -23,7 +23,7 @@ _OTHERS: Final = -1
 
 
 @dataclass(slots=True)
-class _Refused:
+class _Tried:
     """What was refused to a user since the last line about him."""
 
     methods: Counter[str] = field(default_factory=Counter)
@@ -36,7 +36,7 @@ class Denials:
     def __init__(self, loop: asyncio.AbstractEventLoop, warn: Callable[..., object]) -> None:
         self._loop = loop
         self._warn = warn
-        self._refused: dict[int, _Refused] = {}
+        self._refused: dict[int, _Tried] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def note(self, caller: Caller, method: str, name: str | None) -> None:
@@ -46,7 +46,7 @@ class Denials:
             uid = _OTHERS
         before = self._refused.get(uid)
         if before is None:
-            self._refused[uid] = _Refused()
+            self._refused[uid] = _Tried()
             self._warn(
                 f"not permitted: {method}", uid=caller.uid, pid=caller.pid, process=name or "-"
             )
@@ -59,10 +59,10 @@ class Denials:
     def _sum_up(self) -> None:
         """Tell what was refused meanwhile; forget whom nothing was refused to."""
         self._timer = None
-        again: dict[int, _Refused] = {}
+        again: dict[int, _Tried] = {}
         for uid, refused in self._refused.items():
             if refused.methods:
-                again[uid] = _Refused()
+                again[uid] = _Tried()
                 most = ", ".join(
                     f"{name} {count}" for name, count in refused.methods.most_common(5)
                 )
