@@ -105,10 +105,18 @@ class Descendants:
         """Forget an orphan that was reaped."""
         self._owners.pop(pid, None)
 
-    def remember(self, run: Run) -> None:
-        """Write down who is below the main process now, which is about to be signalled."""
+    def remember(self, run: Run, *, group: bool) -> None:
+        """Write down who is below the main process now, which is about to be signalled.
+
+        If its process group is as well: who is in that. In the cgroup, or in the tree.
+        """
         if run.cgroup is None:
-            run.seen.update((stat.pid, stat.start) for stat in living(self._below(run.root)))
+            tree = living(self._below(run.root))
+            run.seen.update((stat.pid, stat.start) for stat in tree)
+        else:
+            tree = cgroup.members(run.cgroup) if group else []
+        if group:
+            run.told = frozenset((stat.pid, stat.start) for stat in tree if stat.pgrp == run.root)
 
     def members(self, runs: Iterable[Run], *, on_claim: bool = True) -> dict[int, list[Stat]]:
         """Return the live processes of these runs, by number; one look for all of them.

@@ -46,6 +46,8 @@ class Run:
     somebody else since, and a session of that number proves nothing."""
     alive: bool = True
     """Has its main process not ended yet?"""
+    told: frozenset[tuple[int, int]] = frozenset()
+    """Pid and start of those that were in its process group when that was sent the stop signal."""
     outputs: frozenset[Inode] = frozenset()
     """The FIFOs that its processes inherit as stdout and stderr."""
     trust: Trust | None = None

@@ -41,7 +41,8 @@ class Reattachment:
     def end_leftovers(self, process: Process, run: Run) -> None:
         """Go on ending what is left of a run, as an earlier daemon had begun to."""
         self._runs.add(process, run)
-        self._runs.end_leftovers(process, process.program.stopsignal)
+        told = process.record.told
+        self._runs.end_leftovers(process, process.program.stopsignal, told, everyone=True)
 
     def kill_stale(self, name: str, run: Run) -> None:
         """Kill what is left of a run that is over and that no record waits for."""

@@ -182,7 +182,9 @@ def _told(process: Process, changes: list[Change], runs: list[RunRow], now: floa
         runs=runs,
         complete=len(changes) < STORY_CHANGES,
     )
-    return story.tell(known, now, story.local_clock(now))
+    lines = story.tell(known, now, story.local_clock(now))
+    lines[1:1] = story.tell_output(process.output_trouble(), process.output_dropped(), now)
+    return lines
 
 
 # On the wire.

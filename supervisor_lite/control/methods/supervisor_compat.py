@@ -26,11 +26,11 @@ from supervisor_lite.host.signals import signal_number
 from supervisor_lite.host.users import lookup
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.read import tail_bytes
-from supervisor_lite.logs.safe_open import open_log
 from supervisor_lite.model.plan import Group
 from supervisor_lite.model.program import Program
 from supervisor_lite.protocol import codes, messages
 from supervisor_lite.protocol.codes import ErrorCode
+from supervisor_lite.safe_paths import open_file
 from supervisor_lite.users import user_name
 
 MAX_BYTES = 4 << 20
@@ -158,7 +158,7 @@ def _slice(request: Request, log: LogFile | None, name: str) -> Result:
     if log is None:
         raise no_log_file(name)
     try:
-        fd = open_log(log.path, os.O_RDONLY)
+        fd = open_file(log.path, os.O_RDONLY)
     except FileNotFoundError:
         raise no_log_file(name) from None
     except OSError as error:
