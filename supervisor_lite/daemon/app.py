@@ -121,7 +121,11 @@ class App:
             resources.journal,
             lambda: resources.log_target.file,
             DaemonControls(
-                settings.identifier, self.reload.reload, self.shutdown.request, self.upgrade.run
+                settings.identifier,
+                self.reload.reload,
+                self.shutdown.request,
+                self.upgrade.run,
+                resources.inherited.failed,
             ),
             gateway.user if (gateway := resources.configuration.gateway) is not None else None,
         )
