@@ -120,7 +120,11 @@ class App:
             resources.journal,
             lambda: resources.log_target.file,
             DaemonControls(
-                settings.identifier, self.reload.reload, self.shutdown.request, self.upgrade.run
+                settings.identifier,
+                self.reload.reload,
+                self.shutdown.request,
+                self.upgrade.run,
+                lambda: resources.log_target.lost,
             ),
         )
         self.server = ControlServer(

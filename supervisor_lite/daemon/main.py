@@ -23,6 +23,7 @@ from supervisor_lite.daemon.shutdown import hang_up
 from supervisor_lite.daemon.systemd import Notifier
 from supervisor_lite.errors import ConfigError, StartupError, SupervisorLiteError
 from supervisor_lite.host import own_limits
+from supervisor_lite.logs.outlet import tell
 from supervisor_lite.model.plan import Configuration
 from supervisor_lite.protocol import locate
 from supervisor_lite.text import plural
@@ -39,17 +40,17 @@ def main(argv: list[str]) -> int:
         directory = _current_directory(options.config)
         configuration = load(options.config)
     except StartupError as error:
-        sys.stderr.write(f"supervisor-lite: {error}\n")
+        tell(f"supervisor-lite: {error}\n")
         return 1
     except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
+        tell(f"{error}\n")
         return 2
     if options.check:
         return _report_check(configuration)
     try:
         return Startup(options, configuration, directory, inherited).run()
     except SupervisorLiteError as error:
-        sys.stderr.write(f"supervisor-lite: {error}\n")
+        tell(f"supervisor-lite: {error}\n")
         return 1
 
 
@@ -137,7 +138,7 @@ class Startup:
             from supervisor_lite.daemon.background import go_to_background, linger_warning
 
             if warning := linger_warning(settings.runtime_dir):
-                sys.stderr.write(f"supervisor-lite: warning: {warning}\n")
+                tell(f"supervisor-lite: warning: {warning}\n")
             report = go_to_background()
         try:
             locks.write_pid()
@@ -202,5 +203,5 @@ def _fail(report: Callable[[str], None] | None, text: str) -> int:
     if report is not None:
         report(line)
     else:
-        sys.stderr.write(line)
+        tell(line)
     return 1
