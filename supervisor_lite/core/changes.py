@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from supervisor_lite.core.process import Process
+from supervisor_lite.model.cause import Cause, CauseKind
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.record import Record
 from supervisor_lite.rules.published import change_of, has_last_words
@@ -14,3 +15,14 @@ def describe_change(process: Process, before: Record, serial: int) -> Change:
     if not has_last_words(change):
         return change
     return change._replace(last_words=process.last_words())
+
+
+def describe_replacement(process: Process, old: int, serial: int, now: float) -> Change:
+    """Return the change from a state to the same one: the run has another main process.
+
+    `old` is the pid of the one before; `now` is wall-clock time.
+    """
+    record = process.record
+    change = change_of(process.program, record, record, serial=serial, time=now)
+    cause = Cause(CauseKind.MAIN_REPLACED, number=old, pid=record.pid)
+    return change._replace(cause=cause, by="", notes=())

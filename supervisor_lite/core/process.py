@@ -153,6 +153,12 @@ class Process:
         self._pidfd = pidfd
         self._adopted = not child
 
+    def replace_main(self, pidfd: int, *, child: bool) -> None:
+        """Have another main process in the same run, which may be our child."""
+        self.end_run()
+        self.adopt_run(pidfd, child=child)
+        self._view = None
+
     def end_run(self) -> None:
         """Have no main process any more."""
         if self._pidfd is not None:

@@ -12,6 +12,7 @@ from supervisor_lite.core.channels import ProcessChannels, child_environment
 from supervisor_lite.core.context import EngineContext
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.run_reports import RunReports, failure_of
+from supervisor_lite.core.succession import Succession
 from supervisor_lite.errors import SpawnError
 from supervisor_lite.host.cgroup import OomKill
 from supervisor_lite.host.helper import run_helper
@@ -57,6 +58,7 @@ class Runs:
             self._loop, self._reaper.is_watched, context.cgroups, self._on_oom_kill,
             self._reports.stranger,
         )  # fmt: skip
+        self._succession = Succession(context, self._trees, self._reaper, notify)
 
     # Spawning.
 
@@ -173,8 +175,11 @@ class Runs:
         for process, exit_status, usage in over:
             run = process.record.run
             assert run is not None
-            process.end_run()
             try:
+                if (heir := self._succession.follow(process, left.get(run, ()))) is not None:
+                    self._by_pid[heir] = process
+                    continue
+                process.end_run()
                 self._write_end(process, run, exit_status, usage)
                 self._close(process, run, exit_status, left)
             except Exception as error:  # noqa: BLE001 a bug with one must not hide the others' ends
@@ -249,10 +254,16 @@ class Runs:
     ) -> None:
         """A run ended while no daemon was there; `written`: an earlier one has noted its end."""
         self.add(process, run)
+        left = self._trees.survivors((run.number,))
+        if not written:
+            heir = self._succession.follow(process, left.get(run.number, ()))
+            if heir is not None:
+                self._by_pid[heir] = process
+                return
         exit_status = self._with_reason(process, exit_status)
         if not written:
             self._write_end(process, run.number, exit_status, None)
-        self._close(process, run.number, exit_status, self._trees.survivors((run.number,)))
+        self._close(process, run.number, exit_status, left)
 
     def kill_all(self, run: Run, on_gone: Callable[[Note | None], None]) -> None:
         """Kill what is left of a run that is over; `on_gone` gets who that was."""

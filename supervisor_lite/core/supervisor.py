@@ -35,7 +35,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from supervisor_lite.core.bus import Bus
-from supervisor_lite.core.changes import describe_change
+from supervisor_lite.core.changes import describe_change, describe_replacement
 from supervisor_lite.core.channels import ProcessChannels
 from supervisor_lite.core.context import EngineContext
 from supervisor_lite.core.persistence import Persistence
@@ -205,6 +205,11 @@ class Supervisor:
             self._unpublished.append(change)
             return
         process.move_to(record)
+        if before.pid is not None and record.pid not in (None, before.pid):
+            serial, now = self._journal.next_serial(), self._clock.wall()
+            replaced = describe_replacement(process, before.pid, serial, now)
+            self._journal.add_change(replaced)
+            self._unpublished.append(replaced)
         if (record.wanted, record.pid, record.asked) != (before.wanted, before.pid, before.asked):
             self._persistence.remember(process)
             if before.wanted and not record.wanted:  # who waits for its start waits no more

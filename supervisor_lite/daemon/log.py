@@ -184,13 +184,16 @@ def log_change(log: Log, change: Change) -> None:
         fields["pid"] = change.pid
     if change.run is not None and change.to_state != "STARTING":  # it has no run yet
         fields["run"] = change.run
-    if change.cause is not None:
-        fields["cause"] = cause_text(change.cause)
+    cause = cause_text(change.cause)
+    if cause and change.from_state != change.to_state:
+        fields["cause"] = cause
     if change.notes:
         fields["note"] = notes_text(change.notes)
     if change.by:
         fields["by"] = change.by
     text = f"{change.name}: {change.from_state} -> {change.to_state}"
+    if change.from_state == change.to_state:
+        text = f"{change.name}: {cause}"
     if change.to_state == "FATAL":
         log.error(text, **fields)
     elif change.to_state == "BACKOFF" or change.expected is False:

@@ -20,7 +20,11 @@ from supervisor_lite.text import span
 _ASKED = frozenset({CauseKind.START_ASKED, CauseKind.RESTART_ASKED, CauseKind.STOP_ASKED})
 """Causes that say no more than the verb of their episode."""
 
-_NOTES = {CauseKind.TAKEN_OVER: Verb.TAKEN_OVER, CauseKind.FOUND_ENDED: Verb.FOUND_ENDED}
+_NOTES = {
+    CauseKind.TAKEN_OVER: Verb.TAKEN_OVER,
+    CauseKind.FOUND_ENDED: Verb.FOUND_ENDED,
+    CauseKind.MAIN_REPLACED: Verb.REPLACED,
+}
 """Causes of changes from a state to the same one."""
 
 

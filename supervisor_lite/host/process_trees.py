@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from supervisor_lite.host import memory_usage
 from supervisor_lite.host.cgroup import OomKill
@@ -12,6 +12,7 @@ from supervisor_lite.host.descendants import Descendants
 from supervisor_lite.host.oom import OomWatcher
 from supervisor_lite.host.procfs import Stat
 from supervisor_lite.host.run import Run
+from supervisor_lite.host.succession import successor
 from supervisor_lite.host.terminate import OnGone, Terminator
 
 
@@ -86,6 +87,22 @@ class ProcessTrees:
             run.alive = False
             self._oom.forget(run.number)
         return self._descendants.members(runs)
+
+    def successor(
+        self, number: int, left: Iterable[Stat], pidfile: str | None, given: Mapping[str, str]
+    ) -> Stat | None:
+        """Return who of those left has taken the place of the main process; see succession.py."""
+        for run in self._known([number]):
+            members = [stat for stat in left if self._descendants.proves(run, stat)]
+            return successor(run.root, members, pidfile, given)
+        return None
+
+    def replace_root(self, number: int, stat: Stat) -> None:
+        """A run goes on with another main process."""
+        for run in self._known([number]):
+            self._descendants.replace_root(run, stat)
+            if run.cgroup is not None:
+                self._oom.add(number, run.cgroup, stat.pid)
 
     def terminate(self, number: int, name: str, on_gone: OnGone) -> None:
         """Send a signal ("TERM") to everyone left of a run whose main process has ended.

@@ -39,6 +39,11 @@ class Run:
     """Pid of the main process: also its session and process group. 0: nobody knows."""
     start: int
     """Start time of the main process in clock ticks after boot."""
+    begun: int | None = None
+    """That of its first main process, or any time before; None: it has had no other."""
+    earlier: dict[int, int] = field(default_factory=dict)
+    """Its sessions, besides that of the main process, if that was replaced: start time of who made
+    it, by number; 0 if nobody knows, because that one has ended."""
     adopted: bool = False
     """An earlier daemon began it: its orphans do not become our children."""
     watched: bool = True
@@ -54,3 +59,24 @@ class Run:
     """The directory of its cgroup, if it has one."""
     seen: dict[int, int] = field(default_factory=dict)
     """Who was below the main process when that was last signalled: start time by pid."""
+
+    @property
+    def oldest(self) -> int:
+        """None of its processes has begun before this time."""
+        return self.start if self.begun is None else self.begun
+
+    @property
+    def sessions(self) -> dict[int, int]:
+        """Its sessions by number, each with the start time of the process that made it.
+
+        Nobody can join a session: who is in one has inherited it.
+        """
+        return {**self.earlier, self.root: self.start} if self.earlier else {self.root: self.start}
+
+    def replace_root(self, stat: Stat, maker: Stat | None) -> None:
+        """Have another main process; `maker`: who has made the session of that, if it lives."""
+        self.begun = self.oldest
+        self.earlier[self.root] = self.start
+        if stat.session not in (stat.pid, *self.earlier):
+            self.earlier[stat.session] = maker.start if maker is not None else 0
+        self.root, self.start, self.alive, self.watched = stat.pid, stat.start, True, True

@@ -1,0 +1,78 @@
+"""Who has taken the place of a main process that has ended: the new master of a server.
+
+nginx, gunicorn and unicorn replace themselves without losing a connection (SIGUSR2, then SIGQUIT
+to the old one): the old master executes the new one as its child, hands the sockets over, and ends.
+What is left of its run then is no leftover but the program itself.
+
+It is known by one of two things, and by nothing else, because workers that have lost their master
+look the same:
+
+*The pid file* that the program writes, if its definition names it (`pidfile`). gunicorn has the
+new master in a file of this name with ".2" at its end until it has noticed that it is the master.
+
+*What the old master has told it* in its environment, if it was executed with that (a worker is
+only forked): nginx passes the sockets in NGINX, unicorn in UNICORN_FD; gunicorn also tells its own
+pid, in GUNICORN_PID. If there are two of them, nobody is taken.
+
+Only who is proved to be of the run is looked at (`Descendants.proves`).
+"""
+
+from __future__ import annotations
+
+import os
+import stat as modes
+from collections.abc import Collection, Mapping
+
+from supervisor_lite.host.procfs import Stat, read_variable, real_uid
+
+_MAX_PIDFILE = 64
+_SUFFIXES = ("", ".2")
+_HANDED_OVER = ("NGINX", "UNICORN_FD")
+_OLD_MASTER = "GUNICORN_PID"
+
+
+def successor(
+    old: int, members: Collection[Stat], pidfile: str | None, given: Mapping[str, str]
+) -> Stat | None:
+    """Return who of these is the main process now, after the one with the pid `old`.
+
+    `given` are the variables that the definition sets itself: they tell nothing.
+    """
+    if pidfile is not None:
+        for suffix in _SUFFIXES:
+            found = _by_file(pidfile + suffix, members)
+            if found is not None:
+                return found
+    pids = {member.pid for member in members}
+    heirs = [s for s in members if s.ppid not in pids and _is_told(s, old, given)]
+    return heirs[0] if len(heirs) == 1 else None
+
+
+def _by_file(path: str, members: Collection[Stat]) -> Stat | None:
+    """Return who of these is named in a file, if it is written by root, us or that one's user."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        status = os.fstat(fd)
+        word = os.read(fd, _MAX_PIDFILE).strip() if modes.S_ISREG(status.st_mode) else b""
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    for member in members:
+        if word == str(member.pid).encode():
+            writers = (0, os.geteuid(), real_uid(member.pid))
+            return member if status.st_uid in writers else None
+    return None
+
+
+def _is_told(process: Stat, old: int, given: Mapping[str, str]) -> bool:
+    """Was a process executed as the next master by the one with this pid?"""
+    if process.only_forked:
+        return False
+    if read_variable(process.pid, _OLD_MASTER) == str(old):
+        return True
+    told = ((name, read_variable(process.pid, name)) for name in _HANDED_OVER)
+    return any(value and given.get(name) != value for name, value in told)
