@@ -45,6 +45,7 @@ from supervisor_lite.core.spawn_queue import SpawnQueue
 from supervisor_lite.core.table import ProcessTable, put_into_force
 from supervisor_lite.core.timers import Timers
 from supervisor_lite.core.topics import WishWithdrawn
+from supervisor_lite.core.unfinished import Unfinished
 from supervisor_lite.errors import OperationFailed
 from supervisor_lite.host.signals import send
 from supervisor_lite.model.actions import Action, Signal, SignalLeftovers, Spawn
@@ -91,6 +92,7 @@ class Supervisor:
         self.channels = ProcessChannels(context, bus)
         self.runs = make_runs(context, self.channels, self.feed)
         self.flush = self._persistence.flush
+        self.unfinished = Unfinished(self._journal.operations, self._persistence.schedule_flush)
         self.stopping = False
         """The daemon is on its way out: nothing is to be started any more."""
         self._spawn_queue = SpawnQueue(self._loop, self._clock, self._spawn_batch)

@@ -12,7 +12,7 @@ import os
 from supervisor_lite.control.methods.daemon import DaemonControls
 from supervisor_lite.control.methods.table import method_table
 from supervisor_lite.control.server import ControlServer
-from supervisor_lite.controllers.event_listeners.listeners import EventListeners
+from supervisor_lite.controllers.event_listeners.on_demand import EventListenersOnDemand
 from supervisor_lite.controllers.exit_when import ExitCondition
 from supervisor_lite.controllers.memory_limit import MemoryLimit
 from supervisor_lite.controllers.rollout import Rollout
@@ -21,6 +21,7 @@ from supervisor_lite.core.clock import Clock
 from supervisor_lite.core.context import EngineContext
 from supervisor_lite.core.operations import Operations
 from supervisor_lite.core.supervisor import Supervisor
+from supervisor_lite.daemon.finish import Finish
 from supervisor_lite.daemon.log import ErrorLog, log_change
 from supervisor_lite.daemon.reload import Reload
 from supervisor_lite.daemon.resources import Resources
@@ -77,7 +78,7 @@ class App:
 
     def _make_controllers(self) -> None:
         resources, settings, log = self.resources, self.resources.settings, self.resources.log
-        self.listeners = EventListeners(
+        self.listeners = EventListenersOnDemand(
             self.supervisor, self.bus, identifier=settings.identifier, warn=log.warning,
             error=log.error,
         )  # fmt: skip
@@ -96,6 +97,7 @@ class App:
             settings.exit_when, self.supervisor, self.bus, self.shutdown.on_exit_condition
         )
         self.reload = Reload(self.supervisor, self.rollout, self.bus, self.readiness, log)
+        self.finish = Finish(self.supervisor, self.operations, self.rollout, log, tasks)
         self.upgrade = Upgrade(resources, self.supervisor, self.sockets, self.listeners)
         self.signals = SignalHandlers(
             self.loop, self.supervisor, self.shutdown, self.reload, resources.notifier, log,

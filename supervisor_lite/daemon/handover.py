@@ -107,7 +107,7 @@ class UpgradeState(NamedTuple):
     locks: list[int]
     held: list[int]
     children_nofile: int
-    listeners: dict[str, Any]
+    listeners: dict[str, Any] | None
     """What event listeners are doing, and the events that wait for them."""
 
 

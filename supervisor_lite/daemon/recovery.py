@@ -27,7 +27,8 @@ because what runs decides what the plan changes; nothing is started yet.
 known, so none is taken for an orphan, which would lose its exit code. The event listeners go on,
 the journal is committed, and the control socket is served last: who asks sees the whole table.
 
-**start**: ask for what is to be started by itself, and begin to watch what needs everything to be
+**start**: ask for what is to be started by itself, finish what the daemon before us was doing when
+it died (a shutdown or a reload that was cut short), and begin to watch what needs everything to be
 there: `exit_when` (nothing has ended yet only because nothing was started), memory limits. The
 processes themselves are spawned by the event loop, a batch at a time, when this is over.
 
@@ -143,9 +144,9 @@ def serve(recovery: Recovery) -> None:
 
 
 def start(recovery: Recovery) -> None:
-    """Ask for what is to be started by itself, and watch what needs everything to be there."""
+    """Ask for what is to be started, go on with what is not done, watch what needs all of it."""
     app = recovery.app
-    app.rollout.start_all()
+    app.finish.begin(recovery.taken_over.unfinished)
     app.exit_condition.begin()
     app.memory_limit.begin()
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 
-from supervisor_lite.controllers.event_listeners.listeners import EventListeners
+from supervisor_lite.controllers.event_listeners.on_demand import EventListenersOnDemand
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.daemon import handover
 from supervisor_lite.daemon.resources import Resources
@@ -35,7 +35,7 @@ class Upgrade:
         resources: Resources,
         supervisor: Supervisor,
         sockets: SocketSet,
-        listeners: EventListeners,
+        listeners: EventListenersOnDemand,
     ) -> None:
         self._resources = resources
         self._supervisor = supervisor

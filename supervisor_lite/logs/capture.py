@@ -32,12 +32,14 @@ import os
 from collections.abc import Callable
 from typing import Final
 
-from supervisor_lite.host.syscalls import pipe_capacity
+from supervisor_lite.host.syscalls import bytes_in_pipe, pipe_capacity
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.sinks import Sink
 
 MAX_PER_TURN: Final = 256 * 1024
 """Bytes moved per wake-up. More makes other programs wait longer and is hardly faster."""
+MAX_DRAIN: Final = 128
+"""Turns of a drain that may do nothing but rename files."""
 MIN_RETRY_DELAY: Final = 1.0
 MAX_RETRY_DELAY: Final = 10.0
 """Seconds between two tries to write to a disk that failed."""
@@ -66,22 +68,31 @@ class Capture:
         self._timer: asyncio.TimerHandle | None = None
         pipes.watch(fd, self._ready)
 
-    def drain(self) -> int:
+    def drain(self, *, patient: bool = False) -> int:
         """Move what is in the pipe now; return how many bytes that was.
 
         Called when a run has ended: its last words must be in the log before that is told. Bounded
-        by what the pipe holds, for leftovers of the run may go on writing.
+        by what the pipe holds, for leftovers of the run may go on writing, and by what may be
+        rotated meanwhile, for nobody's restart waits for that: the rest follows in later turns.
+        `patient`: there are none, so it takes as long as it takes.
         """
         max_bytes = pipe_capacity(self.fd)
-        moved = 0
+        max_turns = MAX_DRAIN * 1000 if patient else MAX_DRAIN
+        moved = turns = 0
         while moved < max_bytes:
             size = self._turn(max_bytes - moved)
-            if not size:
+            if not size and (turns >= max_turns or not self._is_rotating()):
                 break
             moved += size
+            turns += not size
         self.sink.finish()
         self._wait()
         return moved
+
+    def _is_rotating(self) -> bool:
+        """Tell whether a turn that has moved nothing only had to rename too many files."""
+        stuck = self._timer is not None or self.sink.blocked_on >= 0 or self.sink.undecided
+        return not stuck and bytes_in_pipe(self.fd) > 0
 
     def retry(self) -> None:
         """Try at once what was to be tried later: something has changed."""

@@ -28,7 +28,9 @@ class DeviceSink:
     `prefix`, every line begins with it.
     """
 
-    __slots__ = ("_fd", "_gone", "_peeker", "_prefixer", "_report", "_shared", "blocked_on", "name")
+    __slots__ = (
+        "_fd", "_gone", "_peeker", "_prefixer", "_put", "_report", "_shared", "blocked_on", "name",
+    )  # fmt: skip
 
     undecided = 0
 
@@ -42,7 +44,9 @@ class DeviceSink:
         self._gone = False
         self.blocked_on = -1
         self._fd, self._shared = _open_device(path)
-        self._prefixer = Prefixer(prefix, self._fd, pipes.open_lines) if prefix else None
+        regular = stat.S_ISREG(os.fstat(self._fd).st_mode)
+        self._put = append if regular else os.write
+        self._prefixer = Prefixer(prefix, self._fd, pipes.open_lines, self._put) if prefix else None
 
     def transfer(self, fd: int, budget: int) -> int:
         """See `Sink.transfer`."""
@@ -77,7 +81,7 @@ class DeviceSink:
                     done += self._prefixer.write(self._fd, data, done)
                     continue
                 cut = data.rfind(b"\n", done, done + ATOMIC) + 1 or done + ATOMIC
-                done += os.write(self._fd, data[done:cut])
+                done += self._put(self._fd, data[done:cut])
         except BlockingIOError:
             self.blocked_on = self._fd
         except OSError as error:
@@ -106,6 +110,11 @@ class DeviceSink:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def append(fd: int, data: bytes) -> int:
+    """Write at the end of a file, also if it was emptied or others write to it. Raises OSError."""
+    return os.pwritev(fd, [data], -1, os.RWF_APPEND)
 
 
 def _read(fd: int) -> bytes:

@@ -88,7 +88,7 @@ class OutputStream:
     def close(self) -> None:
         """Take what is in the pipe and read no more."""
         if self.capture is not None:
-            self.capture.drain()
+            self.capture.drain(patient=True)
             self.capture.close()
             self.capture = None
 

@@ -28,6 +28,8 @@ class CauseKind(Enum):
     CHANGED_BY_UPDATE = "changed_by_update"
     # The daemon did it by itself.
     AUTOSTART = "autostart"
+    RESUMED = "resumed"
+    """A shutdown, or a reload, that was cut short had stopped it."""
     NO_LONGER_DEFINED = "no_longer_defined"
     MEMORY_RESTART = "memory_restart"
     """`used` of `limit` bytes."""

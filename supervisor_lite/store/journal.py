@@ -19,6 +19,7 @@ from supervisor_lite.model.run import StoredProcess
 from supervisor_lite.store.codec import encode, encode_short, to_text
 from supervisor_lite.store.database import Database, open_database
 from supervisor_lite.store.history import History
+from supervisor_lite.store.operation_log import OperationLog
 from supervisor_lite.store.run_ids import RunIds
 
 _TRIM_EVERY = 256
@@ -50,6 +51,8 @@ class Journal:
         self.path = database.path
         self.history = History(database, self._write_pending, warn)
         """What it tells of what was written."""
+        self.operations = OperationLog(database, self.commit, warn)
+        """What has begun and is not done."""
         self.instance = self._meta("instance") or ""
         """Random name of this state directory: part of every run's identity."""
         self._serial = self._last("changes")
@@ -165,6 +168,7 @@ class Journal:
     def forget_all(self) -> None:
         """An orderly end: the next daemon starts from the configuration alone."""
         self._database.write("DELETE FROM processes")
+        self.operations.forget_all()
         self._defined.clear()
 
     # Changes.

@@ -61,6 +61,7 @@ from supervisor_lite.model.run import RunRow, StoredProcess
 from supervisor_lite.store.journal import Journal
 from supervisor_lite.takeover import records
 from supervisor_lite.takeover.discovery import Discovery, FoundRun, age
+from supervisor_lite.takeover.left_to_do import LeftToDo, left_to_do
 from supervisor_lite.takeover.notes import TakeoverNotes
 from supervisor_lite.takeover.ownership import Ownership, placeholder
 from supervisor_lite.takeover.reattach import Reattachment
@@ -68,11 +69,12 @@ from supervisor_lite.text import plural
 
 
 class Summary(NamedTuple):
-    """What was taken over, in numbers."""
+    """What was taken over, in numbers, and what is left to do."""
 
     adopted: int = 0
     ended: int = 0
     removed: int = 0
+    unfinished: LeftToDo = LeftToDo()
 
 
 class Adoption:
@@ -108,6 +110,7 @@ class Adoption:
             self._close_all(open_runs)
             return Summary()
         stored = {process.name: process for process in self._journal.history.processes()}
+        unfinished = left_to_do(self._journal.operations.pending(), stored)
         found = self._discover(stored, open_runs)
         # Of two runs of one process, which only a journal that was lost can lead to, the later.
         live = {run.name: run for _, run in sorted(found.items()) if run.main is not None}
@@ -121,7 +124,7 @@ class Adoption:
         ended = self._answer_ends(found, live) + self._answer_lost_ends(found)
         for process in list(self._supervisor.processes.values()):
             self._supervisor.wake(process)
-        return Summary(len(live), ended, removed)
+        return Summary(len(live), ended, removed, unfinished)
 
     def _close_all(self, runs: list[RunRow]) -> None:
         for run in runs:

@@ -105,7 +105,7 @@ ORDER = (
     "supervisor.runs.start_reaping", "listeners.resume",
     # A client sees what is in the journal.
     "supervisor.flush", "server.serve",
-    "rollout.start_all",
+    "finish.begin",
     # Before anything was started, everything would look as if it had ended.
     "exit_condition.begin", "memory_limit.begin",
     "supervisor.when_spawned",

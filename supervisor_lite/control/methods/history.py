@@ -22,9 +22,7 @@ from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.core.view import rfc3339
 from supervisor_lite.errors import NoSuchProcess
-from supervisor_lite.explain import episodes, story
 from supervisor_lite.explain.cause import beyond_exit_text
-from supervisor_lite.explain.forecast import forecast
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.run import RunRow
@@ -105,6 +103,8 @@ class HistoryMethods:
     @method("explain")
     async def explain(self, request: Request) -> Result:
         """Answer what the restart policy of each process will do."""
+        from supervisor_lite.explain.forecast import forecast  # not before somebody asks
+
         names = request.params.names(required=True)
         request.params.done()
         processes = request.chosen(names, self._supervisor.processes)
@@ -166,6 +166,8 @@ def _gone(name: str, now: float) -> Process:
 
 
 def _told(process: Process, changes: list[Change], runs: list[RunRow], now: float) -> list[str]:
+    from supervisor_lite.explain import episodes, story  # not before somebody asks
+
     record = process.record
     due = None
     waiting = record.state in (State.BACKOFF, State.EXITED) and not record.leftovers

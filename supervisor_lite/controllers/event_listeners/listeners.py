@@ -67,7 +67,7 @@ class EventListeners:
         """Pids of processes that are being stopped: a change to STOPPED does not have them."""
         self._ticks = Ticks(self._loop, self.publish)
         bus.subscribe(Change, self._on_change)
-        bus.subscribe(GroupsChanged, self._on_groups_changed)
+        bus.subscribe(GroupsChanged, self.on_groups_changed)
         bus.subscribe(OutputSeen, self._on_output)
         bus.subscribe(RemoteEvent, lambda e: self.publish(payloads.of_remote(e.kind, e.data)))
         bus.subscribe(DaemonStateChanged, lambda c: self.publish(payloads.of_daemon(c.state)))
@@ -172,12 +172,13 @@ class EventListeners:
             pid = process.record.pid or 0
             self.publish(make(process.program.name, process.group, pid, stream, data))
 
-    def _on_groups_changed(self, changed: GroupsChanged) -> None:
-        groups = changed.after
+    def on_groups_changed(self, changed: GroupsChanged) -> None:
+        """Have the pools of the new plan, and publish which groups came and went."""
+        known, groups = self._groups | changed.before.keys(), changed.after
         self._make_pools(groups)
-        for name in sorted(self._groups - groups.keys()):
+        for name in sorted(known - groups.keys()):
             self.publish(payloads.of_group(name, added=False))
-        for name in sorted(groups.keys() - self._groups):
+        for name in sorted(groups.keys() - known):
             self.publish(payloads.of_group(name, added=True))
         self._groups = set(groups)
 

@@ -1,0 +1,68 @@
+"""The rotated predecessors of a log file, `.1` (the newest), `.2` …, and how they make room.
+
+Only the files before the first gap move, each into a free place, so a death at any moment leaves a
+gap and nothing else: the order is that of the numbers, always. With many files this takes a while,
+so it can be done in parts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+
+class RotatedFiles:
+    """Renames and removes them; remembers what it need not look for again."""
+
+    __slots__ = ("_filled", "_gap")
+
+    def __init__(self) -> None:
+        self._filled = 0
+        """How many places, from `.1` on, are known to be taken."""
+        self._gap = 0
+        """The free one among them, while room is being made."""
+
+    def forget(self) -> None:
+        """Others, or another setting, may have changed which places are free."""
+        self._gap = self._filled = 0
+
+    def take_in(self, path: str, backups: int, renames: int) -> bool:
+        """Make `.1` free and rename the live file to it; False if that takes more renames.
+
+        Without a gap the oldest is overwritten. Raises OSError.
+        """
+        gap, self._gap = self._gap or self._find_gap(path, backups), 0
+        while gap > 1:
+            if not renames:
+                self._gap = gap
+                return False
+            renames -= 1
+            try:
+                os.rename(f"{path}.{gap - 1}", f"{path}.{gap}")
+            except FileNotFoundError:
+                self._filled = 0  # there is a gap that we do not know of
+            gap -= 1
+        # The live file may have been moved away from outside: then there is nothing to move.
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(path, f"{path}.1")
+        return True
+
+    def _find_gap(self, path: str, backups: int) -> int:
+        """Return the number of the first place that is free, or else of the last one.
+
+        Those that were filled when it was looked for last are not looked at again.
+        """
+        gap = min(self._filled + 1, backups)
+        while gap < backups and os.path.lexists(f"{path}.{gap}"):
+            gap += 1
+        self._filled = gap
+        return gap
+
+    def remove(self, path: str, backups: int) -> None:
+        """Delete them all; raises OSError."""
+        self.forget()
+        number = 1
+        while number <= backups or os.path.lexists(f"{path}.{number}"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{path}.{number}")
+            number += 1
