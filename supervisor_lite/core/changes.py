@@ -9,20 +9,17 @@ from supervisor_lite.model.record import Record
 from supervisor_lite.rules.published import change_of, has_last_words
 
 
-def describe_change(process: Process, before: Record, serial: int) -> Change:
-    """Return the change from the record before to the one that the process has now."""
-    change = change_of(process.program, before, process.record, serial=serial, time=process.since)
+def describe_change(process: Process, before: Record, serial: int, now: float) -> Change:
+    """Return the change from the record before to the one that the process has now.
+
+    Of the same state, it is that the run has another main process; `now` is wall-clock time.
+    """
+    record = process.record
+    if record.state is before.state:
+        change = change_of(process.program, before, record, serial=serial, time=now)
+        cause = Cause(CauseKind.MAIN_REPLACED, number=before.pid, pid=record.pid)
+        return change._replace(cause=cause, by="", notes=())
+    change = change_of(process.program, before, record, serial=serial, time=process.since)
     if not has_last_words(change):
         return change
     return change._replace(last_words=process.last_words())
-
-
-def describe_replacement(process: Process, old: int, serial: int, now: float) -> Change:
-    """Return the change from a state to the same one: the run has another main process.
-
-    `old` is the pid of the one before; `now` is wall-clock time.
-    """
-    record = process.record
-    change = change_of(process.program, record, record, serial=serial, time=now)
-    cause = Cause(CauseKind.MAIN_REPLACED, number=old, pid=record.pid)
-    return change._replace(cause=cause, by="", notes=())

@@ -203,6 +203,8 @@ def _noted(change: Change) -> Episode:
     verb = _NOTES.get(cause.kind) if cause is not None else None
     if cause is None or verb is None:
         return Episode(Verb.NOTED, change.time, f": {cause_text(cause)}")
+    if cause.kind is CauseKind.MAIN_REPLACED:
+        return Episode(verb, change.time, f": {cause.number} by {cause.pid}")
     return Episode(verb, change.time, f" {daemon_text(cause)}")
 
 

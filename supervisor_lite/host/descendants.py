@@ -111,15 +111,18 @@ class Descendants:
         if run.cgroup is None:
             run.seen.update((stat.pid, stat.start) for stat in living(self._below(run.root)))
 
-    def proves(self, run: Run, stat: Stat) -> bool:
-        """Is a process that was found to be of a run so by more than what it says itself?"""
+    def proves(self, run: Run, stat: Stat, users: Collection[int]) -> bool:
+        """Is a process that was found to be of a run so by more than what it says itself?
+
+        What these users say themselves is believed: the program's, and ours.
+        """
         if run.cgroup is not None or stat.session in run.sessions:
             return True
-        return run.seen.get(stat.pid) == stat.start or _is_trusted(run, stat)
+        return run.seen.get(stat.pid) == stat.start or real_uid(stat.pid) in users
 
     def replace_root(self, run: Run, stat: Stat) -> None:
         """A run goes on with another main process, which is one of its members."""
-        run.replace_root(stat, read_stat(stat.session))
+        run.replace_root(stat)
         self._by_session.update(dict.fromkeys(run.sessions, run))
         self._owners.pop(stat.pid, None)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable
 
 from supervisor_lite.host import memory_usage
 from supervisor_lite.host.cgroup import OomKill
@@ -14,6 +15,8 @@ from supervisor_lite.host.procfs import Stat
 from supervisor_lite.host.run import Run
 from supervisor_lite.host.succession import successor
 from supervisor_lite.host.terminate import OnGone, Terminator
+from supervisor_lite.host.users import ids
+from supervisor_lite.model.program import Program
 
 
 class ProcessTrees:
@@ -88,13 +91,12 @@ class ProcessTrees:
             self._oom.forget(run.number)
         return self._descendants.members(runs)
 
-    def successor(
-        self, number: int, left: Iterable[Stat], pidfile: str | None, given: Mapping[str, str]
-    ) -> Stat | None:
+    def successor(self, number: int, left: Iterable[Stat], program: Program) -> Stat | None:
         """Return who of those left has taken the place of the main process; see succession.py."""
         for run in self._known([number]):
-            members = [stat for stat in left if self._descendants.proves(run, stat)]
-            return successor(run.root, members, pidfile, given)
+            users = (os.getuid(), ids(program.user)[0])
+            members = [stat for stat in left if self._descendants.proves(run, stat, users)]
+            return successor(run.root, members, program.pidfile)
         return None
 
     def replace_root(self, number: int, stat: Stat) -> None:

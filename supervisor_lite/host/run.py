@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from supervisor_lite.host.procfs import Stat, outputs_of, real_uid
+from supervisor_lite.host.procfs import Stat, outputs_of, read_stat, real_uid
 
 Inode: TypeAlias = tuple[int, int]
 """Device and inode number of a file."""
@@ -73,10 +73,15 @@ class Run:
         """
         return {**self.earlier, self.root: self.start} if self.earlier else {self.root: self.start}
 
-    def replace_root(self, stat: Stat, maker: Stat | None) -> None:
-        """Have another main process; `maker`: who has made the session of that, if it lives."""
+    def join_session(self, number: int) -> None:
+        """Its main process is in this session, which somebody else may have made."""
+        if number not in (self.root, *self.earlier):
+            maker = read_stat(number)
+            self.earlier[number] = maker.start if maker is not None else 0
+
+    def replace_root(self, stat: Stat) -> None:
+        """Have another main process."""
         self.begun = self.oldest
         self.earlier[self.root] = self.start
-        if stat.session not in (stat.pid, *self.earlier):
-            self.earlier[stat.session] = maker.start if maker is not None else 0
         self.root, self.start, self.alive, self.watched = stat.pid, stat.start, True, True
+        self.join_session(stat.session)

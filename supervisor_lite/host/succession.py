@@ -10,9 +10,10 @@ look the same:
 *The pid file* that the program writes, if its definition names it (`pidfile`). gunicorn has the
 new master in a file of this name with ".2" at its end until it has noticed that it is the master.
 
-*What the old master has told it* in its environment, if it was executed with that (a worker is
-only forked): nginx passes the sockets in NGINX, unicorn in UNICORN_FD; gunicorn also tells its own
-pid, in GUNICORN_PID. If there are two of them, nobody is taken.
+*What these three say themselves*: the title that their masters have instead of a command line, or
+the pid of the old master in GUNICORN_PID, which gunicorn passes on. A worker is only forked, and a
+new master is executed; its parent is the old one, so it is an orphan by now. If there are two of
+them, nobody is taken.
 
 Only who is proved to be of the run is looked at (`Descendants.proves`).
 """
@@ -21,30 +22,26 @@ from __future__ import annotations
 
 import os
 import stat as modes
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
+from supervisor_lite.host.kernel_files import read_value
 from supervisor_lite.host.procfs import Stat, read_variable, real_uid
 
 _MAX_PIDFILE = 64
 _SUFFIXES = ("", ".2")
-_HANDED_OVER = ("NGINX", "UNICORN_FD")
 _OLD_MASTER = "GUNICORN_PID"
+_TITLES = ("nginx: master process", "unicorn master", "gunicorn: master")
 
 
-def successor(
-    old: int, members: Collection[Stat], pidfile: str | None, given: Mapping[str, str]
-) -> Stat | None:
-    """Return who of these is the main process now, after the one with the pid `old`.
-
-    `given` are the variables that the definition sets itself: they tell nothing.
-    """
+def successor(old: int, members: Collection[Stat], pidfile: str | None) -> Stat | None:
+    """Return who of these is the main process now, after the one with the pid `old`."""
     if pidfile is not None:
         for suffix in _SUFFIXES:
             found = _by_file(pidfile + suffix, members)
             if found is not None:
                 return found
     pids = {member.pid for member in members}
-    heirs = [s for s in members if s.ppid not in pids and _is_told(s, old, given)]
+    heirs = [s for s in members if s.ppid not in pids and _is_next_master(s, old)]
     return heirs[0] if len(heirs) == 1 else None
 
 
@@ -68,11 +65,10 @@ def _by_file(path: str, members: Collection[Stat]) -> Stat | None:
     return None
 
 
-def _is_told(process: Stat, old: int, given: Mapping[str, str]) -> bool:
-    """Was a process executed as the next master by the one with this pid?"""
+def _is_next_master(process: Stat, old: int) -> bool:
+    """Is a process the master that was executed by the one with this pid?"""
     if process.only_forked:
         return False
     if read_variable(process.pid, _OLD_MASTER) == str(old):
         return True
-    told = ((name, read_variable(process.pid, name)) for name in _HANDED_OVER)
-    return any(value and given.get(name) != value for name, value in told)
+    return read_value(f"/proc/{process.pid}/cmdline").startswith(_TITLES)
