@@ -6,11 +6,13 @@ import os
 import sys
 
 from supervisor_lite.daemon import handover
+from supervisor_lite.host import stray_signals
 
 
 def main() -> int:
     """Run the daemon; return its exit code."""
     _fill_standard_streams()
+    stray_signals.block()
     if os.getpid() == 1:
         handover.block_signals()  # a signal for which PID 1 has no handler yet would just be lost
     # asyncio loads ssl only if it can; the daemon speaks to a Unix socket and saves 5 MB.

@@ -120,6 +120,12 @@ class BadSignal(SupervisorLiteError):
     code = ErrorCode.BAD_SIGNAL
 
 
+class OtherConfiguration(SupervisorLiteError):
+    """The caller means the daemon of another configuration."""
+
+    code = ErrorCode.OTHER_CONFIGURATION
+
+
 class NotPermitted(SupervisorLiteError):
     """The caller may not do this."""
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol, cast
 
 from supervisor_lite.control import jsonrpc
 from supervisor_lite.control.access import Caller, caller_of, grants, may, may_all
+from supervisor_lite.control.configured import OwnConfiguration
 from supervisor_lite.control.jsonrpc import Id, NoId, RawJson, Result
 from supervisor_lite.control.params import Params
 from supervisor_lite.control.request import Handler, Request
@@ -35,6 +36,7 @@ class ServerInterface(Protocol):
 
     handlers: Callable[[str], Handler | None]
     """Returns what answers a method, or None."""
+    own: OwnConfiguration
     rules: tuple[AccessRule, ...]
     connections: set[Connection]
     subscriptions: int
@@ -118,6 +120,8 @@ class Connection(asyncio.Protocol):
         try:
             call = jsonrpc.parse(line)
             number = call.id
+            if call.configuration is not None:
+                self.server.own.require(call.configuration)
             params = Params(call.params)
             handler = self.server.handlers(call.method)
             if handler is None:

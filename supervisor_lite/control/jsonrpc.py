@@ -15,6 +15,7 @@ from supervisor_lite.errors import (
     ConfigError,
     NoSuchProcess,
     NotPermitted,
+    OtherConfiguration,
     ProtocolError,
     SupervisorLiteError,
 )
@@ -46,6 +47,8 @@ class Call(NamedTuple):
     id: Id
     method: str
     params: Any
+    configuration: Any = None
+    """That of the daemon which is meant, if the caller says so."""
 
 
 def parse(line: bytes) -> Call:
@@ -61,7 +64,8 @@ def parse(line: bytes) -> Call:
         raise ProtocolError(codes.INVALID_REQUEST, "id must be a number or a string")
     if isinstance(number, float) and not math.isfinite(number):
         raise ProtocolError(codes.INVALID_REQUEST, "id must be a number that JSON has")
-    return Call(number, message["method"], message.get("params", {}))
+    params, configuration = message.get("params", {}), message.get("configuration")
+    return Call(number, message["method"], params, configuration)
 
 
 def result_line(number: Id, result: Result) -> bytes:
@@ -105,7 +109,7 @@ def error_number(error: SupervisorLiteError) -> int:
     match error:
         case ProtocolError():
             return error.number
-        case ConfigError() | BadSignal():
+        case ConfigError() | BadSignal() | OtherConfiguration():
             return codes.USAGE
         case NoSuchProcess():
             return codes.NO_SUCH_PROCESS

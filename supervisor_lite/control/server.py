@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable
 from typing import Any
 
 from supervisor_lite.control.access import Caller
+from supervisor_lite.control.configured import OwnConfiguration
 from supervisor_lite.control.connection import Connection
 from supervisor_lite.control.request import Handler
 from supervisor_lite.model.settings import AccessRule, DaemonSettings
-from supervisor_lite.sockets import bind_unix
+from supervisor_lite.sockets import bind_unix, inode_of, peer_of, unlink_same
 
 _BACKLOG = 1024
 
@@ -32,8 +34,10 @@ class ControlServer:
         report_bug: Callable[[Exception], None],
         report_denied: Callable[[Caller, str, str | None], None],
         report_error: Callable[[str], None],
+        own: OwnConfiguration = OwnConfiguration(),  # noqa: B008 it is immutable
     ) -> None:
         self.handlers = handlers
+        self.own = own
         self.rules = rules
         self.report_bug = report_bug
         self.report_denied = report_denied
@@ -48,7 +52,10 @@ class ControlServer:
         """Are clients waiting because there was no descriptor? That is reported once."""
 
     def serve(self, sock: socket.socket) -> None:
-        """Accept clients from now on."""
+        """Accept clients from now on; if that is another socket than before, from that one."""
+        if self._sock is not None and self._sock is not sock:
+            self._accept(self._sock)  # who waits in the queue of the old one
+            self.stop_accepting()
         self._sock = sock
         self._accept_again()
 
@@ -96,12 +103,51 @@ class ControlServer:
             connection.close()
 
 
-def bind(settings: DaemonSettings, uid: int, gid: int) -> socket.socket:
-    """Return the control socket, bound and listening, with its mode from the first instant.
+class ControlSocket:
+    """The control socket, listening, with its mode from the first instant."""
 
-    The caller holds the lock of the runtime directory, so whatever socket is there is stale.
-    Raises OSError.
-    """
-    sock = bind_unix(settings.socket, settings.socket_mode, (uid, gid), _BACKLOG)
-    sock.setblocking(False)
-    return sock
+    def __init__(
+        self, settings: DaemonSettings, owner: tuple[int, int], inherited: int | None = None
+    ) -> None:
+        """Bind it to its path, for this uid and gid; or take over the descriptor of an upgrade.
+
+        The caller holds the lock of the runtime directory, so whatever socket is there is stale.
+        Raises OSError.
+        """
+        self.path = settings.socket
+        self._mode = settings.socket_mode
+        self._owner = owner
+        if inherited is None:
+            self.bind_again()
+        else:
+            self.sock = socket.socket(fileno=inherited)
+            self.sock.setblocking(False)
+            self._inode = inode_of(self.path) if self._leads_to_us() else None
+
+    def bind_again(self) -> None:
+        """Bind a new one to the path. Raises OSError, with the old one as it was."""
+        self.sock = bind_unix(self.path, self._mode, self._owner, _BACKLOG)
+        self.sock.setblocking(False)
+        self._inode = inode_of(self.path)
+
+    def is_there(self) -> bool:
+        """Does the path still lead to it?"""
+        return self._inode is not None and inode_of(self.path) == self._inode
+
+    def _leads_to_us(self) -> bool:
+        """Is it our process that listens at the path?"""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.setblocking(False)
+            try:
+                probe.connect(self.path)
+                return peer_of(probe).pid == os.getpid()
+            except BlockingIOError:
+                return True  # its queue is full (connect(2)): somebody listens
+            except OSError:
+                return False
+
+    def close(self) -> None:
+        """Close it, and remove its file if that is still ours."""
+        self.sock.close()
+        if self._inode is not None:
+            unlink_same(self.path, self._inode)

@@ -26,7 +26,8 @@ class Process:
     """
 
     __slots__ = (
-        "_adopted", "_definition", "_logs", "_pidfd", "_record", "_since", "_started", "_view",
+        "_adopted", "_definition", "_logs", "_output_lost", "_pidfd", "_record", "_since",
+        "_started", "_view",
     )  # fmt: skip
 
     def __init__(
@@ -44,6 +45,7 @@ class Process:
         self._logs: ProcessLogs | None = None
         self._pidfd: int | None = None
         self._adopted = False
+        self._output_lost = False
         self._view: bytes | None = None
 
     # What it is.
@@ -97,6 +99,11 @@ class Process:
     def adopted(self) -> bool:
         """Is the live run somebody else's child, because an earlier daemon has spawned it?"""
         return self._adopted
+
+    @property
+    def output_lost(self) -> bool:
+        """Can what the live run writes not be had, because its pipe is gone?"""
+        return self._output_lost
 
     @property
     def logs(self) -> ProcessLogs | None:
@@ -159,8 +166,14 @@ class Process:
         self.adopt_run(pidfd, child=child)
         self._view = None
 
+    def lose_output(self) -> None:
+        """What the live run writes cannot be had; its end is the end of that."""
+        self._output_lost = True
+        self._view = None
+
     def end_run(self) -> None:
         """Have no main process any more."""
+        self._output_lost = False
         if self._pidfd is not None:
             os.close(self._pidfd)
             self._pidfd = None

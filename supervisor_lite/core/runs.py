@@ -7,6 +7,7 @@ It decides nothing: it carries out actions of the rules, and feeds them what has
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from supervisor_lite.core.channels import ProcessChannels, child_environment
 from supervisor_lite.core.context import EngineContext
@@ -21,7 +22,7 @@ from supervisor_lite.host.identity import identify
 from supervisor_lite.host.process_trees import ProcessTrees
 from supervisor_lite.host.reaper import Ended, Reaper
 from supervisor_lite.host.run import Run
-from supervisor_lite.host.signals import send, send_to_group, signal_number
+from supervisor_lite.host.signals import end, send, signal_number
 from supervisor_lite.host.spawn import Child
 from supervisor_lite.host.spawn_request import SpawnRequest
 from supervisor_lite.model.cause import Cause, CauseKind, Note
@@ -139,25 +140,23 @@ class Runs:
 
     def send_signal(self, process: Process, name: str, *, group: bool) -> None:
         """Send a signal that the rules ask for; a process that has ended is no error."""
-        if process.pidfd is None:
+        run = process.record.run
+        if process.pidfd is None or run is None:
             return
-        if process.record.run is not None:
-            self._trees.remember(process.record.run)
+        self._trees.remember(run, group=group)
         try:
-            if group:
-                send_to_group(process.pidfd, process.record.pid, signal_number(name))
-            else:
-                send(process.pidfd, signal_number(name))
-        except ProcessLookupError:
-            return
+            end(process.pidfd, process.record.pid, name, group=group)
         except OSError as error:
             self._reports.unsent(process, name, error)
 
-    def end_leftovers(self, process: Process, name: str) -> None:
-        """Send a signal to all that is left of the last run; at its end, LeftoversGone is fed."""
+    def end_leftovers(
+        self, process: Process, name: str, told: float | None, *, everyone: bool = False
+    ) -> None:
+        """End what is left of the last run, then feed LeftoversGone; `told`: see ProcessTrees."""
         run = process.record.run
         assert run is not None
-        self._trees.terminate(run, name, lambda ended: self._on_gone(process, run, ended))
+        on_gone = partial(self._on_gone, process, run)
+        self._trees.terminate(run, name, on_gone, told=told, everyone=everyone)
 
     # The end.
 

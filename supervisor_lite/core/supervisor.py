@@ -222,8 +222,8 @@ class Supervisor:
                 return answer
             case Signal(name, group):
                 self.runs.send_signal(process, name, group=group)
-            case SignalLeftovers(name):
-                self.runs.end_leftovers(process, name)
+            case SignalLeftovers(name, told):
+                self.runs.end_leftovers(process, name, told)
         return None
 
     def _publish(self) -> None:

@@ -41,13 +41,14 @@ def _fields(process: Process) -> dict[str, Any]:
         "failures": record.failures,
         "restarts": record.restart_count,
         "next_try": rfc3339(_next_try(process)),
-        "reason": reason(program, record),
+        "reason": reason(program, record, output_lost=process.output_lost),
         "autostart": program.autostart,
         "priority": program.priority,
         "stdout_logfile": program.stdout.path,
         "stderr_logfile": None if program.redirect_stderr else program.stderr.path,
         "stale": process.definition.is_outdated or process.definition.next is not None,
         "cause": encode(record.cause),
+        "output_lost": process.output_lost,
     }
 
 

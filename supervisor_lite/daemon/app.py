@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 
+from supervisor_lite.control.configured import OwnConfiguration
 from supervisor_lite.control.methods.daemon import DaemonControls
 from supervisor_lite.control.methods.table import method_table
 from supervisor_lite.control.server import ControlServer
@@ -23,6 +24,7 @@ from supervisor_lite.core.operations import Operations
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.daemon.finish import Finish
 from supervisor_lite.daemon.log import ErrorLog, log_change
+from supervisor_lite.daemon.own_files import OwnFiles
 from supervisor_lite.daemon.reload import Reload
 from supervisor_lite.daemon.resources import Resources
 from supervisor_lite.daemon.shutdown import Shutdown
@@ -71,6 +73,7 @@ class App:
                 report=log.warning,
                 store=resources.notifier.store,
                 unstore=resources.notifier.unstore,
+                restore=lambda: self.own_files.restore(),
             ),
             self.bus,
         )
@@ -99,9 +102,13 @@ class App:
         self.reload = Reload(self.supervisor, self.rollout, self.bus, self.readiness, log)
         self.finish = Finish(self.supervisor, self.operations, self.rollout, log, tasks)
         self.upgrade = Upgrade(resources, self.supervisor, self.sockets, self.listeners)
+        self.own_files = OwnFiles(
+            self.loop, settings, resources.config, resources.locks, resources.sock,
+            resources.journal, log, lambda sock: self.server.serve(sock),
+        )  # fmt: skip
         self.signals = SignalHandlers(
             self.loop, self.supervisor, self.shutdown, self.reload, resources.notifier, log,
-            resources.log_target, tasks,
+            resources.log_target, tasks, self.own_files, nohup=resources.inherited.nohup,
         )  # fmt: skip
 
     def _make_server(self) -> None:
@@ -117,12 +124,14 @@ class App:
             ),
         )
         self.server = ControlServer(
-            methods.get, settings.access, self.errors.bug, self.errors.denied, resources.log.error
-        )
+            methods.get, settings.access, self.errors.bug, self.errors.denied, resources.log.error,
+            OwnConfiguration(resources.config, resources.configuration.files),
+        )  # fmt: skip
 
     def close(self) -> None:
         """Stop everything that is ours; no process is touched. The resources stay open."""
         self.signals.ignore()
+        self.own_files.close()
         self.server.close()
         self.supervisor.close()
         self.cgroups.close()

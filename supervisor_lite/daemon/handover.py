@@ -26,15 +26,15 @@ from typing import Any, NamedTuple
 
 VARIABLE = "SUPERVISOR_LITE_HANDOVER"
 _RUN = "run-"
-_BLOCKED = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1,
-            signal.SIGUSR2)  # fmt: skip
+_BLOCKED = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR2)
 
 
 class Inherited:
     """What the daemon before us, or systemd, has left to us; nothing at a first start."""
 
     __slots__ = (
-        "children_nofile", "held", "listeners", "locks", "pidfds", "socket", "stored", "upgraded",
+        "children_nofile", "held", "listeners", "locks", "nohup", "pidfds", "socket", "stored",
+        "upgraded",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -49,6 +49,8 @@ class Inherited:
         """Main processes by run id, also of those that have ended meanwhile."""
         self.stored: set[str] = set()
         """Names under which systemd keeps descriptors for us."""
+        self.nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        """SIGHUP was ignored when the daemon was started (nohup(1))."""
         self.children_nofile: int | None = None
         """The soft limit of descriptors that children get."""
         self.listeners: dict[str, Any] | None = None
@@ -77,6 +79,7 @@ def inherit() -> Inherited:
     inherited.held = values["held"]
     inherited.children_nofile = values["children_nofile"]
     inherited.listeners = values.get("listeners")
+    inherited.nohup = values.get("nohup", inherited.nohup)
     return inherited
 
 
@@ -109,6 +112,8 @@ class UpgradeState(NamedTuple):
     children_nofile: int
     listeners: dict[str, Any] | None
     """What event listeners are doing, and the events that wait for them."""
+    nohup: bool = False
+    """SIGHUP was ignored when the daemon was started."""
 
 
 def reexec(state: UpgradeState, environment: Mapping[str, str], directory: str) -> None:

@@ -16,6 +16,7 @@ from supervisor_lite import __version__
 from supervisor_lite.config.load import load
 from supervisor_lite.daemon import handover, prepare
 from supervisor_lite.daemon.app import App
+from supervisor_lite.daemon.locks import Locks
 from supervisor_lite.daemon.recovery import recover
 from supervisor_lite.daemon.resources import LogOptions, Resources, open_resources
 from supervisor_lite.daemon.shutdown import hang_up
@@ -119,7 +120,7 @@ class Startup:
         """Where we were started."""
         self._inherited = inherited
         # Found now: later, we are in another directory.
-        self._config = os.path.abspath(options.config) if options.config else locate.find_config()
+        self._config = locate.absolute_config(options.config) or ""
 
     def run(self) -> int:
         """Start, live, end; return the exit code. Raises StartupError, AlreadyRunning."""
@@ -130,11 +131,13 @@ class Startup:
         prepare.enter(settings.directory)
         owner = prepare.owner_of(settings)
         prepare.make_directories(settings, owner)
-        locks = prepare.Locks(settings, self._inherited.locks)
+        locks = Locks(settings, self._inherited.locks)
         report = None
         if options.daemonize:
-            from supervisor_lite.daemon.background import go_to_background
+            from supervisor_lite.daemon.background import go_to_background, linger_warning
 
+            if warning := linger_warning(settings.runtime_dir):
+                sys.stderr.write(f"supervisor-lite: warning: {warning}\n")
             report = go_to_background()
         try:
             locks.write_pid()
@@ -157,7 +160,7 @@ class Startup:
         self,
         owner: prepare.Owner,
         notifier: Notifier,
-        locks: prepare.Locks,
+        locks: Locks,
         report: Callable[[str], None] | None,
     ) -> Resources:
         options, settings = self._options, self._configuration.settings
@@ -167,6 +170,7 @@ class Startup:
             self._configuration,
             lambda: load(config),
             self._directory,
+            config,
             self._inherited,
             notifier,
             locks,

@@ -128,7 +128,7 @@ def serve(recovery: Recovery) -> None:
     app.listeners.resume(upgraded=upgraded)
     app.supervisor.flush()
     resources.journal.set_retention(age=settings.journal_age, count=settings.journal_count)
-    app.server.serve(resources.sock)
+    app.server.serve(resources.sock.sock)
     log.info(
         f"supervisor-lite {__version__} {'upgraded' if upgraded else 'started'}",
         pid=os.getpid(),
@@ -146,6 +146,7 @@ def serve(recovery: Recovery) -> None:
 def start(recovery: Recovery) -> None:
     """Ask for what is to be started, go on with what is not done, watch what needs all of it."""
     app = recovery.app
+    app.own_files.begin()
     app.finish.begin(recovery.taken_over.unfinished)
     app.exit_condition.begin()
     app.memory_limit.begin()

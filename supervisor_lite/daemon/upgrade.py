@@ -95,7 +95,7 @@ class Upgrade:
         resources, supervisor = self._resources, self._supervisor
         logs = [p.logs for p in supervisor.processes.values() if p.logs is not None]
         return handover.UpgradeState(
-            socket=resources.sock.fileno(),
+            socket=resources.sock.sock.fileno(),
             locks=resources.locks.fds,
             held=[
                 *(fd for log in logs for fd in log.fds().values()),
@@ -103,4 +103,5 @@ class Upgrade:
             ],
             children_nofile=resources.descriptors.children,
             listeners=self._listeners.to_json(),
+            nohup=resources.inherited.nohup,
         )

@@ -151,6 +151,8 @@ def note_text(note: Note) -> str:
             return f"{plural(count, 'leftover', 'leftovers')} killed: {names}"
         case NoteKind.LEFTOVERS_KEPT:
             return f"{count} left running: {names}"
+        case NoteKind.OUTPUT_LOST:
+            return f"output lost until it is restarted: {note.text}"
         case NoteKind.RECORDED:
             return note.text
         case _:

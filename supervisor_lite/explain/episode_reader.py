@@ -205,7 +205,7 @@ def _noted(change: Change) -> Episode:
         return Episode(Verb.NOTED, change.time, f": {cause_text(cause)}")
     if cause.kind is CauseKind.MAIN_REPLACED:
         return Episode(verb, change.time, f": {cause.number} by {cause.pid}")
-    return Episode(verb, change.time, f" {daemon_text(cause)}")
+    return Episode(verb, change.time, f" {daemon_text(cause)}{_also(change.notes)}")
 
 
 def _is(change: Change, kind: CauseKind) -> bool:

@@ -106,10 +106,18 @@ class Descendants:
         """Forget an orphan that was reaped."""
         self._owners.pop(pid, None)
 
-    def remember(self, run: Run) -> None:
-        """Write down who is below the main process now, which is about to be signalled."""
+    def remember(self, run: Run, *, group: bool) -> None:
+        """Write down who is below the main process now, which is about to be signalled.
+
+        If its process group is as well: who is in that. In the cgroup, or in the tree.
+        """
         if run.cgroup is None:
-            run.seen.update((stat.pid, stat.start) for stat in living(self._below(run.root)))
+            tree = living(self._below(run.root))
+            run.seen.update((stat.pid, stat.start) for stat in tree)
+        else:
+            tree = cgroup.members(run.cgroup) if group else []
+        if group:
+            run.told = frozenset((stat.pid, stat.start) for stat in tree if stat.pgrp == run.group)
 
     def proves(self, run: Run, stat: Stat, users: Collection[int]) -> bool:
         """Is a process that was found to be of a run so by more than what it says itself?

@@ -12,6 +12,7 @@ from supervisor_lite.host.cgroups import Cgroups
 from supervisor_lite.host.descendants import Descendants
 from supervisor_lite.host.oom import OomWatcher
 from supervisor_lite.host.procfs import Stat
+from supervisor_lite.host.reached import Reached, ticks_at
 from supervisor_lite.host.run import Run
 from supervisor_lite.host.succession import successor
 from supervisor_lite.host.terminate import OnGone, Terminator
@@ -75,10 +76,13 @@ class ProcessTrees:
             return None
         return self._oom.kill_of_root(number, run.cgroup)
 
-    def remember(self, number: int) -> None:
-        """Write down who is below the main process of a run, which is about to be signalled."""
+    def remember(self, number: int, *, group: bool) -> None:
+        """Write down who is below the main process of a run, which is about to be signalled.
+
+        With its whole process group, or alone.
+        """
         for run in self._known([number]):
-            self._descendants.remember(run)
+            self._descendants.remember(run, group=group)
 
     def survivors(self, numbers: Iterable[int]) -> dict[int, list[Stat]]:
         """Return who is left of these runs, whose main processes have ended.
@@ -106,15 +110,27 @@ class ProcessTrees:
             if run.cgroup is not None:
                 self._oom.add(number, run.cgroup, stat.pid)
 
-    def terminate(self, number: int, name: str, on_gone: OnGone) -> None:
+    def terminate(
+        self,
+        number: int,
+        name: str,
+        on_gone: OnGone,
+        *,
+        told: float | None = None,
+        everyone: bool = False,
+    ) -> None:
         """Send a signal ("TERM") to everyone left of a run whose main process has ended.
 
-        Calling again changes the signal.
+        `told` is when its process group, or everyone, was sent it (monotonic seconds): who was
+        there then is not sent it again. Calling again changes the signal.
         """
         (run,) = self._known([number])
         run.alive = False
         self._oom.forget(number)
-        self._terminator.terminate(run, name, on_gone)
+        reached = None
+        if told is not None:
+            reached = Reached(ticks_at(told), None if everyone else run.group, run.told)
+        self._terminator.terminate(run, name, on_gone, reached)
 
     def memory_used(self, numbers: Iterable[int]) -> dict[int, int]:
         """Return the bytes of resident memory of each of these runs."""

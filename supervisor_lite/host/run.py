@@ -44,6 +44,8 @@ class Run:
     earlier: dict[int, int] = field(default_factory=dict)
     """Its sessions, besides that of the main process, if that was replaced: start time of who made
     it, by number; 0 if nobody knows, because that one has ended."""
+    joined: int | None = None
+    """The process group of the main process; None: it leads one of its own."""
     adopted: bool = False
     """An earlier daemon began it: its orphans do not become our children."""
     watched: bool = True
@@ -51,6 +53,8 @@ class Run:
     somebody else since, and a session of that number proves nothing."""
     alive: bool = True
     """Has its main process not ended yet?"""
+    told: frozenset[tuple[int, int]] = frozenset()
+    """Pid and start of those that were in its process group when that was sent the stop signal."""
     outputs: frozenset[Inode] = frozenset()
     """The FIFOs that its processes inherit as stdout and stderr."""
     trust: Trust | None = None
@@ -73,15 +77,21 @@ class Run:
         """
         return {**self.earlier, self.root: self.start} if self.earlier else {self.root: self.start}
 
-    def join_session(self, number: int) -> None:
-        """Its main process is in this session, which somebody else may have made."""
-        if number not in (self.root, *self.earlier):
-            maker = read_stat(number)
-            self.earlier[number] = maker.start if maker is not None else 0
+    @property
+    def group(self) -> int:
+        """The process group of the main process."""
+        return self.root if self.joined is None else self.joined
+
+    def settle(self, main: Stat) -> None:
+        """Look into which session and group the main process was born: it may lead none."""
+        self.joined = main.pgrp if main.pgrp != main.pid else None
+        if main.session not in (self.root, *self.earlier):
+            maker = read_stat(main.session)
+            self.earlier[main.session] = maker.start if maker is not None else 0
 
     def replace_root(self, stat: Stat) -> None:
         """Have another main process."""
         self.begun = self.oldest
         self.earlier[self.root] = self.start
         self.root, self.start, self.alive, self.watched = stat.pid, stat.start, True, True
-        self.join_session(stat.session)
+        self.settle(stat)

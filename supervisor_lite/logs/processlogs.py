@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
@@ -16,6 +16,7 @@ from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.read import tail_lines
 from supervisor_lite.logs.stream import OutputStream, StreamContext
 from supervisor_lite.logs.syslog import DEVLOG
+from supervisor_lite.model.constants import NOTHING
 from supervisor_lite.model.output import Output
 from supervisor_lite.model.program import Program
 from supervisor_lite.protocol.codes import ErrorCode
@@ -65,12 +66,20 @@ class ProcessLogs:
 
     # Opening and what a spawn needs to know
 
-    def open(self, uid: int, gid: int, *, adopting: bool = False) -> None:
+    def open(
+        self,
+        uid: int,
+        gid: int,
+        *,
+        adopting: bool = False,
+        live: Mapping[str, int] = NOTHING,
+    ) -> None:
         """Make or take the FIFOs, owned by the program's user, and open what they go to.
 
         What is open already stays. FIFOs that a live process of an earlier daemon may write into
         are drained too, even if the definition no longer asks for them. Raises SpawnError with the
         reason; when `adopting`, a log that cannot be opened is reported and tried again instead.
+        `live` has by stream what a live process has open in place of the FIFO that is there.
         """
         if adopting:
             self.change(self._program)
@@ -82,8 +91,8 @@ class ProcessLogs:
             if not adopting:
                 stream.redirect(self._output(name))
             path = self._fifos[name]
-            if self._is_wanted(name) or os.path.lexists(path):
-                stream.open(path, uid, gid, adopting)
+            if self._is_wanted(name) or name in live or os.path.lexists(path):
+                stream.open(path, uid, gid, adopting, live.get(name))
             if stream.log is not None:
                 stream.run_start = stream.log.end
 
@@ -94,6 +103,10 @@ class ProcessLogs:
         """
         stdout, stderr = (self._fifos[n] if self._is_wanted(n) else None for n in STREAMS)
         return stdout, stderr, self._program.redirect_stderr
+
+    def wanted_paths(self) -> dict[str, str]:
+        """Return the paths of the FIFOs that the definition asks for, by stream."""
+        return {name: path for name, path in self._fifos.items() if self._is_wanted(name)}
 
     def _is_wanted(self, name: str) -> bool:
         """Tell whether the definition wants this stream captured by itself."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 
 from supervisor_lite.errors import OperationFailed
 from supervisor_lite.logs import fifo
@@ -31,19 +32,19 @@ def fresh_path(runtime_dir: str, program: Program, uid: int, gid: int) -> str:
     return stdin_path(runtime_dir, program, uid, gid)
 
 
-def open_to_write(runtime_dir: str, program: Program) -> int:
+def open_to_write(path: str) -> int:
     """Open the FIFO to write without waiting; raises OSError if nobody reads it."""
-    flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-    return os.open(fifo.fifo_path(runtime_dir, program, "stdin"), flags)
+    return os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
-def send(runtime_dir: str, program: Program, data: bytes) -> int:
+def send(open_fifo: Callable[[], int], data: bytes) -> int:
     """Write to the FIFO without waiting; return how many bytes were taken.
 
-    Raises OperationFailed if there is no FIFO, or it is full because the child does not read.
+    `open_fifo` raises OSError. Raises OperationFailed if there is no FIFO, or it is full because
+    the child does not read.
     """
     try:
-        fd = open_to_write(runtime_dir, program)
+        fd = open_fifo()
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENXIO):
             text = 'it reads no input: set stdin = "pipe"'

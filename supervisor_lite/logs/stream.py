@@ -51,18 +51,21 @@ class OutputStream:
         self.capture: Capture | None = None
         self.run_start = 0
 
-    def open(self, path: str, uid: int, gid: int, adopting: bool) -> None:
-        """See `ProcessLogs.open`; `path` is the FIFO's. What is open already stays."""
+    def open(self, path: str, uid: int, gid: int, adopting: bool, live: int | None = None) -> None:
+        """See `ProcessLogs.open`; `path` is the FIFO's. What is open already stays.
+
+        `live` is a descriptor of a FIFO that is read instead of the one at `path`; it is ours.
+        """
         if self.capture is not None:
             if self._is_at(path, uid):
                 return
             if not self._is_at(path):
                 self.close()
-        if not fifo.make_fifo(path, uid, gid):
+        if live is None and not fifo.make_fifo(path, uid, gid):
             text = f'cannot give "{path}" to uid {uid}: the program cannot reopen /dev/stdout'
             self._context.report(text)
         if self.capture is None:
-            fd = fifo.open_for_reading(path)
+            fd = fifo.open_for_reading(path) if live is None else live
             try:
                 sink = self._sink(adopting)
             except BaseException:

@@ -107,6 +107,8 @@ class NoteKind(Enum):
     """By SIGKILL."""
     LEFTOVERS_KEPT = "leftovers_kept"
     """Left alone, because the program says so."""
+    OUTPUT_LOST = "output_lost"
+    """Its pipe cannot be had any more; `text` says why. Its next run has a new one."""
     RECORDED = "recorded"
     """`text`, as a version wrote it that kept sentences."""
 

@@ -53,6 +53,9 @@ class ErrorCode:
     BAD_CONFIGURATION: Final = "bad_configuration"
     """`data.details` has every complaint, with its place."""
 
+    OTHER_CONFIGURATION: Final = "other_configuration"
+    """The daemon of another configuration was meant."""
+
     # Of the state of things.
     NOT_PERMITTED: Final = "not_permitted"
     SHUTTING_DOWN: Final = "shutting_down"

@@ -159,7 +159,7 @@ def test_who_was_there_before_the_signal_is_known_after_it(
     tree = Tree(tmp_path, f"{NOTHING_LEFT} &\nsleep 9999", marked=False)
     descendants = knowing(others, tree)
     (member,) = tree.noted()
-    descendants.remember(tree.run)
+    descendants.remember(tree.run, group=False)
     tree.end()
     wait_until(lambda: member in own_children(), what="it is an orphan")
     assert member in pids(descendants, tree)[1]
