@@ -14,8 +14,12 @@ import select
 import stat
 import time
 from collections.abc import Callable
+from typing import Final
 
 from supervisor_lite.logs.devices import DISK, append, open_device, put_now
+
+PATIENCE: Final = 2.0
+"""Seconds for which the end of a daemon that cannot start waits for who reads why."""
 
 
 class Outlet:
@@ -114,7 +118,7 @@ class Outlet:
             self._fd = -1
 
 
-def tell(text: str, patience: float = 2.0) -> None:
+def tell(text: str, patience: float = PATIENCE) -> None:
     """Write to stderr why there is no daemon, or what to know of it; wait at most so many seconds.
 
     Who reads it may have stalled, and an end that nobody sees must come all the same.

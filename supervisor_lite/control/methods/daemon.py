@@ -32,6 +32,8 @@ class DaemonControls(NamedTuple):
     """(who): become the new version; raises OperationFailed if that cannot be."""
     lost_lines: Callable[[], int] = lambda: 0
     """How many lines of the daemon's own log could not be written."""
+    upgrade_error: str = ""
+    """Why the last upgrade has failed after the old version was given up, and gone back to."""
 
 
 class DaemonMethods:
@@ -53,6 +55,7 @@ class DaemonMethods:
             "identifier": self._daemon.identifier,
             "state": "stopping" if self._supervisor.stopping else "running",
             "log_lines_lost": self._daemon.lost_lines(),
+            "upgrade_error": self._daemon.upgrade_error or None,
         }
 
     @method("reload")
