@@ -26,7 +26,7 @@ Key = tuple[str, str]
 
 
 @dataclass(eq=False, slots=True)
-class _Waiting:
+class _Check:
     key: Key
     turn: asyncio.Future[None]
 
@@ -36,7 +36,7 @@ class Checks:
 
     def __init__(self) -> None:
         self._checking = False
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[_Check] = []
         self._wrong: dict[Key, tuple[int, float]] = {}
         """How often a key was wrong, and when last."""
 
@@ -47,7 +47,7 @@ class Checks:
             return True
         if Counter(each.key for each in self._waiting)[key] >= MAX_WAITING:
             return False
-        mine = _Waiting(key, asyncio.get_running_loop().create_future())
+        mine = _Check(key, asyncio.get_running_loop().create_future())
         self._waiting.append(mine)
         try:
             await mine.turn
