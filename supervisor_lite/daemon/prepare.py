@@ -84,6 +84,8 @@ def _make(path: str, mode: int, owner: Owner, *, private: bool) -> None:
         raise StartupError(f'cannot use "{path}": it belongs to uid {status.st_uid}')
     if private and status.st_mode & stat.S_IWOTH:
         raise StartupError(f'cannot use "{path}": everybody may write to it')
+    if not private and os.statvfs(path).f_flag & os.ST_RDONLY:
+        return  # of logs: what cannot be written is told there, and what runs goes on
     if not os.access(path, os.W_OK | os.X_OK):
         raise StartupError(f'cannot use "{path}": it is not writable')
 
