@@ -47,13 +47,18 @@ def owner_of(settings: DaemonSettings) -> Owner:
 
 def make_directories(settings: DaemonSettings, owner: Owner) -> None:
     """Make the directories that the daemon works in. Raises StartupError."""
-    above = os.path.dirname(settings.runtime_dir)
-    if above == locate.own_tmp_dir():
+    for path in (settings.runtime_dir, settings.state_dir, settings.log_dir):
+        make_directory(settings, path, owner)
+
+
+def make_directory(settings: DaemonSettings, path: str, owner: Owner = Owner()) -> None:  # noqa: B008
+    """Make one of them, or look whether it can be used. Raises StartupError."""
+    above = os.path.dirname(path)
+    if path == settings.runtime_dir and above == locate.own_tmp_dir():
         # Anybody could have made it before us, to own what is in it.
         _make(above, 0o755, owner, private=True)
-    _make(settings.runtime_dir, 0o755, owner, private=True)
-    _make(settings.state_dir, 0o700, owner, private=True)
-    _make(settings.log_dir, 0o755, owner, private=False)
+    mode = 0o700 if path == settings.state_dir else 0o755
+    _make(path, mode, owner, private=path != settings.log_dir)
 
 
 def _set_owner_and_mode(path: str, mode: int, owner: Owner) -> None:

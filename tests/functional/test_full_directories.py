@@ -6,13 +6,16 @@ What runs, runs on; what cannot be done is said, and is done when there is room 
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.chaos.tools import kill
+from tests.chaos.tools import kill, upgrade
+from tests.functional.test_directories import TALKER
 from tests.programs import SLEEPER, program
 from tests.support import Daemon, Daemons, alive, wait_until
 
@@ -146,3 +149,46 @@ def comes_up(daemon: Daemon, place: Place) -> bool:
     assert place.path.name != "log"
     assert str(place.path) in daemon.text("stderr").splitlines()[-1]
     return False
+
+
+def test_an_upgrade_while_the_directory_cannot_be_made(daemons: Daemons) -> None:
+    """The next version stays where it is found, and goes back when that is possible."""
+    daemon = daemons.prepare(TALKER)
+    usual, spare = (
+        daemon.dir / "login/run/supervisor.sock",
+        daemon.dir / "state/run/supervisor.sock",
+    )
+    text = daemon.config.read_text()
+    daemon.config.write_text(text.replace('/run"', '/login/run"'))
+    daemon.socket = usual
+    daemon.start()
+    before = daemon.wait_running("talker")
+    os.kill(daemon.pid, signal.SIGSTOP)
+    shutil.rmtree(daemon.dir / "login")
+    (daemon.dir / "login").mkdir()
+    mount("-t", "tmpfs", "-o", "ro", "tmpfs", str(daemon.dir / "login"))
+    os.kill(daemon.pid, signal.SIGCONT)
+    try:
+        stays_at(daemon, spare, before)
+    finally:
+        subprocess.run(["umount", "-l", str(daemon.dir / "login")], check=True)
+    wait_until(usual.exists)
+    wait_until(lambda: not spare.exists())
+    daemon.socket = usual
+    daemon.ctl("restart", "talker")
+    daemon.ctl("send", "talker", "back")
+    daemon.wait_said("talker", "out back")
+
+
+def stays_at(daemon: Daemon, spare: Path, before: dict[str, int]) -> None:
+    """It is upgraded there, and its programs are spawned."""
+    wait_until(spare.exists)
+    daemon.socket = spare
+    for _ in range(2):
+        upgrade(daemon)
+        assert daemon.wait_running("talker") == before
+        daemon.ctl("send", "talker", "hello")
+    daemon.wait_said("talker", "out hello\nout hello")
+    daemon.ctl("restart", "talker")
+    daemon.ctl("send", "talker", "again")
+    daemon.wait_said("talker", "out again")
