@@ -64,7 +64,10 @@ class ProcessChannels:
         that another daemon has made elsewhere, is taken from them. Returns why that cannot be, so
         that their output is lost; else an empty text.
         """
+        if not os.path.isdir(self._directory):
+            self._choose_directory()
         logs = self.logs_of(process)
+        logs.move_to(self._directory)
         live, lost = _live_pipes(logs.wanted_paths(), pids)
         try:
             logs.open(*users.ids(process.program.user), adopting=True, live=live)
