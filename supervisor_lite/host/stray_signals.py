@@ -11,7 +11,6 @@ import os
 import signal
 import struct
 from collections.abc import Callable, Iterator
-
 from typing import TYPE_CHECKING
 
 from supervisor_lite.host import syscalls
