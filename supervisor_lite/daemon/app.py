@@ -23,6 +23,7 @@ from supervisor_lite.core.context import EngineContext
 from supervisor_lite.core.operations import Operations
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.daemon.finish import Finish
+from supervisor_lite.daemon.last_known import ConfigurationKeeper
 from supervisor_lite.daemon.log import ErrorLog, log_change
 from supervisor_lite.daemon.own_files import OwnFiles
 from supervisor_lite.daemon.reload import Reload
@@ -86,7 +87,13 @@ class App:
             error=log.error,
         )  # fmt: skip
         self.memory_limit = MemoryLimit(self.supervisor, self.bus, self.loop)
-        self.rollout = Rollout(self.supervisor, self.operations, resources.read, settings)
+        self.rollout = Rollout(
+            self.supervisor, self.operations, resources.read, settings,
+            resources.configuration.refused,
+        )  # fmt: skip
+        self.keeper = ConfigurationKeeper(
+            self.bus, resources.journal, resources.config, resources.configuration
+        )
 
     def _make_life(self) -> None:
         resources, settings, log = self.resources, self.resources.settings, self.resources.log

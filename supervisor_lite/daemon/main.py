@@ -16,6 +16,7 @@ from supervisor_lite import __version__
 from supervisor_lite.config.load import load
 from supervisor_lite.daemon import handover, prepare
 from supervisor_lite.daemon.app import App
+from supervisor_lite.daemon.last_known import last_known
 from supervisor_lite.daemon.locks import Locks
 from supervisor_lite.daemon.recovery import recover
 from supervisor_lite.daemon.resources import LogOptions, Resources, open_resources
@@ -43,7 +44,10 @@ def main(argv: list[str]) -> int:
         return 1
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
-        return 2
+        known = last_known(options.config) if not options.check else None
+        if known is None:
+            return 2
+        configuration = known._replace(refused=tuple(map(str, error.diagnostics)))
     if options.check:
         return _report_check(configuration)
     try:

@@ -95,6 +95,10 @@ def open_resources(
         path = os.path.join(settings.state_dir, "journal.db")
         journal = open_journal(path, log.warning, runtime_dir=settings.runtime_dir, boot=boot_id())
         undo.pop_all()
+    for diagnostic in configuration.refused:
+        log.error(f"configuration not used: {diagnostic}")
+    if configuration.refused:
+        log.error("using the last configuration: mend this one, then `slctl update` or SIGHUP")
     _warn(log, (*configuration.warnings, low_limit, few_processes))
     return Resources(
         settings, configuration, read, directory, inherited, notifier, locks, descriptors, config,

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
+from supervisor_lite.control.access import may
 from supervisor_lite.control.jsonrpc import Result
 from supervisor_lite.control.request import Methods, Request
 from supervisor_lite.controllers.rollout import Rollout
@@ -100,6 +101,15 @@ def pending_fields(rollout: Rollout) -> dict[str, list[str]]:
     """Return what was read last and is not in force before there is another daemon."""
     names = rollout.pending_settings
     return {"daemon": list(names), "notes": list(notes(names))} if names else {}
+
+
+def refused_fields(rollout: Rollout, request: Request) -> dict[str, list[str]]:
+    """Return what is wrong with the configuration on disk; in detail for who may read that."""
+    if not rollout.refused:
+        return {}
+    if may(request.connection.granted, "reread", None):
+        return {"refused": list(rollout.refused)}
+    return {"refused": ["the configuration on disk cannot be used"]}
 
 
 def _require_groups(names: list[str], known: Mapping[str, object]) -> None:

@@ -31,7 +31,7 @@ def method_table(
 ) -> dict[str, Handler]:
     """Return what answers each method. `main_log` returns the daemon's own log, if it has one."""
     return {
-        **processes.method.of(processes.ProcessMethods(supervisor, operations)),
+        **processes.method.of(processes.ProcessMethods(supervisor, operations, rollout)),
         **configuration.method.of(configuration.ConfigurationMethods(rollout)),
         **daemon.method.of(daemon.DaemonMethods(supervisor, rollout, controls)),
         **output.method.of(output.OutputMethods(supervisor, main_log)),

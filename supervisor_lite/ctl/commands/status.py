@@ -49,6 +49,7 @@ def status(ctl: CommandContext, arguments: list[str]) -> int:
     else:
         for line in _lines(ctl.style, processes, now):
             render.out(line)
+        show_refused(result)
         if ctl.style.terminal:
             for hint in _hints(processes):
                 render.err(hint)
@@ -78,8 +79,16 @@ def version(ctl: CommandContext, arguments: list[str]) -> int:
     """Print the version of the daemon."""
     none_left(ctl.parse(arguments, {}).words)
     with ctl.client() as client:
-        render.out(sanitize(client.call("version").get("version")))
+        result = client.call("version")
+    render.out(sanitize(result.get("version")))
+    show_refused(result)
     return codes.DONE
+
+
+def show_refused(result: Message) -> None:
+    """Say on stderr why the daemon does not use the configuration on disk, if it does not."""
+    for line in result.get("refused") or ():
+        render.err(f"slctl: configuration not used: {sanitize(line)}")
 
 
 def _uptime(process: Message, now: float) -> float | None:
