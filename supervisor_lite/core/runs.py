@@ -96,10 +96,10 @@ class Runs:
     def _spawn_child(self, process: Process, run: Run) -> Child:
         context = self._context
         context.spawner.check()  # before anything is opened for it
-        channels = self._channels.open(process)
-        program = context.secrets.provide(process.program, run.number)
-        environment = child_environment(context.environment, program, run.marker)
-        return context.spawner.spawn(SpawnRequest(program, environment, channels, run.cgroup))
+        with self._channels.opened(process) as channels:
+            program = context.secrets.provide(process.program, run.number)
+            environment = child_environment(context.environment, program, run.marker)
+            return context.spawner.spawn(SpawnRequest(program, environment, channels, run.cgroup))
 
     def _give_up_spawn(self, process: Process, run: Run, error: Exception) -> SpawnFailed:
         """Take back what was made for a run of which nothing has come."""
