@@ -26,6 +26,7 @@ from supervisor_lite.daemon.shutdown import hang_up
 from supervisor_lite.daemon.systemd import Notifier
 from supervisor_lite.errors import ConfigError, StartupError, SupervisorLiteError
 from supervisor_lite.host import own_limits
+from supervisor_lite.logs.outlet import PATIENCE, tell
 from supervisor_lite.model.plan import Configuration
 from supervisor_lite.protocol import locate
 from supervisor_lite.text import plural
@@ -42,10 +43,11 @@ def main(argv: list[str]) -> int:
         directory = _current_directory(options.config)
         configuration = load(options.config)
     except StartupError as error:
-        sys.stderr.write(f"supervisor-lite: {error}\n")
+        tell(f"supervisor-lite: {error}\n")
         return 1
     except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
+        # Whoever asks for a check waits for the answer; for a daemon, the exit code is the answer.
+        tell(f"{error}\n", patience=3600.0 if options.check else PATIENCE)
         known = last_known(options.config) if not options.check else None
         if known is None:
             return 2
@@ -55,7 +57,7 @@ def main(argv: list[str]) -> int:
     try:
         return Startup(options, configuration, directory, inherited).run()
     except SupervisorLiteError as error:
-        sys.stderr.write(f"supervisor-lite: {error}\n")
+        tell(f"supervisor-lite: {error}\n")
         return 1
 
 
@@ -145,7 +147,7 @@ class Startup:
             from supervisor_lite.daemon.background import go_to_background, linger_warning
 
             if warning := linger_warning(settings.runtime_dir):
-                sys.stderr.write(f"supervisor-lite: warning: {warning}\n")
+                tell(f"supervisor-lite: warning: {warning}\n")
             report = go_to_background()
         try:
             locks.write_pid()
@@ -175,7 +177,7 @@ class Startup:
         except StartupError as error:
             if not self._inherited.upgraded:
                 raise
-            sys.stderr.write(f"supervisor-lite: {error}\n")
+            tell(f"supervisor-lite: {error}\n")
 
     def _open(
         self,
@@ -238,5 +240,5 @@ def _fail(report: Callable[[str], None] | None, text: str) -> int:
     if report is not None:
         report(line)
     else:
-        sys.stderr.write(line)
+        tell(line)
     return 1

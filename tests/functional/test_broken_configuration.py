@@ -62,7 +62,7 @@ def test_the_next_daemon_works_with_what_was_in_force(
         name: (p["state"], p["pid"], p["wanted"]) for name, p in before.items()
     }
     assert daemon.call("avail")["processes"][-1]["group_priority"] in (7, 999)
-    assert "configuration not used" in daemon.log()
+    assert "configuration not used, the last one is in force" in daemon.log()
     refused = daemon.call("version")["refused"]
     assert str(daemon.config) in refused[0]
     assert daemon.call("status")["refused"] == refused

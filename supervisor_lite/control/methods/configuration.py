@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
-from supervisor_lite.control.access import may
 from supervisor_lite.control.jsonrpc import Result
 from supervisor_lite.control.request import Methods, Request
 from supervisor_lite.controllers.rollout import Rollout
@@ -107,7 +106,7 @@ def refused_fields(rollout: Rollout, request: Request) -> dict[str, list[str]]:
     """Return what is wrong with the configuration on disk; in detail for who may read that."""
     if not rollout.refused:
         return {}
-    if may(request.connection.granted, "reread", None):
+    if request.connection.granted.may("reread", None):
         return {"refused": list(rollout.refused)}
     return {"refused": ["the configuration on disk cannot be used"]}
 
