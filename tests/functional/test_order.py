@@ -149,9 +149,11 @@ def test_start_and_restart_of_what_waits_to_be_stopped(daemons: Daemons) -> None
 
     daemon.ctl("start", "all")
     seen = daemon.text("order").count("term high")
-    daemon.spawn_ctl("shutdown")
+    ending = daemon.spawn_ctl("shutdown")
     wait_until(lambda: daemon.text("order").count("term high") == seen + 1)
     for verb in ("start", "restart"):
         assert "the daemon is shutting down" in daemon.ctl(verb, "low", code=1).stderr
     assert daemon.wait_exit() == 0
+    ending.communicate()
+    assert ending.returncode == 0
     assert "gone low" in daemon.text("order")
