@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from supervisor_lite.core.bus import Bus
 from supervisor_lite.core.context import EngineContext
@@ -19,7 +19,7 @@ from supervisor_lite.logs import stdin
 from supervisor_lite.logs.fifo import fifo_path, stored_name
 from supervisor_lite.logs.filtering import OutputKind
 from supervisor_lite.logs.pipes import Pipes
-from supervisor_lite.logs.processlogs import STREAMS, ProcessLogs
+from supervisor_lite.logs.processlogs import STDERR, STDOUT, STREAMS, ProcessLogs
 from supervisor_lite.model.program import Program, Stdin
 from supervisor_lite.protocol.codes import ErrorCode
 
@@ -50,6 +50,7 @@ class ProcessChannels:
                 process.program,
                 context.report,
                 on_output=on_output,
+                on_loss=process.show_output_anew,
             )
             process.set_logs(logs)
         return logs
@@ -102,21 +103,25 @@ class ProcessChannels:
 
     # Spawning.
 
-    def open(self, process: Process) -> Channels:
+    @contextlib.contextmanager
+    def opened(self, process: Process) -> Iterator[Channels]:
         """Open everything that a child is to have; what is open already stays.
 
-        If a directory of ours has vanished, it is made anew. Raises SpawnError.
+        If a directory of ours has vanished, it is made anew. What only the child needs is closed
+        at the end. Raises SpawnError.
         """
         if process.program.credentials and not os.path.isdir(self._context.runtime_dir):
             self._context.restore()
-        try:
-            return self._open(process)
-        except SpawnError:
-            if not self._context.restore():
-                raise
-            return self._open(process)
+        with contextlib.ExitStack() as stack:
+            try:
+                channels = self._open(process, stack)
+            except SpawnError:
+                if not self._context.restore():
+                    raise
+                channels = self._open(process, stack)
+            yield channels
 
-    def _open(self, process: Process) -> Channels:
+    def _open(self, process: Process, stack: contextlib.ExitStack) -> Channels:
         program = process.program
         uid, gid = users.ids(program.user)
         logs = self.logs_of(process)
@@ -125,20 +130,29 @@ class ProcessChannels:
         for stream, fd in logs.fds().items():
             if stream not in before:
                 self._context.store(stored_name(fd), fd)
-        source = None
-        if program.listener:
-            source = stdin.fresh_path(self._context.runtime_dir, program, uid, gid)
-        elif program.stdin is Stdin.PIPE:
-            source = stdin.stdin_path(self._context.runtime_dir, program, uid, gid)
+        source = self._open_stdin(program, uid, gid)
+        if source is not None:
+            stack.callback(os.close, source)
         stdout, stderr, joined = logs.child_paths()
-        channels = Channels(source, stdout, stderr, joined)
+        # Not by their names: whoever owns a directory above could have others found there.
+        fds = {name: f"/proc/self/fd/{fd}" for name, fd in logs.fds().items()}
+        channels = Channels(
+            source, fds.get(STDOUT) if stdout else None, fds.get(STDERR) if stderr else None, joined
+        )
         sockets = self._context.sockets.acquire(process.name, program.sockets, uid, gid)
         if not sockets:
             return channels
         if program.stdin is Stdin.SOCKET:
-            return channels._replace(stdin_socket=sockets[0])
+            return channels._replace(stdin=sockets[0])
         names = tuple(each.name or program.program or program.name for each in program.sockets)
         return channels._replace(sockets=tuple(sockets), socket_names=names)
+
+    def _open_stdin(self, program: Program, uid: int, gid: int) -> int | None:
+        if program.listener:
+            return stdin.open_fresh_stdin(self._context.runtime_dir, program, uid, gid)
+        if program.stdin is Stdin.PIPE:
+            return stdin.open_stdin(self._context.runtime_dir, program, uid, gid)
+        return None
 
     # The end.
 

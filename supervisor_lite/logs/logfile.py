@@ -11,17 +11,16 @@ file begins at `origin`, the next byte comes to `end`. Followers remember a posi
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import stat
 import time
 from collections.abc import Callable
 from typing import Final
 
+from supervisor_lite import safe_paths
+from supervisor_lite.logs import live
 from supervisor_lite.logs.holes import close_hole, start_of_hole, tail_of
 from supervisor_lite.logs.listener import LogListener
 from supervisor_lite.logs.rotated import RotatedFiles
-from supervisor_lite.logs.safe_open import open_log
 from supervisor_lite.model.constants import MIB
 
 MAX_LINE: Final = MIB
@@ -79,7 +78,7 @@ class LogFile:
     def open(self) -> None:
         """Open the live file, make it if there is none; raises OSError."""
         if self.fd < 0:
-            self._continue_in(_open_at_end(self.path))
+            self._continue_in(live.open_at_end(self.path))
 
     def close(self) -> None:
         """Close the live file; followers keep what they have not read yet."""
@@ -112,17 +111,7 @@ class LogFile:
                 return
             self.close()
             self.chain = 0
-        try:
-            self.open()
-        except FileNotFoundError:
-            self._make_directory()
-            self.open()
-
-    def _make_directory(self) -> None:
-        directory = os.path.dirname(self.path)
-        if not os.path.isdir(directory):
-            os.makedirs(directory)
-            self._report(f'log directory "{directory}" had vanished and was made anew')
+        self._continue_in(live.open_or_make_directory(self.path, self._report))
 
     def _adjust(self, size: int) -> None:
         """Take the size that somebody else gave the file, so that no hole is left in it."""
@@ -174,16 +163,11 @@ class LogFile:
         self._rotated.forget()
         if self.fd < 0:
             return
-        fd = _open_at_end(self.path)
+        fd = live.open_at_end(self.path)
         if os.path.sameopenfile(fd, self.fd):
             os.close(fd)
             return
-        moved = False
-        with contextlib.suppress(OSError):
-            moved = os.path.samestat(os.stat(f"{self.path}.1"), os.fstat(self.fd))
-        self.close()
-        self.chain = self.chain + 1 if moved else 0
-        self._continue_in(fd)
+        self._replace(fd)
 
     def change(self, path: str, maxbytes: int, backups: int) -> None:
         """Take a new path and new limits from the next byte on.
@@ -191,7 +175,7 @@ class LogFile:
         Raises OSError if the new file cannot be opened; then nothing has changed.
         """
         if path != self.path:
-            fd = _open_at_end(path) if self.fd >= 0 else -1
+            fd = live.open_at_end(path) if self.fd >= 0 else -1
             self.close()
             self.path = path
             self.chain = 0
@@ -231,19 +215,16 @@ class LogFile:
     # Rotating and clearing
 
     def rotate(self, renames: int | None = None) -> bool:
-        """Move the live file to `.1` and begin a new one; raises OSError if that cannot be made.
+        """Move the live file to `.1` and begin a new one; never raises.
 
-        With `renames` at most so many files are renamed; False: it has to be called again. If the
-        old one cannot be moved, this is reported and it grows until the next try, another
-        `maxbytes` later.
+        With `renames` at most so many files are renamed; False: it has to be called again. If it
+        cannot be done, this is reported and the file grows until the next try, another `maxbytes`
+        later.
         """
         try:
-            if self.backups:
-                if not self._rotated.take_in(self.path, self.backups, renames or self.backups):
-                    return False
-            else:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(self.path)
+            fd = self._begin_anew(renames or self.backups)
+            if fd < 0:
+                return False
         except OSError as error:
             if not self._rotation_failed:
                 text = f'cannot rotate "{self.path}": {error.strerror}; it grows beyond its limit'
@@ -252,11 +233,39 @@ class LogFile:
             self.limit = self.size + self.maxbytes
             return True
         self._rotation_failed = False
+        self._replace(fd)
+        return True
+
+    def _begin_anew(self, renames: int) -> int:
+        """Move the live file away and return a new one, in the same directory. Raises OSError.
+
+        -1: that takes more renames. If somebody has moved it away, or exchanged the directory,
+        nothing is moved.
+        """
+        try:
+            with safe_paths.at(self.path) as place:
+                if self._is_ours(safe_paths.file_status(self.path)):
+                    if not self._rotated.take_in(place, self.backups, renames):
+                        return -1
+                    return live.open_in(place)
+        except FileNotFoundError:
+            pass
+        return live.open_or_make_directory(self.path, self._report)
+
+    def _replace(self, fd: int) -> None:
+        """Go on in another file; the old one may be the rotated one now."""
+        moved = False
+        with contextlib.suppress(OSError), safe_paths.at(f"{self.path}.1") as place:
+            moved = self._is_ours(place.status())
         self.close()
         # One that somebody else goes on writing to holds more than what came before.
-        self.chain = min(self.chain + 1, self.backups) if not self._shared else 0
-        self.open()
-        return True
+        keeps = moved and not self._shared
+        self.chain = min(self.chain + 1, self.backups) if keeps else 0
+        self._continue_in(fd)
+
+    def _is_ours(self, status: os.stat_result | None) -> bool:
+        """Tell whether a file is the one that is written to."""
+        return status is not None and os.path.samestat(status, os.fstat(self.fd))
 
     def clear(self) -> None:
         """Empty the live file and delete the rotated ones; raises OSError."""
@@ -268,12 +277,7 @@ class LogFile:
             self.origin, self.size = self.end, 0
             self.limit = self.maxbytes
         else:
-            with contextlib.suppress(FileNotFoundError):
-                fd = open_log(self.path, os.O_WRONLY)
-                try:
-                    os.ftruncate(fd, 0)
-                finally:
-                    os.close(fd)
+            live.empty(self.path)
         for listener in self._listeners:
             listener.on_truncate(self.end)
 
@@ -286,15 +290,3 @@ class LogFile:
     def detach(self, listener: LogListener) -> None:
         """Notify a follower no more."""
         self._listeners = tuple(other for other in self._listeners if other is not listener)
-
-
-def _open_at_end(path: str) -> int:
-    """Open a regular file at its end; raises OSError.
-
-    The umask takes from the mode 0644. Not blocking, in case a FIFO has come to be there.
-    """
-    fd = open_log(path, os.O_RDWR | os.O_CREAT)
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise OSError(errno.EINVAL, "Not a regular file")
-    return fd

@@ -17,8 +17,8 @@ How a run is recognised (discovery.py), in this order:
 
 What is done with it (`Adoption.run`), and why in this order:
 
-* After a reboot, or in another pid namespace, no pid means anything: all runs are closed and the
-  daemon starts from the configuration.
+* After a reboot, or in another pid namespace (other_world.py), no pid means anything: all runs are
+  closed and the daemon starts from the configuration.
 * Every process that the journal knows, or of which something is alive, is put on the table with the
   record that was written last (records.py), under the definition that its run was started with.
   Live main processes are attached: pidfd, pipes, family.
@@ -48,7 +48,7 @@ from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.host.cgroups import Cgroups
 from supervisor_lite.host.exit_status import exit_of_reaped
-from supervisor_lite.host.identity import boot_id, pid_namespace
+from supervisor_lite.host.identity import this_world
 from supervisor_lite.host.procfs import named
 from supervisor_lite.host.run import Run
 from supervisor_lite.model.cause import Cause, CauseKind
@@ -60,12 +60,16 @@ from supervisor_lite.model.record import Record
 from supervisor_lite.model.run import RunRow, StoredProcess
 from supervisor_lite.store.journal import Journal
 from supervisor_lite.takeover import records
-from supervisor_lite.takeover.discovery import Discovery, FoundRun, age
+from supervisor_lite.takeover.discovery import Discovery, FoundRun, age, began_before
 from supervisor_lite.takeover.left_to_do import LeftToDo, left_to_do
 from supervisor_lite.takeover.notes import TakeoverNotes
+from supervisor_lite.takeover.other_world import is_other_world
 from supervisor_lite.takeover.ownership import Ownership, placeholder
 from supervisor_lite.takeover.reattach import Reattachment
 from supervisor_lite.text import plural
+
+_RECENT = 20
+"""Runs by which a journal tells where it was written, if it does not say so itself."""
 
 
 class Summary(NamedTuple):
@@ -106,14 +110,18 @@ class Adoption:
     def run(self) -> Summary:
         """Take everything over; the processes are on the supervisor's table afterwards."""
         open_runs = self._journal.history.open_runs()
-        if not self._journal.enter(f"{boot_id()} {pid_namespace()}"):
+        before, here = self._journal.last_world(), this_world()
+        self._journal.enter(here)
+        if is_other_world(before, here, [*open_runs, *self._journal.history.runs(None, _RECENT)]):
             self._close_all(open_runs)
             return Summary()
         stored = {process.name: process for process in self._journal.history.processes()}
         unfinished = left_to_do(self._journal.operations.pending(), stored)
         found = self._discover(stored, open_runs)
-        # Of two runs of one process, which only a journal that was lost can lead to, the later.
-        live = {run.name: run for _, run in sorted(found.items()) if run.main is not None}
+        # Of two runs of one process, which only a journal that was lost can lead to, that which is
+        # written down, or else the later.
+        known = sorted(found.values(), key=lambda run: (run.row is not None, run.number))
+        live = {run.name: run for run in known if run.main is not None}
         unwritten = [name for name, run in live.items() if run.row is None and name not in stored]
         if unwritten:
             those = plural(len(unwritten), "running process is", "running processes are")
@@ -171,6 +179,8 @@ class Adoption:
         process = self._supervisor.table.restore(program, present, since or time.time(), started)
         run = self._run_of(live)
         run.adopted = live.main.ppid != os.getpid()
+        if live.main.session != live.main.pid:  # it has replaced the one that the run began with
+            run.begun = began_before(present.spawned, live.main)
         pids = [pid, *(stat.pid for stat in live.others)]
         lost = self._reattachment.attach(process, run, live.pidfd, pids, child=not run.adopted)
         self._notes.add(process, CauseKind.TAKEN_OVER, output_lost=lost)

@@ -13,15 +13,31 @@ from supervisor_lite.host.procfs import Stat, find_marked, named, read_stat, rea
 from supervisor_lite.host.run import Run
 from supervisor_lite.model.run import RunRow, StoredProcess
 from supervisor_lite.store.journal import Journal
-from supervisor_lite.store.run_ids import HIGHEST_RUN
 from supervisor_lite.takeover.ownership import Ownership
 
+_MAX_DIGITS = 16
+"""Of a run id, which is below 2 to the power of 53."""
+
 _TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def _is_id(text: str) -> bool:
+    """May this be a run id, written as we write it?"""
+    return text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS and text[0] != "0"
 
 
 def age(stat: Stat) -> float:
     """Return for how many seconds a process has lived."""
     return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - stat.start / _TICKS)
+
+
+def began_before(spawned: float | None, main: Stat) -> int:
+    """Return a time, in clock ticks after boot, before which no process of a run has begun.
+
+    `spawned` is when that was, in monotonic seconds. That clock stands still while the machine
+    sleeps, so it is never ahead of the other.
+    """
+    return main.start if spawned is None else min(main.start, int(spawned * _TICKS))
 
 
 @dataclass(slots=True)
@@ -42,7 +58,9 @@ class FoundRun:
     def to_run(self, marker: str) -> Run:
         """Return it with the marks that its processes carry."""
         if self.main is not None:
-            return Run(self.number, marker, self.main.pid, self.main.start, adopted=True)
+            run = Run(self.number, marker, self.main.pid, self.main.start, adopted=True)
+            run.settle(self.main)
+            return run
         root, start = 0, min((s.start for s in self.others), default=0)
         if self.row is not None and self.row.pid is not None:
             root, start = self.row.pid, self.row.start or start
@@ -94,7 +112,11 @@ class Discovery:
         """Add the processes that say in their environment that they are of a run, if it is true."""
         for marker, stats in find_marked(f"{self._journal.instance}:").items():
             number = marker.partition(":")[2]
-            if not number.isdecimal() or int(number) > HIGHEST_RUN:
+            if not _is_id(number):
+                continue
+            if int(number) > self._journal.highest_run:
+                those = named(stats)
+                self._report(f"run {number} never was, though their environment says so: {those}")
                 continue
             run = found.get(int(number)) or self._look_up(int(number), stats)
             genuine = [s for s in stats if run is not None and self._belongs(s, run)]
@@ -121,8 +143,9 @@ class Discovery:
 
     def _belongs(self, stat: Stat, run: FoundRun) -> bool:
         """Is a process of this run, as its environment says?"""
-        if run.main is not None and stat.session == run.main.pid:
-            return stat.start >= run.main.start
+        if run.main is not None and stat.session == run.main.session:
+            # One that has replaced another lives in the session of that: nobody can join it.
+            return stat.session != run.main.pid or stat.start >= run.main.start
         if self._ownership.is_trusted(stat, run.name):
             return True
         path = self._cgroups.get(run.number)

@@ -17,6 +17,7 @@ from supervisor_lite.model.events import (
     Fault,
     KillAsked,
     LeftoversGone,
+    MainReplaced,
     RestartAsked,
     Spawned,
     SpawnFailed,
@@ -30,7 +31,7 @@ EVENTS = (
     StartAsked("ann"), StopAsked("ann"), StopAnnounced("ann"), RestartAsked("ann"),
     Fault(Cause(CauseKind.STATE_LOST)), KillAsked(), Spawned(7, 8),
     SpawnFailed(7, SpawnFailure(SpawnErrorCode.OTHER, "x")), Exited(7, Exit(0)), LeftoversGone(7),
-    DeadlinePassed(),
+    DeadlinePassed(), MainReplaced(7, 8),
 )  # fmt: skip
 ACTIONS = (Spawn(), Signal("TERM", False), SignalLeftovers("TERM"))
 

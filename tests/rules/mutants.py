@@ -246,7 +246,6 @@ MUTANTS: tuple[Mutant, ...] = (
         "a fault forgives what happened before",
         "return stopping.end(program, record, event, now)",
         "return stopping.end(program, _forgiven(record), event, now)",
-        on="limited",
     ),
     Mutant(
         "a fault ends what waits for its turn to stop",

@@ -22,6 +22,7 @@ from supervisor_lite.model.events import (
     Event,
     Exited,
     LeftoversGone,
+    MainReplaced,
     Spawned,
     SpawnFailed,
 )
@@ -88,10 +89,15 @@ PROGRAMS: dict[str, Program] = {
 """Definitions that cover the options, alone and where they meet."""
 
 EXITS: tuple[Exit, ...] = (DONE, Exit(code=3), SEGFAULT, UNKNOWN)
-REQUESTS: tuple[Event, ...] = (START, STOP, ANNOUNCE, RESTART, LEAK, KILL)
-OLD_NEWS: tuple[Event, ...] = (Exited(OLD_RUN, FAILED), LeftoversGone(OLD_RUN))
+REQUESTS: tuple[Event, ...] = (START, STOP, ANNOUNCE, RESTART, KILL)
+OLD_NEWS: tuple[Event, ...] = (
+    Exited(OLD_RUN, FAILED),
+    LeftoversGone(OLD_RUN),
+    MainReplaced(OLD_RUN, PID),
+)
 ENDS: tuple[Event, ...] = (
     *(Exited(RUN, how) for how in EXITS),
+    MainReplaced(RUN, PID + 1),
     Exited(RUN, DONE, leftovers=True),
     Exited(
         RUN,
@@ -284,6 +290,8 @@ class Walk:
             yield GONE
         if now == node.now or not node.truth.alive:
             yield from REQUESTS
+            if not node.truth.automatic:  # or each would come at another time after those
+                yield LEAK
         if now == node.now:
             yield from OLD_NEWS
             if not node.truth.alive:
