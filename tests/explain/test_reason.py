@@ -202,6 +202,14 @@ CASES: list[tuple[str, Program, tuple[Run, ...], tuple[tuple[float, Event], ...]
         "stop asked by ann; KILL at once; 1 leftover killed: 8 sleep",
     ),
     (
+        "up until its turn to stop comes",
+        TRIES,
+        (LIVES,),
+        ((0, START), (5, StopAnnounced("ann"))),
+        9,
+        "to be stopped when its turn comes",
+    ),
+    (
         "between the halves of a restart",
         TRIES,
         (LIVES,),
