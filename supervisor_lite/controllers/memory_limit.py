@@ -14,7 +14,7 @@ from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.core.topics import DefinitionChanged
 from supervisor_lite.model.cause import Cause, CauseKind
 from supervisor_lite.model.change import Change
-from supervisor_lite.model.events import Fault
+from supervisor_lite.model.events import Faulted
 from supervisor_lite.model.states import State
 
 _EARLY = 0.1
@@ -101,4 +101,4 @@ class MemoryLimit:
         if limit is None or used <= limit or self._supervisor.stopping:
             return
         cause = Cause(CauseKind.MEMORY_RESTART, used=used, limit=limit)
-        self._supervisor.feed(process, Fault(cause))
+        self._supervisor.feed(process, Faulted(cause))

@@ -54,7 +54,7 @@ class RestartAsked(NamedTuple):
 
 
 @distinct
-class Fault(NamedTuple):
+class Faulted(NamedTuple):
     """The daemon itself has the run replaced, because of its memory for instance.
 
     Nobody has asked for it: failures, the budget of restarts and the counter are as they were.
@@ -121,7 +121,7 @@ Event: TypeAlias = (
     | StopAsked
     | StopAnnounced
     | RestartAsked
-    | Fault
+    | Faulted
     | KillAsked
     | Spawned
     | SpawnFailed

@@ -21,7 +21,7 @@ from supervisor_lite.model.events import (
     DeadlinePassed,
     Event,
     Exited,
-    Fault,
+    Faulted,
     KillAsked,
     LeftoversGone,
     MainReplaced,
@@ -51,7 +51,7 @@ def step(program: Program, record: Record, event: Event, now: float) -> Step:
             return _on_stop(program, record, event, now)
         case RestartAsked():
             return _on_restart(program, record, event, now)
-        case Fault():
+        case Faulted():
             if record.state not in (State.STARTING, State.RUNNING) or not record.wanted:
                 return record, ()
             return stopping.end(program, record, event, now)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from supervisor_lite.model.actions import Action, Signal, SignalLeftovers
 from supervisor_lite.model.cause import Note, NoteKind
-from supervisor_lite.model.events import Fault, RestartAsked, StopAsked
+from supervisor_lite.model.events import Faulted, RestartAsked, StopAsked
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record
 from supervisor_lite.model.states import State
@@ -21,14 +21,14 @@ LAST_GRACE = 1.0
 
 
 def end(
-    program: Program, record: Record, event: StopAsked | RestartAsked | Fault, now: float
+    program: Program, record: Record, event: StopAsked | RestartAsked | Faulted, now: float
 ) -> tuple[Record, tuple[Action, ...]]:
     """Ask the main process to end; it is killed at the deadline."""
     stopping = record._replace(
         state=State.STOPPING,
         deadline=now + program.stopwaitsecs,
         told=now if program.stopasgroup else None,
-        by="" if isinstance(event, Fault) else event.by,
+        by="" if isinstance(event, Faulted) else event.by,
         cause=event.cause,
     )
     return stopping, (Signal(program.stopsignal, program.stopasgroup),)

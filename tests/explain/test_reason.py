@@ -7,7 +7,7 @@ import pytest
 from supervisor_lite.explain.cause import exit_text
 from supervisor_lite.explain.reason import reason
 from supervisor_lite.model.cause import Cause, CauseKind, Leftover, Note, NoteKind
-from supervisor_lite.model.events import Event, StartAsked, StopAsked
+from supervisor_lite.model.events import Event, StartAsked, StopAnnounced, StopAsked
 from supervisor_lite.model.exit import Exit
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record

@@ -14,7 +14,7 @@ from supervisor_lite.model.events import (
     DeadlinePassed,
     Event,
     Exited,
-    Fault,
+    Faulted,
     KillAsked,
     LeftoversGone,
     MainReplaced,
@@ -29,7 +29,7 @@ from supervisor_lite.model.exit import Exit
 
 EVENTS = (
     StartAsked("ann"), StopAsked("ann"), StopAnnounced("ann"), RestartAsked("ann"),
-    Fault(Cause(CauseKind.STATE_LOST)), KillAsked(), Spawned(7, 8),
+    Faulted(Cause(CauseKind.STATE_LOST)), KillAsked(), Spawned(7, 8),
     SpawnFailed(7, SpawnFailure(SpawnErrorCode.OTHER, "x")), Exited(7, Exit(0)), LeftoversGone(7),
     DeadlinePassed(), MainReplaced(7, 8),
 )  # fmt: skip

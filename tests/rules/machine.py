@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from supervisor_lite.model.cause import Cause, CauseKind
 from supervisor_lite.model.events import (
     Event,
-    Fault,
+    Faulted,
     KillAsked,
     RestartAsked,
     StartAsked,
@@ -27,7 +27,7 @@ STOP = StopAsked("ann")
 RESTART = RestartAsked("ann")
 KILL = KillAsked()
 ANNOUNCE = StopAnnounced("ann")
-LEAK = Fault(Cause(CauseKind.MEMORY_RESTART, used=2 << 20, limit=1 << 20))
+LEAK = Faulted(Cause(CauseKind.MEMORY_RESTART, used=2 << 20, limit=1 << 20))
 
 ALWAYS, NEVER, UNEXPECTED = AutoRestart.ALWAYS, AutoRestart.NEVER, AutoRestart.UNEXPECTED
 

@@ -7,7 +7,7 @@ from supervisor_lite.model.cause import Cause, CauseKind, Note, NoteKind
 from supervisor_lite.model.events import (
     DeadlinePassed,
     Exited,
-    Fault,
+    Faulted,
     KillAsked,
     LeftoversGone,
     MainReplaced,
@@ -106,7 +106,7 @@ def exactly_these_actions(m: Moment) -> bool:
     """Each event has its actions: signals only to what lives, a stop signal only once."""
     program, truth = m.program, m.truth
     match m.event:
-        case StopAsked() | RestartAsked() | Fault() if m.later.ending and not truth.ending:
+        case StopAsked() | RestartAsked() | Faulted() if m.later.ending and not truth.ending:
             return m.actions == (Signal(program.stopsignal, program.stopasgroup),)
         case Exited(leftovers=True) if m.ended_now:
             told = truth.told if truth.group_told else None
@@ -264,7 +264,7 @@ def a_stop_is_bounded(m: Moment) -> bool:
 
 def a_request_does_not_delay_a_kill(m: Moment) -> bool:
     """While something is being ended, requests do not move the deadline of its SIGKILL."""
-    asked = isinstance(m.event, StartAsked | StopAsked | StopAnnounced | RestartAsked | Fault)
+    asked = isinstance(m.event, StartAsked | StopAsked | StopAnnounced | RestartAsked | Faulted)
     if asked and (m.truth.ending or m.truth.leftovers):
         return m.after.deadline == m.before.deadline
     return True
@@ -346,7 +346,7 @@ def the_cause_says_what_happened(m: Moment) -> bool:
     cause = m.after.cause
     if not m.moved or cause is None:
         return not m.moved
-    if isinstance(m.event, StartAsked | StopAsked | StopAnnounced | RestartAsked | Fault):
+    if isinstance(m.event, StartAsked | StopAsked | StopAnnounced | RestartAsked | Faulted):
         return cause == m.event.cause
     match m.after.state:
         case State.RUNNING:

@@ -14,7 +14,7 @@ from supervisor_lite.model.events import (
     DeadlinePassed,
     Event,
     Exited,
-    Fault,
+    Faulted,
     KillAsked,
     LeftoversGone,
     RestartAsked,
@@ -128,7 +128,7 @@ def _after_event(program: Program, truth: Truth, event: Event, now: float) -> Tr
             stopped = replace(truth, wish=False, asked=False, cooling=False, by=by)
             at_once = isinstance(event, StopAsked)
             return replace(stopped, ending=truth.alive if at_once else truth.ending)
-        case Fault() if truth.alive and truth.wish and not truth.ending:
+        case Faulted() if truth.alive and truth.wish and not truth.ending:
             return replace(truth, ending=True, asked=True, by="")
         case KillAsked():
             return replace(truth, kill_now=True) if truth.ending or truth.leftovers else truth
