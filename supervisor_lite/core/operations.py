@@ -137,8 +137,9 @@ class Operations:
         self, wave: list[Process], by: str, cause: Cause = STOP_ASKED
     ) -> Waiting[Result]:
         waiting = Waiting(self._bus, wave, stopped)
-        for process in wave:
-            self._supervisor.stop(process, by, cause)
+        with self._supervisor.signals.together():
+            for process in wave:
+                self._supervisor.stop(process, by, cause)
         return waiting
 
     async def _go_on_stopping(
@@ -175,8 +176,9 @@ class Operations:
             return await bounded(job, processes, timeout, verdict)
         waiting = self._watch_starts(processes, verdict)
         self._supervisor.unfinished.start_asked([p.name for p in processes])
-        for process in self._in_order(processes):
-            self._supervisor.restart(process, by)
+        with self._supervisor.signals.together():
+            for process in self._in_order(processes):
+                self._supervisor.restart(process, by)
         return await outcomes(processes, waiting, "restarting", wait=wait, timeout=timeout)
 
     def _restart_in_waves(
@@ -194,11 +196,9 @@ class Operations:
         key = unfinished.begin(Operation(OperationKind.RESTART, by, names, runs=runs))
 
         def present(some: Iterable[Process]) -> list[Process]:
-            return (
-                []
-                if self._supervisor.stopping
-                else [p for p in some if unfinished.has(key, p.name)]
-            )
+            if self._supervisor.stopping:
+                return []
+            return [process for process in some if unfinished.has(key, process.name)]
 
         down = self._begin_stop(waves[0], by, RESTART_ASKED)
 
@@ -223,8 +223,9 @@ class Operations:
             return done(process, ResultCode.RESTARTED) if over else None
 
         waiting = self._watch_starts(processes, verdict)
-        for process in processes:
-            self._supervisor.restart(process, by, cause)
+        with self._supervisor.signals.together():
+            for process in processes:
+                self._supervisor.restart(process, by, cause)
         await waiting.verdicts()
 
     async def all_down(self) -> None:
