@@ -8,13 +8,14 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from supervisor_lite.config.diagnostics import Diagnostics
-from supervisor_lite.config.paths import is_special, log_error
+from supervisor_lite.config.paths import log_error
 from supervisor_lite.config.read import Entry, Values
 from supervisor_lite.config.schema.program import PROGRAM
 from supervisor_lite.config.source import Location
 from supervisor_lite.model.output import Output
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.settings import DaemonSettings
+from supervisor_lite.special_files import is_special, special_error
 
 _KEYS = {
     stream: [key for key in PROGRAM.keys if key.within == stream] for stream in ("stdout", "stderr")
@@ -106,6 +107,8 @@ class Outputs:
             if text := self._path_error(path):
                 self._diagnostics.error(entry.at(key), text)
             return {"path": path}
+        if text := special_error(path):
+            self._diagnostics.error(entry.at(key), text)
         if fields.get("maxbytes") and f"{key}_maxbytes" in entry.raw:
             text = f"has no effect: {path} is no regular file and is never rotated"
             self._diagnostics.warn(entry.at(f"{key}_maxbytes"), text)

@@ -6,20 +6,6 @@ import os
 import stat
 
 
-def is_special(path: str) -> bool:
-    """Tell whether a log path is something that is never rotated: a device, a pipe, a descriptor.
-
-    What does not exist yet will be a regular file.
-    """
-    if path.startswith(("/dev/", "/proc/")) and not path.startswith("/dev/shm/"):
-        return True
-    try:
-        mode = os.stat(path).st_mode
-    except (OSError, ValueError):  # nothing is there; a NUL in a path is reported where it is read
-        return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
-
-
 def log_error(path: str, own_directories: tuple[str, ...]) -> str:
     """Return why no log can be written at `path`; empty if one can.
 

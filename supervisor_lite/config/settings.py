@@ -7,7 +7,7 @@ from typing import Any
 
 from supervisor_lite.config.diagnostics import Diagnostics
 from supervisor_lite.config.expand import Names
-from supervisor_lite.config.paths import is_special, log_error, own_directory_error, owner_uid
+from supervisor_lite.config.paths import log_error, own_directory_error, owner_uid
 from supervisor_lite.config.read import Entry, Reader, Tables, Values
 from supervisor_lite.config.schema.access import ACCESS
 from supervisor_lite.config.schema.daemon import DAEMON
@@ -15,6 +15,7 @@ from supervisor_lite.config.schema.gateway import GATEWAY
 from supervisor_lite.model.output import SYSLOG
 from supervisor_lite.model.settings import AccessRule, DaemonSettings, GatewaySettings
 from supervisor_lite.protocol import directories, locate
+from supervisor_lite.special_files import is_special, special_error
 from supervisor_lite.users import user_id
 
 MAX_SOCKET_PATH = 107
@@ -121,7 +122,11 @@ def _check_paths(
     taken = {entry.location.source.path: "configuration", paths["socket"]: "socket"}
     for key in ("socket", "pidfile", "logfile"):
         path = paths[key]
-        if key not in values or path is None or path == SYSLOG or is_special(path):
+        if key not in values or path is None or path == SYSLOG:
+            continue
+        if is_special(path):
+            if key == "logfile" and (text := special_error(path)):
+                diagnostics.error(entry.at(key), text)
             continue
         if text := log_error(path, made):
             diagnostics.error(entry.at(key), text)

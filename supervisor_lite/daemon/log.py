@@ -11,10 +11,12 @@ from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from supervisor_lite.explain.cause import cause_text, notes_text
+from supervisor_lite.logs.devices import DeviceLog
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.syslog import DEVLOG, SyslogClient
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.output import SYSLOG
+from supervisor_lite.special_files import is_special
 from supervisor_lite.text import sanitize
 
 if TYPE_CHECKING:
@@ -45,14 +47,30 @@ class LogTarget:
         self, path: str | None, maxbytes: int, backups: int, *, to_stderr: bool,
         to_journal: bool = False, devlog: str = DEVLOG,
     ) -> None:  # fmt: skip
-        """`path` may be "syslog", at `devlog`."""
+        """`path` may be "syslog", at `devlog`, or no regular file: that is never rotated."""
         self.to_stderr = to_stderr
         self._to_journal = to_journal
         self._failing = False
+        self._name = path
         self._syslog = SyslogClient(devlog) if path == SYSLOG else None
         self.file: LogFile | None = None
+        self._device: DeviceLog | None = None
         if path is not None and path != SYSLOG:
-            self.file = LogFile(path, maxbytes, backups, self._complain)
+            if is_special(path):
+                self._open_device(path)
+            else:
+                self.file = LogFile(path, maxbytes, backups, self._complain, mode=0o640)
+
+    def _open_device(self, path: str) -> None:
+        """Open what is no regular file. What stderr is already gets every line but once."""
+        try:
+            self._device = DeviceLog(path)
+        except OSError as error:
+            self._complain(
+                f'cannot open the log "{path}": {error.strerror}; nothing is logged there'
+            )
+        else:
+            self.to_stderr = self.to_stderr and not self._device.is_stderr()
 
     def _complain(self, text: str) -> None:
         if not self._failing:
@@ -79,9 +97,10 @@ class LogTarget:
                 self._to_syslog(self._syslog, level, bare)
             if self.file is not None:
                 self.file.append(data)
+            if self._device is not None:
+                self._device.write(data)
         except OSError as error:
-            name = self.file.path if self.file is not None else SYSLOG
-            self._complain(f'cannot write the log "{name}": {error.strerror}')
+            self._complain(f'cannot write the log "{self._name}": {error.strerror}')
         else:
             self._failing = False
 
@@ -103,6 +122,8 @@ class LogTarget:
             self._syslog.close()
         if self.file is not None:
             self.file.close()
+        if self._device is not None:
+            self._device.close()
 
     def reopen(self) -> None:
         """Open the file again, because something has moved it away (SIGUSR2)."""

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import re
 import stat
 from collections.abc import Callable
 from typing import Final
@@ -15,8 +14,8 @@ from supervisor_lite.logs.peek import MAX_PEEK
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.prefix import ATOMIC, Prefixer
 from supervisor_lite.safe_paths import file_status, open_file
+from supervisor_lite.special_files import standard_number
 
-STANDARD: Final = re.compile(r"/dev/(stdout|stderr)|(?:/dev|/proc/self)/fd/(\d+)")
 DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG})
 
 
@@ -43,7 +42,7 @@ class DeviceSink:
         self._report = report
         self._gone = False
         self.blocked_on = -1
-        self._fd, self._shared = _open_device(path)
+        self._fd, self._shared = open_device(path)
         regular = stat.S_ISREG(os.fstat(self._fd).st_mode)
         self._put = append if regular else os.write
         self._prefixer = Prefixer(prefix, self._fd, pipes.open_lines, self._put) if prefix else None
@@ -123,27 +122,7 @@ def _read(fd: int) -> bytes:
     return b""
 
 
-def standard_number(path: str) -> int | None:
-    """Return N if the path means the daemon's own descriptor N."""
-    match = STANDARD.fullmatch(path)
-    if match is None:
-        return None
-    return {"stdout": 1, "stderr": 2}[match[1]] if match[1] else int(match[2])
-
-
-def is_special(path: str) -> bool:
-    """Tell whether this is something other than a regular file, or a place for one."""
-    if standard_number(path) is not None:
-        return True
-    with contextlib.suppress(OSError):
-        status = file_status(path)
-        return status is not None and not (
-            stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)
-        )
-    return False
-
-
-def _open_device(path: str) -> tuple[int, int]:
+def open_device(path: str) -> tuple[int, int]:
     """Return a descriptor, and its flags if it is shared and blocking, else 0; raises OSError.
 
     An own description is best, because whether it blocks can be set without others noticing.
@@ -154,8 +133,9 @@ def _open_device(path: str) -> tuple[int, int]:
     if number is None:
         # Opened for reading too: a FIFO without a reader would refuse a mere writer.
         status = file_status(path)
-        fifo = status is not None and stat.S_ISFIFO(status.st_mode)
-        return open_file(path, os.O_RDWR if fifo else os.O_WRONLY), 0
+        mode = status.st_mode if status is not None else 0
+        way = os.O_RDWR if stat.S_ISFIFO(mode) else os.O_WRONLY
+        return open_file(path, way | os.O_APPEND if stat.S_ISREG(mode) else way), 0
     mode = os.fstat(number).st_mode
     if number > 2 and not os.get_inheritable(number):
         # One that the daemon has opened itself: its journal, a socket.
@@ -166,3 +146,38 @@ def _open_device(path: str) -> tuple[int, int]:
     own = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3)
     shared = fcntl.fcntl(own, fcntl.F_GETFL)
     return own, 0 if stat.S_ISREG(mode) or shared & os.O_NONBLOCK else shared
+
+
+class DeviceLog:
+    """The daemon's own log, where that is no regular file: whole lines, as long as they are taken.
+
+    The daemon waits for nobody: what cannot be written now is dropped, and told with the next line.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Open it; raises OSError."""
+        self._fd, self._shared = open_device(path)
+        self._dropped = 0
+
+    def is_stderr(self) -> bool:
+        """Tell whether this is what the daemon's stderr is, too."""
+        return os.path.samestat(os.fstat(self._fd), os.fstat(2))
+
+    def write(self, line: bytes) -> None:
+        """Write a line; raises OSError if nobody can read it any more."""
+        if self._dropped:
+            line = b"(%d lines of this log were dropped: nobody read them)\n" % self._dropped + line
+        if self._shared:
+            fcntl.fcntl(self._fd, fcntl.F_SETFL, self._shared | os.O_NONBLOCK)
+        try:
+            os.write(self._fd, line)
+            self._dropped = 0
+        except BlockingIOError:
+            self._dropped += 1
+        finally:
+            if self._shared:
+                fcntl.fcntl(self._fd, fcntl.F_SETFL, self._shared)
+
+    def close(self) -> None:
+        """Close it."""
+        os.close(self._fd)

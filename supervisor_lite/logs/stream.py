@@ -10,13 +10,14 @@ from typing import NamedTuple
 from supervisor_lite.errors import SpawnError, SpawnErrorCode
 from supervisor_lite.logs import fifo
 from supervisor_lite.logs.capture import Capture
-from supervisor_lite.logs.devices import DeviceSink, is_special
+from supervisor_lite.logs.devices import DeviceSink
 from supervisor_lite.logs.filtering import AnswerSink, FilterSink, OnOutput
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.sinks import FileSink, Sink
 from supervisor_lite.logs.syslog import SyslogSink
 from supervisor_lite.model.output import Output
+from supervisor_lite.special_files import is_special
 
 
 class StreamContext(NamedTuple):
