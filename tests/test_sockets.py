@@ -62,6 +62,48 @@ def test_only_our_own_file_is_removed(tmp_path: Path) -> None:
     assert sockets.inode_of(str(tmp_path / "aside")) is None
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can play another user")
+@pytest.mark.parametrize("exchanged", [False, True])
+def test_a_socket_in_a_directory_of_another_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchanged: bool
+) -> None:
+    """It has the address that was asked for; who leads us elsewhere has only their own rights."""
+    theirs, precious = tmp_path / "theirs", tmp_path / "precious"
+    precious.mkdir()
+    for each in (theirs, theirs / "run"):
+        each.mkdir()
+        os.chown(each, 65534, 65534)
+    tmp_path.chmod(0o755)
+    tmp_path.parent.chmod(0o755)
+    tmp_path.parent.parent.chmod(0o755)
+    tmp_path.parent.parent.parent.chmod(0o755)
+    path = str(theirs / "run" / "x.sock")
+    bound = sockets._bound
+
+    def exchange(address: str, mode: int) -> socket.socket:
+        if exchanged:
+            (theirs / "run").rename(theirs / "away")
+            (theirs / "run").symlink_to(precious)
+        return bound(address, mode)
+
+    monkeypatch.setattr(sockets, "_bound", exchange)
+    groups = os.getgroups()
+    if exchanged:
+        with pytest.raises(PermissionError):
+            sockets.bound_unix(path, 0o660, (1234, 1234))
+        os.chown(theirs / "run", 65534, 65534, follow_symlinks=False)
+        with pytest.raises(PermissionError, match="belongs to uid 65534"):
+            sockets.bind_unix(path, 0o660, OURS, 8)
+    else:
+        sock, _ = sockets.bound_unix(path, 0o660, (1234, 1234))
+        with sock:
+            assert sock.getsockname() == path
+            status = os.stat(path)
+            assert (status.st_uid, stat.S_IMODE(status.st_mode)) == (1234, 0o660)
+    assert os.listdir(precious) == []
+    assert (os.geteuid(), os.getgroups()) == (0, groups)
+
+
 def test_everywhere_is_both_families() -> None:
     with sockets.listen_everywhere(0, 8) as sock:
         port = sock.getsockname()[1]
