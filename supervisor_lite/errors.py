@@ -132,6 +132,12 @@ class NotPermitted(SupervisorLiteError):
     code = ErrorCode.NOT_PERMITTED
 
 
+class LimitExceeded(SupervisorLiteError):
+    """One request, one connection or one user asks for more than it may (control/limits.py)."""
+
+    code = ErrorCode.LIMIT_EXCEEDED
+
+
 class OperationFailed(SupervisorLiteError):
     """What was asked for could not be done; the text says why, `code` which kind of failure."""
 

@@ -22,9 +22,11 @@ class OwnConfiguration:
 
     def require(self, other: object) -> None:
         """Raise OtherConfiguration if that is not ours, nor one of its files."""
-        if not self._path or other in self._files:
+        if not self._path:
             return
-        if isinstance(other, str) and any(same(other, file) for file in self._files):
+        if isinstance(other, str) and (
+            other in self._files or any(same(other, file) for file in self._files)
+        ):
             return
         raise OtherConfiguration(
             f'the daemon here runs with "{self._path}", and slctl has found "{other}": nothing was'

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import Callable
 from typing import Any
 
-from supervisor_lite.control.access import Caller
+from supervisor_lite.control import jsonrpc
+from supervisor_lite.control.access import AccessTable, Caller, caller_of
 from supervisor_lite.control.configured import OwnConfiguration
 from supervisor_lite.control.connection import Connection
+from supervisor_lite.control.hang_ups import HangUps
+from supervisor_lite.control.limits import Quotas, is_trusted
 from supervisor_lite.control.request import Handler
+from supervisor_lite.control.turns import Turns
+from supervisor_lite.errors import LimitExceeded
 from supervisor_lite.model.settings import AccessRule, DaemonSettings
 from supervisor_lite.sockets import bind_unix, inode_of, peer_of, unlink_same
 
@@ -38,13 +44,16 @@ class ControlServer:
     ) -> None:
         self.handlers = handlers
         self.own = own
-        self.rules = rules
+        self.access = AccessTable(rules)
         self.report_bug = report_bug
         self.report_denied = report_denied
         self.report_error = report_error
         self.connections: set[Connection] = set()
         self.subscriptions = 0
         self._loop = asyncio.get_running_loop()
+        self.quotas = Quotas()
+        self.turns = Turns(self._loop)
+        self.hang_ups = HangUps(self._loop)
         self._sock: socket.socket | None = None
         self._starting: set[asyncio.Task[Any]] = set()
         self._retry: asyncio.TimerHandle | None = None
@@ -80,11 +89,23 @@ class ControlServer:
                 self._retry = self._loop.call_later(_RETRY_PAUSE, self._accept_again)
                 return
             fresh.setblocking(False)
+            if not self._may_enter(fresh):
+                continue
             starting = self._loop.create_task(
                 self._loop.connect_accepted_socket(lambda: Connection(self), fresh)
             )
             self._starting.add(starting)
             starting.add_done_callback(self._starting.discard)
+
+    def _may_enter(self, fresh: socket.socket) -> bool:
+        """Tell whether a client may have a connection; refuse one whose user has too many."""
+        uid = peer_of(fresh).uid
+        if is_trusted(uid) or not (why := self.quotas.refusal(uid)):
+            return True
+        self.report_denied(caller_of(fresh), "connect, too many connections", None)
+        with contextlib.suppress(OSError), fresh:
+            fresh.send(jsonrpc.failure_line(None, LimitExceeded(f"cannot connect: {why}")))
+        return False
 
     def stop_accepting(self) -> None:
         """Accept no more clients; those that are connected stay."""
@@ -101,6 +122,7 @@ class ControlServer:
         self.stop_accepting()
         for connection in tuple(self.connections):
             connection.close()
+        self.hang_ups.close()
 
 
 class ControlSocket:

@@ -50,6 +50,7 @@ class ProcessChannels:
                 process.program,
                 context.report,
                 on_output=on_output,
+                on_loss=process.show_output_anew,
             )
             process.set_logs(logs)
         return logs

@@ -10,6 +10,7 @@ from supervisor_lite.host.cgroup import OomKill
 from supervisor_lite.logs.fifo import stored_name
 from supervisor_lite.logs.processlogs import ProcessLogs
 from supervisor_lite.model.exit import Exit
+from supervisor_lite.model.output import OutputLoss, OutputTrouble
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record
 from supervisor_lite.model.states import State
@@ -140,6 +141,14 @@ class Process:
         names = {stored_name(fd) for fd in self._logs.fds().values()} if self._logs else set()
         return names | {f"run-{self._record.run}"} if self._pidfd is not None else names
 
+    def output_trouble(self) -> OutputTrouble | None:
+        """Return why its output cannot be written at present."""
+        return self._logs.trouble() if self._logs is not None else None
+
+    def output_dropped(self) -> OutputLoss:
+        """Return what of its output was dropped since the daemon is there."""
+        return self._logs.dropped() if self._logs is not None else OutputLoss()
+
     # How it changes.
 
     def move_to(self, record: Record, since: float | None = None) -> None:
@@ -160,6 +169,12 @@ class Process:
         self._pidfd = pidfd
         self._adopted = not child
 
+    def replace_main(self, pidfd: int, *, child: bool) -> None:
+        """Have another main process in the same run, which may be our child."""
+        self.end_run()
+        self.adopt_run(pidfd, child=child)
+        self._view = None
+
     def lose_output(self) -> None:
         """What the live run writes cannot be had; its end is the end of that."""
         self._output_lost = True
@@ -176,6 +191,10 @@ class Process:
     def set_logs(self, logs: ProcessLogs | None) -> None:
         """Have this output, or none."""
         self._logs = logs
+
+    def show_output_anew(self) -> None:
+        """What is lost of its output, or why, has changed."""
+        self._view = None
 
     def redefine(self, program: Program) -> None:
         """Have another definition from now on."""

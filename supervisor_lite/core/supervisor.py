@@ -199,18 +199,18 @@ class Supervisor:
 
     def _accept(self, process: Process, before: Record, record: Record) -> None:
         """Make the record true; note what is to be published of it."""
-        if record.state is not before.state:
-            process.move_to(record, self._clock.wall())
-            change = describe_change(process, before, self._journal.next_serial())
+        moved = record.state is not before.state
+        process.move_to(record, self._clock.wall() if moved else None)
+        if moved or (before.pid is not None and record.pid not in (None, before.pid)):
+            serial = self._journal.next_serial()
+            change = describe_change(process, before, serial, self._clock.wall())
             self._journal.add_change(change)
-            self._persistence.remember(process)
             self._unpublished.append(change)
-            return
-        process.move_to(record)
-        if (record.wanted, record.pid, record.asked) != (before.wanted, before.pid, before.asked):
+        kept = (record.wanted, record.pid, record.asked)
+        if moved or kept != (before.wanted, before.pid, before.asked):
             self._persistence.remember(process)
-            if before.wanted and not record.wanted:  # who waits for its start waits no more
-                self._unpublished.append(WishWithdrawn(process.name))
+            if before.wanted and not record.wanted and not moved:
+                self._unpublished.append(WishWithdrawn(process.name))  # who waits, waits no more
 
     def _carry_out(self, process: Process, action: Action) -> Event | None:
         match action:

@@ -22,6 +22,7 @@ from supervisor_lite.core.clock import Clock
 from supervisor_lite.core.context import EngineContext
 from supervisor_lite.core.operations import Operations
 from supervisor_lite.core.supervisor import Supervisor
+from supervisor_lite.daemon.denials import Denials
 from supervisor_lite.daemon.finish import Finish
 from supervisor_lite.daemon.log import ErrorLog, log_change
 from supervisor_lite.daemon.own_files import OwnFiles
@@ -120,11 +121,17 @@ class App:
             resources.journal,
             lambda: resources.log_target.file,
             DaemonControls(
-                settings.identifier, self.reload.reload, self.shutdown.request, self.upgrade.run
+                settings.identifier,
+                self.reload.reload,
+                self.shutdown.request,
+                self.upgrade.run,
+                resources.inherited.failed,
             ),
+            gateway.user if (gateway := resources.configuration.gateway) is not None else None,
         )
+        denials = Denials(self.loop, resources.log.warning)
         self.server = ControlServer(
-            methods.get, settings.access, self.errors.bug, self.errors.denied, resources.log.error,
+            methods.get, settings.access, self.errors.bug, denials.note, resources.log.error,
             OwnConfiguration(resources.config, resources.configuration.files),
         )  # fmt: skip
 

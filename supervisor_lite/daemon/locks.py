@@ -33,12 +33,15 @@ class Locks:
         self._paths = [f"{directory}/{LOCK}" for directory in directories]
         self._state_dir = settings.state_dir
         self.fds = inherited
-        try:
-            for path in self._wanted()[len(inherited) :]:
+        upgraded = bool(inherited)
+        for path in self._wanted()[len(inherited) :]:
+            try:
                 self.fds.append(self._acquire(path))
-        except (AlreadyRunning, StartupError):
-            self.release()
-            raise
+            except (AlreadyRunning, StartupError):
+                if upgraded:
+                    return  # those of an older version are enough
+                self.release()
+                raise
 
     def _wanted(self) -> list[str]:
         """Return what is to be locked, in the order of the descriptors."""
@@ -97,6 +100,8 @@ class Locks:
         Raises AlreadyRunning if somebody else has locked it, StartupError.
         """
         for index, path in enumerate(self._wanted()):
+            if index == len(self.fds):
+                self.fds.append(self._acquire(path))
             status = os.fstat(self.fds[index])
             if _followed(path, self._state_dir) != (status.st_dev, status.st_ino):
                 fresh = self._acquire(path)

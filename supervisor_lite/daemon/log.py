@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from supervisor_lite.explain.cause import cause_text, notes_text
 from supervisor_lite.logs.devices import DeviceLog
@@ -18,9 +18,6 @@ from supervisor_lite.model.change import Change
 from supervisor_lite.model.output import SYSLOG
 from supervisor_lite.special_files import is_special
 from supervisor_lite.text import sanitize
-
-if TYPE_CHECKING:
-    from supervisor_lite.control.access import Caller
 
 # structlog loads rich and better_exceptions wherever they are installed, for tracebacks that a
 # daemon does not print: 10 MB of memory and half of its start-up time.
@@ -205,13 +202,16 @@ def log_change(log: Log, change: Change) -> None:
         fields["pid"] = change.pid
     if change.run is not None and change.to_state != "STARTING":  # it has no run yet
         fields["run"] = change.run
-    if change.cause is not None:
-        fields["cause"] = cause_text(change.cause)
+    cause = cause_text(change.cause)
+    if cause and change.from_state != change.to_state:
+        fields["cause"] = cause
     if change.notes:
         fields["note"] = notes_text(change.notes)
     if change.by:
         fields["by"] = change.by
     text = f"{change.name}: {change.from_state} -> {change.to_state}"
+    if change.from_state == change.to_state:
+        text = f"{change.name}: {cause}"
     if change.to_state == "FATAL":
         log.error(text, **fields)
     elif change.to_state == "BACKOFF" or change.expected is False:
@@ -242,9 +242,3 @@ class ErrorLog:
             self.bug(error)
         else:
             self._log.error(str(context["message"]))
-
-    def denied(self, caller: Caller, method: str, name: str | None) -> None:
-        """Write that somebody was refused what he may not do."""
-        self._log.warning(
-            f"not permitted: {method}", uid=caller.uid, pid=caller.pid, process=name or "-"
-        )

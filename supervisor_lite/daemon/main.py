@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from supervisor_lite import __version__
 from supervisor_lite.config.load import load
-from supervisor_lite.daemon import handover, prepare
+from supervisor_lite.daemon import going_back, handover, prepare
 from supervisor_lite.daemon.app import App
 from supervisor_lite.daemon.locks import Locks
+from supervisor_lite.daemon.log import Log
 from supervisor_lite.daemon.recovery import recover
 from supervisor_lite.daemon.resources import LogOptions, Resources, open_resources
 from supervisor_lite.daemon.shutdown import hang_up
@@ -129,9 +131,11 @@ class Startup:
         notifier = Notifier.from_environment()
         own_limits.close_on_exec_inherited()
         os.umask(settings.umask)
-        prepare.enter(settings.directory)
         owner = prepare.owner_of(settings)
-        prepare.make_directories(settings, owner)
+        with self._tolerant():
+            prepare.enter(settings.directory)
+        with self._tolerant():
+            prepare.make_directories(settings, owner)
         locks = Locks(settings, self._inherited.locks)
         report = None
         if options.daemonize:
@@ -157,6 +161,19 @@ class Startup:
             return _fail(report, str(error))
         finally:
             resources.close()
+
+    @contextlib.contextmanager
+    def _tolerant(self) -> Iterator[None]:
+        """After an upgrade, tell what is wrong with a directory and go on: what needs it will say.
+
+        There is no daemon any more that could go on instead of us.
+        """
+        try:
+            yield
+        except StartupError as error:
+            if not self._inherited.upgraded:
+                raise
+            sys.stderr.write(f"supervisor-lite: {error}\n")
 
     def _open(
         self,
@@ -189,14 +206,29 @@ def _refuse_standard_log(path: str | None) -> None:
         raise StartupError(f'cannot log to "{path}": {text}')
 
 
+@contextlib.contextmanager
+def _going_back(log: Log) -> Iterator[None]:
+    """If this fails, and an upgrade has begun it, become the version before."""
+    try:
+        yield
+    except BaseException as error:
+        if going_back.is_possible():
+            log.critical(f"cannot serve, going back to the version before: {error}")
+            going_back.go_back(str(error) or repr(error))
+        raise
+
+
 async def live(resources: Resources) -> int:
     """Recover, serve until the end is requested, end; return the exit code.
 
     Raises StartupError.
     """
-    app = App(resources)
+    with _going_back(resources.log):
+        app = App(resources)
     try:
-        recover(app)
+        with _going_back(resources.log):
+            recover(app)
+        going_back.succeeded()
         await app.shutdown.wait()
         await hang_up(app.server)
     finally:

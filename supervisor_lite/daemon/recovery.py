@@ -47,6 +47,7 @@ import time
 from collections.abc import Callable
 
 from supervisor_lite import __version__
+from supervisor_lite.daemon import going_back
 from supervisor_lite.daemon.app import App
 from supervisor_lite.daemon.handover import unblock_signals
 from supervisor_lite.errors import StartupError, SupervisorLiteError
@@ -74,6 +75,9 @@ def inherit(recovery: Recovery) -> None:
     app.loop.set_exception_handler(app.errors.loop_error)
     app.signals.install()
     unblock_signals()
+    going_back.watch_clock()
+    if inherited.failed:
+        log.error(f"the upgrade has failed, going on with this version: {inherited.failed}")
     app.listeners.begin(app.resources.configuration.plan.groups, inherited.listeners)
     app.sockets.inherit(inherited.held)
 
@@ -159,6 +163,7 @@ def ready(recovery: Recovery) -> None:
     def report() -> None:
         app.resources.on_ready()
         app.readiness.notify_ready()
+        app.upgrade.keep_code()
 
     app.supervisor.when_spawned(report)
     app.readiness.start_watchdog()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from supervisor_lite.control.server import ControlSocket
-from supervisor_lite.daemon import prepare
+from supervisor_lite.daemon import going_back, prepare
 from supervisor_lite.daemon.handover import Inherited
 from supervisor_lite.daemon.locks import Locks
 from supervisor_lite.daemon.log import Log, LogTarget, open_log
@@ -20,6 +20,7 @@ from supervisor_lite.host.own_limits import Descriptors
 from supervisor_lite.model.plan import Configuration
 from supervisor_lite.model.settings import DaemonSettings
 from supervisor_lite.store.journal import Journal, open_journal
+from supervisor_lite.store.migrations import SCHEMA
 
 
 class LogOptions(NamedTuple):
@@ -86,13 +87,16 @@ def open_resources(
         # Bound before root is given up, so that its directory may be root's.
         ids = prepare.socket_owner(settings, owner)
         sock = ControlSocket(settings, ids, inherited.socket)
-        undo.callback(sock.close)
+        if not inherited.upgraded:  # else it stays for whoever comes after us
+            undo.callback(sock.close)
         prepare.become(owner)
         target, log = _open_log(settings, log_options, to_journal=notifier.stderr_is_journal)
         undo.callback(target.close)
         _write_pidfile(settings.pidfile, log, required=not inherited.upgraded)
-        undo.callback(prepare.remove_pidfile, settings.pidfile)
+        if not inherited.upgraded:
+            undo.callback(prepare.remove_pidfile, settings.pidfile)
         path = os.path.join(settings.state_dir, "journal.db")
+        going_back.keep_journal(path, SCHEMA)
         journal = open_journal(path, log.warning, runtime_dir=settings.runtime_dir, boot=boot_id())
         undo.pop_all()
     _warn(log, (*configuration.warnings, low_limit, few_processes))

@@ -10,6 +10,7 @@ import stat
 from collections.abc import Callable
 from typing import Final
 
+from supervisor_lite.logs.loss import Loss
 from supervisor_lite.logs.peek import MAX_PEEK
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.prefix import ATOMIC, Prefixer
@@ -28,16 +29,25 @@ class DeviceSink:
     """
 
     __slots__ = (
-        "_fd", "_gone", "_peeker", "_prefixer", "_put", "_report", "_shared", "blocked_on", "name",
+        "_fd", "_gone", "_in_line", "_loss", "_peeker", "_prefixer", "_put", "_report", "_shared",
+        "blocked_on", "name",
     )  # fmt: skip
 
     undecided = 0
 
     def __init__(
-        self, path: str, pipes: Pipes, report: Callable[[str], None], prefix: str = ""
+        self,
+        path: str,
+        pipes: Pipes,
+        report: Callable[[str], None],
+        prefix: str = "",
+        loss: Loss | None = None,
     ) -> None:
         """Open it; raises OSError."""
         self.name = path
+        self._loss = loss or Loss()
+        self._in_line = False
+        """What was written last had no end of line."""
         self._peeker = pipes.peeker
         self._report = report
         self._gone = False
@@ -53,7 +63,10 @@ class DeviceSink:
         moved = 0
         while moved < budget:
             if self._gone:
-                size = len(_read(fd))
+                data = _read(fd)
+                size = len(data)
+                if data:
+                    self._loss.drop(data)
             else:
                 head = self._peeker.peek(fd, budget - moved)
                 whole = head.rfind(b"\n") + 1
@@ -62,6 +75,7 @@ class DeviceSink:
                 size = self._write(head[: whole or len(head)])
                 if size:
                     os.read(fd, size)
+                    self._in_line = head[size - 1] != 10
             if not size:
                 break
             moved += size
@@ -96,8 +110,18 @@ class DeviceSink:
         if error.errno in DISK and stat.S_ISREG(os.fstat(self._fd).st_mode):
             raise error
         self._gone = True
-        text = f'cannot write "{self.name}": {error.strerror}; output is dropped from now on'
-        self._report(text)
+        reason = error.strerror or str(error)
+        self._report(f'cannot write "{self.name}": {reason}; output is dropped from now on')
+        self._loss.begin(self.name, reason)
+
+    def mark(self, line: bytes) -> bool:
+        """See `Sink.mark`."""
+        if self._gone:
+            return False
+        self.blocked_on = -1
+        written = self._write(b"\n" * self._in_line + line)
+        self._in_line = self._in_line and not written
+        return written > 0
 
     def finish(self) -> None:
         """Nothing is held back here, but the line is over."""

@@ -12,12 +12,13 @@ from supervisor_lite.errors import OperationFailed, SpawnError
 from supervisor_lite.logs import fifo
 from supervisor_lite.logs.filtering import OutputKind
 from supervisor_lite.logs.logfile import LogFile
+from supervisor_lite.logs.loss import joined
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.read import tail_lines
 from supervisor_lite.logs.stream import OutputStream, StreamContext
 from supervisor_lite.logs.syslog import DEVLOG
 from supervisor_lite.model.constants import NOTHING
-from supervisor_lite.model.output import Output
+from supervisor_lite.model.output import Output, OutputLoss, OutputTrouble
 from supervisor_lite.model.program import Program
 from supervisor_lite.protocol.codes import ErrorCode
 
@@ -34,7 +35,8 @@ class ProcessLogs:
 
     Nothing is opened before `open`, which is called before each spawn. `report` gets texts for the
     daemon's log, one per trouble and one at its end. `on_output` gets what listeners may want to
-    know: stream, what it is, and the text or the bytes.
+    know: stream, what it is, and the text or the bytes. `on_loss` is called when what `trouble` or
+    `dropped` return has changed.
     """
 
     __slots__ = ("_fifos", "_program", "_report", "_safe", "_stderr", "_stdout")
@@ -48,15 +50,19 @@ class ProcessLogs:
         *,
         syslog_socket: str = DEVLOG,
         on_output: Callable[[str, OutputKind, str | bytes], None] = lambda stream, kind, data: None,
+        on_loss: Callable[[], None] = lambda: None,
     ) -> None:
         self._fifos = {name: fifo.fifo_path(runtime_dir, program, name) for name in STREAMS}
         self._safe = False
         """The directory of the FIFOs has been looked at."""
         self._program = program
         self._report = report
+        context = StreamContext(
+            pipes, report, program.name, syslog_socket, lambda kind, data: None, on_loss=on_loss
+        )
         self._stdout, self._stderr = (
             OutputStream(
-                StreamContext(pipes, report, program.name, syslog_socket, partial(on_output, name)),
+                context._replace(on_output=partial(on_output, name), stream=name),
                 self._output(name),
             )
             for name in STREAMS
@@ -196,6 +202,14 @@ class ProcessLogs:
     def _logs(self) -> list[LogFile]:
         logs = (self._stdout.log, self._stderr.log)
         return list(dict.fromkeys(log for log in logs if log is not None))
+
+    def trouble(self) -> OutputTrouble | None:
+        """Return why output cannot be written at present; of stdout first."""
+        return self._stdout.loss.trouble or self._stderr.loss.trouble
+
+    def dropped(self) -> OutputLoss:
+        """Return what was lost since the daemon is there."""
+        return joined(self._stdout.loss.total, self._stderr.loss.total)
 
     # Reading
 

@@ -12,6 +12,7 @@ and who stands before another sink (filtering.py) knows from that count what has
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import Final, Protocol
 
@@ -43,6 +44,12 @@ class Sink(Protocol):
 
         Never blocks. Raises OSError if nothing can be moved now and it must be tried again later;
         what was not moved is still in the FIFO.
+        """
+
+    def mark(self, line: bytes) -> bool:
+        """Write a line of ours where output is missing; False if that cannot be done now.
+
+        Raises OSError as `transfer` does; on a line of its own, whatever came before.
         """
 
     def finish(self) -> None:
@@ -155,6 +162,24 @@ class FileSink:
             head = peek(fd, log.hard_limit - log.size)
             return head.find(b"\n") + 1 or len(head)
         return self._fitting(fd) if log.rotate(MAX_RENAMES) else 0
+
+    def mark(self, line: bytes) -> bool:
+        """See `Sink.mark`. The whole line or nothing of it: a disk may have room for a little."""
+        log = self._log
+        log.check()
+        if log.limit and log.size and log.size + len(line) > log.limit:
+            log.rotate()
+        data = line if log.ends_in_newline() else b"\n" + line
+        before = log.size
+        written = log.write(data)
+        if written < len(data):
+            if log.size == before + written:
+                log.size = before
+                os.ftruncate(log.fd, before)
+                os.lseek(log.fd, 0, os.SEEK_END)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        log.notify_appended()
+        return True
 
     def finish(self) -> None:
         """See `Sink.finish`."""

@@ -58,6 +58,8 @@ class ErrorCode:
 
     # Of the state of things.
     NOT_PERMITTED: Final = "not_permitted"
+    LIMIT_EXCEEDED: Final = "limit_exceeded"
+    """One request, one connection or one user asks for more than it may."""
     SHUTTING_DOWN: Final = "shutting_down"
     NOT_RUNNING: Final = "not_running"
     ALREADY_ACTIVE: Final = "already_active"

@@ -60,7 +60,7 @@ def same(one: str, other: str) -> bool:
         return True
     try:
         return os.path.samefile(one, other)
-    except OSError:
+    except (OSError, ValueError):  # what is no path is no configuration either
         return False
 
 

@@ -50,6 +50,11 @@ def encode(message: dict[str, Any], errors: str = "backslashreplace") -> bytes:
     return text.encode(errors=errors) + b"\n"
 
 
+def encode_value(value: object) -> bytes:
+    """Return JSON of any value, as `encode` has it in a message."""
+    return quick_json.dumps(value).encode(errors="backslashreplace")
+
+
 def request(number: int, method: str, params: dict[str, Any], configuration: str = "") -> bytes:
     """Return the line that asks for `method`. Raises UnicodeEncodeError.
 

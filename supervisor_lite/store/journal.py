@@ -144,6 +144,13 @@ class Journal:
             (run, name, spawned, pid, boot, start, inode, spawned),
         )
 
+    def record_replacement(self, run: int, pid: int, boot: str, start: int, inode: int) -> None:
+        """The run goes on, and this is its main process now; `spawned` stays when it began."""
+        self._database.write(
+            "UPDATE runs SET pid = ?, boot = ?, start = ?, inode = ? WHERE run = ?",
+            (pid, boot, start, inode, run),
+        )
+
     def record_end(
         self,
         run: int,

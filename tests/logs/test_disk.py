@@ -1,18 +1,21 @@
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from supervisor_lite.errors import SpawnError
+from supervisor_lite.logs.capture import RETRY_DELAY, Capture
 from tests.logs.tools import NUMBERED, Bench, numbered, output, pipes, python, whole
-from tests.loops import until
+from tests.loops import due, until
 
 
 @pytest.fixture
@@ -272,18 +275,19 @@ async def test_an_adopted_process_undecided_a_log_that_cannot_be_opened(tmp_path
     bench.logs.close()
 
 
-async def test_the_pause_between_tries_grows(tmp_path: Path) -> None:
-    from supervisor_lite.logs.capture import Capture
-
+async def test_a_sink_that_fails_is_tried_again_every_half_second(tmp_path: Path) -> None:
     class Broken:
         name = "broken"
         blocked_on = -1
         undecided = 0
-        tries = 0
+        tries: ClassVar[list[float]] = []
 
         def transfer(self, fd: int, budget: int) -> int:
-            self.tries += 1
+            self.tries.append(asyncio.get_running_loop().time())
             raise OSError(errno.EIO, "Input/output error")
+
+        def mark(self, line: bytes) -> bool:
+            raise AssertionError("nothing is lost")
 
         def finish(self) -> None: ...
         def close(self) -> None: ...
@@ -292,12 +296,10 @@ async def test_the_pause_between_tries_grows(tmp_path: Path) -> None:
     sink, reports = Broken(), list[str]()
     capture = Capture(pipes(), reader, sink, reports.append)
     os.write(writer, b"x")
-    await until(lambda: sink.tries == 2)
-    pauses = []
-    for _ in range(5):
-        capture.retry()
-        pauses.append(capture.retry_delay)
-    assert pauses == [4.0, 8.0, 10.0, 10.0, 10.0]
+    await until(lambda: len(sink.tries) == 4)
+    pauses = [later - sooner for sooner, later in pairwise(sink.tries)]
+    assert min(pauses) >= RETRY_DELAY - 0.01
     assert reports == ['cannot write "broken": Input/output error; its output waits in the pipe']
     capture.close()
+    assert not due()
     os.close(writer)
