@@ -125,6 +125,7 @@ class App:
                 self.reload.reload,
                 self.shutdown.request,
                 self.upgrade.run,
+                lambda: resources.log_target.lost,
                 resources.inherited.failed,
             ),
             gateway.user if (gateway := resources.configuration.gateway) is not None else None,

@@ -25,6 +25,7 @@ from supervisor_lite.daemon.shutdown import hang_up
 from supervisor_lite.daemon.systemd import Notifier
 from supervisor_lite.errors import ConfigError, StartupError, SupervisorLiteError
 from supervisor_lite.host import own_limits
+from supervisor_lite.logs.outlet import PATIENCE, tell
 from supervisor_lite.model.plan import Configuration
 from supervisor_lite.protocol import locate
 from supervisor_lite.special_files import standard_number
@@ -42,17 +43,18 @@ def main(argv: list[str]) -> int:
         directory = _current_directory(options.config)
         configuration = load(options.config)
     except StartupError as error:
-        sys.stderr.write(f"supervisor-lite: {error}\n")
+        tell(f"supervisor-lite: {error}\n")
         return 1
     except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
+        # Whoever asks for a check waits for the answer; for a daemon, the exit code is the answer.
+        tell(f"{error}\n", patience=3600.0 if options.check else PATIENCE)
         return 2
     if options.check:
         return _report_check(configuration)
     try:
         return Startup(options, configuration, directory, inherited).run()
     except SupervisorLiteError as error:
-        sys.stderr.write(f"supervisor-lite: {error}\n")
+        tell(f"supervisor-lite: {error}\n")
         return 1
 
 
@@ -143,7 +145,7 @@ class Startup:
             from supervisor_lite.daemon.background import go_to_background, linger_warning
 
             if warning := linger_warning(settings.runtime_dir):
-                sys.stderr.write(f"supervisor-lite: warning: {warning}\n")
+                tell(f"supervisor-lite: warning: {warning}\n")
             report = go_to_background()
         try:
             locks.write_pid()
@@ -173,7 +175,7 @@ class Startup:
         except StartupError as error:
             if not self._inherited.upgraded:
                 raise
-            sys.stderr.write(f"supervisor-lite: {error}\n")
+            tell(f"supervisor-lite: {error}\n")
 
     def _open(
         self,
@@ -243,5 +245,5 @@ def _fail(report: Callable[[str], None] | None, text: str) -> int:
     if report is not None:
         report(line)
     else:
-        sys.stderr.write(line)
+        tell(line)
     return 1

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import select
 import stat
 from collections.abc import Callable
 from typing import Final
@@ -55,7 +56,9 @@ class DeviceSink:
         self._fd, self._shared = open_device(path)
         regular = stat.S_ISREG(os.fstat(self._fd).st_mode)
         self._put = append if regular else os.write
-        self._prefixer = Prefixer(prefix, self._fd, pipes.open_lines, self._put) if prefix else None
+        self._prefixer = (
+            Prefixer(prefix, self._fd, pipes.open_lines, self._put_now) if prefix else None
+        )
 
     def transfer(self, fd: int, budget: int) -> int:
         """See `Sink.transfer`."""
@@ -86,25 +89,23 @@ class DeviceSink:
     def _write(self, data: bytes) -> int:
         """Write what can be written now and return how much that was; raises OSError for disks."""
         done = 0
-        if self._shared and data:
-            fcntl.fcntl(self._fd, fcntl.F_SETFL, self._shared | os.O_NONBLOCK)
         try:
             while done < len(data):
                 if self._prefixer is not None:
                     done += self._prefixer.write(self._fd, data, done)
                     continue
                 cut = data.rfind(b"\n", done, done + ATOMIC) + 1 or done + ATOMIC
-                done += self._put(self._fd, data[done:cut])
+                done += self._put_now(self._fd, data[done:cut])
         except BlockingIOError:
             self.blocked_on = self._fd
         except OSError as error:
             # What was written so far must leave the FIFO before an error is dealt with.
             if not done:
                 self._failed(error)
-        finally:
-            if self._shared and data:
-                fcntl.fcntl(self._fd, fcntl.F_SETFL, self._shared)
         return done
+
+    def _put_now(self, fd: int, data: bytes) -> int:
+        return put_now(fd, self._shared, data, self._put)
 
     def _failed(self, error: OSError) -> None:
         if error.errno in DISK and stat.S_ISREG(os.fstat(self._fd).st_mode):
@@ -133,6 +134,25 @@ class DeviceSink:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def put_now(fd: int, shared: int, data: bytes, put: Callable[[int, bytes], int]) -> int:
+    """Write what can be written now, return how much; BlockingIOError if that is nothing.
+
+    `shared` are the flags of a description that others have, too, and that blocks: it does not for
+    the moment of the write, and only if there is room, for a shell would not like what it reads.
+    """
+    if not shared:
+        return put(fd, data)
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    if not poll.poll(0):
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    fcntl.fcntl(fd, fcntl.F_SETFL, shared | os.O_NONBLOCK)
+    try:
+        return put(fd, data)
+    finally:
+        fcntl.fcntl(fd, fcntl.F_SETFL, shared)
 
 
 def append(fd: int, data: bytes) -> int:
@@ -170,38 +190,3 @@ def open_device(path: str) -> tuple[int, int]:
     own = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3)
     shared = fcntl.fcntl(own, fcntl.F_GETFL)
     return own, 0 if stat.S_ISREG(mode) or shared & os.O_NONBLOCK else shared
-
-
-class DeviceLog:
-    """The daemon's own log, where that is no regular file: whole lines, as long as they are taken.
-
-    The daemon waits for nobody: what cannot be written now is dropped, and told with the next line.
-    """
-
-    def __init__(self, path: str) -> None:
-        """Open it; raises OSError."""
-        self._fd, self._shared = open_device(path)
-        self._dropped = 0
-
-    def is_stderr(self) -> bool:
-        """Tell whether this is what the daemon's stderr is, too."""
-        return os.path.samestat(os.fstat(self._fd), os.fstat(2))
-
-    def write(self, line: bytes) -> None:
-        """Write a line; raises OSError if nobody can read it any more."""
-        if self._dropped:
-            line = b"(%d lines of this log were dropped: nobody read them)\n" % self._dropped + line
-        if self._shared:
-            fcntl.fcntl(self._fd, fcntl.F_SETFL, self._shared | os.O_NONBLOCK)
-        try:
-            os.write(self._fd, line)
-            self._dropped = 0
-        except BlockingIOError:
-            self._dropped += 1
-        finally:
-            if self._shared:
-                fcntl.fcntl(self._fd, fcntl.F_SETFL, self._shared)
-
-    def close(self) -> None:
-        """Close it."""
-        os.close(self._fd)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -88,5 +90,50 @@ def test_a_default_for_all_programs_and_a_change_without_a_restart(daemons: Daem
     daemon.configure(both.replace('"drop"', '"wait"'))
     daemon.ctl("update")
     assert daemon.wait_running("web", "audit") == pids
-    rows = daemon.call("definitions")["definitions"]
+    rows = daemon.call("definitions")["processes"]
     assert [row["on_full"] for row in rows] == ["wait", "wait"]
+
+
+def test_a_reader_of_stderr_that_does_not_read_freezes_nobody(daemons: Daemons) -> None:
+    """The daemon answers, restarts what dies, and says how much of its log nobody has read."""
+    daemon = daemons.prepare(
+        program("web", SLEEPER, startsecs=0)
+        + program("loud", sh("while :; do echo x; sleep 0.1; done"), stdout_logfile="/dev/stderr")
+    )
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    daemon.launch(writer)
+    os.close(writer)
+    wait_until(daemon.answers, limit=30)
+    while not daemon.call("version")["log_lines_lost"]:
+        daemon.ctl("restart", "web")
+    old = daemon.status("web")["pid"]
+    os.kill(old, signal.SIGKILL)
+    wait_until(lambda: daemon.status("web")["pid"] not in (None, old), what="it is restarted")
+    assert "lines of the daemon's own log are lost" in daemon.ctl("version").stderr
+    os.set_blocking(reader, False)
+    seen = b""
+
+    def said() -> bool:
+        nonlocal seen
+        with suppress(BlockingIOError):
+            seen += os.read(reader, 1 << 16)
+        return b"of this log could not be written here and are lost" in seen
+
+    wait_until(said, what="it is told how many are missing")
+    daemon.ctl("shutdown")
+    assert daemon.wait_exit() == 0
+    os.close(reader)
+
+
+def test_a_daemon_that_cannot_start_ends_although_nobody_reads_why(daemons: Daemons) -> None:
+    daemon = daemons.prepare("[program.web]\ncommand = 7\n")
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"x" * 4096)
+    os.set_blocking(writer, True)
+    assert daemon.launch(writer).wait(60) == 2
+    os.close(reader)
+    os.close(writer)

@@ -79,7 +79,10 @@ def version(ctl: CommandContext, arguments: list[str]) -> int:
     """Print the version of the daemon."""
     none_left(ctl.parse(arguments, {}).words)
     with ctl.client() as client:
-        render.out(sanitize(client.call("version").get("version")))
+        about = client.call("version")
+    render.out(sanitize(about.get("version")))
+    if about.get("log_lines_lost"):
+        render.err(f"{sanitize(about['log_lines_lost'])} lines of the daemon's own log are lost")
     return codes.DONE
 
 
