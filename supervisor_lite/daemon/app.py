@@ -25,7 +25,7 @@ from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.daemon.denials import Denials
 from supervisor_lite.daemon.finish import Finish
 from supervisor_lite.daemon.log import ErrorLog, log_change
-from supervisor_lite.daemon.own_files import OwnFiles
+from supervisor_lite.daemon.own_files import OwnFiles, spare_dir
 from supervisor_lite.daemon.reload import Reload
 from supervisor_lite.daemon.resources import Resources
 from supervisor_lite.daemon.shutdown import Shutdown
@@ -74,6 +74,7 @@ class App:
                 report=log.warning,
                 store=resources.notifier.store,
                 unstore=resources.notifier.unstore,
+                spare_dir=spare_dir(settings),
                 restore=lambda: self.own_files.restore(),
             ),
             self.bus,

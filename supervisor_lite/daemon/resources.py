@@ -12,6 +12,7 @@ from supervisor_lite.daemon import going_back, prepare
 from supervisor_lite.daemon.handover import Inherited
 from supervisor_lite.daemon.locks import Locks
 from supervisor_lite.daemon.log import Log, LogTarget, open_log
+from supervisor_lite.daemon.own_files import spare_socket
 from supervisor_lite.daemon.systemd import Notifier
 from supervisor_lite.errors import StartupError
 from supervisor_lite.host import own_limits
@@ -86,7 +87,7 @@ def open_resources(
     with contextlib.ExitStack() as undo:
         # Bound before root is given up, so that its directory may be root's.
         ids = prepare.socket_owner(settings, owner)
-        sock = ControlSocket(settings, ids, inherited.socket)
+        sock = ControlSocket(settings, ids, inherited.socket, spare_socket(settings))
         if not inherited.upgraded:  # else it stays for whoever comes after us
             undo.callback(sock.close)
         prepare.become(owner)
