@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import stat
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -62,21 +65,26 @@ def test_only_our_own_file_is_removed(tmp_path: Path) -> None:
     assert sockets.inode_of(str(tmp_path / "aside")) is None
 
 
+@pytest.fixture
+def reachable() -> Iterator[Path]:
+    """Return a directory that other users can enter."""
+    path = Path(tempfile.mkdtemp(dir="/tmp", prefix="sl-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can play another user")
 @pytest.mark.parametrize("exchanged", [False, True])
 def test_a_socket_in_a_directory_of_another_user(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchanged: bool
+    reachable: Path, monkeypatch: pytest.MonkeyPatch, exchanged: bool
 ) -> None:
     """It has the address that was asked for; who leads us elsewhere has only their own rights."""
-    theirs, precious = tmp_path / "theirs", tmp_path / "precious"
+    theirs, precious = reachable / "theirs", reachable / "precious"
     precious.mkdir()
     for each in (theirs, theirs / "run"):
         each.mkdir()
         os.chown(each, 65534, 65534)
-    tmp_path.chmod(0o755)
-    tmp_path.parent.chmod(0o755)
-    tmp_path.parent.parent.chmod(0o755)
-    tmp_path.parent.parent.parent.chmod(0o755)
     path = str(theirs / "run" / "x.sock")
     bound = sockets._bound
 

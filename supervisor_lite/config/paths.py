@@ -76,3 +76,18 @@ def is_writable_by_others(path: str) -> bool:
         return False
     by_group = bool(status.st_mode & stat.S_IWGRP) and status.st_gid != 0
     return status.st_uid != 0 or by_group or bool(status.st_mode & stat.S_IWOTH)
+
+
+def directory_of_others(path: str, daemon: int) -> str:
+    """Say which directory on the way to a file belongs neither to root nor to the daemon's user.
+
+    Empty if there is none. `daemon` is that user's uid.
+    """
+    directory = os.path.realpath(os.path.dirname(path))
+    ours = {0, daemon, os.geteuid(), owner_uid("/")}
+    while directory != "/":
+        owner = owner_uid(directory)
+        if owner is not None and owner not in ours:
+            return f"{directory} belongs to uid {owner}, who can put what they like in its place"
+        directory = os.path.dirname(directory)
+    return ""
