@@ -42,6 +42,7 @@ from supervisor_lite.core.persistence import Persistence
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.runs import Runs
 from supervisor_lite.core.spawn_queue import SpawnQueue
+from supervisor_lite.core.stop_signals import StopSignals
 from supervisor_lite.core.table import ProcessTable, put_into_force
 from supervisor_lite.core.timers import Timers
 from supervisor_lite.core.topics import WishWithdrawn
@@ -92,6 +93,7 @@ class Supervisor:
         self.channels = ProcessChannels(context, bus)
         self.runs = make_runs(context, self.channels, self.feed)
         self.flush = self._persistence.flush
+        self.signals = StopSignals(self.runs, self.flush)
         self.unfinished = Unfinished(self._journal.operations, self._persistence.schedule_flush)
         self.stopping = False
         """The daemon is on its way out: nothing is to be started any more."""
@@ -221,7 +223,7 @@ class Supervisor:
                 self._persistence.schedule_flush()
                 return answer
             case Signal(name, group):
-                self.runs.send_signal(process, name, group=group)
+                self.signals.send(process, name, group)
             case SignalLeftovers(name, told):
                 self.runs.end_leftovers(process, name, told)
         return None

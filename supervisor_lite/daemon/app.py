@@ -24,6 +24,7 @@ from supervisor_lite.core.operations import Operations
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.daemon.denials import Denials
 from supervisor_lite.daemon.finish import Finish
+from supervisor_lite.daemon.last_known import ConfigurationKeeper
 from supervisor_lite.daemon.log import ErrorLog, log_change
 from supervisor_lite.daemon.own_files import OwnFiles, spare_dir
 from supervisor_lite.daemon.reload import Reload
@@ -88,7 +89,13 @@ class App:
             error=log.error,
         )  # fmt: skip
         self.memory_limit = MemoryLimit(self.supervisor, self.bus, self.loop)
-        self.rollout = Rollout(self.supervisor, self.operations, resources.read, settings)
+        self.rollout = Rollout(
+            self.supervisor, self.operations, resources.read, settings,
+            resources.configuration.refused,
+        )  # fmt: skip
+        self.keeper = ConfigurationKeeper(
+            self.bus, resources.journal, resources.config, resources.configuration
+        )
 
     def _make_life(self) -> None:
         resources, settings, log = self.resources, self.resources.settings, self.resources.log

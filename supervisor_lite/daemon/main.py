@@ -17,6 +17,7 @@ from supervisor_lite import __version__
 from supervisor_lite.config.load import load
 from supervisor_lite.daemon import going_back, handover, prepare
 from supervisor_lite.daemon.app import App
+from supervisor_lite.daemon.last_known import last_known
 from supervisor_lite.daemon.locks import Locks
 from supervisor_lite.daemon.log import Log
 from supervisor_lite.daemon.recovery import recover
@@ -48,7 +49,10 @@ def main(argv: list[str]) -> int:
     except ConfigError as error:
         # Whoever asks for a check waits for the answer; for a daemon, the exit code is the answer.
         tell(f"{error}\n", patience=3600.0 if options.check else PATIENCE)
-        return 2
+        known = last_known(options.config) if not options.check else None
+        if known is None:
+            return 2
+        configuration = known._replace(refused=tuple(map(str, error.diagnostics)))
     if options.check:
         return _report_check(configuration)
     try:

@@ -100,11 +100,18 @@ def open_resources(
         going_back.keep_journal(path, SCHEMA)
         journal = open_journal(path, log.warning, runtime_dir=settings.runtime_dir, boot=boot_id())
         undo.pop_all()
+    _tell_refused(log, configuration.refused)
     _warn(log, (*configuration.warnings, low_limit, few_processes))
     return Resources(
         settings, configuration, read, directory, inherited, notifier, locks, descriptors, config,
         sock, log, target, journal, on_ready,
     )  # fmt: skip
+
+
+def _tell_refused(log: Log, refused: Iterable[str]) -> None:
+    """Say that the configuration on disk is not the one in force, and why not."""
+    for diagnostic in refused:
+        log.error(f"configuration not used, the last one is in force: {diagnostic}")
 
 
 def _write_pidfile(path: str, log: Log, *, required: bool) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from supervisor_lite.model.cause import Cause
 from supervisor_lite.model.change import Change
+from supervisor_lite.model.known_configuration import KnownConfiguration
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.run import StoredProcess
 from supervisor_lite.model.world import World
@@ -103,6 +104,13 @@ class Journal:
         """Note that this is where we are."""
         if self._meta("world") != str(world):
             self._database.write("INSERT OR REPLACE INTO meta VALUES ('world', ?)", (str(world),))
+
+    def keep_configuration(self, known: KnownConfiguration) -> None:
+        """Keep the configuration that is in force, unless it is there already."""
+        text = to_text(encode(known))
+        if self._meta("configuration") != text:
+            sql = "INSERT OR REPLACE INTO meta VALUES ('configuration', ?)"
+            self._database.write(sql, (text,))
 
     # Runs.
 

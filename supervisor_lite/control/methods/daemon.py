@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from supervisor_lite import __version__
 from supervisor_lite.control.jsonrpc import Result
-from supervisor_lite.control.methods.configuration import pending_fields
+from supervisor_lite.control.methods.configuration import pending_fields, refused_fields
 from supervisor_lite.control.request import Methods, Request
 from supervisor_lite.controllers.rollout import Rollout
 from supervisor_lite.core.supervisor import Supervisor
@@ -56,6 +56,7 @@ class DaemonMethods:
             "state": "stopping" if self._supervisor.stopping else "running",
             "log_lines_lost": self._daemon.lost_lines(),
             "upgrade_error": self._daemon.upgrade_error or None,
+            **refused_fields(self._rollout, request),
         }
 
     @method("reload")
