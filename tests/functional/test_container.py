@@ -138,7 +138,7 @@ def test_pid_1_reaps_the_orphans_of_its_programs(containers: Containers) -> None
 def test_pid_1_reaps_what_somebody_ran_in_its_container(containers: Containers) -> None:
     """`docker exec` brings in strangers; their orphans are PID 1's to reap."""
     container = containers(program("web", SLEEPER))
-    entered = ["nsenter", "-t", str(container.pid), "-p", "-m"]
+    entered = ["nsenter", "-t", str(container.pid), "-p", "-m", "-r"]
     stamp = container.dir / "stranger"
     script = f'(sh -c "sleep 0.1; echo gone >{stamp}" &)'
     subprocess.run([*entered, "sh", "-c", script], check=True, timeout=30)
