@@ -120,10 +120,22 @@ class BadSignal(SupervisorLiteError):
     code = ErrorCode.BAD_SIGNAL
 
 
+class OtherConfiguration(SupervisorLiteError):
+    """The caller means the daemon of another configuration."""
+
+    code = ErrorCode.OTHER_CONFIGURATION
+
+
 class NotPermitted(SupervisorLiteError):
     """The caller may not do this."""
 
     code = ErrorCode.NOT_PERMITTED
+
+
+class LimitExceeded(SupervisorLiteError):
+    """One request, one connection or one user asks for more than it may (control/limits.py)."""
+
+    code = ErrorCode.LIMIT_EXCEEDED
 
 
 class OperationFailed(SupervisorLiteError):

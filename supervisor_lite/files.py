@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+
+from supervisor_lite import safe_paths
 
 
 def write_whole(path: str, text: str, mode: int) -> None:
@@ -12,10 +13,9 @@ def write_whole(path: str, text: str, mode: int) -> None:
     It is written beside and renamed (rename(2)), as `path` with ".new". The directory may be one
     that others write to: a file of theirs is not written to. Raises OSError.
     """
-    fresh = f"{path}.new"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(fresh)
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(fresh, path)
+    with safe_paths.at(path) as place:
+        fresh = f"{place.name}.new"
+        place.unlink(fresh, missing_ok=True)
+        with os.fdopen(place.create(fresh, os.O_WRONLY, mode), "w", encoding="utf-8") as file:
+            file.write(text)
+        place.rename(fresh, place.name)

@@ -137,6 +137,13 @@ class Daemon:
             )  # fmt: skip
         return self.process
 
+    def launch_second(self) -> subprocess.CompletedProcess[str]:
+        """Start another daemon with the same configuration, and wait for its end."""
+        return subprocess.run(
+            self.command(), cwd=self.dir, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            env=environment_of(str(self.dir), **self.environment), timeout=60,
+        )  # fmt: skip
+
     def start(self, limit: float = 30.0) -> Daemon:
         """Start the daemon and wait until it answers."""
         process = self.launch()

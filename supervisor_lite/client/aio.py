@@ -17,21 +17,27 @@ from typing import Self
 from supervisor_lite.client.buffer import CHUNK, Conversation
 from supervisor_lite.client.errors import (
     ConnectionLost,
+    RemoteError,
     ReplyTimeout,
     Unreachable,
     cause_of,
     denial,
 )
 from supervisor_lite.client.sync import DEFAULT_TIMEOUT
+from supervisor_lite.protocol.codes import ErrorCode
 from supervisor_lite.protocol.messages import Message
 
 
 class AsyncClient:
-    """One connection to the daemon. `on_behalf_of` is noted with everything that it does."""
+    """One connection to the daemon."""
 
-    def __init__(self, path: str, on_behalf_of: str = "") -> None:
+    def __init__(self, path: str, on_behalf_of: str = "", role: str = "admin") -> None:
+        """`on_behalf_of` is noted with everything that it does, `role` what it may do at most."""
         self.path = path
         self._on_behalf_of = on_behalf_of
+        self._role = role
+        self.unnamed = ""
+        """Why the daemon does not take our word for whom we ask; empty if it does."""
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._conversation = Conversation()
@@ -78,12 +84,24 @@ class AsyncClient:
         """
         if self._on_behalf_of:
             whom, self._on_behalf_of = self._on_behalf_of, ""
-            await self.call("introduce", {"whom": whom})
+            await self._introduce(whom)
         line = self._conversation.request(method, {} if params is None else params)
         try:
             return await asyncio.wait_for(self._ask(line), timeout)
         except TimeoutError as error:
             raise ReplyTimeout(f"the daemon did not answer in {timeout:g} s") from error
+
+    async def _introduce(self, whom: str) -> None:
+        """Say for whom we ask. Without being believed we ask for ourselves."""
+        try:
+            await self.call("introduce", {"whom": whom, "role": self._role})
+        except RemoteError as error:
+            if error.code == ErrorCode.INVALID_PARAMS:
+                await self.call("introduce", {"whom": whom})  # a daemon that knows no role there
+            elif error.code == ErrorCode.NOT_PERMITTED:
+                self.unnamed = str(error)
+            else:
+                raise
 
     async def notifications(self) -> AsyncIterator[tuple[str, Message]]:
         """Yield (method, params) of each notification. Raises ConnectionLost at the end."""

@@ -54,9 +54,11 @@ class Conversation:
     One request is out at a time. Notifications that come before a reply wait for their reader.
     """
 
-    __slots__ = ("_asked", "_buffer", "_notifications", "_number")
+    __slots__ = ("_asked", "_buffer", "_configuration", "_notifications", "_number")
 
-    def __init__(self) -> None:
+    def __init__(self, configuration: str = "") -> None:
+        """A daemon that runs with another `configuration` is not meant, if one is given."""
+        self._configuration = configuration
         self._buffer = ReceiveBuffer()
         self._notifications: list[Message] = []
         self._number = 0
@@ -67,7 +69,7 @@ class Conversation:
         self._number += 1
         self._asked = (method, params)
         try:
-            line = messages.request(self._number, method, params)
+            line = messages.request(self._number, method, params, self._configuration)
         except UnicodeEncodeError as error:
             raise ClientError(f'cannot ask for "{method}": a name is not UTF-8') from error
         if len(line) > messages.MAX_LINE:

@@ -51,13 +51,17 @@ class Client:
     between calls. It does not apply to notifications: those come when they come.
     """
 
-    __slots__ = ("_conversation", "_socket", "path", "timeout")
+    __slots__ = ("_configuration", "_conversation", "_socket", "path", "timeout")
 
-    def __init__(self, path: str, timeout: float | None = DEFAULT_TIMEOUT) -> None:
+    def __init__(
+        self, path: str, timeout: float | None = DEFAULT_TIMEOUT, configuration: str = ""
+    ) -> None:
+        """A daemon that runs with another `configuration` refuses, if one is given."""
+        self._configuration = configuration
         self.path = path
         self.timeout = timeout
         self._socket: _socket.socket | None = None
-        self._conversation = Conversation()
+        self._conversation = Conversation(self._configuration)
 
     def __enter__(self) -> Self:
         return self
@@ -87,7 +91,7 @@ class Client:
         if self._socket is not None:
             self._socket.close()
         self._socket = None
-        self._conversation = Conversation()
+        self._conversation = Conversation(self._configuration)
 
     def fileno(self) -> int:
         """Return the descriptor to wait on; -1 while not connected."""

@@ -72,9 +72,6 @@ class _Planner:
         """Report names that cannot be."""
         for name, entry in table.items():
             self._reader.value(NAME, name.replace("%", "%%"), entry.location, self._names)
-            if name == "all":
-                text = 'slctl takes "all" for every process, so this one cannot be named alone'
-                self._diagnostics.warn(entry.location, text)
 
     def _single(self, name: str, entry: Entry) -> Group:
         """Return the group of its own that a program is which no group lists."""

@@ -41,7 +41,7 @@ def load(path: str | None = None, environ: Mapping[str, str] | None = None) -> C
         loading.read_directory(path)
     else:
         loading.read_file(path)
-    return loading.resolve()
+    return loading.resolve(locate.absolute_config(path))
 
 
 def load_gateway(path: str | None = None) -> GatewaySettings | None:
@@ -103,10 +103,13 @@ class _Loading:
         if (entry := self._tables.single.get("daemon")) is not None and "include" in entry.raw:
             self._include(directory, directory)
 
-    def resolve(self) -> Configuration:
-        """Turn everything that was read into a Configuration, or raise ConfigError."""
+    def resolve(self, config: str | None) -> Configuration:
+        """Turn everything that was read into a Configuration, or raise ConfigError.
+
+        `config` is the absolute path of all of it.
+        """
         tables, reader, names = self._tables, self._reader, self._names
-        settings = resolve_settings(tables, reader, names)
+        settings = resolve_settings(tables, reader, names, config)
         with_environment = names.plus({}, settings.environment)
         plan = resolve_plan(tables, settings, reader, with_environment, self._files)
         gateway = resolve_gateway(tables.single.get("gateway"), reader, names)

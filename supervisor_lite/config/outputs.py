@@ -44,6 +44,7 @@ class Outputs:
         self._own_directories = (settings.runtime_dir, settings.state_dir, settings.log_dir)
         self._prefix = settings.output_prefix
         self._strip_ansi = settings.strip_ansi
+        self._on_full = settings.on_full
         self._diagnostics = diagnostics
         self._shared: dict[Output, Output] = {}
         self._claims: dict[str, _Claim] = {}
@@ -73,6 +74,7 @@ class Outputs:
         }
         fields["syslog"] = bool(fields.get("syslog")) or target == "syslog"
         fields["strip_ansi"] = self._strip_ansi
+        fields["on_full"] = values.get("on_full") or self._on_full
         fields["path"] = None
         if target == "auto":
             # A name holds neither "/" nor ":", so this is safe; where a dot in a name makes two

@@ -14,7 +14,7 @@ from supervisor_lite.config.schema.daemon import DAEMON
 from supervisor_lite.config.schema.gateway import GATEWAY
 from supervisor_lite.model.output import SYSLOG
 from supervisor_lite.model.settings import AccessRule, DaemonSettings, GatewaySettings
-from supervisor_lite.protocol import locate
+from supervisor_lite.protocol import directories, locate
 from supervisor_lite.users import user_id
 
 MAX_SOCKET_PATH = 107
@@ -28,14 +28,19 @@ _SYSTEM = {
 """Where root's daemon lives unless configured, as locate.py has it."""
 
 
-def resolve_settings(tables: Tables, reader: Reader, names: Names) -> DaemonSettings:
-    """Return the settings of the daemon, of [daemon] and [[access]]."""
+def resolve_settings(
+    tables: Tables, reader: Reader, names: Names, config: str | None = None
+) -> DaemonSettings:
+    """Return the settings of the daemon, of [daemon] and [[access]].
+
+    `config` is the absolute path of the configuration, to which default directories may belong.
+    """
     entry = tables.single.get("daemon")
     diagnostics = reader.diagnostics
     values: Values = {}
     if entry is not None:
         values = reader.read(entry, DAEMON.keys, names.plus({"here": entry.here}))
-    paths = _paths(values)
+    paths = _paths(values, config)
     if entry is not None:
         _check_paths(entry, values, paths, diagnostics)
     _check_socket(entry, values, paths["socket"], diagnostics)
@@ -50,16 +55,9 @@ def resolve_settings(tables: Tables, reader: Reader, names: Names) -> DaemonSett
     return DaemonSettings(**paths, **fields, access=rules)
 
 
-def _paths(values: Values) -> dict[str, Any]:
+def _paths(values: Values, config: str | None) -> dict[str, Any]:
     """Return the paths that are made from each other."""
-    if _began_as_root(values):
-        values = {**_SYSTEM, **values}
-    state_dir = str(values.get("state_dir") or locate.default_state_dir())
-    runtime_dir = str(values.get("runtime_dir") or locate.default_runtime_dir())
-    log_dir = values.get("log_dir")
-    if log_dir is None and "state_dir" in values and os.geteuid() != 0:
-        log_dir = os.path.join(state_dir, "log")
-    log_dir = str(log_dir or locate.default_log_dir())
+    state_dir, runtime_dir, log_dir = _directories(values, config)
     logfile = values.get("logfile", "auto")
     if logfile == "auto":
         logfile = os.path.join(log_dir, "supervisor-lite.log")
@@ -73,15 +71,42 @@ def _paths(values: Values) -> dict[str, Any]:
     }
 
 
-def _began_as_root(values: Values) -> bool:
+def _directories(values: Values, config: str | None) -> tuple[str, str, str]:
+    """Return state, runtime and log directory, as set or as they are for this configuration."""
+    defaults = {
+        "state_dir": locate.default_state_dir(),
+        "runtime_dir": locate.default_runtime_dir(),
+    }
+    as_root = os.geteuid() == 0
+    for ending in ("", *([directories.mark(config)] if config is not None else [])):
+        if not as_root and _began_as_root(values, ending):
+            as_root, defaults = True, _SYSTEM
+    marks = {
+        key: locate.mark_of(defaults[key], config)
+        for key in ("state_dir", "runtime_dir")
+        if key not in values
+    }
+    mark = marks.get("state_dir") or marks.get("runtime_dir", "")
+    state_dir = str(values.get("state_dir") or defaults["state_dir"] + marks["state_dir"])
+    runtime_dir = str(values.get("runtime_dir") or defaults["runtime_dir"] + mark)
+    log_dir = os.path.join(state_dir, "log")
+    if as_root:
+        log_dir = _SYSTEM["log_dir"] + mark
+    elif "state_dir" not in values:
+        log_dir = os.path.join(os.path.dirname(locate.default_log_dir()) + mark, "log")
+    return state_dir, runtime_dir, str(values.get("log_dir") or log_dir)
+
+
+def _began_as_root(values: Values, ending: str) -> bool:
     """Tell whether root has become `user` in this daemon: its directories are still those of root.
 
-    They are told by their owner, for neither `reread` nor an upgrade can ask root again.
+    They are told by their owner, for neither `reread` nor an upgrade can ask root again. `ending`
+    is what their names end with.
     """
     if os.geteuid() == 0 or "user" not in values:
         return False
     uid = user_id(str(values["user"]))
-    paths = [path for key, path in _SYSTEM.items() if key not in values]
+    paths = [path + ending for key, path in _SYSTEM.items() if key not in values]
     return uid == os.geteuid() and all(owner_uid(path) == uid for path in paths)
 
 

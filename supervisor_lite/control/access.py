@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from supervisor_lite.control.limits import is_trusted
 from supervisor_lite.host.syscalls import peer_groups
 from supervisor_lite.model.settings import AccessRule
 from supervisor_lite.protocol.commands import ADMIN, METHODS, ROLES
@@ -46,30 +46,88 @@ def caller_of(sock: socket.socket) -> Caller:
     return Caller(peer.uid, peer.gid, peer.pid, groups)
 
 
-def grants(caller: Caller, rules: Sequence[AccessRule]) -> list[tuple[str, Sequence[str]]]:
-    """Return the (role, program patterns) that the caller has; root and our own user have all."""
-    if caller.uid in (0, os.geteuid()):
-        return [(ADMIN, ("*",))]
-    return [(rule.role, rule.programs) for rule in rules if _concerns(rule, caller)]
+Rule = tuple[str, tuple[str, ...]]
+"""A role, and the patterns of the programs that it is for."""
+
+_MAX_REMEMBERED = 50_000
+"""Answers that are kept; there is one for each process and role, unless processes come and go."""
 
 
-def may_all(granted: Sequence[tuple[str, Sequence[str]]], method: str) -> bool:
-    """May these grants call the method for whatever process there is?"""
-    needed = _rank_of(method)
-    return any("*" in patterns and ROLES.index(role) >= needed for role, patterns in granted)
+class Grants:
+    """What a caller may do; one for all who may do the same.
+
+    Whether a pattern means a process is found out once: a list of thousands of them is asked for
+    again and again.
+    """
+
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
+        self.rules = rules
+        self._remembered: dict[tuple[int, str], bool] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.rules)
+
+    def sees_everything(self) -> bool:
+        """Does any role hold for whatever there is, or ever was?"""
+        return any("*" in patterns for _, patterns in self.rules)
+
+    def may_all(self, method: str) -> bool:
+        """May it call the method for whatever process there is?"""
+        needed = _rank_of(method)
+        return any("*" in patterns and ROLES.index(role) >= needed for role, patterns in self.rules)
+
+    def may(self, method: str, name: str | None) -> bool:
+        """May it call the method, for the process `name` or for the daemon (None)?"""
+        needed = _rank_of(method)
+        return self._has(needed, name) if name is not None else self._has_daemon(needed)
+
+    def is_admin(self, name: str) -> bool:
+        """Does the role admin hold for the process?"""
+        return self._has(ROLES.index(ADMIN), name)
+
+    def at_most(self, role: str) -> tuple[Rule, ...]:
+        """Return the rules as they are for somebody who has this role at most."""
+        most = ROLES.index(role)
+        return tuple((ROLES[min(ROLES.index(own), most)], which) for own, which in self.rules)
+
+    def _has_daemon(self, needed: int) -> bool:
+        return any(
+            ROLES.index(role) >= needed and (needed < ROLES.index(ADMIN) or "*" in patterns)
+            for role, patterns in self.rules
+        )
+
+    def _has(self, needed: int, name: str) -> bool:
+        known = self._remembered.get((needed, name))
+        if known is not None:
+            return known
+        if len(self._remembered) >= _MAX_REMEMBERED:
+            self._remembered.clear()
+        found = any(
+            ROLES.index(role) >= needed and any(_matches(name, pattern) for pattern in patterns)
+            for role, patterns in self.rules
+        )
+        self._remembered[needed, name] = found
+        return found
 
 
-def may(granted: Sequence[tuple[str, Sequence[str]]], method: str, name: str | None) -> bool:
-    """May these grants call the method, for the process `name` or for the daemon (None)?"""
-    needed = _rank_of(method)
-    for role, patterns in granted:
-        if ROLES.index(role) < needed:
-            continue
-        if name is None and (needed < ROLES.index(ADMIN) or "*" in patterns):
-            return True
-        if name is not None and any(_matches(name, pattern) for pattern in patterns):
-            return True
-    return False
+class AccessTable:
+    """The rules of the configuration, and what they grant to whom."""
+
+    def __init__(self, rules: Sequence[AccessRule]) -> None:
+        self._rules = rules
+        self._grants: dict[tuple[Rule, ...], Grants] = {}
+
+    def of(self, caller: Caller) -> Grants:
+        """Return what a caller may do; root and our own user may do everything."""
+        if is_trusted(caller.uid):
+            return self.shared(((ADMIN, ("*",)),))
+        mine = (rule for rule in self._rules if _concerns(rule, caller))
+        return self.shared(tuple((rule.role, tuple(rule.programs)) for rule in mine))
+
+    def shared(self, rules: tuple[Rule, ...]) -> Grants:
+        """Return the grants of these rules, the same for everybody."""
+        # There are not more of them than combinations of rules that somebody has.
+        return self._grants.setdefault(rules, Grants(rules))
 
 
 def _rank_of(method: str) -> int:

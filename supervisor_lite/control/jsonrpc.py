@@ -10,11 +10,13 @@ import math
 from enum import Enum
 from typing import Any, NamedTuple
 
+from supervisor_lite.control.limits import MAX_ID, MAX_MESSAGE, MAX_UNKNOWN
 from supervisor_lite.errors import (
     BadSignal,
     ConfigError,
     NoSuchProcess,
     NotPermitted,
+    OtherConfiguration,
     ProtocolError,
     SupervisorLiteError,
 )
@@ -46,6 +48,8 @@ class Call(NamedTuple):
     id: Id
     method: str
     params: Any
+    configuration: Any = None
+    """That of the daemon which is meant, if the caller says so."""
 
 
 def parse(line: bytes) -> Call:
@@ -59,9 +63,12 @@ def parse(line: bytes) -> Call:
     number = message.get("id", NoId.NOTIFICATION)
     if isinstance(number, bool) or not isinstance(number, int | float | str | None | NoId):
         raise ProtocolError(codes.INVALID_REQUEST, "id must be a number or a string")
+    if isinstance(number, str) and len(number) > MAX_ID:
+        raise ProtocolError(codes.INVALID_REQUEST, f"id has at most {MAX_ID} characters")
     if isinstance(number, float) and not math.isfinite(number):
         raise ProtocolError(codes.INVALID_REQUEST, "id must be a number that JSON has")
-    return Call(number, message["method"], message.get("params", {}))
+    params, configuration = message.get("params", {}), message.get("configuration")
+    return Call(number, message["method"], params, configuration)
 
 
 def result_line(number: Id, result: Result) -> bytes:
@@ -80,7 +87,7 @@ def failure_line(number: Id, error: SupervisorLiteError) -> bytes:
         text = "the configuration cannot be used"
         data["details"] = [str(diagnostic) for diagnostic in error.diagnostics]
     elif isinstance(error, NoSuchProcess):
-        data["names"] = list(error.names)
+        data["names"] = list(error.names[:MAX_UNKNOWN])
     return _error_line(number, error_number(error), text, data)
 
 
@@ -96,6 +103,8 @@ def notification_line(method: str, params: dict[str, Any]) -> bytes:
 
 
 def _error_line(number: Id, code: int, text: str, data: dict[str, Any]) -> bytes:
+    if len(text) > MAX_MESSAGE:
+        text = f"{text[:MAX_MESSAGE]}…"
     error = {"code": code, "message": text, "data": data}
     return messages.encode({"jsonrpc": "2.0", "id": number, "error": error})
 
@@ -105,7 +114,7 @@ def error_number(error: SupervisorLiteError) -> int:
     match error:
         case ProtocolError():
             return error.number
-        case ConfigError() | BadSignal():
+        case ConfigError() | BadSignal() | OtherConfiguration():
             return codes.USAGE
         case NoSuchProcess():
             return codes.NO_SUCH_PROCESS

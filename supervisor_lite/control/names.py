@@ -1,13 +1,18 @@
-"""Which processes an operator means."""
+"""Which processes an operator means.
+
+What it costs to find out is bounded (limits.py): patterns are counted, all else is looked up.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
-from functools import lru_cache
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from fnmatch import translate
+from functools import cached_property, lru_cache
 
+from supervisor_lite.control import limits
 from supervisor_lite.core.process import Process
-from supervisor_lite.errors import NoSuchProcess
+from supervisor_lite.errors import LimitExceeded, NoSuchProcess
 
 
 def resolve(
@@ -20,14 +25,11 @@ def resolve(
     `web` (a process, else the group or program of that name), `site:web`, `site:*`, `site:`,
     `all`, shell globs over `group:name` and `name`. A name that may mean many means those that the
     caller `sees`. Raises NoSuchProcess for the names that mean nothing, all of them; then nothing
-    at all is to be done.
+    at all is to be done. Raises LimitExceeded.
     """
     found: dict[str, Process] = {}
     unknown: list[str] = []
-    for name in names:
-        matches = _match(name, table)
-        if sees is not None:
-            matches = _seen(name, matches, sees)
+    for name, matches in meant(names, table, sees):
         if not matches and name != "all":
             unknown.append(name)
         for process in matches:
@@ -37,11 +39,28 @@ def resolve(
     return list(found.values())
 
 
+def meant(
+    names: Sequence[str],
+    table: Mapping[str, Process],
+    sees: Callable[[str], bool] | None = None,
+) -> Iterator[tuple[str, list[Process]]]:
+    """Yield each name, once, and the processes that it means. Raises LimitExceeded."""
+    different = dict.fromkeys(names)
+    search = Search(table, [name for name in different if _is_pattern(name)])
+    for name in different:
+        matches = search.matches(name)
+        yield name, matches if sees is None else _seen(name, matches, sees)
+
+
 def _seen(name: str, matches: list[Process], sees: Callable[[str], bool]) -> list[Process]:
     """Leave out what the caller does not see, unless it was named as such: that is refused."""
     seen = [process for process in matches if sees(process.name)]
-    pattern = name == "all" or name.endswith(":") or any(char in name for char in "*?[")
-    return seen if seen or pattern else matches
+    many = name == "all" or name.endswith(":") or _is_pattern(name)
+    return seen if seen or many else matches
+
+
+def _is_pattern(name: str) -> bool:
+    return "*" in name or "?" in name or "[" in name
 
 
 def in_order(processes: Iterable[Process]) -> list[Process]:
@@ -68,23 +87,72 @@ def _part(word: str) -> tuple[int, int, str]:
     return (0, int(word), word) if word.isdecimal() else (1, 0, word)
 
 
-def _match(name: str, table: Mapping[str, Process]) -> list[Process]:
-    if name == "all":
-        return in_order(table.values())
-    if name in table:
-        return [table[name]]
-    group, colon, process = name.partition(":")
-    if colon and process in ("", "*"):
-        return in_order(p for p in table.values() if p.group == group)
-    if colon and group == process and group in table:
-        return [table[group]]
-    if any(char in name for char in "*?["):
-        return in_order(
-            p
-            for p in table.values()
-            if fnmatchcase(p.name, name) or fnmatchcase(f"{p.group}:{p.program.name}", name)
+class Search:
+    """Finds what names mean in a table; made for one request."""
+
+    def __init__(self, table: Mapping[str, Process], patterns: Sequence[str]) -> None:
+        """`patterns` are those that will be asked for. Raises LimitExceeded."""
+        self._table = table
+        patterns = [pattern for pattern in patterns if not pattern.endswith(":*")]
+        if patterns:
+            _check(patterns, sum(map(_compared, table)))
+
+    @cached_property
+    def _groups(self) -> dict[str, list[Process]]:
+        groups: dict[str, list[Process]] = {}
+        for process in self._table.values():
+            groups.setdefault(process.group, []).append(process)
+        return groups
+
+    @cached_property
+    def _programs(self) -> dict[str, list[Process]]:
+        programs: dict[str, list[Process]] = {}
+        for process in self._table.values():
+            if process.program.program != process.group:
+                programs.setdefault(process.program.program, []).append(process)
+        return programs
+
+    def matches(self, name: str) -> list[Process]:
+        """Return the processes that one name means."""
+        if name == "all":
+            return in_order(self._table.values())
+        if name in self._table:
+            return [self._table[name]]
+        group, colon, process = name.partition(":")
+        if colon and process in ("", "*"):
+            return in_order(self._groups.get(group, ()))
+        if colon and group == process and group in self._table:
+            return [self._table[group]]
+        if _is_pattern(name):
+            return in_order(self._matching(re.compile(translate(name)).match))
+        if colon:
+            return []  # it would be in the table by this name
+        return in_order([*self._groups.get(name, ()), *self._programs.get(name, ())])
+
+    def _matching(self, match: Callable[[str], object]) -> Iterator[Process]:
+        for name, process in self._table.items():
+            if match(name) or (":" not in name and match(f"{name}:{name}")):
+                yield process
+
+
+def _compared(name: str) -> int:
+    """Return how many characters of a process a pattern is compared with."""
+    return len(name) if ":" in name else 3 * len(name) + 1
+
+
+def _check(patterns: Sequence[str], size: int) -> None:
+    """Raise LimitExceeded if this costs more than one request may."""
+    if len(patterns) > limits.MAX_PATTERNS:
+        text = f"{len(patterns)} patterns in one request; at most {limits.MAX_PATTERNS} may be"
+        raise LimitExceeded(text)
+    for pattern in patterns:
+        if len(pattern) > limits.MAX_PATTERN:
+            raise LimitExceeded(f"a pattern has at most {limits.MAX_PATTERN} characters")
+        if pattern.count("*") > limits.MAX_STARS:
+            raise LimitExceeded(f'"{pattern}" has more than {limits.MAX_STARS} asterisks')
+    if len(patterns) * size > limits.MAX_COMPARED and len(patterns) > 1:
+        most = max(1, limits.MAX_COMPARED // size)
+        text = (
+            f"{len(patterns)} patterns are too many for this many processes; at most {most} may be"
         )
-    if colon:
-        return [p for p in table.values() if p.group == group and p.program.name == process]
-    members = [p for p in table.values() if name in (p.group, p.program.program)]
-    return in_order(members)
+        raise LimitExceeded(text)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from supervisor_lite.errors import ProtocolError
+from supervisor_lite.control.limits import MAX_NAMES
+from supervisor_lite.errors import LimitExceeded, ProtocolError
 from supervisor_lite.protocol.codes import INVALID_PARAMS
 
 
@@ -61,7 +62,10 @@ class Params:
         return float(value)
 
     def names(self, *, required: bool) -> list[str]:
-        """Return `names`, a list of strings; an empty list if absent and not required."""
+        """Return `names`, a list of strings; an empty list if absent and not required.
+
+        Raises LimitExceeded for too many.
+        """
         value = self._pop("names")
         if value is None and not required:
             return []
@@ -69,6 +73,8 @@ class Params:
             raise ProtocolError(INVALID_PARAMS, "names must be a list of strings")
         if required and not value:
             raise ProtocolError(INVALID_PARAMS, "names must not be empty")
+        if len(value) > MAX_NAMES:
+            raise LimitExceeded(f"{len(value)} names in one request; at most {MAX_NAMES} may be")
         return value
 
     def done(self) -> None:

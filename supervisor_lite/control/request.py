@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from supervisor_lite.control.access import Caller, may
+from supervisor_lite.control.access import Caller
 from supervisor_lite.control.jsonrpc import Result
 from supervisor_lite.control.names import resolve
 from supervisor_lite.control.params import Params
@@ -51,14 +51,17 @@ class Request:
     def chosen(self, names: Sequence[str], table: Mapping[str, Process]) -> list[Process]:
         """Return the processes that the names mean, if the caller may do this to all of them.
 
-        Raises NoSuchProcess, NotPermitted.
+        Raises NoSuchProcess, NotPermitted, LimitExceeded.
         """
-        connection = self.connection
-        sees = None if connection.sees_all("status") else partial(connection.sees, "status")
-        processes = resolve(names, table, sees)
+        processes = resolve(names, table, self.seen())
         for process in processes:
             self.require(process.name)
         return processes
+
+    def seen(self) -> Callable[[str], bool] | None:
+        """Return what tells whether the caller sees a process; None if he sees all of them."""
+        connection = self.connection
+        return None if connection.sees_all("status") else partial(connection.sees, "status")
 
     def chosen_one(self, name: str, table: Mapping[str, Process]) -> Process:
         """Return the one process that the name means.
@@ -73,7 +76,7 @@ class Request:
 
     def require(self, name: str | None = None) -> None:
         """Raise NotPermitted if the caller may not do this to the process, or to the daemon."""
-        if not may(self.connection.granted, self.method, name):
+        if not self.connection.granted.may(self.method, name):
             what = f' on "{name}"' if name is not None else ""
             self.connection.denied(self.method, name)
             raise NotPermitted(

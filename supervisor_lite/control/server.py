@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import socket
 from collections.abc import Callable
 from typing import Any
 
-from supervisor_lite.control.access import Caller
+from supervisor_lite.control import jsonrpc
+from supervisor_lite.control.access import AccessTable, Caller, caller_of
+from supervisor_lite.control.configured import OwnConfiguration
 from supervisor_lite.control.connection import Connection
+from supervisor_lite.control.hang_ups import HangUps
+from supervisor_lite.control.limits import Quotas, is_trusted
 from supervisor_lite.control.request import Handler
+from supervisor_lite.control.turns import Turns
+from supervisor_lite.errors import LimitExceeded
 from supervisor_lite.model.settings import AccessRule, DaemonSettings
-from supervisor_lite.sockets import bind_unix
+from supervisor_lite.sockets import bind_unix, inode_of, peer_of, unlink_same
 
 _BACKLOG = 1024
 
@@ -32,15 +40,20 @@ class ControlServer:
         report_bug: Callable[[Exception], None],
         report_denied: Callable[[Caller, str, str | None], None],
         report_error: Callable[[str], None],
+        own: OwnConfiguration = OwnConfiguration(),  # noqa: B008 it is immutable
     ) -> None:
         self.handlers = handlers
-        self.rules = rules
+        self.own = own
+        self.access = AccessTable(rules)
         self.report_bug = report_bug
         self.report_denied = report_denied
         self.report_error = report_error
         self.connections: set[Connection] = set()
         self.subscriptions = 0
         self._loop = asyncio.get_running_loop()
+        self.quotas = Quotas()
+        self.turns = Turns(self._loop)
+        self.hang_ups = HangUps(self._loop)
         self._sock: socket.socket | None = None
         self._starting: set[asyncio.Task[Any]] = set()
         self._retry: asyncio.TimerHandle | None = None
@@ -48,7 +61,10 @@ class ControlServer:
         """Are clients waiting because there was no descriptor? That is reported once."""
 
     def serve(self, sock: socket.socket) -> None:
-        """Accept clients from now on."""
+        """Accept clients from now on; if that is another socket than before, from that one."""
+        if self._sock is not None and self._sock is not sock:
+            self._accept(self._sock)  # who waits in the queue of the old one
+            self.stop_accepting()
         self._sock = sock
         self._accept_again()
 
@@ -73,11 +89,23 @@ class ControlServer:
                 self._retry = self._loop.call_later(_RETRY_PAUSE, self._accept_again)
                 return
             fresh.setblocking(False)
+            if not self._may_enter(fresh):
+                continue
             starting = self._loop.create_task(
                 self._loop.connect_accepted_socket(lambda: Connection(self), fresh)
             )
             self._starting.add(starting)
             starting.add_done_callback(self._starting.discard)
+
+    def _may_enter(self, fresh: socket.socket) -> bool:
+        """Tell whether a client may have a connection; refuse one whose user has too many."""
+        uid = peer_of(fresh).uid
+        if is_trusted(uid) or not (why := self.quotas.refusal(uid)):
+            return True
+        self.report_denied(caller_of(fresh), "connect, too many connections", None)
+        with contextlib.suppress(OSError), fresh:
+            fresh.send(jsonrpc.failure_line(None, LimitExceeded(f"cannot connect: {why}")))
+        return False
 
     def stop_accepting(self) -> None:
         """Accept no more clients; those that are connected stay."""
@@ -94,14 +122,54 @@ class ControlServer:
         self.stop_accepting()
         for connection in tuple(self.connections):
             connection.close()
+        self.hang_ups.close()
 
 
-def bind(settings: DaemonSettings, uid: int, gid: int) -> socket.socket:
-    """Return the control socket, bound and listening, with its mode from the first instant.
+class ControlSocket:
+    """The control socket, listening, with its mode from the first instant."""
 
-    The caller holds the lock of the runtime directory, so whatever socket is there is stale.
-    Raises OSError.
-    """
-    sock = bind_unix(settings.socket, settings.socket_mode, (uid, gid), _BACKLOG)
-    sock.setblocking(False)
-    return sock
+    def __init__(
+        self, settings: DaemonSettings, owner: tuple[int, int], inherited: int | None = None
+    ) -> None:
+        """Bind it to its path, for this uid and gid; or take over the descriptor of an upgrade.
+
+        The caller holds the lock of the runtime directory, so whatever socket is there is stale.
+        Raises OSError.
+        """
+        self.path = settings.socket
+        self._mode = settings.socket_mode
+        self._owner = owner
+        if inherited is None:
+            self.bind_again()
+        else:
+            self.sock = socket.socket(fileno=inherited)
+            self.sock.setblocking(False)
+            self._inode = inode_of(self.path) if self._leads_to_us() else None
+
+    def bind_again(self) -> None:
+        """Bind a new one to the path. Raises OSError, with the old one as it was."""
+        self.sock = bind_unix(self.path, self._mode, self._owner, _BACKLOG)
+        self.sock.setblocking(False)
+        self._inode = inode_of(self.path)
+
+    def is_there(self) -> bool:
+        """Does the path still lead to it?"""
+        return self._inode is not None and inode_of(self.path) == self._inode
+
+    def _leads_to_us(self) -> bool:
+        """Is it our process that listens at the path?"""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.setblocking(False)
+            try:
+                probe.connect(self.path)
+                return peer_of(probe).pid == os.getpid()
+            except BlockingIOError:
+                return True  # its queue is full (connect(2)): somebody listens
+            except OSError:
+                return False
+
+    def close(self) -> None:
+        """Close it, and remove its file if that is still ours."""
+        self.sock.close()
+        if self._inode is not None:
+            unlink_same(self.path, self._inode)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from supervisor_lite.core.operations import Operations
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.errors import ConfigError, Diagnostic, NoSuchGroup, OperationFailed
 from supervisor_lite.model.cause import Cause, CauseKind
+from supervisor_lite.model.operation import Operation, OperationKind
 from supervisor_lite.model.plan import Configuration, Plan
 from supervisor_lite.model.record import Record
 from supervisor_lite.model.settings import DaemonSettings
@@ -71,18 +72,31 @@ class Rollout:
         for process in self._supervisor.processes.values():
             process.compare_with_disk(latest.get(process.name))
 
-    def start_all(self, by: str = "") -> None:
-        """Start what is to be started by itself, by ascending priority."""
-        self._start(p for p in self._supervisor.processes.values() if p.record == Record())
+    def start_all(self, by: str = "", resumed: Collection[str] = ()) -> int:
+        """Start what is to be started by itself, by ascending priority.
 
-    def _start(
-        self, processes: Iterable[Process], by: str = "", kind: CauseKind = CauseKind.AUTOSTART
-    ) -> None:
-        table = {p.name: p for p in processes if p.program.autostart}
+        `resumed`: what was wanted before a stop that the last daemon did not finish; returns how
+        many of them there are.
+        """
+        causes: dict[Process, Cause] = {}
+        for process in self._supervisor.processes.values():
+            if process.name in resumed and not process.definition.is_removed:
+                causes[process] = Cause(CauseKind.RESUMED)
+            elif process.program.autostart and process.record == Record():
+                causes[process] = Cause(CauseKind.AUTOSTART)
+        self._start_in_order(causes, by)
+        return sum(1 for cause in causes.values() if cause.kind is CauseKind.RESUMED)
+
+    def _start(self, processes: Iterable[Process], by: str, kind: CauseKind) -> None:
+        self._start_in_order({p: Cause(kind) for p in processes if p.program.autostart}, by)
+
+    def _start_in_order(self, causes: Mapping[Process, Cause], by: str) -> None:
+        table = {p.name: p for p in causes}
         programs = [p.program for p in table.values()]
         for wave in order.start_waves(programs, self._supervisor.table.groups):
             for program in wave:
-                self._supervisor.start(table[program.fullname], by, Cause(kind))
+                process = table[program.fullname]
+                self._supervisor.start(process, by, causes[process])
 
     def reread(self) -> tuple[Difference, tuple[str, ...]]:
         """Read the configuration; return what `update` would change, and warnings.
@@ -122,7 +136,18 @@ class Rollout:
             self._read()
             wanted = self._target(names)
             self._make_log_dir()
-            return await self._apply(difference(self.active, wanted), wanted, by)
+            diff = difference(self.active, wanted)
+            operation = Operation(OperationKind.UPDATE, by, tuple(names))
+            with self._supervisor.unfinished.during(operation):
+                return await self._apply(diff, wanted, by)
+
+    async def update_known(self, names: Iterable[str], by: str) -> None:
+        """Update groups, as `update`, of which some may be gone already; none: all."""
+        self._read()
+        known = self.active.groups.keys() | self.available.groups.keys() | {"all"}
+        left = [name for name in names if name in known]
+        if left or not names:
+            await self.update(left, by)
 
     def _target(self, names: list[str]) -> Plan:
         if not names or "all" in names:
@@ -141,7 +166,7 @@ class Rollout:
         for process in removed:
             process.mark_removed()
         down = {p.group for p in removed if not p.is_down()}
-        await self._operations.stop(removed, by, wait=True, timeout=None)
+        await self._operations.stop_in_order(removed, by)
         for process in removed:
             if process.name in supervisor.processes:
                 supervisor.drop(process)
@@ -218,8 +243,11 @@ class Rollout:
             self._make_log_dir()
             supervisor = self._supervisor
             everything = list(supervisor.processes.values())
-            await self._operations.stop(everything, by, wait=True, timeout=None)
-            for process in everything:
-                supervisor.drop(process)
-            self.begin(configuration.plan)
-            self.start_all(by)
+            wanted = tuple(p.name for p in everything if p.record.wanted)
+            operation = Operation(OperationKind.RELOAD, by, wanted=wanted)
+            with supervisor.unfinished.during(operation):
+                await self._operations.stop_in_order(everything, by)
+                for process in everything:
+                    supervisor.drop(process)
+                self.begin(configuration.plan)
+                self.start_all(by)

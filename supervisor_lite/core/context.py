@@ -32,3 +32,5 @@ class EngineContext(NamedTuple):
     store: Callable[[str, int], None]
     """Has a descriptor kept for the next daemon, under a name."""
     unstore: Callable[[str], None]
+    restore: Callable[[], bool] = lambda: False
+    """Makes the daemon's directories anew that are gone; tells whether there was one."""

@@ -17,6 +17,7 @@ from supervisor_lite.core.waiting import Waiting
 from supervisor_lite.errors import OperationFailed
 from supervisor_lite.explain.reason import asked_text, reason
 from supervisor_lite.model.cause import Cause
+from supervisor_lite.model.operation import Operation, OperationKind
 from supervisor_lite.model.states import UP, State
 from supervisor_lite.protocol.codes import ErrorCode, ResultCode
 from supervisor_lite.rules import order
@@ -78,6 +79,7 @@ class Operations:
         ]
         todo = [p for p in processes if p.record.state not in (State.STARTING, State.RUNNING)]
         waiting = self._watch_starts(todo, _started)
+        self._supervisor.unfinished.start_asked([p.name for p in processes])
         for process in self._in_order(todo):
             self._supervisor.start(process, by)
         return already + await _results(todo, waiting, "starting", wait=wait, timeout=timeout)
@@ -86,20 +88,48 @@ class Operations:
         self, processes: Sequence[Process], by: str, *, wait: bool, timeout: float | None
     ) -> list[Result]:
         """Stop processes in waves by descending priority; true when nothing of them is left."""
+        names = tuple(p.name for p in processes)
+        self._supervisor.unfinished.stop_asked(names)
+        return await self._stop(processes, by, wait=wait, timeout=timeout, written=False)
+
+    async def stop_in_order(self, processes: Sequence[Process], by: str) -> None:
+        """Stop processes as a step of an operation that the journal knows already."""
+        await self._stop(processes, by, wait=True, timeout=None, written=True)
+
+    async def _stop(
+        self,
+        processes: Sequence[Process],
+        by: str,
+        *,
+        wait: bool,
+        timeout: float | None,
+        written: bool,
+    ) -> list[Result]:
         results = [done(p, ResultCode.NOT_RUNNING) for p in processes if p.is_down()]
         for process in processes:
             if process.is_down():
                 self._supervisor.stop(process, by)  # the wish is noted even so
         todo = [p for p in processes if not p.is_down()]
         first, *more = self._stop_waves(todo) or [[]]
+        key = None
+        if more and not written:
+            operation = Operation(OperationKind.STOP, by, tuple(p.name for p in todo))
+            key = self._supervisor.unfinished.begin(operation)
         # Now, not in the job: whoever asks next, on the same connection, finds it stopping.
         stopping = self._begin_stop(first, by)
         job = asyncio.ensure_future(self._go_on_stopping(first, stopping, more, by))
         self._jobs.add(job)
         job.add_done_callback(self._jobs.discard)
+        if key is not None:
+            job.add_done_callback(lambda job: self._on_stopped(job, key))
         if not wait:
             return results + [done(p, ResultCode.ACCEPTED, "stopping") for p in todo]
         return results + await _bounded(job, todo, timeout)
+
+    def _on_stopped(self, job: asyncio.Future[list[Result]], key: str) -> None:
+        self._jobs.discard(job)
+        if not job.cancelled():  # by the end of the daemon: then the next one goes on
+            self._supervisor.unfinished.end(key)
 
     def _watch_starts(
         self, processes: Sequence[Process], verdict: Callable[[Process], Result | None]
@@ -143,6 +173,7 @@ class Operations:
             return done(process, ResultCode.RESTARTED)
 
         waiting = self._watch_starts(processes, verdict)
+        self._supervisor.unfinished.start_asked([p.name for p in processes])
         for process in self._in_order(processes):
             self._supervisor.restart(process, by)
         return await _results(processes, waiting, "restarting", wait=wait, timeout=timeout)

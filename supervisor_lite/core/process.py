@@ -10,6 +10,7 @@ from supervisor_lite.host.cgroup import OomKill
 from supervisor_lite.logs.fifo import stored_name
 from supervisor_lite.logs.processlogs import ProcessLogs
 from supervisor_lite.model.exit import Exit
+from supervisor_lite.model.output import OutputLoss, OutputTrouble
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record
 from supervisor_lite.model.states import State
@@ -26,7 +27,8 @@ class Process:
     """
 
     __slots__ = (
-        "_adopted", "_definition", "_logs", "_pidfd", "_record", "_since", "_started", "_view",
+        "_adopted", "_definition", "_logs", "_output_lost", "_pidfd", "_record", "_since",
+        "_started", "_view",
     )  # fmt: skip
 
     def __init__(
@@ -44,6 +46,7 @@ class Process:
         self._logs: ProcessLogs | None = None
         self._pidfd: int | None = None
         self._adopted = False
+        self._output_lost = False
         self._view: bytes | None = None
 
     # What it is.
@@ -99,6 +102,11 @@ class Process:
         return self._adopted
 
     @property
+    def output_lost(self) -> bool:
+        """Can what the live run writes not be had, because its pipe is gone?"""
+        return self._output_lost
+
+    @property
     def logs(self) -> ProcessLogs | None:
         """Its output, once it has any."""
         return self._logs
@@ -133,6 +141,14 @@ class Process:
         names = {stored_name(fd) for fd in self._logs.fds().values()} if self._logs else set()
         return names | {f"run-{self._record.run}"} if self._pidfd is not None else names
 
+    def output_trouble(self) -> OutputTrouble | None:
+        """Return why its output cannot be written at present."""
+        return self._logs.trouble() if self._logs is not None else None
+
+    def output_dropped(self) -> OutputLoss:
+        """Return what of its output was dropped since the daemon is there."""
+        return self._logs.dropped() if self._logs is not None else OutputLoss()
+
     # How it changes.
 
     def move_to(self, record: Record, since: float | None = None) -> None:
@@ -153,8 +169,14 @@ class Process:
         self._pidfd = pidfd
         self._adopted = not child
 
+    def lose_output(self) -> None:
+        """What the live run writes cannot be had; its end is the end of that."""
+        self._output_lost = True
+        self._view = None
+
     def end_run(self) -> None:
         """Have no main process any more."""
+        self._output_lost = False
         if self._pidfd is not None:
             os.close(self._pidfd)
             self._pidfd = None
@@ -163,6 +185,10 @@ class Process:
     def set_logs(self, logs: ProcessLogs | None) -> None:
         """Have this output, or none."""
         self._logs = logs
+
+    def show_output_anew(self) -> None:
+        """What is lost of its output, or why, has changed."""
+        self._view = None
 
     def redefine(self, program: Program) -> None:
         """Have another definition from now on."""

@@ -7,12 +7,13 @@ It decides nothing: it carries out actions of the rules, and feeds them what has
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from supervisor_lite.core.channels import ProcessChannels, child_environment
 from supervisor_lite.core.context import EngineContext
 from supervisor_lite.core.process import Process
-from supervisor_lite.errors import SpawnError, SpawnErrorCode
-from supervisor_lite.explain.cause import memory_text
+from supervisor_lite.core.run_reports import RunReports, failure_of
+from supervisor_lite.errors import SpawnError
 from supervisor_lite.host.cgroup import OomKill
 from supervisor_lite.host.helper import run_helper
 from supervisor_lite.host.identity import identify
@@ -20,11 +21,11 @@ from supervisor_lite.host.process_trees import ProcessTrees
 from supervisor_lite.host.procfs import Stat
 from supervisor_lite.host.reaper import Ended, Reaper, Usage
 from supervisor_lite.host.run import Run
-from supervisor_lite.host.signals import send, send_to_group, signal_number
+from supervisor_lite.host.signals import end, send, signal_number
 from supervisor_lite.host.spawn import Child
 from supervisor_lite.host.spawn_request import SpawnRequest
 from supervisor_lite.host.terminate import kept
-from supervisor_lite.model.cause import Cause, CauseKind, Note, SpawnFailure
+from supervisor_lite.model.cause import Cause, CauseKind, Note
 from supervisor_lite.model.events import Event, Exited, LeftoversGone, Spawned, SpawnFailed
 from supervisor_lite.model.exit import Exit
 from supervisor_lite.model.program import Leftovers
@@ -51,10 +52,12 @@ class Runs:
         """Run ids that are in the journal, of runs that are not spawned yet."""
         self._unrecorded: list[tuple[Process, Run, int]] = []
         """Runs that were spawned in this iteration of the loop, with their pidfds."""
+        self._reports = RunReports(context.report)
         self._reaper = Reaper(self._loop, self._on_ended, self._on_orphan_ended)
         self._trees = ProcessTrees(
-            self._loop, self._reaper.is_watched, context.cgroups, self._on_oom_kill
-        )
+            self._loop, self._reaper.is_watched, context.cgroups, self._on_oom_kill,
+            self._reports.stranger,
+        )  # fmt: skip
 
     # Spawning.
 
@@ -93,20 +96,18 @@ class Runs:
     def _spawn_child(self, process: Process, run: Run) -> Child:
         context = self._context
         context.spawner.check()  # before anything is opened for it
-        channels = self._channels.open(process)
-        program = context.secrets.provide(process.program, run.number)
-        environment = child_environment(context.environment, program, run.marker)
-        return context.spawner.spawn(SpawnRequest(program, environment, channels, run.cgroup))
+        with self._channels.opened(process) as channels:
+            program = context.secrets.provide(process.program, run.number)
+            environment = child_environment(context.environment, program, run.marker)
+            return context.spawner.spawn(SpawnRequest(program, environment, channels, run.cgroup))
 
     def _give_up_spawn(self, process: Process, run: Run, error: Exception) -> SpawnFailed:
         """Take back what was made for a run of which nothing has come."""
         if run.cgroup is not None:
             self._context.cgroups.discard(run.cgroup)
         self._context.secrets.revoke(process.program, run.number)
-        if isinstance(error, SpawnError):
-            failure = SpawnFailure(error.code, str(error), error.name)
-        else:
-            failure = SpawnFailure(SpawnErrorCode.INTERNAL, f"internal error: {error!r}")
+        failure = failure_of(error)
+        if not isinstance(error, SpawnError):
             context = {"message": f"cannot start {process.name}", "exception": error}
             self._loop.call_exception_handler(context)
         self._journal.record_end(run.number, Cause(CauseKind.SPAWN_FAILED, error=failure))
@@ -122,8 +123,7 @@ class Runs:
         for process, run, pidfd in unrecorded:
             identity = identify(run.root, pidfd)
             if identity is None:
-                hidden = "cannot see its process in /proc (is it mounted with hidepid?): killed"
-                self._context.report(f"{process.name}: {hidden}")
+                self._reports.hidden(process)
                 send(pidfd, signal_number("KILL"))
                 continue
             run.start = identity.start
@@ -140,23 +140,23 @@ class Runs:
 
     def send_signal(self, process: Process, name: str, *, group: bool) -> None:
         """Send a signal that the rules ask for; a process that has ended is no error."""
-        if process.pidfd is None:
+        run = process.record.run
+        if process.pidfd is None or run is None:
             return
+        self._trees.remember(run, group=group)
         try:
-            if group:
-                send_to_group(process.pidfd, process.record.pid, signal_number(name))
-            else:
-                send(process.pidfd, signal_number(name))
-        except ProcessLookupError:
-            return
+            end(process.pidfd, process.record.pid, name, group=group)
         except OSError as error:
-            self._context.report(f"{process.name}: cannot send {name}: {error.strerror}")
+            self._reports.unsent(process, name, error)
 
-    def end_leftovers(self, process: Process, name: str) -> None:
-        """Send a signal to all that is left of the last run; at its end, LeftoversGone is fed."""
+    def end_leftovers(
+        self, process: Process, name: str, told: float | None, *, everyone: bool = False
+    ) -> None:
+        """End what is left of the last run, then feed LeftoversGone; `told`: see ProcessTrees."""
         run = process.record.run
         assert run is not None
-        self._trees.terminate(run, name, lambda ended: self._on_gone(process, run, ended))
+        on_gone = partial(self._on_gone, process, run)
+        self._trees.terminate(run, name, on_gone, told=told, everyone=everyone)
 
     # The end.
 
@@ -193,9 +193,7 @@ class Runs:
     def _on_oom_kill(self, root: int, killed: OomKill) -> None:
         process = self._by_pid.get(root)
         if process is not None:
-            what = "the kernel killed one of its processes; its main process runs on"
-            why = memory_text(process.memory_limit_met(killed))
-            self._context.report(f"{process.name}: {why}: {what}")
+            self._reports.oom_kill(process, killed)
 
     def _write_end(
         self, process: Process, run: int, exit_status: Exit, usage: Usage | None

@@ -45,6 +45,7 @@ from supervisor_lite.core.spawn_queue import SpawnQueue
 from supervisor_lite.core.table import ProcessTable, put_into_force
 from supervisor_lite.core.timers import Timers
 from supervisor_lite.core.topics import WishWithdrawn
+from supervisor_lite.core.unfinished import Unfinished
 from supervisor_lite.errors import OperationFailed
 from supervisor_lite.host.signals import send
 from supervisor_lite.model.actions import Action, Signal, SignalLeftovers, Spawn
@@ -91,6 +92,7 @@ class Supervisor:
         self.channels = ProcessChannels(context, bus)
         self.runs = make_runs(context, self.channels, self.feed)
         self.flush = self._persistence.flush
+        self.unfinished = Unfinished(self._journal.operations, self._persistence.schedule_flush)
         self.stopping = False
         """The daemon is on its way out: nothing is to be started any more."""
         self._spawn_queue = SpawnQueue(self._loop, self._clock, self._spawn_batch)
@@ -220,8 +222,8 @@ class Supervisor:
                 return answer
             case Signal(name, group):
                 self.runs.send_signal(process, name, group=group)
-            case SignalLeftovers(name):
-                self.runs.end_leftovers(process, name)
+            case SignalLeftovers(name, told):
+                self.runs.end_leftovers(process, name, told)
         return None
 
     def _publish(self) -> None:

@@ -6,7 +6,9 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from supervisor_lite.explain.output import trouble_text
 from supervisor_lite.explain.reason import reason
+from supervisor_lite.model.output import OutputTrouble
 from supervisor_lite.model.states import State
 from supervisor_lite.store.codec import encode
 
@@ -23,6 +25,10 @@ def render(process: Process) -> bytes:
 
 def _fields(process: Process) -> dict[str, Any]:
     program, record = process.program, process.record
+    trouble, lost = process.output_trouble(), process.output_dropped()
+    why = reason(program, record, output_lost=process.output_lost)
+    if trouble is not None:
+        why = "; ".join(filter(None, (why, trouble_text(trouble))))
     return {
         "name": program.name,
         "group": process.group,
@@ -41,14 +47,27 @@ def _fields(process: Process) -> dict[str, Any]:
         "failures": record.failures,
         "restarts": record.restart_count,
         "next_try": rfc3339(_next_try(process)),
-        "reason": reason(program, record),
+        "reason": why,
         "autostart": program.autostart,
         "priority": program.priority,
         "stdout_logfile": program.stdout.path,
         "stderr_logfile": None if program.redirect_stderr else program.stderr.path,
         "stale": process.definition.is_outdated or process.definition.next is not None,
         "cause": encode(record.cause),
+        "output_trouble": _trouble(trouble),
+        "output_dropped": {
+            "bytes": lost.bytes,
+            "lines": lost.lines,
+            "last": rfc3339(lost.last or None),
+        },
+        "output_lost": process.output_lost,
     }
+
+
+def _trouble(trouble: OutputTrouble | None) -> dict[str, Any] | None:
+    if trouble is None:
+        return None
+    return {**trouble._asdict(), "since": rfc3339(trouble.since)}
 
 
 def _next_try(process: Process) -> float | None:

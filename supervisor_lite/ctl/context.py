@@ -50,12 +50,15 @@ class Commands:
 class CommandContext:
     """The choices made before the command's name, resolved when a command needs them."""
 
-    __slots__ = ("_color", "_socket", "_style", "config")
+    __slots__ = ("_color", "_found", "_socket", "_style", "config", "relocated")
 
     def __init__(self, config: str | None = None, socket: str | None = None) -> None:
         self.config = config
         """What was given with -c, or None."""
         self._socket = socket
+        self._found: str | None = None
+        self.relocated = ""
+        """Where the daemon is, found out because nobody answered where it should be."""
         self._color = "auto"
         self._style: render.Style | None = None
 
@@ -86,6 +89,8 @@ class CommandContext:
 
     def socket(self) -> str:
         """Return the path of the control socket. Raises UsageError."""
+        if self.relocated:
+            return self.relocated
         if self._socket:
             if self._socket.startswith(("http://", "https://")):
                 raise UsageError("-s takes the path of a control socket; slctl does not speak HTTP")
@@ -98,9 +103,19 @@ class CommandContext:
             where = self.config or "its file"
             raise UsageError(f'cannot read the configuration "{where}": {error}') from error
 
+    def configuration(self) -> str:
+        """Return the absolute path of the daemon's configuration; "" if a socket was named."""
+        if self._socket:
+            return ""
+        if self._found is None:
+            from supervisor_lite.protocol.locate import absolute_config
+
+            self._found = absolute_config(self.config) or ""
+        return self._found
+
     def client(self, timeout: float | None = DEFAULT_TIMEOUT) -> Client:
         """Return a client of the daemon; it connects at its first call."""
-        return Client(self.socket(), timeout)
+        return Client(self.socket(), timeout, self.configuration())
 
 
 def required(arguments: Arguments, what: str = "a NAME") -> list[str]:

@@ -89,7 +89,7 @@ def execute(ctl: CommandContext, words: list[str]) -> int:
     except RemoteError as error:
         return _refused(error)
     except Unreachable as error:
-        return _unreachable(error, ctl, command)
+        return _unreachable(error, ctl, words)
     except ClientError as error:
         return _no_answer(error, command)
     except KeyboardInterrupt:
@@ -185,15 +185,29 @@ def _changes(command: str) -> bool:
     return row is not None and row.changes
 
 
-def _unreachable(error: Unreachable, ctl: CommandContext, command: str) -> int:
+def _unreachable(error: Unreachable, ctl: CommandContext, words: list[str]) -> int:
     if error.denied:
         render.err(f"slctl: {sanitize(error)}")
         return codes.NOT_PERMITTED
-    hint = "is supervisor-lite running?"
+    config = ctl.configuration()
+    hint, way_out = "is supervisor-lite running?", ""
+    if config and not ctl.relocated:
+        from supervisor_lite.ctl import lost
+
+        ctl.relocated = lost.real_socket(config, error.path)
+        if ctl.relocated:
+            return execute(ctl, words)
+        if other := lost.other_configuration(config):
+            what = (
+                f'no daemon runs with "{config}", which was found; the one here runs with "{other}"'
+            )
+            render.err(f"slctl: {sanitize(what)}: name that with -c")
+            return codes.USAGE
+        way_out = lost.way_out(config, error.path)
     if not ctl.located:
         hint += " Name its configuration with -c, or its socket with -s"
-    render.err(f"slctl: {sanitize(error)}; {hint}")
-    return codes.NO_SUCH_PROCESS if command in ("", "status") else codes.TIMED_OUT
+    render.err(f"slctl: {sanitize(error)}; {sanitize(way_out) or hint}")
+    return codes.NO_SUCH_PROCESS if words[0] in ("", "status") else codes.TIMED_OUT
 
 
 def _no_answer(error: ClientError, command: str) -> int:

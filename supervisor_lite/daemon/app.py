@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 
+from supervisor_lite.control.configured import OwnConfiguration
 from supervisor_lite.control.methods.daemon import DaemonControls
 from supervisor_lite.control.methods.table import method_table
 from supervisor_lite.control.server import ControlServer
@@ -21,7 +22,10 @@ from supervisor_lite.core.clock import Clock
 from supervisor_lite.core.context import EngineContext
 from supervisor_lite.core.operations import Operations
 from supervisor_lite.core.supervisor import Supervisor
+from supervisor_lite.daemon.denials import Denials
+from supervisor_lite.daemon.finish import Finish
 from supervisor_lite.daemon.log import ErrorLog, log_change
+from supervisor_lite.daemon.own_files import OwnFiles
 from supervisor_lite.daemon.reload import Reload
 from supervisor_lite.daemon.resources import Resources
 from supervisor_lite.daemon.shutdown import Shutdown
@@ -70,6 +74,7 @@ class App:
                 report=log.warning,
                 store=resources.notifier.store,
                 unstore=resources.notifier.unstore,
+                restore=lambda: self.own_files.restore(),
             ),
             self.bus,
         )
@@ -96,10 +101,15 @@ class App:
             settings.exit_when, self.supervisor, self.bus, self.shutdown.on_exit_condition
         )
         self.reload = Reload(self.supervisor, self.rollout, self.bus, self.readiness, log)
+        self.finish = Finish(self.supervisor, self.operations, self.rollout, log, tasks)
         self.upgrade = Upgrade(resources, self.supervisor, self.sockets, self.listeners)
+        self.own_files = OwnFiles(
+            self.loop, settings, resources.config, resources.locks, resources.sock,
+            resources.journal, log, lambda sock: self.server.serve(sock),
+        )  # fmt: skip
         self.signals = SignalHandlers(
             self.loop, self.supervisor, self.shutdown, self.reload, resources.notifier, log,
-            resources.log_target, tasks,
+            resources.log_target, tasks, self.own_files, nohup=resources.inherited.nohup,
         )  # fmt: skip
 
     def _make_server(self) -> None:
@@ -111,16 +121,24 @@ class App:
             resources.journal,
             lambda: resources.log_target.file,
             DaemonControls(
-                settings.identifier, self.reload.reload, self.shutdown.request, self.upgrade.run
+                settings.identifier,
+                self.reload.reload,
+                self.shutdown.request,
+                self.upgrade.run,
+                resources.inherited.failed,
             ),
+            gateway.user if (gateway := resources.configuration.gateway) is not None else None,
         )
+        denials = Denials(self.loop, resources.log.warning)
         self.server = ControlServer(
-            methods.get, settings.access, self.errors.bug, self.errors.denied, resources.log.error
-        )
+            methods.get, settings.access, self.errors.bug, denials.note, resources.log.error,
+            OwnConfiguration(resources.config, resources.configuration.files),
+        )  # fmt: skip
 
     def close(self) -> None:
         """Stop everything that is ours; no process is touched. The resources stay open."""
         self.signals.ignore()
+        self.own_files.close()
         self.server.close()
         self.supervisor.close()
         self.cgroups.close()

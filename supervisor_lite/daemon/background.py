@@ -6,8 +6,13 @@ Loaded only where it is asked for.
 from __future__ import annotations
 
 import os
+import pwd
 import sys
 from collections.abc import Callable
+from typing import Final
+
+_LINGER: Final = "/var/lib/systemd/linger"
+"""Has a file for each user whose processes and directory outlive the last login."""
 
 
 def go_to_background() -> Callable[[str], None]:
@@ -35,6 +40,23 @@ def go_to_background() -> Callable[[str], None]:
         os.close(writer)
 
     return report
+
+
+def linger_warning(runtime_dir: str) -> str:
+    """Return what a user should know whose runtime directory goes with the last login; or ""."""
+    login_dir = os.environ.get("XDG_RUNTIME_DIR")
+    if os.geteuid() == 0 or not login_dir or not f"{runtime_dir}/".startswith(f"{login_dir}/"):
+        return ""
+    try:
+        name = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        name = str(os.geteuid())
+    if os.path.exists(f"{_LINGER}/{name}"):
+        return ""
+    return (
+        f'with your last login, "{login_dir}" is removed, and this daemon may be ended;'
+        f" to keep both: loginctl enable-linger {name}"
+    )
 
 
 def _wait_for_start(reader: int) -> None:

@@ -24,22 +24,30 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from supervisor_lite.daemon import going_back
+
 VARIABLE = "SUPERVISOR_LITE_HANDOVER"
 _RUN = "run-"
-_BLOCKED = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1,
-            signal.SIGUSR2)  # fmt: skip
+_BLOCKED = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR2)
+
+
+_words: list[str] = []
+"""The command line of the daemon, where it is not our own: we were gone back to."""
 
 
 class Inherited:
     """What the daemon before us, or systemd, has left to us; nothing at a first start."""
 
     __slots__ = (
-        "children_nofile", "held", "listeners", "locks", "pidfds", "socket", "stored", "upgraded",
+        "children_nofile", "failed", "held", "listeners", "locks", "nohup", "pidfds", "socket",
+        "stored", "upgraded",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.upgraded = False
         """We are the new version of a daemon that has executed us: our children are its own."""
+        self.failed = ""
+        """Why the version to which we were upgraded could not serve: we were gone back to."""
         self.socket: int | None = None
         """The control socket, listening."""
         self.locks: list[int] = []
@@ -49,6 +57,8 @@ class Inherited:
         """Main processes by run id, also of those that have ended meanwhile."""
         self.stored: set[str] = set()
         """Names under which systemd keeps descriptors for us."""
+        self.nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        """SIGHUP was ignored when the daemon was started (nohup(1))."""
         self.children_nofile: int | None = None
         """The soft limit of descriptors that children get."""
         self.listeners: dict[str, Any] | None = None
@@ -77,6 +87,11 @@ def inherit() -> Inherited:
     inherited.held = values["held"]
     inherited.children_nofile = values["children_nofile"]
     inherited.listeners = values.get("listeners")
+    inherited.nohup = values.get("nohup", inherited.nohup)
+    if failed := values.get("failed"):
+        inherited.failed = f"version {failed['version']} cannot serve: {failed['reason']}"
+        _words[:] = values["words"]
+    going_back.prepare(values, VARIABLE)
     return inherited
 
 
@@ -109,6 +124,12 @@ class UpgradeState(NamedTuple):
     children_nofile: int
     listeners: dict[str, Any] | None
     """What event listeners are doing, and the events that wait for them."""
+    nohup: bool = False
+    """SIGHUP was ignored when the daemon was started."""
+    fallback: dict[str, str] | None = None
+    """Where the code of the old version is, for when the new one fails (going_back.py)."""
+    words: list[str] = []  # noqa: RUF012 it is never changed
+    """The command line of the old version."""
 
 
 def reexec(state: UpgradeState, environment: Mapping[str, str], directory: str) -> None:
@@ -147,7 +168,12 @@ def unblock_signals() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _BLOCKED)
 
 
+def own_words() -> list[str]:
+    """Return the command line by which the daemon was started, whatever version it was."""
+    return _words or sys.orig_argv
+
+
 def own_command(*more: str) -> list[str]:
     """Return the command line that started us, for a process in the foreground."""
-    words = [word for word in sys.orig_argv if word != "--daemonize"]
+    words = [word for word in own_words() if word != "--daemonize"]
     return [sys.executable, *words[1:], *more]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from supervisor_lite.explain.cause import cause_text, notes_text
 from supervisor_lite.logs.logfile import LogFile
@@ -16,9 +16,6 @@ from supervisor_lite.logs.syslog import DEVLOG, SyslogClient
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.output import SYSLOG
 from supervisor_lite.text import sanitize
-
-if TYPE_CHECKING:
-    from supervisor_lite.control.access import Caller
 
 # structlog loads rich and better_exceptions wherever they are installed, for tracebacks that a
 # daemon does not print: 10 MB of memory and half of its start-up time.
@@ -221,9 +218,3 @@ class ErrorLog:
             self.bug(error)
         else:
             self._log.error(str(context["message"]))
-
-    def denied(self, caller: Caller, method: str, name: str | None) -> None:
-        """Write that somebody was refused what he may not do."""
-        self._log.warning(
-            f"not permitted: {method}", uid=caller.uid, pid=caller.pid, process=name or "-"
-        )

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from supervisor_lite import __version__
 from supervisor_lite.config.load import load
-from supervisor_lite.daemon import handover, prepare
+from supervisor_lite.daemon import going_back, handover, prepare
 from supervisor_lite.daemon.app import App
+from supervisor_lite.daemon.locks import Locks
+from supervisor_lite.daemon.log import Log
 from supervisor_lite.daemon.recovery import recover
 from supervisor_lite.daemon.resources import LogOptions, Resources, open_resources
 from supervisor_lite.daemon.shutdown import hang_up
@@ -119,7 +122,7 @@ class Startup:
         """Where we were started."""
         self._inherited = inherited
         # Found now: later, we are in another directory.
-        self._config = os.path.abspath(options.config) if options.config else locate.find_config()
+        self._config = locate.absolute_config(options.config) or ""
 
     def run(self) -> int:
         """Start, live, end; return the exit code. Raises StartupError, AlreadyRunning."""
@@ -127,14 +130,18 @@ class Startup:
         notifier = Notifier.from_environment()
         own_limits.close_on_exec_inherited()
         os.umask(settings.umask)
-        prepare.enter(settings.directory)
         owner = prepare.owner_of(settings)
-        prepare.make_directories(settings, owner)
-        locks = prepare.Locks(settings, self._inherited.locks)
+        with self._tolerant():
+            prepare.enter(settings.directory)
+        with self._tolerant():
+            prepare.make_directories(settings, owner)
+        locks = Locks(settings, self._inherited.locks)
         report = None
         if options.daemonize:
-            from supervisor_lite.daemon.background import go_to_background
+            from supervisor_lite.daemon.background import go_to_background, linger_warning
 
+            if warning := linger_warning(settings.runtime_dir):
+                sys.stderr.write(f"supervisor-lite: warning: {warning}\n")
             report = go_to_background()
         try:
             locks.write_pid()
@@ -153,11 +160,24 @@ class Startup:
         finally:
             resources.close()
 
+    @contextlib.contextmanager
+    def _tolerant(self) -> Iterator[None]:
+        """After an upgrade, tell what is wrong with a directory and go on: what needs it will say.
+
+        There is no daemon any more that could go on instead of us.
+        """
+        try:
+            yield
+        except StartupError as error:
+            if not self._inherited.upgraded:
+                raise
+            sys.stderr.write(f"supervisor-lite: {error}\n")
+
     def _open(
         self,
         owner: prepare.Owner,
         notifier: Notifier,
-        locks: prepare.Locks,
+        locks: Locks,
         report: Callable[[str], None] | None,
     ) -> Resources:
         options, settings = self._options, self._configuration.settings
@@ -167,6 +187,7 @@ class Startup:
             self._configuration,
             lambda: load(config),
             self._directory,
+            config,
             self._inherited,
             notifier,
             locks,
@@ -176,14 +197,29 @@ class Startup:
         )
 
 
+@contextlib.contextmanager
+def _going_back(log: Log) -> Iterator[None]:
+    """If this fails, and an upgrade has begun it, become the version before."""
+    try:
+        yield
+    except BaseException as error:
+        if going_back.is_possible():
+            log.critical(f"cannot serve, going back to the version before: {error}")
+            going_back.go_back(str(error) or repr(error))
+        raise
+
+
 async def live(resources: Resources) -> int:
     """Recover, serve until the end is requested, end; return the exit code.
 
     Raises StartupError.
     """
-    app = App(resources)
+    with _going_back(resources.log):
+        app = App(resources)
     try:
-        recover(app)
+        with _going_back(resources.log):
+            recover(app)
+        going_back.succeeded()
         await app.shutdown.wait()
         await hang_up(app.server)
     finally:

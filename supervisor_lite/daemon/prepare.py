@@ -6,20 +6,17 @@ Nothing that is found is trusted because of its name: others may be able to writ
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import stat
 from typing import NamedTuple
 
 from supervisor_lite import users
-from supervisor_lite.errors import AlreadyRunning, StartupError
+from supervisor_lite.errors import StartupError
 from supervisor_lite.files import write_whole
 from supervisor_lite.host import syscalls
 from supervisor_lite.model.settings import DaemonSettings
 from supervisor_lite.protocol import locate
 from supervisor_lite.protocol.locate import read_regular
-
-LOCK = "supervisor.lock"
 
 _MAX_PID_LENGTH = 20
 """Characters: more is no pid."""
@@ -89,54 +86,6 @@ def _make(path: str, mode: int, owner: Owner, *, private: bool) -> None:
         raise StartupError(f'cannot use "{path}": everybody may write to it')
     if not os.access(path, os.W_OK | os.X_OK):
         raise StartupError(f'cannot use "{path}": it is not writable')
-
-
-class Locks:
-    """The locks on the runtime and state directories: one daemon at a time."""
-
-    def __init__(self, settings: DaemonSettings, inherited: list[int]) -> None:
-        """Acquire the locks, unless an upgrade has left them to us: then they are held already.
-
-        Raises AlreadyRunning or StartupError.
-        """
-        self.fds = inherited
-        if inherited:
-            return
-        for directory in dict.fromkeys((settings.runtime_dir, settings.state_dir)):
-            self.fds.append(self._acquire(os.path.join(directory, LOCK)))
-
-    def _acquire(self, path: str) -> int:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        try:
-            fd = os.open(path, flags, 0o600)
-        except OSError as error:
-            raise StartupError(f'cannot open the lock "{path}": {error.strerror}') from error
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
-            os.close(fd)  # our pid would be written over what it is
-            raise StartupError(f'cannot use the lock "{path}": it is no file of its own')
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid = os.read(fd, 32).strip()
-            os.close(fd)
-            who = f"pid {int(pid)}" if pid.isdigit() else "somebody"
-            raise AlreadyRunning(
-                f'another supervisor-lite is running here: {who} holds "{path}"'
-            ) from None
-        return fd
-
-    def write_pid(self) -> None:
-        """Write into the locks who holds them."""
-        for fd in self.fds:
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-
-    def release(self) -> None:
-        """Let another daemon have them."""
-        for fd in self.fds:
-            os.close(fd)
-        self.fds.clear()
 
 
 def socket_owner(settings: DaemonSettings, owner: Owner) -> tuple[int, int]:

@@ -27,7 +27,8 @@ because what runs decides what the plan changes; nothing is started yet.
 known, so none is taken for an orphan, which would lose its exit code. The event listeners go on,
 the journal is committed, and the control socket is served last: who asks sees the whole table.
 
-**start**: ask for what is to be started by itself, and begin to watch what needs everything to be
+**start**: ask for what is to be started by itself, finish what the daemon before us was doing when
+it died (a shutdown or a reload that was cut short), and begin to watch what needs everything to be
 there: `exit_when` (nothing has ended yet only because nothing was started), memory limits. The
 processes themselves are spawned by the event loop, a batch at a time, when this is over.
 
@@ -46,6 +47,7 @@ import time
 from collections.abc import Callable
 
 from supervisor_lite import __version__
+from supervisor_lite.daemon import going_back
 from supervisor_lite.daemon.app import App
 from supervisor_lite.daemon.handover import unblock_signals
 from supervisor_lite.errors import StartupError, SupervisorLiteError
@@ -73,6 +75,9 @@ def inherit(recovery: Recovery) -> None:
     app.loop.set_exception_handler(app.errors.loop_error)
     app.signals.install()
     unblock_signals()
+    going_back.watch_clock()
+    if inherited.failed:
+        log.error(f"the upgrade has failed, going on with this version: {inherited.failed}")
     app.listeners.begin(app.resources.configuration.plan.groups, inherited.listeners)
     app.sockets.inherit(inherited.held)
 
@@ -127,7 +132,7 @@ def serve(recovery: Recovery) -> None:
     app.listeners.resume(upgraded=upgraded)
     app.supervisor.flush()
     resources.journal.set_retention(age=settings.journal_age, count=settings.journal_count)
-    app.server.serve(resources.sock)
+    app.server.serve(resources.sock.sock)
     log.info(
         f"supervisor-lite {__version__} {'upgraded' if upgraded else 'started'}",
         pid=os.getpid(),
@@ -143,9 +148,10 @@ def serve(recovery: Recovery) -> None:
 
 
 def start(recovery: Recovery) -> None:
-    """Ask for what is to be started by itself, and watch what needs everything to be there."""
+    """Ask for what is to be started, go on with what is not done, watch what needs all of it."""
     app = recovery.app
-    app.rollout.start_all()
+    app.own_files.begin()
+    app.finish.begin(recovery.taken_over.unfinished)
     app.exit_condition.begin()
     app.memory_limit.begin()
 
@@ -157,6 +163,7 @@ def ready(recovery: Recovery) -> None:
     def report() -> None:
         app.resources.on_ready()
         app.readiness.notify_ready()
+        app.upgrade.keep_code()
 
     app.supervisor.when_spawned(report)
     app.readiness.start_watchdog()

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from supervisor_lite.control.server import bind
-from supervisor_lite.daemon import prepare
+from supervisor_lite.control.server import ControlSocket
+from supervisor_lite.daemon import going_back, prepare
 from supervisor_lite.daemon.handover import Inherited
+from supervisor_lite.daemon.locks import Locks
 from supervisor_lite.daemon.log import Log, LogTarget, open_log
 from supervisor_lite.daemon.systemd import Notifier
+from supervisor_lite.errors import StartupError
 from supervisor_lite.host import own_limits
 from supervisor_lite.host.identity import boot_id
 from supervisor_lite.host.own_limits import Descriptors
 from supervisor_lite.model.plan import Configuration
 from supervisor_lite.model.settings import DaemonSettings
 from supervisor_lite.store.journal import Journal, open_journal
+from supervisor_lite.store.migrations import SCHEMA
 
 
 class LogOptions(NamedTuple):
@@ -40,10 +42,11 @@ class Resources(NamedTuple):
     """Where we were started: relative paths on the command line are meant from there."""
     inherited: Inherited
     notifier: Notifier
-    locks: prepare.Locks
+    locks: Locks
     descriptors: Descriptors
-    sock: socket.socket
-    """The control socket, listening."""
+    config: str
+    """The path of the configuration."""
+    sock: ControlSocket
     log: Log
     log_target: LogTarget
     journal: Journal
@@ -53,7 +56,7 @@ class Resources(NamedTuple):
     def close(self) -> None:
         """Release everything; another daemon can start in the same place after that."""
         prepare.remove_pidfile(self.settings.pidfile)
-        _remove_socket(self.sock, self.settings.socket)
+        self.sock.close()
         self.journal.close()
         self.log_target.close()
         self.locks.release()
@@ -63,9 +66,10 @@ def open_resources(
     configuration: Configuration,
     read: Callable[[], Configuration],
     directory: str,
+    config: str,
     inherited: Inherited,
     notifier: Notifier,
-    locks: prepare.Locks,
+    locks: Locks,
     owner: prepare.Owner,
     log_options: LogOptions,
     on_ready: Callable[[], None],
@@ -81,37 +85,38 @@ def open_resources(
     few_processes = own_limits.raise_processes(settings.minprocs)
     with contextlib.ExitStack() as undo:
         # Bound before root is given up, so that its directory may be root's.
-        sock = _control_socket(settings, owner, inherited)
-        undo.callback(_remove_socket, sock, settings.socket)
+        ids = prepare.socket_owner(settings, owner)
+        sock = ControlSocket(settings, ids, inherited.socket)
+        if not inherited.upgraded:  # else it stays for whoever comes after us
+            undo.callback(sock.close)
         prepare.become(owner)
         target, log = _open_log(settings, log_options, to_journal=notifier.stderr_is_journal)
         undo.callback(target.close)
-        prepare.write_pidfile(settings.pidfile)
-        undo.callback(prepare.remove_pidfile, settings.pidfile)
+        _write_pidfile(settings.pidfile, log, required=not inherited.upgraded)
+        if not inherited.upgraded:
+            undo.callback(prepare.remove_pidfile, settings.pidfile)
         path = os.path.join(settings.state_dir, "journal.db")
+        going_back.keep_journal(path, SCHEMA)
         journal = open_journal(path, log.warning, runtime_dir=settings.runtime_dir, boot=boot_id())
         undo.pop_all()
     _warn(log, (*configuration.warnings, low_limit, few_processes))
     return Resources(
-        settings, configuration, read, directory, inherited, notifier, locks, descriptors, sock,
-        log, target, journal, on_ready,
+        settings, configuration, read, directory, inherited, notifier, locks, descriptors, config,
+        sock, log, target, journal, on_ready,
     )  # fmt: skip
 
 
-def _control_socket(
-    settings: DaemonSettings, owner: prepare.Owner, inherited: Inherited
-) -> socket.socket:
-    if inherited.socket is None:
-        return bind(settings, *prepare.socket_owner(settings, owner))
-    sock = socket.socket(fileno=inherited.socket)
-    sock.setblocking(False)
-    return sock
+def _write_pidfile(path: str, log: Log, *, required: bool) -> None:
+    """Write our pid; a disk that is full, or cannot be written, is told and stops nothing.
 
-
-def _remove_socket(sock: socket.socket, path: str) -> None:
-    sock.close()
-    with contextlib.suppress(OSError):
-        os.unlink(path)
+    Raises StartupError if something else is there, where that is `required` not to be.
+    """
+    try:
+        prepare.write_pidfile(path)
+    except StartupError as error:
+        if required and not isinstance(error.__cause__, OSError):
+            raise
+        log.warning(str(error))
 
 
 def _open_log(

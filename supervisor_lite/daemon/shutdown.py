@@ -8,8 +8,9 @@ A signal, `slctl shutdown` and `exit_when` all come to `Shutdown.request`. What 
   that dies meanwhile stays down, and an update or an upgrade is refused.
 - **Stopped means stopped.** Processes stop by descending priority, event listeners after those
   that they listen to; the end waits until all of them and their leftovers are gone, however long
-  `stopwaitsecs` lets that be. Only then the journal forgets them: killed before that, the next
-  daemon finds what still runs and takes it over.
+  `stopwaitsecs` lets that be. Only then the journal forgets them.
+- **It is no wish about a program.** A daemon that is killed before all are down leaves to the next
+  one which programs were wanted; they run again then. What an operator had stopped stays stopped.
 - **Or nothing is touched.** With `leave_running` no process gets a signal, and the journal keeps
   everything for the next daemon.
 - **Everybody gets an answer.** Whoever asked on the control socket has the reply before the
@@ -20,16 +21,20 @@ A signal, `slctl shutdown` and `exit_when` all come to `Shutdown.request`. What 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from supervisor_lite.control.server import ControlServer
 from supervisor_lite.core.bus import Bus
 from supervisor_lite.core.operations import Operations
+from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.core.topics import DaemonStateChanged
 from supervisor_lite.daemon.log import Log
 from supervisor_lite.daemon.systemd import Notifier
 from supervisor_lite.daemon.tasks import BackgroundTasks
 from supervisor_lite.errors import OperationFailed
+from supervisor_lite.model.operation import Operation, OperationKind
+from supervisor_lite.model.states import State
 from supervisor_lite.protocol.codes import ErrorCode
 from supervisor_lite.store.journal import Journal
 
@@ -57,6 +62,8 @@ class Shutdown:
         """What the daemon exits with."""
         self.leave_running = False
         """The end has begun, and the programs stay."""
+        self._by_condition = False
+        """It is `exit_when` that ends the daemon."""
         self._supervisor = supervisor
         self._operations = operations
         self._bus = bus
@@ -84,12 +91,25 @@ class Shutdown:
         self._notifier.send("STOPPING=1", "STATUS=stopping")
         if not leave_running:
             everything = list(supervisor.processes.values())
-            await self._operations.stop(everything, by, wait=True, timeout=None)
+            supervisor.unfinished.begin(self._operation(by, everything))
+            await self._operations.stop_in_order(everything, by)
             await self._operations.all_down()
             supervisor.flush()
             self._journal.forget_all()
         # In the next iteration of the loop: the caller's reply is written before.
         asyncio.get_running_loop().call_soon(self._done.set)
+
+    def _operation(self, by: str, everything: Iterable[Process]) -> Operation:
+        """Return what the next daemon has to know if this one dies before it is done.
+
+        What met `exit_when` starts with the next daemon, as it does after an end in full.
+        """
+        return Operation(
+            OperationKind.SHUTDOWN,
+            by,
+            wanted=tuple(p.name for p in everything if p.record.wanted),
+            ended=tuple(p.name for p in everything if self._by_condition and _has_ended(p)),
+        )
 
     def begin(self, by: str) -> None:
         """Request it, for somebody who does not wait."""
@@ -101,6 +121,7 @@ class Shutdown:
             return
         self._log.warning(f"exit_when {condition}: {reason}, ending with exit code {code}")
         self.exit_code = code
+        self._by_condition = True
         self.begin(f"exit_when {condition}: {reason}")
 
     def kill_now(self, by: str) -> None:
@@ -113,6 +134,12 @@ class Shutdown:
     async def wait(self) -> None:
         """Wait until somebody has requested the end and everything is as it should be then."""
         await self._done.wait()
+
+
+def _has_ended(process: Process) -> bool:
+    """Has it ended by itself, and would the next daemon start it?"""
+    ended = process.record.state in (State.EXITED, State.FATAL)
+    return ended and process.program.autostart
 
 
 async def hang_up(server: ControlServer) -> None:

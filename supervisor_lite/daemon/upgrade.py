@@ -4,7 +4,8 @@ The new version is asked to check the configuration first (`--check`, which impo
 daemon needs), so what cannot start is refused while the old one still runs. Then everything is
 written to the journal, and execve(2) puts the new version in our place: same pid, so the children
 stay children, and the descriptors of the handover stay open (handover.py). From there it is the
-start of any daemon (recovery.py): it adopts what the journal says.
+start of any daemon (recovery.py): it adopts what the journal says. If it cannot, it goes back to us
+(going_back.py).
 
 All that is needed here is imported when the daemon starts: by now the files on disk are those of
 the new version.
@@ -16,7 +17,7 @@ import os
 
 from supervisor_lite.controllers.event_listeners.on_demand import EventListenersOnDemand
 from supervisor_lite.core.supervisor import Supervisor
-from supervisor_lite.daemon import handover
+from supervisor_lite.daemon import handover, kept_code
 from supervisor_lite.daemon.resources import Resources
 from supervisor_lite.errors import ConfigError, OperationFailed
 from supervisor_lite.host.socket_set import SocketSet
@@ -25,6 +26,9 @@ from supervisor_lite.rules import pending_settings
 
 _CHECK_TIMEOUT = 60.0
 """Seconds that the new version has to read the configuration."""
+
+_ROOM = 256 * 1024
+"""Bytes that the state directory has to have room for."""
 
 
 class Upgrade:
@@ -41,11 +45,18 @@ class Upgrade:
         self._supervisor = supervisor
         self._sockets = sockets
         self._listeners = listeners
+        self._code = ""
+        """Where a copy of our code is, for the new version to go back to."""
+
+    def keep_code(self) -> None:
+        """Have a copy of our code, as long as the files on disk are surely ours."""
+        self._code = kept_code.keep(self._resources.settings.state_dir)
 
     async def run(self, by: str) -> None:
         """Become the new version; `by` is who asked. Returns only by raising OperationFailed."""
         resources = self._resources
         self._supervisor.refuse_if_stopping()
+        self._refuse_without_room()
         await self._check_new_version()
         self._refuse_to_move()
         self._supervisor.refuse_if_stopping()  # it may have begun during the check
@@ -76,6 +87,21 @@ class Upgrade:
             text = f"the new version does not start, nothing changed: {output}"
             raise OperationFailed(text, ErrorCode.UPGRADE_FAILED)
 
+    def _refuse_without_room(self) -> None:
+        """Refuse where the new version could not open the journal: there would be no daemon."""
+        path = os.path.join(self._resources.settings.state_dir, "upgrade.room")
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(fd, 0, _ROOM)
+            finally:
+                os.close(fd)
+                os.unlink(path)
+        except OSError as error:
+            place = os.path.dirname(path)
+            text = f'cannot write to "{place}", nothing changed: {error.strerror}'
+            raise OperationFailed(text, ErrorCode.UPGRADE_FAILED) from error
+
     def _refuse_to_move(self) -> None:
         """Refuse what only a daemon that starts afresh can do: the processes belong to the old."""
         try:
@@ -95,7 +121,7 @@ class Upgrade:
         resources, supervisor = self._resources, self._supervisor
         logs = [p.logs for p in supervisor.processes.values() if p.logs is not None]
         return handover.UpgradeState(
-            socket=resources.sock.fileno(),
+            socket=resources.sock.sock.fileno(),
             locks=resources.locks.fds,
             held=[
                 *(fd for log in logs for fd in log.fds().values()),
@@ -103,4 +129,7 @@ class Upgrade:
             ],
             children_nofile=resources.descriptors.children,
             listeners=self._listeners.to_json(),
+            nohup=resources.inherited.nohup,
+            fallback={"code": self._code} if self._code else None,
+            words=handover.own_words(),
         )

@@ -22,6 +22,7 @@ _FIXED = {
     CauseKind.ADDED_BY_UPDATE: "added by update",
     CauseKind.CHANGED_BY_UPDATE: "changed by update",
     CauseKind.AUTOSTART: "autostart",
+    CauseKind.RESUMED: "wanted before a stop of everything that was cut short",
     CauseKind.NO_LONGER_DEFINED: "no longer defined",
     CauseKind.STATE_LOST: "its state was lost with the daemon",
     CauseKind.FOUND_ALIVE: "found alive",
@@ -148,6 +149,8 @@ def note_text(note: Note) -> str:
             return f"{plural(count, 'leftover', 'leftovers')} killed: {names}"
         case NoteKind.LEFTOVERS_KEPT:
             return f"{count} left running: {names}"
+        case NoteKind.OUTPUT_LOST:
+            return f"output lost until it is restarted: {note.text}"
         case NoteKind.RECORDED:
             return note.text
         case _:

@@ -199,7 +199,7 @@ def _noted(change: Change) -> Episode:
     verb = _NOTES.get(cause.kind) if cause is not None else None
     if cause is None or verb is None:
         return Episode(Verb.NOTED, change.time, f": {cause_text(cause)}")
-    return Episode(verb, change.time, f" {daemon_text(cause)}")
+    return Episode(verb, change.time, f" {daemon_text(cause)}{_also(change.notes)}")
 
 
 def _is(change: Change, kind: CauseKind) -> bool:

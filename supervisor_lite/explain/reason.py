@@ -10,11 +10,14 @@ from supervisor_lite.rules import backoff
 from supervisor_lite.text import duration
 
 
-def reason(program: Program, record: Record) -> str:
-    """Return why the process is not up; empty when there is nothing to say."""
+def reason(program: Program, record: Record, *, output_lost: bool = False) -> str:
+    """Return why the process is not up, or not as it should be; empty if there is nothing to say.
+
+    `output_lost`: what the live run writes cannot be had.
+    """
     match record.state:
         case State.RUNNING:
-            return ""
+            return "its output is lost until it is restarted" if output_lost else ""
         case State.STARTING:
             return _try(program, record) if record.failures else ""
         case State.BACKOFF:

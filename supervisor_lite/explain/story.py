@@ -13,7 +13,9 @@ from itertools import groupby
 
 from supervisor_lite.explain.episode_reader import EpisodeReader
 from supervisor_lite.explain.episodes import Episode, Known, Verb
+from supervisor_lite.explain.output import amount_text, trouble_text
 from supervisor_lite.explain.reason import reason
+from supervisor_lite.model.output import OutputLoss, OutputTrouble
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.states import QUIET, State
 from supervisor_lite.text import span
@@ -52,6 +54,16 @@ def local_clock(now: float) -> Callable[[float], str]:
         return f"{moment:%H:%M:%S}" if moment.date() == today else f"{moment:%Y-%m-%d %H:%M:%S}"
 
     return clock
+
+
+def tell_output(trouble: OutputTrouble | None, lost: OutputLoss, now: float) -> list[str]:
+    """Return the lines about output that cannot be written, or could not."""
+    clock = local_clock(now)
+    lines = [f"since {clock(trouble.since)}: {trouble_text(trouble)}"] if trouble else []
+    if lost.bytes:
+        when = f"between {clock(lost.first)} and {clock(lost.last)}"
+        lines.append(f"{amount_text(lost)} of its output were lost {when}")
+    return lines
 
 
 # What it is now.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from urllib.parse import unquote
 
 from starlette.exceptions import HTTPException
@@ -58,8 +59,9 @@ class SupervisorCompat:
         except NotXmlRpc as error:
             raise HTTPException(400, str(error)) from error
         try:
-            async with self._daemon.connect(principal(request)) as client:
-                session = Session(client, self._background, self._daemon.path)
+            connect = partial(self._daemon.connect, principal(request))
+            async with connect() as client:
+                session = Session(client, self._background, connect)
                 dispatcher = Dispatcher(session, principal(request).may)
                 result = await while_connected(request, dispatcher.call(name, params))
             body = dump_result(result)

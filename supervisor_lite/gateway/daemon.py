@@ -23,7 +23,9 @@ class Daemon:
 
     def connect(self, who: Principal | None = None) -> AsyncClient:
         """Return a connection to the daemon, for somebody."""
-        return AsyncClient(self.path, f"{who.name} over HTTP" if who is not None else "")
+        if who is None:
+            return AsyncClient(self.path)
+        return AsyncClient(self.path, f"{who.name} over HTTP", who.role)
 
     async def ask(
         self,

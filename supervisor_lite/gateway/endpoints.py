@@ -110,6 +110,8 @@ SCHEMAS: Json = {
             next_try=_MAYBE_STRING, reason=STRING, cause=_MAYBE_CAUSE, autostart=BOOLEAN,
             priority={"type": "integer"},
             stdout_logfile=_MAYBE_STRING, stderr_logfile=_MAYBE_STRING, stale=BOOLEAN,
+            output_trouble={"type": ["object", "null"]}, output_dropped={"type": "object"},
+            output_lost=BOOLEAN,
         ),
         "required": ["name", "group", "fullname", "state", "wanted", "pid"],
     },

@@ -75,6 +75,7 @@ class Metrics:
                     [({}, took)]),
         ]  # fmt: skip
         parts += self._processes(rows)
+        parts += _outputs(rows)
         parts += _resources(rows, used)
         own = used.get(int(about["pid"]))
         if own is not None:
@@ -176,6 +177,33 @@ def _resources(rows: list[Message], used: dict[int, _UsageReading]) -> list[str]
 
 def _labels(row: Message) -> dict[str, str]:
     return {"name": str(row["name"]), "group": str(row["group"])}
+
+
+def _outputs(rows: list[Message]) -> list[str]:
+    return [
+        _family(
+            "process_output_blocked",
+            "gauge",
+            "Whether its output cannot be written at present.",
+            [(_labels(row), bool(row.get("output_trouble"))) for row in rows],
+        ),
+        _family(
+            "process_output_lost_bytes_total",
+            "counter",
+            "Output that was dropped since the daemon is there.",
+            [(_labels(row), _lost(row, "bytes")) for row in rows],
+        ),
+        _family(
+            "process_output_lost_lines_total",
+            "counter",
+            "Lines of output that were dropped since the daemon is there.",
+            [(_labels(row), _lost(row, "lines")) for row in rows],
+        ),
+    ]
+
+
+def _lost(row: Message, what: str) -> int:
+    return int((row.get("output_dropped") or {}).get(what, 0))
 
 
 def _epoch(text: str) -> float:

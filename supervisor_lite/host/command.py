@@ -31,7 +31,9 @@ def find_command(program: Program, environment: Mapping[str, str]) -> str:
         if found is None:
             return candidate
         refusal = refusal or found
-    word = program.command[0]
+    from supervisor_lite.explain.masking import mask_text  # a command that is there needs none
+
+    word = mask_text(program.command[0])
     missing = f'cannot find the command "{word}"'
     raise refusal or SpawnError(missing, SpawnErrorCode.COMMAND_NOT_FOUND, word)
 

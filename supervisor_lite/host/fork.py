@@ -120,11 +120,11 @@ def steps_of(
     program, channels = request.program, request.channels
     attributes = process_attributes.steps(program.placement)
     steps = [Step("start a session", os.setsid)]
-    if channels.sockets:
-        act = partial(_pass_sockets, channels, environment)
-        steps.append(Step("pass its sockets", act, SpawnErrorCode.SOCKET))
     opening = partial(_open_all, standard_descriptors(channels))
     steps.append(Step("open its standard descriptors", opening, SpawnErrorCode.OUTPUT))
+    if channels.sockets:  # from here on, the daemon's descriptors from 3 on are not there any more
+        act = partial(_pass_sockets, channels, environment)
+        steps.append(Step("pass its sockets", act, SpawnErrorCode.SOCKET))
     steps.append(Step("set the limit of descriptors", partial(set_child_descriptors, limits)))
     steps += attributes.as_daemon
     if user is not None:

@@ -11,6 +11,7 @@ from functools import cache
 from typing import NamedTuple
 
 from supervisor_lite.host.procfs import read_stat
+from supervisor_lite.model.world import World
 
 
 class Identity(NamedTuple):
@@ -83,9 +84,11 @@ def open_same(identity: Identity) -> int | None:
     return pidfd
 
 
-def pid_namespace() -> int:
-    """Return the number of our pid namespace: a restarted container has another one."""
+def this_world() -> World:
+    """Return the pid namespace that we are in."""
     try:
-        return os.stat("/proc/self/ns/pid").st_ino
+        namespace = os.stat("/proc/self/ns/pid").st_ino
     except OSError:
-        return 0
+        namespace = 0
+    first = read_stat(1)
+    return World(boot_id(), namespace, first.start if first is not None else 0)

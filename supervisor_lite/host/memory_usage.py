@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 
 from supervisor_lite.host.descendants import Descendants
 from supervisor_lite.host.kernel_files import read_value
-from supervisor_lite.host.procfs import Stat
+from supervisor_lite.host.procfs import Stat, live_thread
 from supervisor_lite.host.run import Run
 
 _RESIDENT = ("anon", "file_mapped")
@@ -54,7 +54,7 @@ def _sum(stats: Iterable[Stat]) -> int:
     used = 0
     for stat in stats:
         try:
-            used += psutil.Process(stat.pid).memory_info().rss
+            used += psutil.Process(live_thread(stat)).memory_info().rss
         except psutil.Error:
             continue  # ended since
     return used

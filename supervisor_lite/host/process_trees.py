@@ -11,6 +11,7 @@ from supervisor_lite.host.cgroups import Cgroups
 from supervisor_lite.host.descendants import Descendants
 from supervisor_lite.host.oom import OomWatcher
 from supervisor_lite.host.procfs import Stat
+from supervisor_lite.host.reached import Reached, ticks_at
 from supervisor_lite.host.run import Run
 from supervisor_lite.host.terminate import OnGone, Terminator
 
@@ -24,10 +25,14 @@ class ProcessTrees:
         is_watched: Callable[[int], bool],
         cgroups: Cgroups,
         on_oom_kill: Callable[[int, OomKill], None],
+        on_stranger: Callable[[Stat], None],
     ) -> None:
-        """`on_oom_kill` gets the pid of a main process that lives on without another one."""
+        """`on_oom_kill` gets the pid of a main process that lives on without another one.
+
+        `on_stranger` gets each orphan, once, of which nothing shows whose it is.
+        """
         self._cgroups = cgroups
-        self._descendants = Descendants(cgroups, is_watched)
+        self._descendants = Descendants(cgroups, is_watched, on_stranger)
         self._terminator = Terminator(loop, self._descendants)
         self._oom = OomWatcher(loop, on_oom_kill)
 
@@ -67,6 +72,14 @@ class ProcessTrees:
             return None
         return self._oom.kill_of_root(number, run.cgroup)
 
+    def remember(self, number: int, *, group: bool) -> None:
+        """Write down who is below the main process of a run, which is about to be signalled.
+
+        With its whole process group, or alone.
+        """
+        for run in self._known([number]):
+            self._descendants.remember(run, group=group)
+
     def survivors(self, numbers: Iterable[int]) -> dict[int, list[Stat]]:
         """Return who is left of these runs, whose main processes have ended.
 
@@ -78,15 +91,27 @@ class ProcessTrees:
             self._oom.forget(run.number)
         return self._descendants.members(runs)
 
-    def terminate(self, number: int, name: str, on_gone: OnGone) -> None:
+    def terminate(
+        self,
+        number: int,
+        name: str,
+        on_gone: OnGone,
+        *,
+        told: float | None = None,
+        everyone: bool = False,
+    ) -> None:
         """Send a signal ("TERM") to everyone left of a run whose main process has ended.
 
-        Calling again changes the signal.
+        `told` is when its process group, or everyone, was sent it (monotonic seconds): who was
+        there then is not sent it again. Calling again changes the signal.
         """
         (run,) = self._known([number])
         run.alive = False
         self._oom.forget(number)
-        self._terminator.terminate(run, name, on_gone)
+        reached = None
+        if told is not None:
+            reached = Reached(ticks_at(told), None if everyone else run.root, run.told)
+        self._terminator.terminate(run, name, on_gone, reached)
 
     def memory_used(self, numbers: Iterable[int]) -> dict[int, int]:
         """Return the bytes of resident memory of each of these runs."""

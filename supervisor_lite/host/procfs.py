@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from supervisor_lite.host.kernel_files import read_value
@@ -32,6 +32,16 @@ class Stat(NamedTuple):
     pgrp: int
     session: int
     start: int
+    threads: int = 1
+
+    @property
+    def is_dead(self) -> bool:
+        """Does nothing of it run any more?
+
+        The state is that of its first thread: a process whose first thread has ended is shown as a
+        zombie, and runs on for as long as it has others (pthread_exit(3)).
+        """
+        return self.state in "ZX" and self.threads <= 1
 
 
 def read_stat(pid: int) -> Stat | None:
@@ -52,13 +62,34 @@ def read_stat(pid: int) -> Stat | None:
         pgrp=int(fields[2]),
         session=int(fields[3]),
         start=int(fields[19]),
+        threads=int(fields[17]),
     )
 
 
 def living(pids: Iterable[int]) -> list[Stat]:
     """Return what /proc says about those that are alive; a zombie is not."""
     stats = (read_stat(pid) for pid in pids)
-    return [stat for stat in stats if stat is not None and stat.state not in "ZX"]
+    return [stat for stat in stats if stat is not None and not stat.is_dead]
+
+
+def live_thread(stat: Stat) -> int:
+    """Return a thread of a live process that has its memory and descriptors: usually the first.
+
+    /proc/TID is there as /proc/PID is. One that has ended has neither any more.
+    """
+    if stat.state in "ZX":
+        for thread in _threads(stat.pid):
+            found = read_stat(thread)
+            if found is not None and found.state not in "ZX":
+                return thread
+    return stat.pid
+
+
+def _threads(pid: int) -> list[int]:
+    try:
+        return [int(name) for name in os.listdir(f"/proc/{pid}/task")]
+    except OSError:
+        return []
 
 
 def named(stats: Iterable[Stat]) -> str:
@@ -86,12 +117,12 @@ def real_uid(pid: int) -> int | None:
     return int(data[at : data.index(b"\n", at)].split()[0])
 
 
-def outputs_of(pid: int) -> list[tuple[int, int]]:
+def outputs_of(process: Stat) -> list[tuple[int, int]]:
     """Return device and inode of a process's stdout and stderr, as far as they can be known."""
-    found = []
+    found, thread = [], live_thread(process)
     for number in (1, 2):
         with contextlib.suppress(OSError):  # closed, gone, or another user's
-            status = os.stat(f"/proc/{pid}/fd/{number}")
+            status = os.stat(f"/proc/{thread}/fd/{number}")
             found.append((status.st_dev, status.st_ino))
     return found
 
@@ -110,7 +141,7 @@ def find_marked(prefix: str) -> dict[str, list[Stat]]:
         if marker is None or not marker.startswith(prefix):
             continue
         stat = read_stat(int(name))
-        if stat is not None and stat.state not in "ZX":
+        if stat is not None and not stat.is_dead:
             found.setdefault(marker, []).append(stat)
     return found
 
@@ -118,8 +149,7 @@ def find_marked(prefix: str) -> dict[str, list[Stat]]:
 def read_variable(pid: int, variable: str) -> str | None:
     """Return an environment variable that a process was started with; None if unreadable."""
     try:
-        with open(f"/proc/{pid}/environ", "rb", buffering=0) as file:
-            data = b"\0" + file.read()
+        data = _read_environment(pid)
     except OSError:
         return None
     key = b"\0" + variable.encode() + b"="
@@ -129,10 +159,25 @@ def read_variable(pid: int, variable: str) -> str | None:
     return data[at + len(key) :].split(b"\0", 1)[0].decode(errors="replace")
 
 
+def _read_environment(pid: int) -> bytes:
+    try:
+        with open(f"/proc/{pid}/environ", "rb", buffering=0) as file:
+            return b"\0" + file.read()
+    except ProcessLookupError:  # gone, or at least its first thread
+        stat = read_stat(pid)
+        if stat is None or stat.is_dead:
+            raise
+        with open(f"/proc/{live_thread(stat)}/environ", "rb", buffering=0) as file:
+            return b"\0" + file.read()
+
+
 def is_dying(pid: int) -> bool:
     """Is this process about to end, or dead already? One whose end is not collected counts."""
     fields = read_value(f"/proc/{pid}/stat").rpartition(")")[2].split()
-    if not fields or fields[0] in "ZX" or int(fields[6]) & _PF_EXITING:
+    if not fields:
+        return True
+    others = int(fields[17]) > 1  # the state and the flags are those of its first thread
+    if not others and (fields[0] in "ZX" or int(fields[6]) & _PF_EXITING):
         return True
     for line in read_value(f"/proc/{pid}/status").splitlines():
         name, _, mask = line.partition(":")
@@ -144,7 +189,7 @@ def is_dying(pid: int) -> bool:
 # Who is whose child, by the kernel's own lists (/proc/PID/task/TID/children, proc_pid_task(5)).
 
 
-def children(pid: int, thread: int | str) -> list[int]:
+def children(pid: int, thread: int) -> list[int]:
     """Return the children that one thread of a process has made; none if it is gone."""
     try:
         with open(f"/proc/{pid}/task/{thread}/children", "rb", buffering=0) as file:
@@ -158,16 +203,15 @@ def own_children() -> list[int]:
     return children(os.getpid(), os.getpid())
 
 
-def below(pid: int) -> Iterator[int]:
-    """Yield the descendants of a process, at any depth, dead ones that nobody reaped included."""
+def below(pid: int, is_foreign: Callable[[int], bool]) -> Iterator[int]:
+    """Yield the descendants of a process, at any depth, dead ones that nobody reaped included.
+
+    Those that are foreign are left out, with all below them.
+    """
     todo = [pid]
     while todo:
         parent = todo.pop()
-        try:
-            threads = os.listdir(f"/proc/{parent}/task")
-        except OSError:
-            continue
-        for thread in threads:
-            found = children(parent, thread)
+        for thread in _threads(parent):
+            found = [child for child in children(parent, thread) if not is_foreign(child)]
             todo.extend(found)
             yield from found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from supervisor_lite.host.procfs import Stat, outputs_of, real_uid
@@ -25,7 +25,7 @@ class Trust(NamedTuple):
 
     def covers(self, stat: Stat) -> bool:
         """Is this process believed?"""
-        return real_uid(stat.pid) in self.uids or not self.outputs.isdisjoint(outputs_of(stat.pid))
+        return real_uid(stat.pid) in self.uids or not self.outputs.isdisjoint(outputs_of(stat))
 
 
 @dataclass(slots=True, eq=False)
@@ -46,9 +46,13 @@ class Run:
     somebody else since, and a session of that number proves nothing."""
     alive: bool = True
     """Has its main process not ended yet?"""
+    told: frozenset[tuple[int, int]] = frozenset()
+    """Pid and start of those that were in its process group when that was sent the stop signal."""
     outputs: frozenset[Inode] = frozenset()
     """The FIFOs that its processes inherit as stdout and stderr."""
     trust: Trust | None = None
     """None, for a run that we have begun: its own user and ours."""
     cgroup: str | None = None
     """The directory of its cgroup, if it has one."""
+    seen: dict[int, int] = field(default_factory=dict)
+    """Who was below the main process when that was last signalled: start time by pid."""

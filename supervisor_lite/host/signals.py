@@ -18,9 +18,37 @@ def signal_number(name: str) -> int:
     return int(signal.Signals[f"SIG{base}"]) + int(offset or 0)
 
 
+_NO_WAKING = ("KILL", "CONT", "STOP", "TSTP", "TTIN", "TTOU")
+
+
+def to_end(name: str) -> tuple[int, ...]:
+    """Return what a process is sent in order to end it: the signal, and SIGCONT after it.
+
+    A process that was stopped (SIGSTOP, Ctrl-Z) handles its stop signal only when it goes on. Not
+    after SIGKILL, which needs no help, nor after one that stops or continues a process itself.
+    """
+    number = signal_number(name)
+    return (number,) if name in _NO_WAKING else (number, signal.SIGCONT)
+
+
 def send(pidfd: int, number: int) -> None:
     """Send a signal to one process. Raises OSError; ProcessLookupError if it has ended."""
     signal.pidfd_send_signal(pidfd, number)
+
+
+def end(pidfd: int, leader: int | None, name: str, *, group: bool) -> None:
+    """Send a process, or its whole group, a signal that is to end it. Raises OSError.
+
+    One that has ended meanwhile is no error.
+    """
+    try:
+        for number in to_end(name):
+            if group:
+                send_to_group(pidfd, leader, number)
+            else:
+                send(pidfd, number)
+    except ProcessLookupError:
+        return
 
 
 def send_to_group(pidfd: int, leader: int | None, number: int) -> None:

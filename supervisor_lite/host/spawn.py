@@ -17,7 +17,9 @@ from typing import NamedTuple
 from supervisor_lite.errors import SpawnError, SpawnErrorCode
 from supervisor_lite.host.command import exec_failure, find_command
 from supervisor_lite.host.fork import entering, fork_and_exec
+from supervisor_lite.host.limit_mark import mark_of, marking, unmark
 from supervisor_lite.host.own_limits import Descriptors, is_nearly_out, set_child_descriptors
+from supervisor_lite.host.procfs import RUN_VARIABLE
 from supervisor_lite.host.signals import DEFAULT_SIGNALS
 from supervisor_lite.host.spawn_request import SpawnRequest, standard_descriptors
 from supervisor_lite.host.step import StepError
@@ -40,6 +42,7 @@ class Spawner:
 
     def __init__(self, limits: Descriptors) -> None:
         self._limits = limits
+        unmark()
         self._home = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._found: dict[tuple[str, str | None, str | None], str] = {}
         """Paths of commands that ran last time, by first word, PATH and directory."""
@@ -76,14 +79,10 @@ class Spawner:
         return child
 
     def _start(self, request: SpawnRequest, path: str, user: User | None) -> Child:
-        program, outside = request.program, ""
+        outside = ""
         try:
-            # LISTEN_PID is the child's own pid, which nobody knows before there is a child.
-            special = user is not None or request.channels.sockets or program.placement is not None
-            if special or request.cgroup is not None:
-                pid = fork_and_exec(request, path, user, self._limits)
-            else:
-                pid = self._posix_spawn(request, path)
+            with marking(_mark_of(request)):
+                pid = self._fork(request, path, user)
         except StepError as error:
             failure = error.as_spawn_error()
             if error.step.required:
@@ -98,6 +97,13 @@ class Spawner:
         except OSError as error:
             os.kill(pid, signal.SIGKILL)  # it is our child and not reaped: its pid is its own
             raise exec_failure(error, path) from error
+
+    def _fork(self, request: SpawnRequest, path: str, user: User | None) -> int:
+        # LISTEN_PID is the child's own pid, which nobody knows before there is a child.
+        special = user is not None or request.channels.sockets
+        if special or request.program.placement is not None or request.cgroup is not None:
+            return fork_and_exec(request, path, user, self._limits)
+        return self._posix_spawn(request, path)
 
     def _posix_spawn(self, request: SpawnRequest, path: str) -> int:
         """Start a child that needs nothing but what can be inherited; return its pid."""
@@ -128,6 +134,12 @@ class Spawner:
                 os.umask(umask)
             if program.directory is not None:
                 os.fchdir(self._home)
+
+
+def _mark_of(request: SpawnRequest) -> int | None:
+    """Return what marks the run; who lives in its cgroup needs no mark."""
+    marker = request.environment.get(RUN_VARIABLE)
+    return mark_of(marker) if marker is not None and request.cgroup is None else None
 
 
 def _user_variables(user: User, program: Program) -> dict[str, str]:

@@ -10,18 +10,17 @@ from supervisor_lite.model.program import Program
 
 
 class Channels(NamedTuple):
-    """Paths that a child's standard descriptors are opened on.
+    """What a child's standard descriptors are; stdout and stderr are paths, to be opened anew.
 
     FIFOs are opened read-write: the child holds a reader itself, so the daemon's death neither
     kills it by SIGPIPE nor empties the pipe. None is /dev/null.
     """
 
-    stdin: str | None = None
+    stdin: int | None = None
+    """A descriptor that becomes stdin: the reading end of a FIFO, or a socket."""
     stdout: str | None = None
     stderr: str | None = None
     stderr_is_stdout: bool = False
-    stdin_socket: int | None = None
-    """A descriptor that becomes stdin, instead of a path."""
     sockets: tuple[int, ...] = ()
     """Descriptors that the child finds from 3 on (sd_listen_fds(3)).
 
@@ -47,9 +46,9 @@ Source: TypeAlias = int | tuple[str, int]
 
 def standard_descriptors(channels: Channels) -> tuple[Source, Source, Source]:
     """Return what stdin, stdout and stderr of a child are; to be made in this order."""
-    stdin, stderr = channels.stdin_socket, 1 if channels.stderr_is_stdout else None
+    stdin, stderr = channels.stdin, 1 if channels.stderr_is_stdout else None
     return (
-        stdin if stdin is not None else _opening(channels.stdin, os.O_RDONLY),
+        stdin if stdin is not None else _opening(None, os.O_RDONLY),
         _opening(channels.stdout, os.O_WRONLY),
         stderr if stderr is not None else _opening(channels.stderr, os.O_WRONLY),
     )

@@ -45,8 +45,11 @@ _MAX_PEERGROUPS = 1024
 """Bytes: as many as Python takes from getsockopt(2), 256 groups."""
 
 _IN_MODIFY = 0x2
+_IN_MOVED_FROM, _IN_MOVED_TO, _IN_CREATE, _IN_DELETE = 0x40, 0x80, 0x100, 0x200
+_IN_DELETE_SELF, _IN_MOVE_SELF, _IN_UNMOUNT, _IN_Q_OVERFLOW = 0x400, 0x800, 0x2000, 0x4000
+_IN_ONLYDIR = 0x1000000
 _INOTIFY_EVENT = struct.Struct("iIII")
-"""Watch, mask, cookie, length of a name that follows: none, since no directory is watched."""
+"""Watch, mask, cookie, length of a name that follows: none for files that are watched."""
 
 _SIGSET_BYTES = 128
 _SIGINFO_BYTES = 128
@@ -156,7 +159,7 @@ def copy_descriptor(pidfd: int, number: int) -> int:
 # Signals as descriptors.
 
 
-def open_signalfd(numbers: Collection[signal.Signals]) -> int:
+def open_signalfd(numbers: Collection[int]) -> int:
     """Return a descriptor that is readable when one of these signals is pending (signalfd(2)).
 
     They have to be blocked. Raises OSError.
@@ -169,9 +172,9 @@ def open_signalfd(numbers: Collection[signal.Signals]) -> int:
     return fd
 
 
-def read_signalfd(fd: int) -> None:
-    """Take one pending signal off; however often it was sent, it is pending once."""
-    os.read(fd, _SIGINFO_BYTES)  # one struct signalfd_siginfo
+def read_signalfd(fd: int) -> bytes:
+    """Take one pending signal off; return struct signalfd_siginfo. Raises BlockingIOError."""
+    return os.read(fd, _SIGINFO_BYTES)
 
 
 # Files that change.
@@ -209,6 +212,36 @@ def read_modified(inotify: int) -> Iterator[int]:
         return
     for watch, *_ in _INOTIFY_EVENT.iter_unpack(data):
         yield watch
+
+
+def watch_directory(inotify: int, path: str, *, arrivals: bool) -> int:
+    """Have it told what leaves a directory, and its own end; with `arrivals` what comes, too.
+
+    Return the number of the watch (inotify_add_watch(2)). Raises OSError, ENOSPC if the user has
+    too many.
+    """
+    mask = _IN_DELETE | _IN_MOVED_FROM | _IN_DELETE_SELF | _IN_MOVE_SELF | _IN_ONLYDIR
+    if arrivals:
+        mask |= _IN_CREATE | _IN_MOVED_TO
+    watch = int(_libc().inotify_add_watch(inotify, os.fsencode(path), mask))
+    if watch < 0:
+        raise _failure(path)
+    return watch
+
+
+def read_directory_changes(inotify: int) -> Iterator[tuple[int, bool, str]]:
+    """Yield of each change the watch, whether it is about the directory itself, and the name."""
+    try:
+        data = os.read(inotify, 65536)
+    except BlockingIOError:
+        return
+    itself = _IN_DELETE_SELF | _IN_MOVE_SELF | _IN_UNMOUNT | _IN_Q_OVERFLOW
+    at = 0
+    while at < len(data):
+        watch, mask, _, length = _INOTIFY_EVENT.unpack_from(data, at)
+        at += _INOTIFY_EVENT.size
+        yield watch, bool(mask & itself), os.fsdecode(data[at : at + length].rstrip(b"\0"))
+        at += length
 
 
 # Pipes.

@@ -1,22 +1,24 @@
 """End what is left of a run: signal everyone, and whoever joins them, until nobody is there.
 
 Signals go through pidfds that were opened on a verified process, never to a bare pid. Who has got
-the signal is not sent it again; who turns up later, a child that was forked at the last moment, is
-found because there is another look whenever the last one that was known has ended.
+the signal is not sent it again, neither by us nor after the process group was sent it (reached.py);
+SIGKILL is for everyone. Who turns up later, a child that was forked at the last moment, is found
+because there is another look whenever the last one that was known has ended.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import signal
 from collections.abc import Callable
 from typing import TypeAlias
 
 from supervisor_lite.host import cgroup
 from supervisor_lite.host.descendants import Descendants
 from supervisor_lite.host.procfs import Stat, read_stat
+from supervisor_lite.host.reached import Reached
 from supervisor_lite.host.run import Run
+from supervisor_lite.host.signals import end
 from supervisor_lite.model.cause import Leftover, Note, NoteKind
 
 OnGone: TypeAlias = Callable[[Note | None], None]
@@ -26,11 +28,13 @@ OnGone: TypeAlias = Callable[[Note | None], None]
 class Termination:
     """Leftovers of one run that are being ended."""
 
-    __slots__ = ("members", "names", "on_gone", "run", "signal")
+    __slots__ = ("members", "names", "on_gone", "reached", "run", "signal")
 
-    def __init__(self, run: Run, number: signal.Signals, on_gone: OnGone) -> None:
+    def __init__(self, run: Run, name: str, on_gone: OnGone) -> None:
         self.run = run
-        self.signal = number
+        self.signal = name
+        self.reached: Reached | None = None
+        """Who has got the stop signal already; None: nobody."""
         self.on_gone = on_gone
         self.members: dict[int, int] = {}
         """pid -> pidfd of those that are still alive."""
@@ -41,7 +45,7 @@ class Termination:
         """Return who had to be ended, and how."""
         if not self.names:
             return None
-        killed = self.signal is signal.SIGKILL
+        killed = self.signal == "KILL"
         kind = NoteKind.LEFTOVERS_KILLED if killed else NoteKind.LEFTOVERS_ENDED
         found = sorted(self.names.items())
         return Note(kind, processes=tuple(Leftover(pid, name) for pid, name in found))
@@ -55,20 +59,23 @@ class Terminator:
         self._descendants = descendants
         self._terminations: dict[int, Termination] = {}
 
-    def terminate(self, run: Run, name: str, on_gone: OnGone) -> None:
+    def terminate(
+        self, run: Run, name: str, on_gone: OnGone, reached: Reached | None = None
+    ) -> None:
         """Send a signal ("TERM") to everyone left of a run, and to whoever joins them.
 
+        Those that it has `reached` already are only waited for; SIGKILL they get all the same.
         Calling again changes the signal.
         """
-        number = signal.Signals[f"SIG{name}"]
         termination = self._terminations.get(run.number)
         if termination is None:
-            termination = Termination(run, number, on_gone)
+            termination = Termination(run, name, on_gone)
             self._terminations[run.number] = termination
-        termination.signal = number
+        termination.signal = name
         termination.on_gone = on_gone
+        termination.reached = None if name == "KILL" else reached
         for pidfd in termination.members.values():
-            _send(pidfd, number)
+            _send(pidfd, name)
         self._loop.call_soon(self._look_again, termination)
 
     def forget(self, run: Run) -> None:
@@ -87,7 +94,7 @@ class Terminator:
         for stat in present:
             self._signal_newcomer(termination, stat)
         if present and run.cgroup is not None:
-            if termination.signal is signal.SIGKILL:
+            if termination.signal == "KILL":
                 # Also who has come since, and who belongs to another user.
                 cgroup.kill(run.cgroup)
             if not termination.members:  # who was seen is dead, but may have forked
@@ -106,7 +113,8 @@ class Terminator:
         termination.members[stat.pid] = pidfd
         termination.names.setdefault(stat.pid, stat.name)
         self._loop.add_reader(pidfd, self._on_member_ended, termination, stat.pid)
-        _send(pidfd, termination.signal)
+        if termination.reached is None or not termination.reached.covers(stat):
+            _send(pidfd, termination.signal)
 
     def _on_member_ended(self, termination: Termination, pid: int) -> None:
         self._release(termination.members.pop(pid))
@@ -126,17 +134,15 @@ def _open_exactly(stat: Stat) -> int | None:
     except OSError:
         return None
     now = read_stat(stat.pid)
-    if now is None or now.start != stat.start or now.state in "ZX":
+    if now is None or now.start != stat.start or now.is_dead:
         os.close(pidfd)
         return None
     return pidfd
 
 
-def _send(pidfd: int, number: signal.Signals) -> None:
+def _send(pidfd: int, name: str) -> None:
     try:
-        signal.pidfd_send_signal(pidfd, number)
-    except ProcessLookupError:
-        return
+        end(pidfd, None, name, group=False)
     except PermissionError:
         return  # it became somebody else's; the note will show that it is still there
 

@@ -11,10 +11,11 @@ import stat
 from collections.abc import Callable
 from typing import Final
 
+from supervisor_lite.logs.loss import Loss
 from supervisor_lite.logs.peek import MAX_PEEK
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.prefix import ATOMIC, Prefixer
-from supervisor_lite.logs.safe_open import destination, open_log
+from supervisor_lite.safe_paths import file_status, open_file
 
 STANDARD: Final = re.compile(r"/dev/(stdout|stderr)|(?:/dev|/proc/self)/fd/(\d+)")
 DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG})
@@ -28,21 +29,34 @@ class DeviceSink:
     `prefix`, every line begins with it.
     """
 
-    __slots__ = ("_fd", "_gone", "_peeker", "_prefixer", "_report", "_shared", "blocked_on", "name")
+    __slots__ = (
+        "_fd", "_gone", "_in_line", "_loss", "_peeker", "_prefixer", "_put", "_report", "_shared",
+        "blocked_on", "name",
+    )  # fmt: skip
 
     undecided = 0
 
     def __init__(
-        self, path: str, pipes: Pipes, report: Callable[[str], None], prefix: str = ""
+        self,
+        path: str,
+        pipes: Pipes,
+        report: Callable[[str], None],
+        prefix: str = "",
+        loss: Loss | None = None,
     ) -> None:
         """Open it; raises OSError."""
         self.name = path
+        self._loss = loss or Loss()
+        self._in_line = False
+        """What was written last had no end of line."""
         self._peeker = pipes.peeker
         self._report = report
         self._gone = False
         self.blocked_on = -1
         self._fd, self._shared = _open_device(path)
-        self._prefixer = Prefixer(prefix, self._fd, pipes.open_lines) if prefix else None
+        regular = stat.S_ISREG(os.fstat(self._fd).st_mode)
+        self._put = append if regular else os.write
+        self._prefixer = Prefixer(prefix, self._fd, pipes.open_lines, self._put) if prefix else None
 
     def transfer(self, fd: int, budget: int) -> int:
         """See `Sink.transfer`."""
@@ -50,7 +64,10 @@ class DeviceSink:
         moved = 0
         while moved < budget:
             if self._gone:
-                size = len(_read(fd))
+                data = _read(fd)
+                size = len(data)
+                if data:
+                    self._loss.drop(data)
             else:
                 head = self._peeker.peek(fd, budget - moved)
                 whole = head.rfind(b"\n") + 1
@@ -59,6 +76,7 @@ class DeviceSink:
                 size = self._write(head[: whole or len(head)])
                 if size:
                     os.read(fd, size)
+                    self._in_line = head[size - 1] != 10
             if not size:
                 break
             moved += size
@@ -77,7 +95,7 @@ class DeviceSink:
                     done += self._prefixer.write(self._fd, data, done)
                     continue
                 cut = data.rfind(b"\n", done, done + ATOMIC) + 1 or done + ATOMIC
-                done += os.write(self._fd, data[done:cut])
+                done += self._put(self._fd, data[done:cut])
         except BlockingIOError:
             self.blocked_on = self._fd
         except OSError as error:
@@ -93,8 +111,18 @@ class DeviceSink:
         if error.errno in DISK and stat.S_ISREG(os.fstat(self._fd).st_mode):
             raise error
         self._gone = True
-        text = f'cannot write "{self.name}": {error.strerror}; output is dropped from now on'
-        self._report(text)
+        reason = error.strerror or str(error)
+        self._report(f'cannot write "{self.name}": {reason}; output is dropped from now on')
+        self._loss.begin(self.name, reason)
+
+    def mark(self, line: bytes) -> bool:
+        """See `Sink.mark`."""
+        if self._gone:
+            return False
+        self.blocked_on = -1
+        written = self._write(b"\n" * self._in_line + line)
+        self._in_line = self._in_line and not written
+        return written > 0
 
     def finish(self) -> None:
         """Nothing is held back here, but the line is over."""
@@ -106,6 +134,11 @@ class DeviceSink:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def append(fd: int, data: bytes) -> int:
+    """Write at the end of a file, also if it was emptied or others write to it. Raises OSError."""
+    return os.pwritev(fd, [data], -1, os.RWF_APPEND)
 
 
 def _read(fd: int) -> bytes:
@@ -127,8 +160,10 @@ def is_special(path: str) -> bool:
     if standard_number(path) is not None:
         return True
     with contextlib.suppress(OSError):
-        mode = os.stat(destination(path)).st_mode
-        return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+        status = file_status(path)
+        return status is not None and not (
+            stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)
+        )
     return False
 
 
@@ -142,8 +177,9 @@ def _open_device(path: str) -> tuple[int, int]:
     number = standard_number(path)
     if number is None:
         # Opened for reading too: a FIFO without a reader would refuse a mere writer.
-        fifo = stat.S_ISFIFO(os.stat(destination(path)).st_mode)
-        return open_log(path, os.O_RDWR if fifo else os.O_WRONLY), 0
+        status = file_status(path)
+        fifo = status is not None and stat.S_ISFIFO(status.st_mode)
+        return open_file(path, os.O_RDWR if fifo else os.O_WRONLY), 0
     mode = os.fstat(number).st_mode
     if number > 2 and not os.get_inheritable(number):
         # One that the daemon has opened itself: its journal, a socket.

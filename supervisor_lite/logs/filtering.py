@@ -16,6 +16,7 @@ from typing import Final, Literal, TypeAlias
 
 from supervisor_lite.host.syscalls import bytes_in_pipe
 from supervisor_lite.logs.logfile import LogFile
+from supervisor_lite.logs.loss import Loss
 from supervisor_lite.logs.peek import MAX_PEEK, Peeker
 from supervisor_lite.logs.scanner import OutputScanner, Segment
 from supervisor_lite.logs.sinks import Sink
@@ -156,6 +157,14 @@ class FilterSink:
         self._message.clear()
         self._on_output("message", Decoder().decode(data[start:], final=True))
 
+    def mark(self, line: bytes) -> bool:
+        """See `Sink.mark`. Who waits for a token that is lost would wait for ever."""
+        if self._scanner.inside:
+            self._scanner.inside = False
+            self._tell_message()
+        self.undecided = 0
+        return self._inner.mark(line)
+
     def finish(self) -> None:
         """See `Sink.finish`. What was only begun is text after all."""
         if self.undecided:
@@ -178,18 +187,22 @@ class AnswerSink:
     It is read, not spliced: a log that cannot be written must not keep events from anybody.
     """
 
-    __slots__ = ("_failing", "_log", "_on_output", "_report")
+    __slots__ = ("_log", "_loss", "_on_output", "_report")
 
     undecided = 0
     blocked_on = -1
 
     def __init__(
-        self, log: LogFile | None, on_output: OnOutput, report: Callable[[str], None]
+        self,
+        log: LogFile | None,
+        on_output: OnOutput,
+        report: Callable[[str], None],
+        loss: Loss | None = None,
     ) -> None:
         self._log = log
         self._on_output = on_output
         self._report = report
-        self._failing = False
+        self._loss = loss or Loss()
 
     @property
     def name(self) -> str:
@@ -208,14 +221,24 @@ class AnswerSink:
         return len(data)
 
     def _copy(self, log: LogFile, data: bytes) -> None:
+        loss = self._loss
         try:
+            if loss.pending:
+                log.append(loss.mark())
+                loss.marked()
             log.append(data)
         except OSError as error:
-            if not self._failing:
-                self._report(f'cannot write "{log.path}": {error.strerror}; its output is dropped')
-            self._failing = True
+            reason = error.strerror or str(error)
+            if loss.trouble is None:
+                self._report(f'cannot write "{log.path}": {reason}; its output is dropped')
+            loss.begin(log.path, reason)
+            loss.drop(data)
         else:
-            self._failing = False
+            loss.end()
+
+    def mark(self, line: bytes) -> bool:
+        """See `Sink.mark`. It is done with the next answer."""
+        return False
 
     def finish(self) -> None:
         """Nothing is held back."""

@@ -36,8 +36,8 @@ from typing import Final
 
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.read import last_boundary
-from supervisor_lite.logs.safe_open import open_log
 from supervisor_lite.model.constants import MIB
+from supervisor_lite.safe_paths import open_file
 
 MAX_CHUNK: Final = 64 * 1024
 """Bytes delivered at once; between two chunks the loop does other things."""
@@ -181,7 +181,7 @@ class Follower:
         origin = log.origin
         for number in range(1, log.chain + 1):
             try:
-                fd = open_log(f"{log.path}.{number}", os.O_RDONLY)
+                fd = open_file(f"{log.path}.{number}", os.O_RDONLY)
             except OSError:
                 break
             earlier = origin - os.fstat(fd).st_size

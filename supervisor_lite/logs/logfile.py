@@ -1,7 +1,8 @@
 """One log file on disk: open, rotate, reopen, clear, and notify those who follow it.
 
-The daemon is the only writer. The file is not opened for appending, because splice(2) refuses
-that; its offset is kept at the end instead.
+The file is not opened for appending, because splice(2) refuses that; its offset is kept at the end
+instead. Where it turns out that somebody else writes to the file, too, every write appends from
+then on (RWF_APPEND, pwritev2(2)).
 
 Every byte that ever went into the log has a *position*, counted through all rotations: the live
 file begins at `origin`, the next byte comes to `end`. Followers remember a position.
@@ -10,30 +11,23 @@ file begins at `origin`, the next byte comes to `end`. Followers remember a posi
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import stat
+import time
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
-from supervisor_lite.logs.safe_open import open_log
+from supervisor_lite import safe_paths
+from supervisor_lite.logs import live
+from supervisor_lite.logs.holes import close_hole, start_of_hole, tail_of
+from supervisor_lite.logs.listener import LogListener
+from supervisor_lite.logs.rotated import RotatedFiles
 from supervisor_lite.model.constants import MIB
 
 MAX_LINE: Final = MIB
 """Bytes by which a file may grow beyond its limit to finish the line that has begun in it."""
 
-
-class LogListener(Protocol):
-    """What a follower is to its log file."""
-
-    def on_append(self) -> None:
-        """There is more to read."""
-
-    def on_rotate(self, fd: int, origin: int, end: int) -> None:
-        """The open file, which holds `origin` to `end`, is complete and about to be closed."""
-
-    def on_truncate(self, position: int) -> None:
-        """Everything before `position` is gone because an operator wanted it so."""
+EMPTIED_AGAIN: Final = 10.0
+"""Seconds after it was emptied by somebody else for which a file is appended to, not spliced."""
 
 
 class LogFile:
@@ -45,8 +39,8 @@ class LogFile:
     """
 
     __slots__ = (
-        "_listeners", "_report", "_rotation_failed", "backups", "chain", "fd", "limit", "maxbytes",
-        "origin", "path", "size",
+        "_emptied", "_listeners", "_report", "_rotated", "_rotation_failed", "_shared", "backups",
+        "chain", "fd", "limit", "maxbytes", "origin", "path", "size",
     )  # fmt: skip
 
     def __init__(
@@ -61,6 +55,11 @@ class LogFile:
         self.origin = 0
         self.limit = maxbytes
         self.chain = 0
+        self._shared = False
+        """Somebody else has written to it, and may do so again."""
+        self._emptied = 0.0
+        """Somebody has emptied it, and may do so again until then (monotonic)."""
+        self._rotated = RotatedFiles()
         self._rotation_failed = False
         self._listeners: tuple[LogListener, ...] = ()
 
@@ -79,7 +78,7 @@ class LogFile:
     def open(self) -> None:
         """Open the live file, make it if there is none; raises OSError."""
         if self.fd < 0:
-            self._continue_in(_open_at_end(self.path))
+            self._continue_in(live.open_at_end(self.path))
 
     def close(self) -> None:
         """Close the live file; followers keep what they have not read yet."""
@@ -112,42 +111,63 @@ class LogFile:
                 return
             self.close()
             self.chain = 0
-        try:
-            self.open()
-        except FileNotFoundError:
-            self._make_directory()
-            self.open()
-
-    def _make_directory(self) -> None:
-        directory = os.path.dirname(self.path)
-        if not os.path.isdir(directory):
-            os.makedirs(directory)
-            self._report(f'log directory "{directory}" had vanished and was made anew')
+        self._continue_in(live.open_or_make_directory(self.path, self._report))
 
     def _adjust(self, size: int) -> None:
         """Take the size that somebody else gave the file, so that no hole is left in it."""
         if size < self.size:
-            self.origin = self.end - size
-            self.chain = 0
+            self._cut_to(size)
+        elif not self._shared:
+            self._shared = True
+            self._report(f'"{self.path}": somebody else writes to it, too; it is appended to')
         self.size = os.lseek(self.fd, 0, os.SEEK_END)
+
+    def _cut_to(self, size: int) -> None:
+        """Have only so many bytes left, because somebody else has emptied it."""
+        self.origin, self.size = self.end - size, size
+        self.chain = 0
+        self._emptied = time.monotonic() + EMPTIED_AGAIN
+
+    @property
+    def must_append(self) -> bool:
+        """Must every write go by `write`, because others are at work on this file?"""
+        return self._shared or (self._emptied > 0 and time.monotonic() < self._emptied)
+
+    def splice(self, fd: int, count: int) -> int:
+        """Move bytes out of a pipe to the end of the file; return how many. Raises OSError.
+
+        Nothing of the file is left as a hole if somebody empties it in this instant.
+        """
+        before, tail = self.size, tail_of(self.fd, self.size)
+        size = os.splice(fd, self.fd, count, flags=os.SPLICE_F_NONBLOCK)
+        self.size += size
+        start = start_of_hole(self.fd, before, tail) if before else -1
+        if start >= 0:
+            self._cut_to(close_hole(self.fd, start, before, size))
+        return size
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Write at the end of the file, wherever others have moved it; return how many bytes.
+
+        Raises OSError.
+        """
+        written = os.pwritev(self.fd, [data], -1, os.RWF_APPEND)
+        self.size = os.lseek(self.fd, 0, os.SEEK_CUR)
+        return written
 
     def reopen(self) -> None:
         """Open the path again, because somebody has moved the file away; raises OSError.
 
         If that fails, writing goes on in the old file.
         """
+        self._rotated.forget()
         if self.fd < 0:
             return
-        fd = _open_at_end(self.path)
+        fd = live.open_at_end(self.path)
         if os.path.sameopenfile(fd, self.fd):
             os.close(fd)
             return
-        moved = False
-        with contextlib.suppress(OSError):
-            moved = os.path.samestat(os.stat(f"{self.path}.1"), os.fstat(self.fd))
-        self.close()
-        self.chain = self.chain + 1 if moved else 0
-        self._continue_in(fd)
+        self._replace(fd)
 
     def change(self, path: str, maxbytes: int, backups: int) -> None:
         """Take a new path and new limits from the next byte on.
@@ -155,12 +175,14 @@ class LogFile:
         Raises OSError if the new file cannot be opened; then nothing has changed.
         """
         if path != self.path:
-            fd = _open_at_end(path) if self.fd >= 0 else -1
+            fd = live.open_at_end(path) if self.fd >= 0 else -1
             self.close()
             self.path = path
             self.chain = 0
+            self._shared = False
         else:
             fd = -1
+        self._rotated.forget()
         self.maxbytes = maxbytes
         self.backups = backups
         self.limit = max(maxbytes, self.size) if maxbytes else 0
@@ -177,9 +199,7 @@ class LogFile:
         rest = memoryview(data)
         try:
             while rest:
-                written = os.write(self.fd, rest)
-                self.size += written
-                rest = rest[written:]
+                rest = rest[self.write(rest) :]
         finally:
             self.notify_appended()
 
@@ -194,52 +214,62 @@ class LogFile:
 
     # Rotating and clearing
 
-    def rotate(self) -> None:
-        """Move the live file to `.1` and begin a new one; raises OSError if that cannot be made.
+    def rotate(self, renames: int | None = None) -> bool:
+        """Move the live file to `.1` and begin a new one; never raises.
 
-        If the old one cannot be moved, this is reported and it grows until the next try, another
-        `maxbytes` later.
+        With `renames` at most so many files are renamed; False: it has to be called again. If it
+        cannot be done, this is reported and the file grows until the next try, another `maxbytes`
+        later.
         """
         try:
-            if self.backups:
-                self._shift()
-            else:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(self.path)
+            fd = self._begin_anew(renames or self.backups)
+            if fd < 0:
+                return False
         except OSError as error:
             if not self._rotation_failed:
                 text = f'cannot rotate "{self.path}": {error.strerror}; it grows beyond its limit'
                 self._report(text)
             self._rotation_failed = True
             self.limit = self.size + self.maxbytes
-            return
+            return True
         self._rotation_failed = False
-        self.close()
-        self.chain = min(self.chain + 1, self.backups)
-        self.open()
+        self._replace(fd)
+        return True
 
-    def _shift(self) -> None:
-        """Make `.1` free and rename the live file to it.
+    def _begin_anew(self, renames: int) -> int:
+        """Move the live file away and return a new one, in the same directory. Raises OSError.
 
-        Only the files before the first gap move, each into a free place, so a death in between
-        leaves a gap and nothing else. Without a gap the oldest is overwritten.
+        -1: that takes more renames. If somebody has moved it away, or exchanged the directory,
+        nothing is moved.
         """
-        gap = 1
-        while gap < self.backups and os.path.lexists(f"{self.path}.{gap}"):
-            gap += 1
-        for number in range(gap, 1, -1):
-            os.rename(f"{self.path}.{number - 1}", f"{self.path}.{number}")
-        # The live file may have been moved away from outside: then there is nothing to move.
-        with contextlib.suppress(FileNotFoundError):
-            os.rename(self.path, f"{self.path}.1")
+        try:
+            with safe_paths.at(self.path) as place:
+                if self._is_ours(safe_paths.file_status(self.path)):
+                    if not self._rotated.take_in(place, self.backups, renames):
+                        return -1
+                    return live.open_in(place)
+        except FileNotFoundError:
+            pass
+        return live.open_or_make_directory(self.path, self._report)
+
+    def _replace(self, fd: int) -> None:
+        """Go on in another file; the old one may be the rotated one now."""
+        moved = False
+        with contextlib.suppress(OSError), safe_paths.at(f"{self.path}.1") as place:
+            moved = self._is_ours(place.status())
+        self.close()
+        # One that somebody else goes on writing to holds more than what came before.
+        keeps = moved and not self._shared
+        self.chain = min(self.chain + 1, self.backups) if keeps else 0
+        self._continue_in(fd)
+
+    def _is_ours(self, status: os.stat_result | None) -> bool:
+        """Tell whether a file is the one that is written to."""
+        return status is not None and os.path.samestat(status, os.fstat(self.fd))
 
     def clear(self) -> None:
         """Empty the live file and delete the rotated ones; raises OSError."""
-        number = 1
-        while number <= self.backups or os.path.lexists(f"{self.path}.{number}"):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(f"{self.path}.{number}")
-            number += 1
+        self._rotated.remove(self.path, self.backups)
         self.chain = 0
         if self.fd >= 0:
             os.ftruncate(self.fd, 0)
@@ -247,12 +277,7 @@ class LogFile:
             self.origin, self.size = self.end, 0
             self.limit = self.maxbytes
         else:
-            with contextlib.suppress(FileNotFoundError):
-                fd = open_log(self.path, os.O_WRONLY)
-                try:
-                    os.ftruncate(fd, 0)
-                finally:
-                    os.close(fd)
+            live.empty(self.path)
         for listener in self._listeners:
             listener.on_truncate(self.end)
 
@@ -265,15 +290,3 @@ class LogFile:
     def detach(self, listener: LogListener) -> None:
         """Notify a follower no more."""
         self._listeners = tuple(other for other in self._listeners if other is not listener)
-
-
-def _open_at_end(path: str) -> int:
-    """Open a regular file at its end; raises OSError.
-
-    The umask takes from the mode 0644. Not blocking, in case a FIFO has come to be there.
-    """
-    fd = open_log(path, os.O_RDWR | os.O_CREAT)
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise OSError(errno.EINVAL, "Not a regular file")
-    return fd

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Final, TypeAlias
 
 ATOMIC: Final = 4096
@@ -22,10 +23,17 @@ class Prefixer:
     its end, the line is ended there and goes on in a new one, with the prefix again.
     """
 
-    __slots__ = ("_inode", "_open_lines", "_prefix", "_unwritten")
+    __slots__ = ("_inode", "_open_lines", "_prefix", "_put", "_unwritten")
 
-    def __init__(self, prefix: str, fd: int, open_lines: OpenLines) -> None:
-        """Write to what `fd` is."""
+    def __init__(
+        self,
+        prefix: str,
+        fd: int,
+        open_lines: OpenLines,
+        put: Callable[[int, bytes], int] = os.write,
+    ) -> None:
+        """Write to what `fd` is, by `put`."""
+        self._put = put
         status = os.fstat(fd)
         self._prefix = prefix.encode(errors="replace")
         self._inode: Inode = status.st_dev, status.st_ino
@@ -40,7 +48,7 @@ class Prefixer:
             head = (b"\n" if self._inode in self._open_lines else b"") + self._prefix
         room = start + ATOMIC - len(head)
         end = data.find(b"\n", start, room) + 1 or room
-        written = os.write(fd, head + data[start:end])
+        written = self._put(fd, head + data[start:end])
         size = max(0, written - len(head))
         self._unwritten = head[written:]
         if size and data[start + size - 1] == 10:

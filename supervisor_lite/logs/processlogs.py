@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
@@ -12,11 +12,13 @@ from supervisor_lite.errors import OperationFailed, SpawnError
 from supervisor_lite.logs import fifo
 from supervisor_lite.logs.filtering import OutputKind
 from supervisor_lite.logs.logfile import LogFile
+from supervisor_lite.logs.loss import joined
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.read import tail_lines
 from supervisor_lite.logs.stream import OutputStream, StreamContext
 from supervisor_lite.logs.syslog import DEVLOG
-from supervisor_lite.model.output import Output
+from supervisor_lite.model.constants import NOTHING
+from supervisor_lite.model.output import Output, OutputLoss, OutputTrouble
 from supervisor_lite.model.program import Program
 from supervisor_lite.protocol.codes import ErrorCode
 
@@ -33,7 +35,8 @@ class ProcessLogs:
 
     Nothing is opened before `open`, which is called before each spawn. `report` gets texts for the
     daemon's log, one per trouble and one at its end. `on_output` gets what listeners may want to
-    know: stream, what it is, and the text or the bytes.
+    know: stream, what it is, and the text or the bytes. `on_loss` is called when what `trouble` or
+    `dropped` return has changed.
     """
 
     __slots__ = ("_fifos", "_program", "_report", "_safe", "_stderr", "_stdout")
@@ -47,15 +50,19 @@ class ProcessLogs:
         *,
         syslog_socket: str = DEVLOG,
         on_output: Callable[[str, OutputKind, str | bytes], None] = lambda stream, kind, data: None,
+        on_loss: Callable[[], None] = lambda: None,
     ) -> None:
         self._fifos = {name: fifo.fifo_path(runtime_dir, program, name) for name in STREAMS}
         self._safe = False
         """The directory of the FIFOs has been looked at."""
         self._program = program
         self._report = report
+        context = StreamContext(
+            pipes, report, program.name, syslog_socket, lambda kind, data: None, on_loss=on_loss
+        )
         self._stdout, self._stderr = (
             OutputStream(
-                StreamContext(pipes, report, program.name, syslog_socket, partial(on_output, name)),
+                context._replace(on_output=partial(on_output, name), stream=name),
                 self._output(name),
             )
             for name in STREAMS
@@ -65,12 +72,20 @@ class ProcessLogs:
 
     # Opening and what a spawn needs to know
 
-    def open(self, uid: int, gid: int, *, adopting: bool = False) -> None:
+    def open(
+        self,
+        uid: int,
+        gid: int,
+        *,
+        adopting: bool = False,
+        live: Mapping[str, int] = NOTHING,
+    ) -> None:
         """Make or take the FIFOs, owned by the program's user, and open what they go to.
 
         What is open already stays. FIFOs that a live process of an earlier daemon may write into
         are drained too, even if the definition no longer asks for them. Raises SpawnError with the
         reason; when `adopting`, a log that cannot be opened is reported and tried again instead.
+        `live` has by stream what a live process has open in place of the FIFO that is there.
         """
         if adopting:
             self.change(self._program)
@@ -82,8 +97,8 @@ class ProcessLogs:
             if not adopting:
                 stream.redirect(self._output(name))
             path = self._fifos[name]
-            if self._is_wanted(name) or os.path.lexists(path):
-                stream.open(path, uid, gid, adopting)
+            if self._is_wanted(name) or name in live or os.path.lexists(path):
+                stream.open(path, uid, gid, adopting, live.get(name))
             if stream.log is not None:
                 stream.run_start = stream.log.end
 
@@ -94,6 +109,10 @@ class ProcessLogs:
         """
         stdout, stderr = (self._fifos[n] if self._is_wanted(n) else None for n in STREAMS)
         return stdout, stderr, self._program.redirect_stderr
+
+    def wanted_paths(self) -> dict[str, str]:
+        """Return the paths of the FIFOs that the definition asks for, by stream."""
+        return {name: path for name, path in self._fifos.items() if self._is_wanted(name)}
 
     def _is_wanted(self, name: str) -> bool:
         """Tell whether the definition wants this stream captured by itself."""
@@ -184,6 +203,14 @@ class ProcessLogs:
         logs = (self._stdout.log, self._stderr.log)
         return list(dict.fromkeys(log for log in logs if log is not None))
 
+    def trouble(self) -> OutputTrouble | None:
+        """Return why output cannot be written at present; of stdout first."""
+        return self._stdout.loss.trouble or self._stderr.loss.trouble
+
+    def dropped(self) -> OutputLoss:
+        """Return what was lost since the daemon is there."""
+        return joined(self._stdout.loss.total, self._stderr.loss.total)
+
     # Reading
 
     def log(self, name: str) -> LogFile | None:
@@ -218,4 +245,4 @@ class ProcessLogs:
         self.close()
         for name in STREAMS:
             with contextlib.suppress(OSError):
-                os.unlink(self._fifos[name])
+                fifo.remove(self._fifos[name])

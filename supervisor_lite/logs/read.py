@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from supervisor_lite.errors import OperationFailed
-from supervisor_lite.logs.safe_open import open_log
 from supervisor_lite.protocol.codes import ErrorCode
+from supervisor_lite.safe_paths import open_file
 
 BLOCK: Final = 64 * 1024
 """Bytes read at once."""
@@ -84,7 +84,7 @@ def _open_regular(path: str, number: int) -> int | None:
     name = f"{path}.{number}" if number else path
     try:
         # Not blocking: at this path there may be a FIFO.
-        fd = open_log(name, os.O_RDONLY)
+        fd = open_file(name, os.O_RDONLY)
         if stat.S_ISREG(os.fstat(fd).st_mode):
             return fd
         os.close(fd)

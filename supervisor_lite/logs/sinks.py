@@ -12,12 +12,16 @@ and who stands before another sink (filtering.py) knows from that count what has
 
 from __future__ import annotations
 
+import errno
 import os
-from typing import Protocol
+from typing import Final, Protocol
 
 from supervisor_lite.host.syscalls import bytes_in_pipe
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.peek import MAX_PEEK, Peeker
+
+MAX_RENAMES: Final = 16
+"""Files that one turn renames at most, of one log: a longer rotation goes on in the next ones."""
 
 
 class Sink(Protocol):
@@ -40,6 +44,12 @@ class Sink(Protocol):
 
         Never blocks. Raises OSError if nothing can be moved now and it must be tried again later;
         what was not moved is still in the FIFO.
+        """
+
+    def mark(self, line: bytes) -> bool:
+        """Write a line of ours where output is missing; False if that cannot be done now.
+
+        Raises OSError as `transfer` does; on a line of its own, whatever came before.
         """
 
     def finish(self) -> None:
@@ -88,23 +98,25 @@ class FileSink:
     def transfer(self, fd: int, budget: int) -> int:
         """See `Sink.transfer`. The bytes go from pipe to file inside the kernel."""
         log, tee = self._log, self._tee
-        log.check()
         if tee is not None:
             budget = min(budget, MAX_PEEK)  # every byte is looked at: that is dear
         moved = 0
         try:
             while moved < budget:
+                log.check()
                 count = budget - moved
                 if log.limit and log.size + count > log.limit:
                     count = min(count, self._fitting(fd))
                 copy = b""
-                if tee is not None:
+                append = log.must_append
+                if count and (tee is not None or append):
                     copy = self._peeker.peek(fd, count)
+                    if append:  # whole lines, for somebody else's may come after each piece
+                        copy = copy[: copy.rfind(b"\n") + 1 or (0 if moved else len(copy))]
                     count = len(copy)
                 if not count:
                     break
-                size = os.splice(fd, log.fd, count, flags=os.SPLICE_F_NONBLOCK)
-                log.size += size
+                size = self._append(fd, copy) if append else log.splice(fd, count)
                 moved += size
                 if tee is not None:
                     tee.feed(copy[:size])
@@ -118,6 +130,16 @@ class FileSink:
         if moved:
             log.notify_appended()
         return moved
+
+    def _append(self, fd: int, data: bytes) -> int:
+        """Write what is at the head of the pipe and take it out; return how much. Raises OSError.
+
+        A death in between has the next daemon write it again: better twice than over what somebody
+        else has written.
+        """
+        size = self._log.write(data)
+        os.read(fd, size)
+        return size
 
     def _fitting(self, fd: int) -> int:
         """Return how many bytes may go into the live file now, after rotating it if none may.
@@ -139,8 +161,25 @@ class FileSink:
         if not log.ends_in_newline() and log.size < log.hard_limit:
             head = peek(fd, log.hard_limit - log.size)
             return head.find(b"\n") + 1 or len(head)
-        log.rotate()
-        return self._fitting(fd)
+        return self._fitting(fd) if log.rotate(MAX_RENAMES) else 0
+
+    def mark(self, line: bytes) -> bool:
+        """See `Sink.mark`. The whole line or nothing of it: a disk may have room for a little."""
+        log = self._log
+        log.check()
+        if log.limit and log.size and log.size + len(line) > log.limit:
+            log.rotate()
+        data = line if log.ends_in_newline() else b"\n" + line
+        before = log.size
+        written = log.write(data)
+        if written < len(data):
+            if log.size == before + written:
+                log.size = before
+                os.ftruncate(log.fd, before)
+                os.lseek(log.fd, 0, os.SEEK_END)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        log.notify_appended()
+        return True
 
     def finish(self) -> None:
         """See `Sink.finish`."""

@@ -4,46 +4,51 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 
-from supervisor_lite.errors import OperationFailed
+from supervisor_lite.errors import OperationFailed, SpawnError, SpawnErrorCode
 from supervisor_lite.logs import fifo
 from supervisor_lite.model.program import Program
 from supervisor_lite.protocol.codes import ErrorCode
 
 
-def stdin_path(runtime_dir: str, program: Program, uid: int, gid: int) -> str:
-    """Return the path of the FIFO that the child reads, made if there is none.
+def open_stdin(runtime_dir: str, program: Program, uid: int, gid: int) -> int:
+    """Return a descriptor of the FIFO that is the child's input, made if there is none.
 
-    The child opens it for reading and writing, so it never sees an end of file. Raises SpawnError.
+    It is open for reading and writing, so the child never sees an end of file. Raises SpawnError.
     """
     fifo.make_directory(f"{runtime_dir}/{fifo.DIRECTORY}")
     path = fifo.fifo_path(runtime_dir, program, "stdin")
     fifo.make_fifo(path, uid, gid)
-    return path
+    try:
+        return fifo.open_fifo(path, os.O_RDWR)
+    except OSError as error:
+        text = f'cannot open fifo "{path}": {error.strerror}'
+        raise SpawnError(text, SpawnErrorCode.OUTPUT, path) from error
 
 
-def fresh_path(runtime_dir: str, program: Program, uid: int, gid: int) -> str:
-    """Return the path of a new FIFO: what an earlier run has not read is gone with the old one.
+def open_fresh_stdin(runtime_dir: str, program: Program, uid: int, gid: int) -> int:
+    """Return a descriptor of a new FIFO: what an earlier run has not read is gone with the old one.
 
     Raises SpawnError.
     """
     remove(runtime_dir, program)
-    return stdin_path(runtime_dir, program, uid, gid)
+    return open_stdin(runtime_dir, program, uid, gid)
 
 
-def open_to_write(runtime_dir: str, program: Program) -> int:
+def open_to_write(path: str) -> int:
     """Open the FIFO to write without waiting; raises OSError if nobody reads it."""
-    flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-    return os.open(fifo.fifo_path(runtime_dir, program, "stdin"), flags)
+    return fifo.open_fifo(path, os.O_WRONLY | os.O_NONBLOCK)
 
 
-def send(runtime_dir: str, program: Program, data: bytes) -> int:
+def send(open_fifo: Callable[[], int], data: bytes) -> int:
     """Write to the FIFO without waiting; return how many bytes were taken.
 
-    Raises OperationFailed if there is no FIFO, or it is full because the child does not read.
+    `open_fifo` raises OSError. Raises OperationFailed if there is no FIFO, or it is full because
+    the child does not read.
     """
     try:
-        fd = open_to_write(runtime_dir, program)
+        fd = open_fifo()
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENXIO):
             text = 'it reads no input: set stdin = "pipe"'
@@ -61,7 +66,4 @@ def send(runtime_dir: str, program: Program, data: bytes) -> int:
 
 def remove(runtime_dir: str, program: Program) -> None:
     """Remove the FIFO, if there is one: the process is no more."""
-    try:
-        os.unlink(fifo.fifo_path(runtime_dir, program, "stdin"))
-    except FileNotFoundError:
-        return
+    fifo.remove(fifo.fifo_path(runtime_dir, program, "stdin"))

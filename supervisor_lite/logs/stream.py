@@ -10,13 +10,14 @@ from typing import NamedTuple
 from supervisor_lite.errors import SpawnError, SpawnErrorCode
 from supervisor_lite.logs import fifo
 from supervisor_lite.logs.capture import Capture
-from supervisor_lite.logs.devices import DeviceSink, is_special
+from supervisor_lite.logs.devices import DISK, DeviceSink, is_special
 from supervisor_lite.logs.filtering import AnswerSink, FilterSink, OnOutput
 from supervisor_lite.logs.logfile import LogFile
+from supervisor_lite.logs.loss import Loss
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.sinks import FileSink, Sink
 from supervisor_lite.logs.syslog import SyslogSink
-from supervisor_lite.model.output import Output
+from supervisor_lite.model.output import OnFull, Output
 
 
 class StreamContext(NamedTuple):
@@ -29,6 +30,10 @@ class StreamContext(NamedTuple):
     syslog_socket: str
     on_output: OnOutput
     """Gets what listeners may want to know of this stream."""
+    stream: str = ""
+    """stdout or stderr."""
+    on_loss: Callable[[], None] = lambda: None
+    """Called when what `OutputStream.loss` tells has changed."""
 
 
 class OutputStream:
@@ -39,30 +44,34 @@ class OutputStream:
     stream of the process: with the same path both share one log file.
     """
 
-    __slots__ = ("_context", "capture", "inode", "log", "output", "run_start", "twin")
+    __slots__ = ("_context", "capture", "inode", "log", "loss", "output", "run_start", "twin")
 
     def __init__(self, context: StreamContext, output: Output) -> None:
         self._context = context
         self.inode = 0, 0
         """Device and inode of the FIFO that is read."""
         self.output = output
+        self.loss = Loss(context.stream, context.on_loss)
         self.twin: OutputStream | None = None
         self.log: LogFile | None = None
         self.capture: Capture | None = None
         self.run_start = 0
 
-    def open(self, path: str, uid: int, gid: int, adopting: bool) -> None:
-        """See `ProcessLogs.open`; `path` is the FIFO's. What is open already stays."""
+    def open(self, path: str, uid: int, gid: int, adopting: bool, live: int | None = None) -> None:
+        """See `ProcessLogs.open`; `path` is the FIFO's. What is open already stays.
+
+        `live` is a descriptor of a FIFO that is read instead of the one at `path`; it is ours.
+        """
         if self.capture is not None:
             if self._is_at(path, uid):
                 return
             if not self._is_at(path):
                 self.close()
-        if not fifo.make_fifo(path, uid, gid):
+        if live is None and not fifo.make_fifo(path, uid, gid):
             text = f'cannot give "{path}" to uid {uid}: the program cannot reopen /dev/stdout'
             self._context.report(text)
         if self.capture is None:
-            fd = fifo.open_for_reading(path)
+            fd = fifo.open_for_reading(path) if live is None else live
             try:
                 sink = self._sink(adopting)
             except BaseException:
@@ -70,7 +79,9 @@ class OutputStream:
                 raise
             status = os.fstat(fd)
             self.inode = status.st_dev, status.st_ino
-            self.capture = Capture(self._context.pipes, fd, sink, self._context.report)
+            waits = self.output.on_full is OnFull.WAIT
+            pipes, report = self._context.pipes, self._context.report
+            self.capture = Capture(pipes, fd, sink, report, self.loss, waits=waits)
 
     def _is_at(self, path: str, uid: int | None = None) -> bool:
         """Tell whether the FIFO that we read is still the one that a child would open.
@@ -88,7 +99,7 @@ class OutputStream:
     def close(self) -> None:
         """Take what is in the pipe and read no more."""
         if self.capture is not None:
-            self.capture.drain()
+            self.capture.drain(patient=True)
             self.capture.close()
             self.capture = None
 
@@ -114,7 +125,7 @@ class OutputStream:
         output, context = self.output, self._context
         if output.answers and not (output.path and is_special(output.path)):
             log = self._open_log(adopting) if output.path is not None else None
-            return AnswerSink(log, context.on_output, context.report)
+            return AnswerSink(log, context.on_output, context.report, self.loss)
         plain = self._plain(adopting)
         if not _is_looked_at(output):
             return plain
@@ -124,29 +135,30 @@ class OutputStream:
         """Open what takes the text as it is."""
         output = self.output
         if output.path is None:
-            return self._syslog() if output.syslog else self._device(os.devnull)
+            return self._syslog(self.loss) if output.syslog else self._device(os.devnull)
         if is_special(output.path):
             return self._device(output.path, output.prefix)
         tee = self._syslog() if output.syslog else None
         return FileSink(self._open_log(adopting), self._context.pipes.peeker, tee)
 
     def _device(self, path: str, prefix: str = "") -> DeviceSink:
-        return DeviceSink(path, self._context.pipes, self._context.report, prefix)
+        return DeviceSink(path, self._context.pipes, self._context.report, prefix, self.loss)
 
     def _open_log(self, adopting: bool) -> LogFile:
         log = self.logfile()
         try:
             log.open()
-        except OSError:
-            if not adopting:
+        except OSError as error:
+            if not adopting and error.errno not in DISK:
                 raise
-            # The capture tries again, and its child waits meanwhile.
+            # The capture tries again; a full disk is no reason not to start a program.
         return log
 
-    def _syslog(self) -> SyslogSink:
+    def _syslog(self, loss: Loss | None = None) -> SyslogSink:
+        """Open syslog; only what it has alone is lost when it is lost there."""
         context = self._context
         return SyslogSink(
-            context.pipes.loop, context.process, context.report, context.syslog_socket
+            context.pipes.loop, context.process, context.report, context.syslog_socket, loss
         )
 
     def has_log(self) -> bool:
@@ -184,6 +196,8 @@ class OutputStream:
         except SpawnError:
             self.output, self.log = old, log
             raise
+        if self.capture is not None:
+            self.capture.set_waits(output.on_full is OnFull.WAIT)
         self.retry()
 
     def _may_keep(self, log: LogFile) -> bool:

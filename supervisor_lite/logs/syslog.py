@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from supervisor_lite.logs.loss import Loss
 from supervisor_lite.logs.peek import MAX_PEEK
 
 DEVLOG: Final = "/dev/log"
@@ -23,7 +24,7 @@ MAX_LINE: Final = 8192
 """Bytes; a longer line is sent in several messages."""
 MAX_BACKLOG: Final = 256 * 1024
 """Bytes that wait for a slow syslog beside a log file; more are dropped."""
-RETRY_DELAY: Final = 5.0
+RETRY_DELAY: Final = 1.0
 """Seconds before an absent syslog is looked for again."""
 
 
@@ -80,8 +81,8 @@ class SyslogSink:
     """Sends lines as "<process name> <line>"; a sink by itself or the tee of a log file."""
 
     __slots__ = (
-        "_absent_until", "_backlog", "_client", "_is_tee", "_loop", "_path", "_process", "_report",
-        "_reported", "_waiting_for_room",
+        "_absent_until", "_backlog", "_client", "_is_tee", "_loop", "_loss", "_path", "_process",
+        "_report", "_reported", "_waiting_for_room",
     )  # fmt: skip
 
     undecided = 0
@@ -92,8 +93,10 @@ class SyslogSink:
         process: str,
         report: Callable[[str], None],
         path: str = DEVLOG,
+        loss: Loss | None = None,
     ) -> None:
         self._loop = loop
+        self._loss = loss or Loss()
         self._process = process
         self._report = report
         self._path = path
@@ -129,6 +132,13 @@ class SyslogSink:
         self._send()
         return len(data)
 
+    def mark(self, line: bytes) -> bool:
+        """See `Sink.mark`."""
+        if self._client.fileno() < 0:
+            return False  # the next line looks for it again
+        self._send()
+        return self.blocked_on < 0 and self._send_one(line.rstrip(), ours=True)
+
     # As a tee
 
     def feed(self, data: bytes) -> None:
@@ -138,8 +148,10 @@ class SyslogSink:
         self._send()
         if len(self._backlog) > MAX_BACKLOG:
             kept = self._backlog.find(b"\n", len(self._backlog) - MAX_BACKLOG // 2) + 1
-            del self._backlog[: kept or len(self._backlog)]
-            self._complain("it is too slow; lines are dropped")
+            end = kept or len(self._backlog)
+            self._loss.drop(bytes(self._backlog[:end]))
+            del self._backlog[:end]
+            self._complain("it is too slow")
         self._watch()
 
     def _watch(self) -> None:
@@ -180,6 +192,10 @@ class SyslogSink:
 
     def _send(self) -> None:
         """Send every whole line, as long as there is room."""
+        if self._is_tee and self._loss.pending and self._client.fileno() >= 0:
+            if not self._send_one(self._loss.mark().rstrip(), ours=True):
+                return
+            self._loss.marked()
         sent = 0
         while (end := self._backlog.find(b"\n", sent)) >= 0:
             for start in range(sent, max(end, sent + 1), MAX_LINE):
@@ -189,12 +205,15 @@ class SyslogSink:
             sent = end + 1
         del self._backlog[:sent]
 
-    def _send_one(self, line: bytes) -> bool:
-        """Send or drop one line; return False if it must wait until there is room."""
+    def _send_one(self, line: bytes, *, ours: bool = False) -> bool:
+        """Send or drop one line; return False if it must wait until there is room.
+
+        One of `ours`, about what is lost, is not dropped.
+        """
         text = line.decode(errors="backslashreplace").replace("\0", "\\x00")
         for _ in range(2):
             if not self._connected():
-                return True
+                break
             try:
                 self._client.send(PRIORITY, f"{self._process} {text}")
             except BlockingIOError:
@@ -203,7 +222,9 @@ class SyslogSink:
                 self._disconnect()  # it was started anew perhaps: try once more
             else:
                 return True
-        return True
+        if not ours:
+            self._loss.drop(line, 1)
+        return not ours
 
     def _connected(self) -> bool:
         if self._client.fileno() >= 0:
@@ -214,9 +235,10 @@ class SyslogSink:
             self._client.connect()
         except OSError as error:
             self._absent_until = self._loop.time() + RETRY_DELAY
-            self._complain(f"{error.strerror}; lines are dropped")
+            self._complain(error.strerror or str(error))
             return False
         self._reported = False
+        self._loss.end()
         return True
 
     def _disconnect(self) -> None:
@@ -224,6 +246,7 @@ class SyslogSink:
         self._client.close()
 
     def _complain(self, cause: str) -> None:
+        self._loss.begin(self.name, cause)
         if not self._reported:
-            self._report(f'cannot write to syslog "{self._path}": {cause}')
+            self._report(f'cannot write to syslog "{self._path}": {cause}; lines are dropped')
         self._reported = True

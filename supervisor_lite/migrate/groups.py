@@ -8,7 +8,9 @@ from supervisor_lite.config.types.text import name as check_name
 from supervisor_lite.config.wording import BadValueError
 from supervisor_lite.migrate.keys import Keys
 from supervisor_lite.migrate.logs import Converted
+from supervisor_lite.migrate.names import usable_name
 from supervisor_lite.migrate.percent import hide, plainly, show
+from supervisor_lite.migrate.report import KeyNotes
 from supervisor_lite.migrate.sections import Ini, Section
 from supervisor_lite.migrate.toml_writer import Line, TomlTable
 
@@ -45,6 +47,7 @@ class GroupConverter:
             text = "has the name of another group, which Supervisor uses instead; left out"
             notes.warn_lossy(text)
             return
+        note_renamed(section, notes)
         yield TomlTable(("group", name), self._keys.convert(section), section.above)
 
     def drop_missing(self, table: TomlTable, programs: dict[str, Converted]) -> list[TomlTable]:
@@ -59,7 +62,7 @@ class GroupConverter:
         notes = self._keys.notes(self._groups[group], "programs")
         dropped: list[TomlTable] = []
         kept: dict[str, str] = {}
-        for name in map(str, line.value):
+        for name in map(usable_name, map(str, line.value)):
             program = programs.get(name)
             if program is None:
                 notes.warn_lossy(f'"{name}" is no program that was converted; left out')
@@ -82,9 +85,16 @@ class GroupConverter:
         return dropped
 
 
+def note_renamed(section: Section, notes: KeyNotes) -> None:
+    """Say that something has another name here."""
+    if section.own_name != section.written_name:
+        text = f'is called "{section.own_name}" here: "{section.written_name}" cannot be a name'
+        notes.warn_lossy(text)
+
+
 def _members(group: Section) -> list[str]:
     text = group.text("programs") or ""
-    return [name.strip() for name in text.split(",")]
+    return [usable_name(name.strip()) for name in text.split(",")]
 
 
 def _process_name(program: Converted) -> str:

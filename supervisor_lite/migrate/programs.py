@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from supervisor_lite.config.types.text import name as check_name
 from supervisor_lite.config.wording import BadValueError
 from supervisor_lite.migrate.fcgi import Sockets
-from supervisor_lite.migrate.groups import GroupConverter
+from supervisor_lite.migrate.groups import GroupConverter, note_renamed
 from supervisor_lite.migrate.keys import KINDS, Keys
 from supervisor_lite.migrate.logs import Converted
 from supervisor_lite.migrate.sections import Ini, Section
@@ -46,6 +46,7 @@ class ProgramConverter:
             left_out = comment(f"[{section.name}] was left out: {why}.")
             yield TomlTable((), above=[*section.above, left_out])
             return
+        note_renamed(section, notes)
         self._mend(section, lines)
         lines["leftovers"] = Line("keep")
         if kind in _STDIN:

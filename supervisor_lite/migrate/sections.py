@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from supervisor_lite.migrate.names import usable_name
+
 
 @dataclass(slots=True, eq=False)
 class File:
@@ -49,6 +51,11 @@ class Section:
 
     @property
     def own_name(self) -> str:
+        """`web` of `[program:web]`, or what it is called here if that cannot be."""
+        return usable_name(self.written_name)
+
+    @property
+    def written_name(self) -> str:
         """`web` of `[program:web]`."""
         return self.name.partition(":")[2].strip()
 

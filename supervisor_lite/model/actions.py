@@ -28,6 +28,8 @@ class SignalLeftovers(NamedTuple):
     """Send a signal to every remaining descendant of the run; LeftoversGone when none is left."""
 
     signal: str
+    told: float | None = None
+    """When the process group was sent it (monotonic seconds): who was of it is not sent another."""
 
 
 Action: TypeAlias = Spawn | Signal | SignalLeftovers

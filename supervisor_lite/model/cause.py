@@ -28,6 +28,8 @@ class CauseKind(Enum):
     CHANGED_BY_UPDATE = "changed_by_update"
     # The daemon did it by itself.
     AUTOSTART = "autostart"
+    RESUMED = "resumed"
+    """A shutdown, or a reload, that was cut short had stopped it."""
     NO_LONGER_DEFINED = "no_longer_defined"
     MEMORY_RESTART = "memory_restart"
     """`used` of `limit` bytes."""
@@ -103,6 +105,8 @@ class NoteKind(Enum):
     """By SIGKILL."""
     LEFTOVERS_KEPT = "leftovers_kept"
     """Left alone, because the program says so."""
+    OUTPUT_LOST = "output_lost"
+    """Its pipe cannot be had any more; `text` says why. Its next run has a new one."""
     RECORDED = "recorded"
     """`text`, as a version wrote it that kept sentences."""
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import NamedTuple
 
 from supervisor_lite.model.constants import MIB
 
 SYSLOG = "syslog"
 """In place of the path of a log."""
+
+
+class OnFull(Enum):
+    """What becomes of output that cannot be written, when its pipe is full."""
+
+    WAIT = "wait"
+    """The program waits, for as long as it takes."""
+    DROP = "drop"
+    """It waits for a while; then the oldest output in the pipe is dropped, and that is told."""
 
 
 class Output(NamedTuple):
@@ -32,6 +42,7 @@ class Output(NamedTuple):
     """Leave out escape sequences."""
     answers: bool = False
     """It is what an event listener says to us."""
+    on_full: OnFull = OnFull.DROP
 
     @property
     def captured(self) -> bool:
@@ -43,3 +54,27 @@ class Output(NamedTuple):
             or self.capture_maxbytes > 0
             or self.answers
         )
+
+
+class OutputTrouble(NamedTuple):
+    """Why output cannot be written at present."""
+
+    stream: str
+    """stdout or stderr."""
+    target: str
+    """The path of the log, or "syslog"."""
+    error: str
+    since: float
+    """Wall-clock time."""
+    dropping: bool = False
+    """Some of it is lost already, and more will be."""
+
+
+class OutputLoss(NamedTuple):
+    """How much output was lost."""
+
+    bytes: int = 0
+    lines: int = 0
+    first: float = 0.0
+    """Wall-clock time at which the first of it was dropped, 0 if nothing was."""
+    last: float = 0.0

@@ -28,6 +28,9 @@ class Record(NamedTuple):
     """Descendants of the last run are being ended; `deadline` is when to kill them."""
     due: float | None = None
     """The deadline to go back to when the leftovers are gone."""
+    told: float | None = None
+    """When the process group of the last run was sent the stop signal, or what is left of it;
+    None: neither was."""
     asked: bool = False
     """The next spawn was asked for, it is no automatic restart."""
     killed: bool = False

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from supervisor_lite.model.constants import MIB, NOTHING
+from supervisor_lite.model.output import OnFull
 
 
 class AccessRule(NamedTuple):
@@ -59,6 +60,8 @@ class DaemonSettings(NamedTuple):
     """"any-fatal", "all-exited" or "program:NAME": then all is stopped and the daemon ends."""
     output_prefix: bool = False
     """Lines that go to no regular file (the daemon's stdout) begin with the name of the process."""
+    on_full: OnFull = OnFull.DROP
+    """What becomes of output that cannot be written, where a program does not say it itself."""
     journal_count: int = 100_000
     """How many changes, and how many runs, are kept at most."""
 

@@ -53,8 +53,13 @@ class ErrorCode:
     BAD_CONFIGURATION: Final = "bad_configuration"
     """`data.details` has every complaint, with its place."""
 
+    OTHER_CONFIGURATION: Final = "other_configuration"
+    """The daemon of another configuration was meant."""
+
     # Of the state of things.
     NOT_PERMITTED: Final = "not_permitted"
+    LIMIT_EXCEEDED: Final = "limit_exceeded"
+    """One request, one connection or one user asks for more than it may."""
     SHUTTING_DOWN: Final = "shutting_down"
     NOT_RUNNING: Final = "not_running"
     ALREADY_ACTIVE: Final = "already_active"

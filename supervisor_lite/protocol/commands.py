@@ -238,7 +238,8 @@ TABLE: Final = (
         module="help", takes=COMMAND,
     ),
     # Of the socket alone: what the gateway needs for Supervisor's clients.
-    Command("introduce", role=VIEW, params="whom"),
+    # introduce is for the gateway itself, and for whoever may do everything anyway.
+    Command("introduce", role=ADMIN, params="whom, role?"),
     Command("definitions", role=VIEW),
     Command("trouble", role=VIEW, params="names"),
     Command("read_log", role=VIEW, params="name, stream?, offset?, length?, last?"),

@@ -9,6 +9,8 @@ import errno
 import os
 import stat
 
+from supervisor_lite.protocol import directories
+
 NAME = "supervisor-lite"
 
 _SYSTEM_RUNTIME_DIR = f"/run/{NAME}"
@@ -41,10 +43,15 @@ def default_log_dir() -> str:
     return os.path.join(default_state_dir(), "log")
 
 
+def usual_configs() -> list[str]:
+    """Return the configuration files that are found from everywhere, in order."""
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    return [os.path.join(home, NAME, "supervisor.toml"), f"/etc/{NAME}/supervisor.toml"]
+
+
 def candidates() -> list[str]:
     """Return the configuration files that are tried without -c, in order."""
-    home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    places = [os.path.join(home, NAME, "supervisor.toml"), f"/etc/{NAME}/supervisor.toml"]
+    places = usual_configs()
     try:
         return [os.path.abspath("supervisor.toml"), *places]
     except OSError:
@@ -54,6 +61,17 @@ def candidates() -> list[str]:
 def find_config() -> str | None:
     """Return the first configuration file that exists, or None."""
     return next((path for path in candidates() if os.path.isfile(path)), None)
+
+
+def absolute_config(config: str | None) -> str | None:
+    """Return the absolute path of a configuration, or of the one that is found without -c."""
+    path = config or find_config()
+    return None if path is None else directories.absolute(path)
+
+
+def mark_of(directory: str, config: str | None) -> str:
+    """Return what a default directory's name ends with for a configuration, by absolute path."""
+    return directories.suffix(directory, config, usual_configs())
 
 
 def toml_files(directory: str) -> list[str]:
@@ -99,10 +117,39 @@ def _daemon_table(text: str) -> object:
     except tomli.TOMLDecodeError:
         import re
 
-        found = re.findall(r"""^\s*(socket|runtime_dir)\s*=\s*["']([^"'\n]*)["']""", text, re.M)
+        found = re.findall(
+            r"""^\s*(socket|runtime_dir|state_dir)\s*=\s*["']([^"'\n]*)["']""", text, re.M
+        )
         if not found:
             raise
         return dict(found)
+
+
+def _configured(path: str | None, keys: dict[str, str]) -> str:
+    """Return what a configuration sets for the first of these keys, with the name that follows.
+
+    Empty if it sets none. Raises OSError or ValueError (tomli's) if it cannot be read.
+    """
+    files = [] if path is None else toml_files(path) if os.path.isdir(path) else [path]
+    for file in files:
+        data = read_regular(file)
+        if any(key.encode() in data for key in keys):
+            table = _daemon_table(data.decode("utf-8-sig", errors="replace"))
+            here = os.path.dirname(os.path.abspath(file))
+            for key, name in keys.items():
+                value = table.get(key) if isinstance(table, dict) else None
+                if isinstance(value, str) and value:
+                    path = os.path.join(here, os.path.expanduser(_expand(value, here)))
+                    return os.path.normpath(os.path.join(path, name))
+    return ""
+
+
+def find_state_dir(config: str) -> str:
+    """Return the state directory of a configuration, by absolute path; raises as find_socket."""
+    if found := _configured(config, {"state_dir": ""}):
+        return found
+    directory = default_state_dir()
+    return directory + mark_of(directory, config)
 
 
 def find_socket(config: str | None) -> str:
@@ -111,18 +158,11 @@ def find_socket(config: str | None) -> str:
     Raises OSError or ValueError (tomli's) if the configuration cannot be read.
     """
     path = config or find_config()
-    files = [] if path is None else toml_files(path) if os.path.isdir(path) else [path]
-    for file in files:
-        data = read_regular(file)
-        if b"runtime_dir" in data or b"socket" in data:
-            table = _daemon_table(data.decode("utf-8-sig", errors="replace"))
-            here = os.path.dirname(os.path.abspath(file))
-            for key, name in (("socket", ""), ("runtime_dir", "supervisor.sock")):
-                value = table.get(key) if isinstance(table, dict) else None
-                if isinstance(value, str) and value:
-                    path = os.path.join(here, os.path.expanduser(_expand(value, here)))
-                    return os.path.normpath(os.path.join(path, name))
-    socket = os.path.join(default_runtime_dir(), "supervisor.sock")
+    if found := _configured(path, {"socket": "", "runtime_dir": "supervisor.sock"}):
+        return found
+    directory = default_runtime_dir()
+    mark = "" if path is None else mark_of(directory, directories.absolute(path))
+    socket = os.path.join(directory + mark, "supervisor.sock")
     if config is None and path in (None, candidates()[-1]) and not os.path.exists(socket):
         # A user without a daemon of their own means the system's, which may let them in.
         system = os.path.join(_SYSTEM_RUNTIME_DIR, "supervisor.sock")

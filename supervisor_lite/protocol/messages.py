@@ -50,9 +50,19 @@ def encode(message: dict[str, Any], errors: str = "backslashreplace") -> bytes:
     return text.encode(errors=errors) + b"\n"
 
 
-def request(number: int, method: str, params: dict[str, Any]) -> bytes:
-    """Return the line that asks for `method`. Raises UnicodeEncodeError."""
+def encode_value(value: object) -> bytes:
+    """Return JSON of any value, as `encode` has it in a message."""
+    return quick_json.dumps(value).encode(errors="backslashreplace")
+
+
+def request(number: int, method: str, params: dict[str, Any], configuration: str = "") -> bytes:
+    """Return the line that asks for `method`. Raises UnicodeEncodeError.
+
+    A daemon that runs with another `configuration` refuses it, if one is given.
+    """
     asked = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+    if configuration:
+        asked["configuration"] = configuration
     return encode(asked, errors="strict")
 
 

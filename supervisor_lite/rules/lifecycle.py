@@ -39,6 +39,9 @@ from supervisor_lite.rules import pacing
 KILL_AGAIN = 1.0
 """Seconds, at least, until SIGKILL is sent again to what did not die of it."""
 
+LAST_GRACE = 1.0
+"""Seconds that leftovers have at least, if the main process has used up `stopwaitsecs`."""
+
 
 Step: TypeAlias = tuple[Record, tuple[Action, ...]]
 
@@ -120,6 +123,7 @@ def _end(program: Program, record: Record, event: StopAsked | RestartAsked, now:
     stopping = record._replace(
         state=State.STOPPING,
         deadline=now + program.stopwaitsecs,
+        told=now if program.stopasgroup else None,
         by=event.by,
         cause=event.cause,
     )
@@ -141,9 +145,19 @@ def _on_exit(program: Program, record: Record, event: Exited, now: float) -> Ste
         after = after._replace(notes=(*after.notes, event.kept))
     if not event.leftovers:
         return after, ()
-    kill_at = now if record.kill_now else now + program.stopwaitsecs
-    held = after._replace(leftovers=True, due=after.deadline, deadline=kill_at)
-    return held, (SignalLeftovers(program.stopsignal),)
+    kill_at = now if record.kill_now else _end_of_patience(program, record, now)
+    held = after._replace(leftovers=True, due=after.deadline, deadline=kill_at, told=now)
+    return held, (SignalLeftovers(program.stopsignal, record.told),)
+
+
+def _end_of_patience(program: Program, record: Record, now: float) -> float:
+    """Return when leftovers are killed: a stop takes `stopwaitsecs` and one second at most."""
+    if record.state is not State.STOPPING:
+        return now + program.stopwaitsecs
+    least = now + min(program.stopwaitsecs, LAST_GRACE)
+    if record.killed or record.deadline is None:
+        return least  # all of it went to the main process
+    return max(record.deadline, least)
 
 
 def _on_exit_while_up(program: Program, record: Record, now: float) -> Record:
@@ -242,7 +256,7 @@ def _spawn(program: Program, record: Record, now: float) -> Record:
 
 def _new(record: Record) -> Record:
     """A run begins: what had to be done to end the one before is no longer of interest."""
-    return record._replace(killed=False, kill_now=False, notes=())
+    return record._replace(killed=False, kill_now=False, told=None, notes=())
 
 
 def _forgiven(record: Record) -> Record:

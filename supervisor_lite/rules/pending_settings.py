@@ -10,7 +10,7 @@ IMMUTABLE = ("runtime_dir", "state_dir", "socket", "user")
 _OF_SOCKET = ("socket_mode", "socket_owner", "socket_group")
 """An upgrade hands the control socket on as it is."""
 
-_BY_UPDATE = ("environment", "strip_ansi", "output_prefix", "log_dir")
+_BY_UPDATE = ("environment", "strip_ansi", "output_prefix", "on_full", "log_dir")
 """Settings that are part of the definitions of programs."""
 
 _INSIDE = ("socket", "pidfile")

@@ -10,28 +10,23 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from supervisor_lite.model.cause import Cause
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.run import StoredProcess
+from supervisor_lite.model.world import World
 from supervisor_lite.store.codec import encode, encode_short, to_text
 from supervisor_lite.store.database import Database, open_database
 from supervisor_lite.store.history import History
-from supervisor_lite.store.run_ids import RunIds
+from supervisor_lite.store.history_clock import since_boot
+from supervisor_lite.store.instance import InstanceFiles
+from supervisor_lite.store.operation_log import OperationLog
+from supervisor_lite.store.retention import Retention
+from supervisor_lite.store.run_ids import HIGHEST_RUN, RunIds
 
 _TRIM_EVERY = 256
 """Changes after which what is too old is forgotten: no timer is needed for that."""
-
-
-class _Retention(NamedTuple):
-    """How much is kept of what is over."""
-
-    age: float
-    """Seconds."""
-    number: int
-    """Of changes, and of runs."""
 
 
 class Journal:
@@ -42,24 +37,32 @@ class Journal:
         database: Database,
         warn: Callable[[str], None],
         ids: RunIds | None = None,
+        names: InstanceFiles | None = None,
         now: Callable[[], float] = time.time,
+        passed: Callable[[], float] = since_boot,
     ) -> None:
-        """`now` is the wall clock by which everything is dated and forgotten."""
+        """`now` is the wall clock by which everything is dated; `passed` shows real time."""
         self._database = database
         self._now = now
+        self._passed = passed
         self.path = database.path
         self.history = History(database, self._write_pending, warn)
         """What it tells of what was written."""
+        self.operations = OperationLog(database, self.commit, warn)
+        """What has begun and is not done."""
         self.instance = self._meta("instance") or ""
         """Random name of this state directory: part of every run's identity."""
         self._serial = self._last("changes")
         self._ids = ids
+        self._names = names
         self._run = max(self._last("runs"), ids.last if ids is not None else 0)
+        self.highest_run = self._given_out()
+        """No run that an earlier daemon has begun has a higher id."""
         self._defined: dict[str, Program] = {}
         """The definitions that are in the file, as far as they were written by us."""
         self._pending: list[Change] = []
         """Changes that are written with the next commit: no spawn has to wait for them."""
-        self._retention: _Retention | None = None
+        self._retention: Retention | None = None
         self._until_trim = _TRIM_EVERY
 
     def _meta(self, key: str) -> str | None:
@@ -67,15 +70,39 @@ class Journal:
         return str(rows[0][0]) if rows else None
 
     def _last(self, table: str) -> int:
+        """Return the highest number that a table has ever had, as far as it can be one."""
         rows = self._database.select("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,))
-        return int(rows[0][0]) if rows else 0
+        if rows and type(rows[0][0]) is int and 0 <= rows[0][0] <= HIGHEST_RUN:
+            return int(rows[0][0])
+        return self._highest_in(table)
 
-    def enter(self, world: str) -> bool:
-        """Note that this boot and pid namespace is where we are; was the last daemon there, too?"""
-        before = self._meta("world")
-        if before != world:
-            self._database.write("INSERT OR REPLACE INTO meta VALUES ('world', ?)", (world,))
-        return before in (None, world)
+    def write_name(self) -> None:
+        """Have the files beside it hold its name again, if they are gone. Raises OSError."""
+        if self._names is not None:
+            self._names.write(self.instance)
+
+    def _highest_in(self, table: str) -> int:
+        sql = f"SELECT max(rowid) FROM {table} WHERE rowid BETWEEN 0 AND ?"
+        return int(self._database.select(sql, (HIGHEST_RUN,))[0][0] or 0)
+
+    def _given_out(self) -> int:
+        """Return the highest run id that was given out.
+
+        A journal that was made in place of a lost one has skipped many; then the file knows more.
+        """
+        if self._ids is None or not self._ids.last:
+            return self._run
+        return max(self._ids.last, self._highest_in("runs"))
+
+    def last_world(self) -> World | None:
+        """Return where the last daemon was; None if there was none."""
+        text = self._meta("world")
+        return World.parse(text) if text is not None else None
+
+    def enter(self, world: World) -> None:
+        """Note that this is where we are."""
+        if self._meta("world") != str(world):
+            self._database.write("INSERT OR REPLACE INTO meta VALUES ('world', ?)", (str(world),))
 
     # Runs.
 
@@ -158,6 +185,7 @@ class Journal:
     def forget_all(self) -> None:
         """An orderly end: the next daemon starts from the configuration alone."""
         self._database.write("DELETE FROM processes")
+        self.operations.forget_all()
         self._defined.clear()
 
     # Changes.
@@ -205,27 +233,14 @@ class Journal:
 
         At once, and from now on every so many changes.
         """
-        self._retention = _Retention(age, count)
         self._write_pending()
+        self._retention = Retention(self._database, self._now, self._passed, age, count)
         self._trim(self._retention)
         self._commit()
 
-    def _trim(self, kept: _Retention) -> None:
-        """Delete from the old end: what it costs depends on what goes, not on what stays."""
+    def _trim(self, retention: Retention) -> None:
         self._until_trim = _TRIM_EVERY
-        before = self._now() - kept.age
-        self._database.write(
-            "DELETE FROM changes WHERE serial < max(?1, coalesce("
-            "(SELECT serial FROM changes WHERE time >= ?2 ORDER BY serial LIMIT 1), ?3))",
-            (self._serial - kept.number + 1, before, self._serial + 1),
-        )
-        # A run that is alive stays, and one that ended lately, however long ago it began.
-        self._database.write(
-            "DELETE FROM runs WHERE run < max(?1, coalesce("
-            "(SELECT run FROM runs WHERE intended >= ?2 ORDER BY run LIMIT 1), ?3))"
-            " AND ended IS NOT NULL AND (ended < ?2 OR run < ?1)",
-            (self._run - kept.number + 1, before, self._run + 1),
-        )
+        retention.trim(self._serial, self._run)
 
     def close(self) -> None:
         """Commit and close the file."""
@@ -242,6 +257,7 @@ def open_journal(
     runtime_dir: str | None = None,
     boot: str | None = None,
     now: Callable[[], float] = time.time,
+    passed: Callable[[], float] = since_boot,
 ) -> Journal:
     """Open or make the journal at `path`; what the operator should know is told to `warn`.
 
@@ -251,4 +267,4 @@ def open_journal(
     """
     database = open_database(path, warn, runtime_dir)
     ids = None if boot is None else RunIds(f"{os.path.dirname(path)}/run-ids", boot)
-    return Journal(database, warn, ids, now)
+    return Journal(database, warn, ids, InstanceFiles(path, runtime_dir), now, passed)

@@ -10,7 +10,7 @@ from supervisor_lite.store.instance import read_small_file
 _PROMISED = 1000
 """Run ids for which the disk is waited for together."""
 
-HIGHEST_RUN = 1 << 53
+HIGHEST_RUN = (1 << 53) - 1
 """No run id is above it: JSON numbers are exact up to there."""
 
 

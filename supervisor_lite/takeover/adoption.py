@@ -17,8 +17,8 @@ How a run is recognised (discovery.py), in this order:
 
 What is done with it (`Adoption.run`), and why in this order:
 
-* After a reboot, or in another pid namespace, no pid means anything: all runs are closed and the
-  daemon starts from the configuration.
+* After a reboot, or in another pid namespace (other_world.py), no pid means anything: all runs are
+  closed and the daemon starts from the configuration.
 * Every process that the journal knows, or of which something is alive, is put on the table with the
   record that was written last (records.py), under the definition that its run was started with.
   Live main processes are attached: pidfd, pipes, family.
@@ -48,7 +48,7 @@ from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.host.cgroups import Cgroups
 from supervisor_lite.host.exit_status import exit_of_reaped
-from supervisor_lite.host.identity import boot_id, pid_namespace
+from supervisor_lite.host.identity import this_world
 from supervisor_lite.host.procfs import named
 from supervisor_lite.host.run import Run
 from supervisor_lite.model.cause import Cause, CauseKind
@@ -61,18 +61,24 @@ from supervisor_lite.model.run import RunRow, StoredProcess
 from supervisor_lite.store.journal import Journal
 from supervisor_lite.takeover import records
 from supervisor_lite.takeover.discovery import Discovery, FoundRun, age
+from supervisor_lite.takeover.left_to_do import LeftToDo, left_to_do
 from supervisor_lite.takeover.notes import TakeoverNotes
+from supervisor_lite.takeover.other_world import is_other_world
 from supervisor_lite.takeover.ownership import Ownership, placeholder
 from supervisor_lite.takeover.reattach import Reattachment
 from supervisor_lite.text import plural
 
+_RECENT = 20
+"""Runs by which a journal tells where it was written, if it does not say so itself."""
+
 
 class Summary(NamedTuple):
-    """What was taken over, in numbers."""
+    """What was taken over, in numbers, and what is left to do."""
 
     adopted: int = 0
     ended: int = 0
     removed: int = 0
+    unfinished: LeftToDo = LeftToDo()
 
 
 class Adoption:
@@ -104,13 +110,18 @@ class Adoption:
     def run(self) -> Summary:
         """Take everything over; the processes are on the supervisor's table afterwards."""
         open_runs = self._journal.history.open_runs()
-        if not self._journal.enter(f"{boot_id()} {pid_namespace()}"):
+        before, here = self._journal.last_world(), this_world()
+        self._journal.enter(here)
+        if is_other_world(before, here, [*open_runs, *self._journal.history.runs(None, _RECENT)]):
             self._close_all(open_runs)
             return Summary()
         stored = {process.name: process for process in self._journal.history.processes()}
+        unfinished = left_to_do(self._journal.operations.pending(), stored)
         found = self._discover(stored, open_runs)
-        # Of two runs of one process, which only a journal that was lost can lead to, the later.
-        live = {run.name: run for _, run in sorted(found.items()) if run.main is not None}
+        # Of two runs of one process, which only a journal that was lost can lead to, that which is
+        # written down, or else the later.
+        known = sorted(found.values(), key=lambda run: (run.row is not None, run.number))
+        live = {run.name: run for run in known if run.main is not None}
         unwritten = [name for name, run in live.items() if run.row is None and name not in stored]
         if unwritten:
             those = plural(len(unwritten), "running process is", "running processes are")
@@ -121,7 +132,7 @@ class Adoption:
         ended = self._answer_ends(found, live) + self._answer_lost_ends(found)
         for process in list(self._supervisor.processes.values()):
             self._supervisor.wake(process)
-        return Summary(len(live), ended, removed)
+        return Summary(len(live), ended, removed, unfinished)
 
     def _close_all(self, runs: list[RunRow]) -> None:
         for run in runs:
@@ -168,8 +179,9 @@ class Adoption:
         process = self._supervisor.table.restore(program, present, since or time.time(), started)
         run = self._run_of(live)
         run.adopted = live.main.ppid != os.getpid()
-        self._reattachment.attach(process, run, live.pidfd, child=not run.adopted)
-        self._notes.add(process, CauseKind.TAKEN_OVER)
+        pids = [pid, *(stat.pid for stat in live.others)]
+        lost = self._reattachment.attach(process, run, live.pidfd, pids, child=not run.adopted)
+        self._notes.add(process, CauseKind.TAKEN_OVER, output_lost=lost)
 
     def _restore_stored(self, stored: StoredProcess) -> None:
         """Put a process on the table of which no main process is alive."""
@@ -274,8 +286,11 @@ class Adoption:
         program = process.program if process is not None else self._plan.get(run.name)
         if not stale or (program is not None and program.leftovers is Leftovers.KEEP):
             return
-        if program is None:
+        # An end that was answered had its leftovers ended, too, or they were to be kept then.
+        answered = run.row is not None and run.row.ended is not None and run.main is None
+        if program is None or answered:
+            why = "not defined" if program is None else "over"
             left = named(stale)
-            self._report(f"{run.name}: not defined, left alone what an old run left: {left}")
+            self._report(f"{run.name}: {why}, left alone what an old run left: {left}")
         else:
             self._reattachment.kill_stale(run.name, self._run_of(run))

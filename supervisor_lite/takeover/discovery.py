@@ -13,10 +13,17 @@ from supervisor_lite.host.procfs import Stat, find_marked, named, read_stat, rea
 from supervisor_lite.host.run import Run
 from supervisor_lite.model.run import RunRow, StoredProcess
 from supervisor_lite.store.journal import Journal
-from supervisor_lite.store.run_ids import HIGHEST_RUN
 from supervisor_lite.takeover.ownership import Ownership
 
+_MAX_DIGITS = 16
+"""Of a run id, which is below 2 to the power of 53."""
+
 _TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def _is_id(text: str) -> bool:
+    """May this be a run id, written as we write it?"""
+    return text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS and text[0] != "0"
 
 
 def age(stat: Stat) -> float:
@@ -94,7 +101,11 @@ class Discovery:
         """Add the processes that say in their environment that they are of a run, if it is true."""
         for marker, stats in find_marked(f"{self._journal.instance}:").items():
             number = marker.partition(":")[2]
-            if not number.isdecimal() or int(number) > HIGHEST_RUN:
+            if not _is_id(number):
+                continue
+            if int(number) > self._journal.highest_run:
+                those = named(stats)
+                self._report(f"run {number} never was, though their environment says so: {those}")
                 continue
             run = found.get(int(number)) or self._look_up(int(number), stats)
             genuine = [s for s in stats if run is not None and self._belongs(s, run)]

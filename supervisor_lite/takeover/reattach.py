@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from supervisor_lite.core.channels import ProcessChannels
 from supervisor_lite.core.process import Process
@@ -23,18 +23,26 @@ class Reattachment:
         self._channels = channels
         self._report = report
 
-    def attach(self, process: Process, run: Run, pidfd: int, *, child: bool) -> None:
+    def attach(
+        self, process: Process, run: Run, pidfd: int, pids: Sequence[int], *, child: bool
+    ) -> str:
         """Take over the live main process of a run, and its output at the next byte.
 
-        The pidfd is the process's to close. `child`: it is ours, as after an upgrade.
+        The pidfd is the process's to close. `pids` is everybody known of the run. `child`: it is
+        ours, as after an upgrade. Returns why its output is lost; empty if it is not.
         """
-        self._channels.resume_output(process)
+        lost = self._channels.resume_output(process, pids)
         self._runs.adopt(process, run, pidfd, child=child)
+        if lost:
+            process.lose_output()
+            self._report(f"{process.name}: its output is lost until it is restarted: {lost}")
+        return lost
 
     def end_leftovers(self, process: Process, run: Run) -> None:
         """Go on ending what is left of a run, as an earlier daemon had begun to."""
         self._runs.add(process, run)
-        self._runs.end_leftovers(process, process.program.stopsignal)
+        told = process.record.told
+        self._runs.end_leftovers(process, process.program.stopsignal, told, everyone=True)
 
     def kill_stale(self, name: str, run: Run) -> None:
         """Kill what is left of a run that is over and that no record waits for."""

@@ -10,7 +10,7 @@ from supervisor_lite.config.definition import needs_new_child, published
 from supervisor_lite.config.schema import TABLES
 from supervisor_lite.config.schema.key import Key, field_default
 from supervisor_lite.config.schema.program import PROGRAM
-from supervisor_lite.model.output import Output
+from supervisor_lite.model.output import OnFull, Output
 from supervisor_lite.model.process_attributes import ProcessAttributes
 from supervisor_lite.model.program import Leftovers, Program
 from supervisor_lite.model.restart import AutoRestart, Backoff, RestartLimit
@@ -101,7 +101,7 @@ def test_what_decisions_read_needs_none(field: str) -> None:
 def test_of_an_output_the_path_is_settled_and_whether_anything_is_read() -> None:
     read = {
         "maxbytes": 1, "backups": 1, "syslog": True, "prefix": "p", "events_enabled": True,
-        "capture_maxbytes": 1, "strip_ansi": True, "answers": True,
+        "capture_maxbytes": 1, "strip_ansi": True, "answers": True, "on_full": OnFull.WAIT,
     }  # fmt: skip
     assert {"path", *read} == set(Output._fields)
     for field, value in read.items():

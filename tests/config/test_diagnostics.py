@@ -377,11 +377,6 @@ def test_what_is_the_same_for_many_processes_is_said_once(folder: Folder) -> Non
     ("text", "warning"),
     [
         (
-            "[program.all]\ncommand = 'x'\n",
-            '1: program.all: slctl takes "all" for every process, so this one cannot be named '
-            "alone",
-        ),
-        (
             WEB + "restart_limit_action = '1m'\n",
             "3: program.web.restart_limit_action: has no effect without restart_limit",
         ),
@@ -390,3 +385,26 @@ def test_what_is_the_same_for_many_processes_is_said_once(folder: Folder) -> Non
 )
 def test_what_is_probably_not_meant_is_a_warning(folder: Folder, text: str, warning: str) -> None:
     assert folder.load(text).warnings == (f"supervisor.toml:{warning}",)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [".", "..", "all", "-x", "a/b", "a:b", "a b", "a\\tb", "*", "a?", "[ab]", "\\u0000",
+     "\\u001b[2J", "\\u202e", "x" * 101, "é" * 51, ""],
+)  # fmt: skip
+def test_names_that_cannot_be_addressed_or_make_no_file_name(folder: Folder, name: str) -> None:
+    """Wherever a name is given, with file, line and key."""
+    command = "command = 'x'\n"
+    program, group = f'[program."{name}"]\n{command}', f'[group."{name}"]\nprograms = ["web"]\n'
+    assert folder.complaints(program)[0].startswith("supervisor.toml:1: program.")
+    assert folder.complaints(f'[eventlistener."{name}"]\n{command}events = ["TICK_5"]\n')[
+        0
+    ].startswith("supervisor.toml:1: eventlistener.")
+    assert folder.complaints(WEB + group)[0].startswith("supervisor.toml:3: group.")
+    process = folder.complaints(WEB + f'process_name = "{name}"\n')
+    assert process[0].startswith("supervisor.toml:3: program.web.process_name:")
+
+
+@pytest.mark.parametrize("name", ["...", ".x", "All", "all_", "a-b", "a.b", "grün-店", "x" * 100])
+def test_names_that_can(folder: Folder, name: str) -> None:
+    assert folder.process(f"[program.\"{name}\"]\ncommand = 'x'\n").name == name

@@ -138,7 +138,9 @@ class FakeRuns(Runs):
         elif life.stops is not None:
             self._end_in(life.stops, process, run, Exit(signal=f"SIG{name}"))
 
-    def end_leftovers(self, process: Process, name: str) -> None:
+    def end_leftovers(
+        self, process: Process, name: str, told: float | None, *, everyone: bool = False
+    ) -> None:
         self.signals.append((self._loop.time() - START, process.name, f"{name}*"))
         run, left = process.record.run, self._life(process).leftovers
         assert run is not None

@@ -90,6 +90,7 @@ def test_what_the_new_version_gets(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         assert seen == {
             "values": {
                 "socket": lock, "locks": [lock], "held": [], "children_nofile": 9, "listeners": {},
+                "nohup": False, "fallback": None, "words": [],
             },
             "inheritable": True,
             "blocked": True,

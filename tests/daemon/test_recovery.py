@@ -77,7 +77,7 @@ def app_of(calls: list[str], read_end: int = -1) -> App:
         journal=witness.journal,
         settings=witness.settings,
         configuration=SimpleNamespace(plan=witness.plan, files=()),
-        sock=None,
+        sock=SimpleNamespace(sock=None),
         on_ready=witness.on_ready,
     )
     app = Witness(calls)
@@ -105,7 +105,9 @@ ORDER = (
     "supervisor.runs.start_reaping", "listeners.resume",
     # A client sees what is in the journal.
     "supervisor.flush", "server.serve",
-    "rollout.start_all",
+    # Before anything needs them.
+    "own_files.begin",
+    "finish.begin",
     # Before anything was started, everything would look as if it had ended.
     "exit_condition.begin", "memory_limit.begin",
     "supervisor.when_spawned",

@@ -89,8 +89,8 @@ def test_leftovers_are_named() -> None:
 def test_a_stop_with_everything_that_can_happen() -> None:
     told = played(WEB, [Run(obeys=None, leaves=DEAF)], {10: START, 20: STOP}, 1000).story()
     assert told[:2] == [
-        "web is STOPPED since @40 (16 m)",
-        f"stopped @40 by {BY} stop web; TERM, KILL after 10 s; 1 leftover killed: 8 sleep",
+        "web is STOPPED since @31 (16 m 9 s)",
+        f"stopped @31 by {BY} stop web; TERM, KILL after 10 s; 1 leftover killed: 8 sleep",
     ]
 
 

@@ -90,6 +90,38 @@ def test_run_ids_of_the_dead_are_not_given_out_again(daemons: Daemons) -> None:
     assert daemon.status("web")["run"] == last + 1
 
 
+def test_an_id_that_was_never_given_out_is_not_believed(daemons: Daemons) -> None:
+    """Not even from the program's own user: what runs keeps its process, and ids stay small."""
+    daemon = daemons(WEB)
+    pid, run = daemon.wait_running("web")["web"], daemon.status("web")["run"]
+    prefix = marker_of(daemon, "web").partition(":")[0]
+    numbers = ["9" * 15, str(1 << 53), "9" * 30, f"0{run}", f"{run}٣", "1000000", str(run + 1)]
+    environment = {"SUPERVISOR_PROCESS_NAME": "web", "SUPERVISOR_GROUP_NAME": "web"}
+    with contextlib.ExitStack() as stack:
+        fakes = [
+            stack.enter_context(
+                subprocess.Popen(
+                    ["/bin/sleep", "100000"], start_new_session=True,
+                    env={**environment, "SUPERVISOR_LITE_RUN": f"{prefix}:{number}"},
+                )
+            )
+            for number in numbers
+        ]  # fmt: skip
+        for each in fakes:
+            stack.callback(each.kill)
+        for lose in (False, True):
+            kill(daemon)
+            if lose:
+                lose_journal(daemon)
+            daemon.start()
+            assert daemon.wait_running("web") == {"web": pid}
+            assert daemon.status("web")["run"] == run
+        assert "never was, though" in daemon.log()
+        assert [each.poll() for each in fakes] == [None] * len(fakes)
+        daemon.ctl("restart", "web")
+        assert daemon.status("web")["run"] < 1 << 32
+
+
 # What is not ours.
 
 

@@ -15,7 +15,8 @@ import pytest
 
 from supervisor_lite.config.load import load
 from supervisor_lite.errors import ConfigError
-from tests.programs import SLEEPER, TERM_IGNORER, exits, program, sh
+from tests.chaos.tools import edit, rows
+from tests.programs import SLEEPER, TERM_IGNORER, exits, program, sh, stamper
 from tests.support import Daemon, Daemons, children, comm, wait_until
 
 UNSHARE = ["unshare", "--pid", "--mount-proc", "--fork", "--kill-child=SIGKILL"]
@@ -221,6 +222,73 @@ def test_output_goes_to_the_containers_stdout(containers: Containers, prefix: bo
     wait_until(lambda: wanted <= set(container.said().splitlines()), what=f"{wanted} is there")
     assert container.stop() == 0
     assert set(container.said().splitlines()) == wanted
+
+
+# Started again.
+
+
+@in_namespace
+@pytest.mark.parametrize("how", ["stop", "cut", "kill"])
+def test_a_container_that_is_started_again_starts_everything(
+    containers: Containers, how: str
+) -> None:
+    """Its namespace may have the number of the last one, on the same boot: the journal is stale.
+
+    Jobs, what was FATAL, and what an operator had stopped start as the configuration says.
+    """
+    container = containers(
+        program("web", TERM_IGNORER, startsecs=0, stopwaitsecs=100)
+        + program("job", stamper("job", "exit 0"), startsecs=0, autorestart=False)
+        + program("fatal", stamper("fatal", "exit 3"), startretries=0, autorestart=False)
+        + program("stopped", SLEEPER, startsecs=0)
+    )
+    for times in range(1, 4):
+        container.wait_running("web", "stopped")
+        container.wait_state("job", "EXITED")
+        container.wait_state("fatal", "FATAL")
+        container.ctl("stop", "stopped")
+        assert [len(container.stamps(name)) for name in ("job", "fatal")] == [times] * 2
+        if how != "kill":
+            os.kill(container.pid, signal.SIGTERM)
+            container.wait_state("web", "STOPPING")
+        if how == "stop":
+            os.kill(container.pid, signal.SIGTERM)  # kills what is left
+        else:
+            os.kill(container.pid, signal.SIGKILL)
+        container.wait_exit()
+        same_number(container)
+        container.start()
+    container.wait_running("web", "stopped")
+    assert "taken over" not in " ".join(event["cause"] for event in container.events("web"))
+    if how != "stop":
+        ends = container.call("runs", names=["web"])["runs"]
+        assert "machine_restarted" in str(ends), ends
+    os.kill(container.pid, signal.SIGTERM)
+    container.wait_state("web", "STOPPING")
+    os.kill(container.pid, signal.SIGTERM)
+    assert container.wait_exit() == 0
+
+
+def same_number(container: Container) -> None:
+    """Have the journal not tell the number of the last namespace: the next one may have the same.
+
+    Nobody can choose it.
+    """
+    for row in rows(container, "SELECT value FROM meta WHERE key = 'world'"):
+        boot, _, began = row["value"].split(" ")
+        assert int(began) > 0
+        edit(container, "UPDATE meta SET value = ? WHERE key = 'world'", f"{boot} 0 {began}")
+
+
+@in_namespace
+def test_pid_1_that_is_upgraded_in_place_is_where_it_was(containers: Containers) -> None:
+    container = containers(program("web", SLEEPER, startsecs=0) + program("job", exits(0), **JOB))
+    before = container.wait_running("web")
+    container.wait_state("job", "EXITED")
+    container.ctl("upgrade")
+    wait_until(lambda: "upgraded" in container.log(), what="the new version is there")
+    assert container.wait_running("web") == before
+    assert container.status("job")["state"] == "EXITED"
 
 
 def test_the_configuration_of_the_image_is_right() -> None:

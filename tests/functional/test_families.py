@@ -30,13 +30,11 @@ ESCAPES = {
     "no_environment": f"env -i PATH=$PATH sh -c '{NOTE}' &",
     "no_environment_session": f"env -i PATH=$PATH setsid sh -c '{NOTE}' &",
     "no_environment_double_fork": f"(env -i PATH=$PATH setsid sh -c '{NOTE}' &)",
+    "nothing_left": f"(env -i PATH=$PATH setsid sh -c '{NOTE}' <&- >&- 2>&- &)",
     "deaf": '(setsid sh -c \'trap "" TERM; echo $$ >>%(here)s/%(program_name)s.members; '
     "while :; do sleep 0.1; done' &)",
 }
 """Ways to leave one's parent. Every one of them notes its pid."""
-
-NOTHING_LEFT = f"(env -i PATH=$PATH setsid sh -c '{NOTE}' <&- >&- 2>&- &)"
-"""No identity, no session, no parent and no output."""
 
 
 def members(daemon: Daemon, name: str, count: int = 1) -> list[int]:
@@ -149,21 +147,6 @@ def test_nobody_gets_away_while_no_daemon_is_there(daemons: Daemons) -> None:
     all_of_them.daemon.start()
     all_of_them.replaced()
     all_of_them.close()
-
-
-def test_nobody_is_ended_on_a_guess(daemons: Daemons) -> None:
-    """One that nothing connects with its run any more is left alone, unless there is one run."""
-    daemon = daemons(runaway("tree", NOTHING_LEFT), settings='cgroups = "off"', survivors=True)
-    (member,) = members(daemon, "tree")
-    daemon.ctl("stop", "tree")
-    assert not alive(member), "it could only be of this run"
-    daemon.configure(runaway("tree", NOTHING_LEFT) + program("other", SLEEPER, startsecs=0))
-    daemon.ctl("update")
-    daemon.ctl("start", "tree")
-    _, member = members(daemon, "tree", 2)
-    wait_until(lambda: daemon.states() == {"tree": "RUNNING", "other": "RUNNING"})
-    daemon.ctl("stop", "tree")
-    assert alive(member)
 
 
 def test_whole_generations(daemons: Daemons) -> None:

@@ -132,7 +132,7 @@ def test_a_link_in_place_of_a_log_is_not_written_to(
     plant(theirs / "web.log", target, kind)
     daemon.start()
     reason = daemon.wait_state("web", "FATAL")["reason"]
-    assert f"link of uid {NOBODY}" in reason or "hard link" in reason
+    assert f"belongs to uid {NOBODY}" in reason or "hard link" in reason
     for verb in (["tail", "web"], ["clear", "web"]):
         said = daemon.ctl(*verb, code=None)
         assert said.returncode != 0, verb

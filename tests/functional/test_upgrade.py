@@ -283,6 +283,74 @@ def test_a_package_that_is_broken_leaves_the_old_one_running(daemons: Daemons, b
     assert daemon.wait_running("web") == before
 
 
+RAISE = "raise RuntimeError('no way')"
+
+SERVE = "daemon/recovery.py", "def serve(recovery: Recovery) -> None:"
+
+BREAKS = {
+    "adopt": ("takeover/adoption.py", "def run(self) -> Summary:", RAISE),
+    "wiring": ("daemon/app.py", "def _make_engine(self) -> None:", RAISE),
+    "journal": ("store/journal.py", "def skip_to(self, run: int) -> None:", RAISE),
+    "serve": (*SERVE, "raise OSError(5, 'no way')"),
+    "exit": (*SERVE, "raise SystemExit('no way')"),
+    "early": ("daemon/main.py", "def run(self) -> int:", RAISE),
+    "schema": (*SERVE, RAISE),
+    "hang": (*SERVE, "import time; time.sleep(10000)"),
+}
+"""Where a new version fails that `--check` accepts: file, function, and what it does there."""
+
+
+def sabotage(package: Path, how: str) -> None:
+    """Let a copy of the package fail when it runs, and only then."""
+    name, place, what = BREAKS[how]
+    file = package / name
+    before, found, after = file.read_text().partition(place)
+    assert found
+    indent = "        " if "self" in place else "    "
+    file.write_text(f"{before}{found}\n{indent}{what}{after}")
+    if how == "schema":
+        with (package / "store/migrations.py").open("a") as migrations:
+            migrations.write("\n\nSTEPS = (*STEPS, lambda d: d.execute('CREATE TABLE n (o)'))\n")
+            migrations.write("SCHEMA = len(STEPS)\n")
+    if how == "hang":
+        clock = package / "daemon/going_back.py"
+        text = clock.read_text()
+        clock.write_text(text.replace("_TOO_LONG = 40.0", "_TOO_LONG = 2.0"))
+
+
+@pytest.mark.parametrize("how", BREAKS)
+def test_a_version_that_fails_when_it_runs_goes_back(daemons: Daemons, how: str) -> None:
+    """The old one goes on, also if its files were replaced in place; slctl says what happened.
+
+    Same pid, same processes, same connections to its socket; and a good version is taken later.
+    """
+    daemon = daemons.prepare(WEB + program("tree", FORKER, startsecs=0))
+    link = versions(daemon)
+    daemon.start()
+    before = daemon.wait_running("web", "tree")
+    wait_until(lambda: list((daemon.dir / "state/code").glob("*-????????")))
+    marked = daemon.marked()
+    sabotage(daemon.dir / "good/supervisor_lite", how)  # in place, as a package manager does
+    failed = daemon.ctl("upgrade", code=1)
+    assert "the upgrade has failed, and the old version goes on" in failed.stderr
+    assert ("did not serve within 2 s" if how == "hang" else "no way") in failed.stderr
+    assert daemon.call("version")["pid"] == daemon.pid
+    assert daemon.wait_running("web", "tree") == before
+    assert daemon.marked() == marked
+    assert "the upgrade has failed" in daemon.log()
+    daemon.ctl("restart", "web")
+    before = daemon.wait_running("web", "tree")
+    environ = Path(f"/proc/{before['web']}/environ").read_bytes()
+    assert b"HANDOVER" not in environ
+    daemon.ctl("upgrade", code=1)  # once more, from the copy
+    switch(link, "broken")  # which is not
+    assert "Upgraded" in daemon.ctl("upgrade").stdout
+    assert daemon.call("version")["upgrade_error"] is None
+    assert daemon.wait_running("web", "tree") == before
+    for said in (daemon.dir / "log/supervisor-lite.log", daemon.dir / "stderr"):
+        said.write_text("")  # tracebacks of what was broken on purpose
+
+
 def test_the_new_version_is_really_the_new_version(daemons: Daemons) -> None:
     """What runs afterwards is what is on disk."""
     daemon = daemons.prepare(WEB)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,11 +16,14 @@ import pytest
 from supervisor_lite.host import syscalls
 from supervisor_lite.host.cgroups import Cgroups
 from supervisor_lite.host.descendants import Descendants
-from supervisor_lite.host.procfs import RUN_VARIABLE, own_children, read_stat
+from supervisor_lite.host.limit_mark import mark_of, marking, read_mark
+from supervisor_lite.host.memory_usage import resident
+from supervisor_lite.host.procfs import RUN_VARIABLE, Stat, own_children, read_stat
 from supervisor_lite.host.run import Run, Trust
 from tests.support import wait_until
 
 ROOT = os.geteuid() == 0
+only_root = pytest.mark.skipif(not ROOT, reason="it takes another user")
 NOBODY = 65534
 
 
@@ -57,15 +60,26 @@ def public() -> Iterator[Path]:
 class Tree:
     """A run of the shell that notes the pids of those it starts."""
 
-    def __init__(self, directory: Path, script: str, *, number: int = 1, uid: int | None = None):
+    def __init__(
+        self,
+        directory: Path,
+        script: str,
+        *,
+        number: int = 1,
+        uid: int | None = None,
+        marked: bool = True,
+    ) -> None:
+        """`marked`: with a mark in its limits, too, as the daemon gives it."""
         self.notes = directory / f"notes-{number}"
         self.notes.touch()
         self.notes.chmod(0o666)
         note = f"echo $$ >>{self.notes}; exec sleep 100000"
-        self.process = subprocess.Popen(
-            ["sh", "-c", script.replace("NOTE", note)],
-            env={**os.environ, RUN_VARIABLE: f"abc:{number}"}, start_new_session=True, user=uid,
-        )  # fmt: skip
+        identity = f"abc:{number}"
+        with marking(mark_of(identity) if marked else None):
+            self.process = subprocess.Popen(
+                ["sh", "-c", script.replace("NOTE", note)],
+                env={**os.environ, RUN_VARIABLE: identity}, start_new_session=True, user=uid,
+            )  # fmt: skip
         stat = read_stat(self.process.pid)
         assert stat is not None
         self.run = Run(number, f"abc:{number}", stat.pid, stat.start)
@@ -81,10 +95,12 @@ class Tree:
         self.run.alive = False
 
 
-def knowing(others: set[int], *trees: Tree) -> Descendants:
+def knowing(
+    others: set[int], *trees: Tree, told: Callable[[Stat], None] = lambda _: None
+) -> Descendants:
     """Return what knows these runs, without cgroups; `others` are children of the tests."""
     watched = others | {tree.process.pid for tree in trees}
-    found = Descendants(Cgroups("off", "x", print), watched.__contains__)
+    found = Descendants(Cgroups("off", "x", print), watched.__contains__, told)
     for tree in trees:
         found.add(tree.run)
     return found
@@ -117,6 +133,89 @@ def test_one_answer_for_a_run_that_lives_and_one_that_is_over(
     assert member in pids(descendants, tree)[1]
 
 
+NOTHING_LEFT = "env -i setsid sh -c 'NOTE' <&- >&- 2>&-"
+"""Without identity, session and output."""
+
+
+def test_nothing_is_concluded_from_there_being_one_run_only(
+    tmp_path: Path, others: set[int]
+) -> None:
+    """An orphan that shows nothing may be a stranger: it is told, once, and left alone."""
+    told: list[int] = []
+    tree = Tree(tmp_path, f"({NOTHING_LEFT} &)\nexec sleep 9999", marked=False)
+    descendants = knowing(others, tree, told=lambda stat: told.append(stat.pid))
+    (member,) = tree.noted()
+    wait_until(lambda: member in own_children(), what="it is an orphan")
+    tree.end()
+    assert pids(descendants, tree) == {}
+    assert pids(descendants, tree, on_claim=False) == {}
+    assert told == [member]
+
+
+def test_who_was_there_before_the_signal_is_known_after_it(
+    tmp_path: Path, others: set[int]
+) -> None:
+    """With nothing that shows it, and only as long as it is the same process."""
+    tree = Tree(tmp_path, f"{NOTHING_LEFT} &\nsleep 9999", marked=False)
+    descendants = knowing(others, tree)
+    (member,) = tree.noted()
+    descendants.remember(tree.run, group=False)
+    tree.end()
+    wait_until(lambda: member in own_children(), what="it is an orphan")
+    assert member in pids(descendants, tree)[1]
+    tree.run.seen[member] += 1  # its pid was given to somebody else
+    assert member not in pids(descendants, tree).get(1, set())
+
+
+@pytest.mark.parametrize("uid", [None, pytest.param(NOBODY, marks=only_root)])
+def test_the_mark_in_the_limits(public: Path, others: set[int], uid: int | None) -> None:
+    """It says of which run a process is, whatever else it has shed; other users' too."""
+    tree = Tree(public, f"({NOTHING_LEFT} &)\nexec sleep 9999", uid=uid, number=77)
+    other = Tree(public, "exec sleep 9999", number=78)
+    descendants = knowing(others, tree, other)
+    (member,) = tree.noted()
+    assert read_mark(member) == mark_of("abc:77")
+    assert read_mark(os.getpid()) is None
+    tree.end()
+    wait_until(lambda: pids(descendants, tree) == {77: {member}})
+    other.end()
+    assert pids(descendants, other) == {}
+
+
+NO_FIRST_THREAD = """
+import ctypes, os, signal, sys, threading, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+threading.Thread(target=lambda: time.sleep(10000), daemon=True).start()
+with open(sys.argv[1], "a") as file:
+    file.write(f"{os.getpid()}\\n")
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
+
+def test_a_process_whose_first_thread_has_ended_is_alive(tmp_path: Path, others: set[int]) -> None:
+    """It is shown as a zombie; its identity is read of another thread, and so is its memory."""
+    code = tmp_path / "code.py"
+    code.write_text(NO_FIRST_THREAD)
+    notes = tmp_path / "notes-1"
+    start = f"{sys.executable} {code} {notes}"
+    tree = Tree(tmp_path, f"(setsid {start} &)\nexec sleep 9999", marked=False)
+    descendants = knowing(others, tree)
+    (member,) = tree.noted()
+
+    def state() -> str:
+        stat = read_stat(member)
+        assert stat is not None
+        return stat.state
+
+    wait_until(lambda: state() == "Z", what="its first thread has ended")
+    assert member in pids(descendants, tree)[1]
+    tree.end()
+    assert pids(descendants, tree) == {1: {member}}
+    assert resident(descendants, [tree.run])[1] > 1_000_000
+    os.kill(member, signal.SIGKILL)
+    wait_until(lambda: pids(descendants, tree) == {})
+
+
 def test_nobody_is_left(tmp_path: Path, others: set[int]) -> None:
     """A run without a child is not in the answer when it is over; others are not touched."""
     quiet, busy = Tree(tmp_path, "exec sleep 9999"), Tree(tmp_path, "exec sleep 9999", number=2)
@@ -129,7 +228,7 @@ def test_nobody_is_left(tmp_path: Path, others: set[int]) -> None:
     busy.end()
 
 
-@pytest.mark.skipif(not ROOT, reason="it takes another user")
+@only_root
 def test_a_lie_costs_nobody_but_the_liar(public: Path, others: set[int]) -> None:
     """An orphan of one user that says it is of another's run ends with that, and is not counted."""
     victim = Tree(public, "exec sleep 9999")
@@ -171,7 +270,7 @@ def test_a_run_of_an_earlier_daemon_is_searched_for(tmp_path: Path, others: set[
     wait_until(lambda: notes.exists() and notes.read_text().endswith("\n"))
     member = int(notes.read_text())
     watched = {root, elsewhere.pid}
-    descendants = Descendants(Cgroups("off", "x", print), watched.__contains__)
+    descendants = Descendants(Cgroups("off", "x", print), watched.__contains__, print)
     descendants.add(run)
     for trusted, expected in ((os.getuid(), {root, member}), (NOBODY - 1, {root})):
         run.trust = Trust(frozenset({trusted}), frozenset())

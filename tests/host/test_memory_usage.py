@@ -15,7 +15,7 @@ STAT = "anon 70000\nfile 900000\nkernel 5000\nshmem 100\nfile_mapped 3000\nactiv
 
 
 def measured(*runs: Run) -> dict[int, int]:
-    descendants = Descendants(Cgroups("off", "x", print), lambda pid: True)
+    descendants = Descendants(Cgroups("off", "x", print), lambda pid: True, print)
     for run in runs:
         descendants.add(run)
     return resident(descendants, runs)

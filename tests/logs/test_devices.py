@@ -220,3 +220,22 @@ def test_dev_stdout_is_the_daemons_own(tmp_path: Path, kind: str) -> None:
 
 def _has_content(path: Path) -> bool:
     return path.exists() and path.stat().st_size > 0
+
+
+async def test_a_file_behind_standard_output_gets_no_hole_when_it_is_emptied(
+    tmp_path: Path,
+) -> None:
+    """The shell has opened it, `supervisor-lite > all.log`, and not for appending."""
+    place = tmp_path / "all.log"
+    fd = os.open(place, os.O_WRONLY | os.O_CREAT)
+    os.set_inheritable(fd, True)
+    bench = Bench(tmp_path, output(f"/dev/fd/{fd}", prefix="web | ")).open()
+    bench.say(b"old\n")
+    os.truncate(place, 0)
+    bench.say(b"new\n")
+    with place.open("ab") as stream:
+        stream.write(b"foreign\n")
+    bench.say(b"newer\n")
+    assert place.read_bytes() == b"web | new\nforeign\nweb | newer\n"
+    bench.logs.close()
+    os.close(fd)

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
 from supervisor_lite.errors import SpawnError
-from tests.logs.tools import NUMBERED, Bench, numbered, output, pipes, whole
-from tests.loops import until
+from supervisor_lite.logs.capture import RETRY_DELAY, Capture
+from tests.logs.tools import NUMBERED, Bench, numbered, output, pipes, python, whole
+from tests.loops import due, until
 
 
 @pytest.fixture
@@ -147,6 +151,98 @@ async def test_a_file_that_somebody_else_appends_to_is_not_overwritten(tmp_path:
     bench.logs.close()
 
 
+@pytest.mark.parametrize("left", [0, 10, 4000])
+@pytest.mark.parametrize("size", [30, 4096, 5000, 100_000])
+async def test_a_file_that_is_emptied_while_it_is_written_gets_no_hole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, left: int
+) -> None:
+    """The kernel has taken the place to write to when the file is cut: nothing is lost for that."""
+    log = tmp_path / "web.log"
+    bench = Bench(tmp_path, output(log)).open()
+    bench.say(b"x" * (size - 1) + b"\n")
+    splice = os.splice
+
+    def cut_and_splice(*arguments: Any, **more: Any) -> int:
+        if log.stat().st_size == size:
+            os.truncate(log, min(left, size))
+        return splice(*arguments, **more)
+
+    monkeypatch.setattr(os, "splice", cut_and_splice)
+    bench.say(b"one\n")
+    monkeypatch.undo()
+    bench.say(b"two\n")
+    rest = (b"x" * (size - 1) + b"\n")[:left]
+    assert log.read_bytes() == rest + b"one\ntwo\n"
+    bench.logs.close()
+
+
+@pytest.mark.parametrize("count", [1, 100, 4096, 9000])
+async def test_nuls_that_a_program_writes_are_no_hole(tmp_path: Path, count: int) -> None:
+    log = tmp_path / "web.log"
+    bench = Bench(tmp_path, output(log)).open()
+    for _ in range(3):
+        bench.say(b"\0" * count)
+    bench.say(b"end\n")
+    assert log.read_bytes() == b"\0" * 3 * count + b"end\n"
+    bench.logs.close()
+
+
+EMPTYING = """
+import os, sys, time
+path, copy = sys.argv[1:]
+with open(copy, "ab") as kept:
+    for _ in range(200):
+        time.sleep(0.0005)
+        with open(path, "rb") as stream:
+            kept.write(stream.read())
+        os.truncate(path, 0)
+"""
+
+
+async def test_logs_that_are_copied_and_emptied_in_a_flood_have_no_nuls(tmp_path: Path) -> None:
+    log, copy = tmp_path / "web.log", tmp_path / "copy"
+    bench = Bench(tmp_path, output(log)).open()
+    child = bench.child("import os\nwhile True: os.write(1, b'x' * 99 + b'\\n')")
+    other = python(EMPTYING, str(log), str(copy))
+    await until(lambda: other.poll() is not None, "it was emptied often")
+    child.kill()
+    child.wait()
+    bench.logs.drain()
+    text = copy.read_bytes() + log.read_bytes()
+    assert other.returncode == 0
+    assert text
+    assert b"\0" not in text
+    bench.logs.close()
+
+
+BESIDE = """
+import os, sys
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND)
+for n in range(5000):
+    os.write(fd, b"%09d %s\\n" % (n, b"y" * 89))
+"""
+
+
+@pytest.mark.parametrize("maxbytes", [0, 300_000])
+async def test_a_program_that_writes_into_its_own_log_loses_nothing(
+    tmp_path: Path, maxbytes: int
+) -> None:
+    """Also in a flood from both sides, and when it keeps the file open that was rotated."""
+    log = tmp_path / "web.log"
+    bench = Bench(tmp_path, output(log, maxbytes, 100)).open()
+    child = bench.child(NUMBERED.format(count=20_000))
+    other = python(BESIDE, str(log))
+    await until(lambda: other.poll() is not None)
+    await until(lambda: child.poll() is not None)
+    bench.logs.drain()
+    assert len(whole(log)) == 100 * (20_000 + 5_000)
+    assert whole(log).count(b"y") == 89 * 5_000
+    bench.say(b"and then\n")
+    assert log.read_bytes().endswith(b"\nand then\n")
+    assert bench.reports == [f'"{log}": somebody else writes to it, too; it is appended to']
+    bench.logs.close()
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [("missing/web.log", "No such file or directory"), ("file/web.log", "Not a directory"),
@@ -179,18 +275,19 @@ async def test_an_adopted_process_undecided_a_log_that_cannot_be_opened(tmp_path
     bench.logs.close()
 
 
-async def test_the_pause_between_tries_grows(tmp_path: Path) -> None:
-    from supervisor_lite.logs.capture import Capture
-
+async def test_a_sink_that_fails_is_tried_again_every_half_second(tmp_path: Path) -> None:
     class Broken:
         name = "broken"
         blocked_on = -1
         undecided = 0
-        tries = 0
+        tries: ClassVar[list[float]] = []
 
         def transfer(self, fd: int, budget: int) -> int:
-            self.tries += 1
+            self.tries.append(asyncio.get_running_loop().time())
             raise OSError(errno.EIO, "Input/output error")
+
+        def mark(self, line: bytes) -> bool:
+            raise AssertionError("nothing is lost")
 
         def finish(self) -> None: ...
         def close(self) -> None: ...
@@ -199,12 +296,10 @@ async def test_the_pause_between_tries_grows(tmp_path: Path) -> None:
     sink, reports = Broken(), list[str]()
     capture = Capture(pipes(), reader, sink, reports.append)
     os.write(writer, b"x")
-    await until(lambda: sink.tries == 2)
-    pauses = []
-    for _ in range(5):
-        capture.retry()
-        pauses.append(capture.retry_delay)
-    assert pauses == [4.0, 8.0, 10.0, 10.0, 10.0]
+    await until(lambda: len(sink.tries) == 4)
+    pauses = [later - sooner for sooner, later in pairwise(sink.tries)]
+    assert min(pauses) >= RETRY_DELAY - 0.01
     assert reports == ['cannot write "broken": Input/output error; its output waits in the pipe']
     capture.close()
+    assert not due()
     os.close(writer)

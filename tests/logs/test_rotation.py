@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from supervisor_lite.host.syscalls import bytes_in_pipe
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.peek import Peeker
-from supervisor_lite.logs.sinks import FileSink
+from supervisor_lite.logs.sinks import MAX_RENAMES, FileSink
 from tests.logs.tools import files, whole
 
 
@@ -40,8 +41,12 @@ class Pipe:
 
     def say(self, data: bytes) -> None:
         self.write(data)
-        while self.take():
-            pass
+        self.take_all()
+
+    def take_all(self) -> None:
+        """Go on, also after a turn in which there was only time for a part of a rotation."""
+        while bytes_in_pipe(self.reader):
+            self.take()
 
     def close(self) -> None:
         self.sink.close()
@@ -190,8 +195,7 @@ def test_any_output_is_kept_whole_and_cut_at_the_ends_of_lines(
                     p.restart()
                 else:
                     p.take(step)
-            while p.take():
-                pass
+            p.take_all()
             parts = contents(p)
             assert b"".join(parts) == written
             if written:
@@ -225,4 +229,62 @@ def test_big_files_are_cut_at_the_ends_of_lines_too(tmp_path: Path, count: int) 
     assert len(parts) > 4
     assert all(part.endswith(b"\n") for part in parts[:-1])
     assert max(map(len, parts)) <= 300_000 + count
+    p.close()
+
+
+def test_a_turn_renames_a_few_files_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    """With many backups a rotation takes a while; meanwhile others have their turn."""
+    p = pipe(tmp_path, 5, 100)
+    for n in range(80):
+        p.say(b"%04d\n" % n)
+    p.write(b"next\n")
+    turns = 0
+    while bytes_in_pipe(p.reader):
+        before = {file.name for file in files(p.path)}
+        p.take()
+        turns += 1
+        assert len({file.name for file in files(p.path)} - before) <= 1
+    assert turns >= 79 // MAX_RENAMES
+    assert contents(p) == [b"%04d\n" % n for n in range(80)] + [b"next\n"]
+    p.close()
+
+
+@pytest.mark.parametrize("turns", [1, 2, 4])
+@pytest.mark.parametrize("full", [True, False])
+def test_killed_in_the_middle_of_a_long_rotation(tmp_path: Path, turns: int, full: bool) -> None:
+    """The order stays, and of full places only the oldest file makes room."""
+    p = pipe(tmp_path, 5, 79 if full else 100)
+    for n in range(80):
+        p.say(b"%04d\n" % n)
+    p.write(b"next\n")
+    for _ in range(turns):
+        p.take()
+    p.restart()
+    p.take_all()
+    kept = range(1 if full else 0, 80)
+    assert contents(p) == [b"%04d\n" % n for n in kept] + [b"next\n"]
+    p.close()
+
+
+@pytest.mark.parametrize("how", ["cleared", "changed", "reopened", "gone"])
+def test_what_others_do_in_the_middle_of_a_long_rotation(tmp_path: Path, how: str) -> None:
+    p = pipe(tmp_path, 5, 100)
+    for n in range(80):
+        p.say(b"%04d\n" % n)
+    p.write(b"next\n")
+    p.take()
+    kept = list(range(80))
+    if how == "cleared":
+        p.log.clear()
+        kept = []
+    elif how == "changed":
+        p.log.change(str(p.path), 5, 90)
+    elif how == "reopened":
+        p.log.reopen()
+    else:
+        (tmp_path / "web.log.40").unlink()  # it holds 0039: .1 has 0078
+        kept.remove(39)
+    p.take_all()
+    p.say(b"then\n")
+    assert contents(p) == [b"%04d\n" % n for n in kept] + [b"next\n", b"then\n"]
     p.close()

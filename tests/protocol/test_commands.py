@@ -65,8 +65,8 @@ def test_every_command_has_its_function_and_every_function_its_command() -> None
 
 
 def test_what_has_no_row_needs_the_highest_role() -> None:
-    assert not access.may([("operate", ("*",))], "nope", None)
-    assert access.may([("admin", ("*",))], "nope", None)
+    assert not access.Grants((("operate", ("*",)),)).may("nope", None)
+    assert access.Grants((("admin", ("*",)),)).may("nope", None)
 
 
 def test_the_page_of_slctl_has_every_command_and_how_it_is_used() -> None:
@@ -152,8 +152,8 @@ def test_adding_a_command_takes_three_places(
     """A row, a method, a function; everything else follows from the row."""
     # The socket: the method is answered, and its role is kept.
     assert "poke" in names_of(processes.method)
-    assert access.may([("operate", ("*",))], "poke", "web")
-    assert not access.may([("view", ("*",))], "poke", "web")
+    assert access.Grants((("operate", ("*",)),)).may("poke", "web")
+    assert not access.Grants((("view", ("*",)),)).may("poke", "web")
     # slctl: dispatch, help, usage, suggestions.
     assert main(["help"]) == 0
     assert "\n  poke NAME… [--hard]" in capsys.readouterr().out

@@ -234,6 +234,45 @@ ASKED: tuple[History, ...] = (
             9 send KILL to leftovers · 9 STOPPED""",
     ),
     History(
+        name="a stop takes stopwaitsecs: leftovers have what the main process has left of it",
+        program=program(stopwaitsecs=8),
+        runs=(Run(obeys=3, leaves=DEAF),),
+        asks={5: STOP},
+        expected="""
+            0 STARTING · 1 RUNNING · 5 STOPPING · 5 send TERM · 8 send TERM to leftovers ·
+            13 send KILL to leftovers · 13 STOPPED""",
+    ),
+    History(
+        name="leftovers of what had to be killed have one second",
+        program=program(stopwaitsecs=8),
+        runs=(Run(obeys=None, leaves=DEAF),),
+        asks={5: STOP},
+        expected="""
+            0 STARTING · 1 RUNNING · 5 STOPPING · 5 send TERM · 13 send KILL ·
+            13 send TERM to leftovers · 14 send KILL to leftovers · 14 STOPPED""",
+    ),
+    History(
+        name="leftovers have one second at least, or stopwaitsecs if that is less",
+        program=program(stopwaitsecs=0.5),
+        runs=(Run(obeys=0.25, leaves=DEAF),),
+        asks={5: STOP},
+        expected="""
+            0 STARTING · 1 RUNNING · 5 STOPPING · 5 send TERM · 5.25 send TERM to leftovers ·
+            5.75 send KILL to leftovers · 5.75 STOPPED""",
+    ),
+    History(
+        name="who got the stop signal with the process group is not sent it again",
+        program=program(stopasgroup=True),
+        runs=(Run(obeys=2, leaves=1), Run(lasts=2, leaves=1)),
+        asks={5: RESTART},
+        expected="""
+            0 STARTING · 1 RUNNING · 5 STOPPING · 5 send TERM to the group ·
+            7 send TERM to leftovers outside the group · 8 STOPPED · 8 STARTING · 9 RUNNING ·
+            10 EXITED · 10 send TERM to leftovers · 11 STARTING · 12 RUNNING · 13 EXITED ·
+            13 send TERM to leftovers · 14 STARTING · 15 RUNNING""",
+        until=15.5,
+    ),
+    History(
         name="after a crash the respawn waits for the leftovers",
         program=program(),
         runs=(Run(lasts=5, leaves=3), LIVES),

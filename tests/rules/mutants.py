@@ -129,7 +129,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "leftovers are ignored: the next spawn does not wait for them",
-        "held = after._replace(leftovers=True, due=after.deadline, deadline=kill_at)",
+        "held = after._replace(leftovers=True, due=after.deadline, deadline=kill_at, told=now)",
         "held = after",
     ),
     Mutant(
@@ -253,13 +253,50 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "KILL at once does not reach the leftovers",
-        "kill_at = now if record.kill_now else now + program.stopwaitsecs",
-        "kill_at = now + program.stopwaitsecs",
+        "kill_at = now if record.kill_now else _end_of_patience(program, record, now)",
+        "kill_at = _end_of_patience(program, record, now)",
+    ),
+    Mutant(
+        "leftovers of a stop have stopwaitsecs once more",
+        "    return max(record.deadline, least)\n",
+        "    return now + program.stopwaitsecs\n",
+    ),
+    Mutant(
+        "leftovers of what was killed have stopwaitsecs once more",
+        "        return least  # all of it went to the main process\n",
+        "        return now + program.stopwaitsecs\n",
+    ),
+    Mutant(
+        "leftovers of what was killed have no time at all",
+        "least = now + min(program.stopwaitsecs, LAST_GRACE)",
+        "least = now",
+    ),
+    Mutant(
+        "leftovers of a crash are treated as those of a stop",
+        "    if record.state is not State.STOPPING:\n        return now + program.stopwaitsecs\n",
+        "",
+    ),
+    Mutant(
+        "who got the stop signal with the group gets it again",
+        "(SignalLeftovers(program.stopsignal, record.told),)",
+        "(SignalLeftovers(program.stopsignal),)",
+        on="exponential",
+    ),
+    Mutant(
+        "leftovers are spared a signal that only the main process got",
+        "told=now if program.stopasgroup else None,",
+        "told=now,",
+    ),
+    Mutant(
+        "the stop signal of an older run spares the leftovers of the next",
+        "killed=False, kill_now=False, told=None, notes=())",
+        "killed=False, kill_now=False, notes=())",
+        on="exponential",
     ),
     Mutant(
         "the note of an older run stays",
-        "return record._replace(killed=False, kill_now=False, notes=())",
-        "return record._replace(killed=False, kill_now=False)",
+        "return record._replace(killed=False, kill_now=False, told=None, notes=())",
+        "return record._replace(killed=False, kill_now=False, told=None)",
     ),
     Mutant(
         "the exit code is lost",

@@ -92,7 +92,8 @@ def exactly_these_actions(m: Moment) -> bool:
         case StopAsked() | RestartAsked() if truth.alive and not truth.ending:
             return m.actions == (Signal(program.stopsignal, program.stopasgroup),)
         case Exited(leftovers=True) if m.ended_now:
-            return m.actions == (SignalLeftovers(program.stopsignal),)
+            told = truth.told if truth.group_told else None
+            return m.actions == (SignalLeftovers(program.stopsignal, told),)
         case DeadlinePassed() if m.before.deadline is not None and m.now >= m.before.deadline:
             if truth.leftovers:
                 return m.actions == (SignalLeftovers("KILL"),)
@@ -226,10 +227,16 @@ def an_end_follows_the_policy(m: Moment) -> bool:
 def a_stop_is_bounded(m: Moment) -> bool:
     """What is told to end is killed after `stopwaitsecs`, at once if asked to, and then again."""
     deadline, patience = m.after.deadline, m.program.stopwaitsecs
-    begins = m.later.ending and not m.truth.ending
-    if begins or (m.ended_now and m.later.leftovers):
-        at_once = not begins and m.truth.kill_now
-        return deadline == (m.now if at_once else m.now + patience)
+    if m.later.ending and not m.truth.ending:
+        return deadline == m.now + patience
+    if m.ended_now and m.later.leftovers:
+        if m.truth.kill_now:
+            return deadline == m.now
+        if m.truth.told is None:
+            return deadline == m.now + patience
+        least = m.now + min(patience, 1.0)
+        left = least if m.truth.killed else max(m.truth.told + patience, least)
+        return deadline is not None and abs(deadline - left) <= TICK
     if Signal("KILL", m.program.killasgroup) in m.actions or SignalLeftovers("KILL") in m.actions:
         return deadline is not None and abs(deadline - m.now - max(patience, 1.0)) <= TICK
     if isinstance(m.event, KillAsked) and (m.truth.ending or m.truth.leftovers):

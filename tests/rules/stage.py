@@ -152,8 +152,9 @@ class Stage:
                 self._note(f"send {name}" + (" to the group" if group else ""))
                 if self.truth.alive:
                     self._signal(name)
-            case SignalLeftovers(name):
-                self._note(f"send {name} to leftovers")
+            case SignalLeftovers(name, told):
+                others = " outside the group" if told is not None else ""
+                self._note(f"send {name} to leftovers{others}")
                 self._end_leftovers(name)
 
     def _spawn(self) -> Event:

@@ -44,6 +44,10 @@ class Truth:
     """The live process got SIGKILL."""
     kill_now: bool = False
     """Whatever is being ended is to be killed at once."""
+    told: float | None = None
+    """When the live process was told to end."""
+    group_told: bool = False
+    """Its whole process group was."""
     wish: bool = False
     """Was the last request a start (or a restart) rather than a stop?"""
     asked: bool = False
@@ -100,6 +104,8 @@ def after(
                 truth = _after_spawn(program, truth, now)
             case Signal("KILL"):
                 truth = replace(truth, killed=True)
+            case Signal(_, group):
+                truth = replace(truth, told=now, group_told=group)
     return truth
 
 
@@ -118,8 +124,9 @@ def _after_event(program: Program, truth: Truth, event: Event, now: float) -> Tr
             return replace(truth, kill_now=True) if truth.ending or truth.leftovers else truth
         case Spawned(run):
             return replace(
-                truth, run=run, alive=True, spawned=now, killed=False, kill_now=False, ending=False
-            )
+                truth, run=run, alive=True, spawned=now, killed=False, kill_now=False, ending=False,
+                told=None, group_told=False,
+            )  # fmt: skip
         case SpawnFailed(run):
             failures = truth.failures + 1
             failed = replace(truth, run=run, spawned=now, killed=False, kill_now=False)
@@ -142,7 +149,9 @@ def _wished(truth: Truth, by: str) -> Truth:
 
 
 def _after_exit(program: Program, truth: Truth, event: Exited, now: float) -> Truth:
-    ended = replace(truth, alive=False, ending=False, leftovers=event.leftovers)
+    ended = replace(
+        truth, alive=False, ending=False, leftovers=event.leftovers, told=None, group_told=False
+    )
     if truth.ending:
         return ended
     if is_failed_start(program, truth, now):

@@ -149,7 +149,7 @@ class Fault:
 
 _WORDS = frozenset({"cause", "by", "notes", "restart_count"})
 _PRESENCE = frozenset({"pid", "run", "exit"})
-_TIMES = frozenset({"deadline", "due"})
+_TIMES = frozenset({"deadline", "due", "told"})
 _OTHERS = frozenset({"spawned", "restarts", "error"})
 _PLAIN = tuple(name for name in Record._fields if name not in _WORDS | _PRESENCE | _TIMES | _OTHERS)
 
@@ -177,6 +177,7 @@ class Walk:
             record.run is None,
             record.exit is None,
             record.error is None,
+            record.told is None,
             self._age(record.spawned, now),
             None if record.deadline is None else round(max(record.deadline - now, 0.0), 4),
             None if record.due is None else round(max(record.due - now, 0.0), 4),
@@ -186,6 +187,8 @@ class Walk:
             truth.ending,
             truth.killed,
             truth.kill_now,
+            truth.group_told,
+            truth.told is None,
             truth.wish,
             truth.asked,
             truth.failures,

@@ -118,6 +118,20 @@ def test_what_was_committed_is_there_for_the_next_daemon(place: Place) -> None:
     assert later.next_serial() == change.serial + 1
 
 
+@pytest.mark.parametrize("last", [-5, 1 << 53, (1 << 63) - 1, "'many'", "1.5", "NULL"])
+def test_a_number_that_cannot_be_the_last_one_is_not_gone_on_from(
+    place: Place, last: object
+) -> None:
+    journal = place.open()
+    run, serial = ran(journal), changed(journal).serial
+    journal.close()
+    place.sql(f"UPDATE sqlite_sequence SET seq = {last}")
+    journal = place.open()
+    assert journal.highest_run == run
+    assert journal.reserve_runs(["web"])[0] == run + 1
+    assert journal.next_serial() == serial + 1
+
+
 def test_an_intent_is_there_before_anything_else_is_committed(place: Place) -> None:
     journal = place.open()
     run = journal.reserve_runs(["web"])[0]

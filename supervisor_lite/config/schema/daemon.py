@@ -37,6 +37,7 @@ DAEMON = TableSchema(
         Key("cgroups", cgroups.BASE, 'Where each run gets a cgroup of its own, which no descendant can leave: below the cgroup of the daemon, if that is delegated to it ("auto"), below the one of this directory, or nowhere ("off"). See docs/cgroups.md.', DaemonSettings),
         Key("exit_when", exit_when.EXIT_WHEN, "Stop everything in order and end with the exit code of the program concerned: when one is FATAL, when nothing runs any more, or when this program has ended for good. For containers; see docs/containers.md.", DaemonSettings, shown="never"),
         Key("output_prefix", basic.BOOLEAN, "Lines that go to no regular file, such as /dev/stdout, begin with the name of the process: `web | …` for stdout, `web ! …` for stderr.", DaemonSettings),
+        Key("on_full", output.ON_FULL, "What programs do whose own on_full is not set.", DaemonSettings),
         Key("identifier", text.TEXT, "A name for this daemon, for those who run several.", DaemonSettings, supervisor_name="identifier"),
         Key("strip_ansi", basic.BOOLEAN, "Leave escape sequences, such as colours, out of the logs of all programs.", DaemonSettings, supervisor_name="strip_ansi"),
         Key("environment", text.ENVIRONMENT, "Variables for every program; a program's own environment goes before.", DaemonSettings, default={}, supervisor_name="environment"),

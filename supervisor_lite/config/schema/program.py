@@ -25,7 +25,7 @@ from supervisor_lite.model.restart import Backoff, RestartLimit
 PROGRAM = TableSchema(
     "program",
     Shape.NAMED,
-    "A program to keep running. NAME has no blanks, no “:” and no “/”.",
+    "A program to keep running. NAME has no blanks, none of “: / * ? [ ]”, does not begin with “-”, has at most 100 bytes, and is not “.”, “..” or “all”; so for groups, event listeners and processes.",
     (
         Key("command", command.COMMAND, "What to run, without a shell: a string is split like a shell does after its expansion, of a list each item is one argument. Without a slash it is looked up in PATH.", Program, required=True, per_process=True, affects="child", supervisor_name="command", published=True, rpc_name="command"),
         Key("process_name", text.NAME, "The name of each process; must hold %(process_num) if there are several.", Program, "name", default="%(program_name)s", per_process=True, affects="child", supervisor_name="process_name"),
@@ -62,6 +62,7 @@ PROGRAM = TableSchema(
         Key("stdin", output.STDIN, 'What it reads from: nothing, a pipe ("pipe") for slctl fg and send, or its only socket, as FastCGI wants it ("socket").', Program, affects="child", published=True),
         Key("sockets", sockets.SOCKETS, "Sockets on which the daemon listens for it, so that no connection is refused while it is restarted: addresses, or tables with listen, name, mode, owner, group, backlog. See docs/sockets.md.", Program, default=[], per_process=True, affects="child"),
         Key("redirect_stderr", basic.BOOLEAN, "Write its stderr to the log of its stdout.", Program, affects="child", supervisor_name="redirect_stderr", published=True, rpc_name="redirect_stderr"),
+        Key("on_full", output.ON_FULL, "What happens to its output while that cannot be written (a full disk, a log driver that does not read) and its pipe is full: the program waits, or after 5 s the oldest output in the pipe is dropped, which its log tells. See docs/logs.md.", Output, "on_full", within="stdout", shown="that of [daemon]", affects="logs", published=True),
         Key("stdout_logfile", output.LOG_FILE, 'Where its stdout goes; "auto" is log_dir/NAME.stdout.log, NAME being the process, or GROUP.PROCESS if they differ.', Output, "path", default="auto", per_process=True, within="stdout", affects="child", supervisor_name="stdout_logfile", published=True, rpc_name="stdout_logfile"),
         Key("stdout_logfile_maxbytes", units.SIZE, "Rotate the file when it would grow beyond this; 0 never. Without effect for what is not a regular file, such as /dev/stdout.", Output, "maxbytes", per_process=True, within="stdout", affects="logs", supervisor_name="stdout_logfile_maxbytes", published=True, rpc_name="stdout_logfile_maxbytes"),
         Key("stdout_logfile_backups", basic.COUNT, "How many rotated files are kept.", Output, "backups", per_process=True, within="stdout", affects="logs", supervisor_name="stdout_logfile_backups", published=True, rpc_name="stdout_logfile_backups"),

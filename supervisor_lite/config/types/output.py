@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from supervisor_lite.config.types.base import Path, choice, choice_of
 from supervisor_lite.config.types.text import text
+from supervisor_lite.model.output import OnFull
 from supervisor_lite.model.program import Stdin
 
 _WORDS = ("auto", "none", "syslog")
@@ -19,6 +20,7 @@ def log_file(value: object) -> str:
 
 
 STDIN = choice_of(Stdin)
+ON_FULL = choice_of(OnFull)
 LOG_FILE = Path('"auto", "none", "syslog" or a path', log_file, _WORDS)
 DAEMON_LOG = Path('"auto", "none", "syslog" or a path', log_file, _WORDS)
 LOG_LEVEL = choice(

@@ -9,6 +9,9 @@ from supervisor_lite.config.wording import BadValueError
 NAME_LIMIT = 100
 """Bytes of the name of a program, group or process: two of them and an ending make a file name."""
 
+RESERVED = (".", "..", "all")
+"""What means something else: a directory, or every process."""
+
 STRING: Json = {"type": "string", "minLength": 1}
 """The JSON Schema of a string that is not empty."""
 
@@ -34,6 +37,9 @@ def name(value: object) -> str:
         raise BadValueError
     if value[0] == "-" or any(char in "*?[]" for char in value):
         raise BadValueError('a name that slctl can take: without * ? [ ], not beginning with "-"')
+    if value in RESERVED:
+        meaning = "every process" if value == "all" else "a directory"
+        raise BadValueError('a name other than ".", ".." and "all"', f"; that means {meaning}")
     if len(value.encode()) > NAME_LIMIT:
         raise BadValueError(f"a name of at most {NAME_LIMIT} bytes")
     return value
@@ -69,7 +75,7 @@ STRINGS = ListOf("a list of strings", TEXT)
 NAME = ValueType(
     'a name without blanks, ":" and "/"',
     name,
-    {**STRING, "maxLength": NAME_LIMIT, "pattern": r"^(?!-)[^\s:/*?\[\]]+$"},
+    {**STRING, "maxLength": NAME_LIMIT, "pattern": r"^(?!-|\.$|\.\.$|all$)[^\s:/*?\[\]]+$"},
 )
 NAMES = ListOf("a list of names", NAME)
 PATH = Path("a path", text)

@@ -30,6 +30,8 @@ class DaemonControls(NamedTuple):
     """(who, leave running): returns when everything is as asked; the daemon exits after that."""
     upgrade: Callable[[str], Awaitable[None]]
     """(who): become the new version; raises OperationFailed if that cannot be."""
+    upgrade_error: str = ""
+    """Why the last upgrade has failed after the old version was given up, and gone back to."""
 
 
 class DaemonMethods:
@@ -50,6 +52,7 @@ class DaemonMethods:
             "pid": os.getpid(),
             "identifier": self._daemon.identifier,
             "state": "stopping" if self._supervisor.stopping else "running",
+            "upgrade_error": self._daemon.upgrade_error or None,
         }
 
     @method("reload")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -16,6 +15,7 @@ from supervisor_lite.control.methods.change_feed import (
     sendable,
     sendable_data,
 )
+from supervisor_lite.control.names import meant
 from supervisor_lite.control.request import Methods, Request
 from supervisor_lite.control.subscriptions import Subscription
 from supervisor_lite.core.process import Process
@@ -96,8 +96,8 @@ class HistoryMethods:
         request.params.done()
         told = []
         for name in self._chosen(request, names):
+            await request.connection.turn()  # many take a while: others have their turn
             told.append({"fullname": name, "lines": [sendable(s) for s in self._story(name)]})
-            await asyncio.sleep(0)  # many take a while: others have their turn
         return {"processes": told}
 
     @method("explain")
@@ -110,19 +110,19 @@ class HistoryMethods:
         processes = request.chosen(names, self._supervisor.processes)
         told = []
         for process in processes:
+            await request.connection.turn()
             # A newer definition takes effect at the next spawn, which is what is asked about.
             program = process.latest
             future = forecast(program, process.record, time.monotonic())
             schedule = [moment._asdict() for moment in future.schedule]
             lines = list(future.lines)
             told.append({"fullname": process.name, "lines": lines, "schedule": schedule})
-            await asyncio.sleep(0)
         return {"processes": told}
 
     def _seen(self, request: Request) -> list[str] | None:
         """Return the names that the caller may see; None if that is all there ever were."""
         connection = request.connection
-        if any("*" in patterns for _, patterns in connection.granted):
+        if connection.granted.sees_everything():
             return None
         table = self._supervisor.processes
         return [name for name in table if connection.sees(request.method, name)]
@@ -130,24 +130,26 @@ class HistoryMethods:
     def _chosen(self, request: Request, names: Sequence[str]) -> list[str]:
         """Return the full names that are meant, also of processes that are no longer defined.
 
-        Raises NoSuchProcess, NotPermitted.
+        Raises NoSuchProcess, NotPermitted, LimitExceeded.
         """
         found: dict[str, None] = {}
         unknown: list[str] = []
-        for name in names:
-            try:
-                chosen = request.chosen([name], self._supervisor.processes)
-                found |= dict.fromkeys(process.name for process in chosen)
-            except NoSuchProcess:
-                if name == sendable(name) and self._journal.history.has(name):
-                    found[name] = None
-                else:
-                    unknown.append(name)
+        for name, processes in meant(names, self._supervisor.processes, request.seen()):
+            found |= dict.fromkeys(process.name for process in processes)
+            if not processes and name != "all" and not self._has(name, len(unknown)):
+                unknown.append(name)
+            elif not processes and name != "all":
+                found[name] = None
         if unknown:
             raise NoSuchProcess(unknown)
         for name in found:
             request.require(name)
         return list(found)
+
+    def _has(self, name: str, unknown: int) -> bool:
+        """Does the journal know the name? After so many that it does not know it is not asked."""
+        asked = unknown < MAX_ROWS and name == sendable(name)
+        return asked and self._journal.history.has(name)
 
     def _story(self, name: str) -> list[str]:
         now = time.time()
@@ -182,7 +184,9 @@ def _told(process: Process, changes: list[Change], runs: list[RunRow], now: floa
         runs=runs,
         complete=len(changes) < STORY_CHANGES,
     )
-    return story.tell(known, now, story.local_clock(now))
+    lines = story.tell(known, now, story.local_clock(now))
+    lines[1:1] = story.tell_output(process.output_trouble(), process.output_dropped(), now)
+    return lines
 
 
 # On the wire.

@@ -27,6 +27,12 @@ MAX_BYTES = 4 << 20
 MAX_BYTES_PER_LOG = 256 << 10
 """Bytes of old output per stream in a reply of `logs`."""
 
+MAX_BYTES_OF_LOGS = 8 << 20
+"""Bytes of old output in a reply of `logs`; shared evenly."""
+
+LOGS_AT_ONCE = 20
+"""Logs that are read without looking after anything else."""
+
 
 class OutputMethods:
     """Reads and follows logs for clients."""
@@ -80,17 +86,22 @@ class OutputMethods:
         return result
 
     @method("logs")
-    def logs(self, request: Request) -> Result:
+    async def logs(self, request: Request) -> Result:
         """Answer the last lines of many; with `follow`, go on as they grow."""
         names = request.params.names(required=False)
         lines = request.params.count("lines", 10, maximum=100_000)
         follow = request.params.flag("follow", False)
         request.params.done()
         outputs = []
-        logs: list[tuple[Process, str, LogFile]] = []
-        for process, stream, log in self._logs(self._visible(request, names)):
-            logs.append((process, stream, log))
-            data = tail_lines(log.path, lines, MAX_BYTES_PER_LOG)
+        logs = self._logs(self._visible(request, names))
+        most = min(MAX_BYTES_PER_LOG, MAX_BYTES_OF_LOGS // max(1, len(logs)))
+        subscription = Subscription(request.connection) if follow else None
+        for number, (process, stream, log) in enumerate(logs):
+            if number % LOGS_AT_ONCE == 0:
+                await request.connection.turn()
+            data = tail_lines(log.path, lines, most)
+            if subscription is not None:  # at once, so that nothing is left out in between
+                _follow_one(subscription, log, {"fullname": process.name, "stream": stream})
             if data:
                 outputs.append(
                     {
@@ -102,9 +113,8 @@ class OutputMethods:
                     }
                 )
         result: dict[str, Any] = {"outputs": outputs}
-        if follow:
-            followed = [(log, process.name, stream) for process, stream, log in logs]
-            result["subscription"] = _follow(request, followed)
+        if subscription is not None:
+            result["subscription"] = subscription.number
         return result
 
     def _visible(self, request: Request, names: Sequence[str]) -> list[Process]:

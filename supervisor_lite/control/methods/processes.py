@@ -94,7 +94,8 @@ class ProcessMethods:
         job = asyncio.ensure_future(operation(processes, by, wait=wait, timeout=timeout))
         results = await asyncio.shield(job)
         # "all" means those that are concerned; a process named as such is always answered.
-        said = [r for r in results if r.code not in _NOTHING_TO_DO or r.fullname in names]
+        named = frozenset(names)
+        said = [r for r in results if r.code not in _NOTHING_TO_DO or r.fullname in named]
         return {"results": [result.to_json() for result in said]}
 
     @method("signal")
@@ -113,10 +114,8 @@ class ProcessMethods:
                 results.append(refused(process, error))
         if any(result.ok for result in results):
             # As for "start all": those that are down are meant only if named as such.
-            down = [
-                r for r in results if r.code == ErrorCode.NOT_RUNNING and r.fullname not in names
-            ]
-            results = [result for result in results if result not in down]
+            named = frozenset(names)
+            results = [r for r in results if r.code != ErrorCode.NOT_RUNNING or r.fullname in named]
         return {"results": [result.to_json() for result in results]}
 
     @method("clear")

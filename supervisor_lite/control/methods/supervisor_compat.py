@@ -13,25 +13,32 @@ from typing import Any
 
 from supervisor_lite.config.definition import published
 from supervisor_lite.control.access import Caller
-from supervisor_lite.control.jsonrpc import Result
+from supervisor_lite.control.gateway_identity import is_gateway
+from supervisor_lite.control.jsonrpc import RawJson, Result
 from supervisor_lite.control.methods.output import no_log_file, no_such_stream
 from supervisor_lite.control.request import Methods, Request
 from supervisor_lite.controllers.rollout import Rollout
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.core.topics import RemoteEvent
-from supervisor_lite.errors import OperationFailed, ProtocolError, SpawnError, SpawnErrorCode
+from supervisor_lite.errors import (
+    NotPermitted,
+    OperationFailed,
+    ProtocolError,
+    SpawnError,
+    SpawnErrorCode,
+)
 from supervisor_lite.host.command import find_command
 from supervisor_lite.host.signals import signal_number
 from supervisor_lite.host.users import lookup
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.read import tail_bytes
-from supervisor_lite.logs.safe_open import open_log
 from supervisor_lite.model.plan import Group
 from supervisor_lite.model.program import Program
 from supervisor_lite.protocol import codes, messages
 from supervisor_lite.protocol.codes import ErrorCode
-from supervisor_lite.users import user_name
+from supervisor_lite.protocol.commands import ROLES
+from supervisor_lite.safe_paths import open_file
 
 MAX_BYTES = 4 << 20
 """Bytes of a log in one reply."""
@@ -40,19 +47,22 @@ MAX_OFFSET = 1 << 62
 
 MAX_PRINCIPAL_NAME = 80
 
+DEFINITIONS_AT_ONCE = 50
+"""Definitions that are written without looking after anything else."""
+
 method = Methods()
 
 
 @dataclass(frozen=True, slots=True)
-class DelegatedCaller(Caller):
-    """A caller that speaks for somebody whom it knows and the daemon does not."""
+class HttpCaller(Caller):
+    """The gateway, asking for a user whom it knows and the daemon does not."""
 
     whom: str = ""
 
     @property
     def words(self) -> str:
         """Name both."""
-        return f"uid {self.uid} ({user_name(self.uid)}), pid {self.pid} for {self.whom}"
+        return f"{super(HttpCaller, self).words} for {self.whom}"
 
 
 class CompatMethods:
@@ -63,46 +73,71 @@ class CompatMethods:
         supervisor: Supervisor,
         rollout: Rollout,
         main_log: Callable[[], LogFile | None],
+        gateway_user: str | None,
     ) -> None:
+        self._gateway_user = gateway_user
         self._supervisor = supervisor
         self._rollout = rollout
         self._main_log = main_log
 
     @method("introduce")
     def on_behalf_of(self, request: Request) -> Result:
-        """Say for whom this connection asks; it is noted with what is done, and grants nothing."""
-        whom = request.params.text("whom")
+        """Say for whom this connection asks, and which role they have at most.
+
+        It is noted with what is done and grants nothing: what is said before takes away at most.
+        """
+        whom, role = request.params.text("whom"), request.params.text("role", "admin")
         request.params.done()
+        if role not in ROLES:
+            raise ProtocolError(codes.INVALID_PARAMS, f"role must be one of {', '.join(ROLES)}")
         if not whom.isprintable() or not 0 < len(whom) <= MAX_PRINCIPAL_NAME:
             raise ProtocolError(
                 codes.INVALID_PARAMS, f"whom must be 1 to {MAX_PRINCIPAL_NAME} printable characters"
             )
-        caller = request.connection.caller
-        request.connection.caller = DelegatedCaller(
-            caller.uid, caller.gid, caller.pid, caller.groups, whom
-        )
+        connection = request.connection
+        caller = connection.caller
+        believed = connection.granted.may(request.method, None)
+        if not believed and not is_gateway(caller, self._supervisor.processes, self._gateway_user):
+            connection.denied("introduce", None)
+            text = f'{caller.user} may not use "introduce": it is not the gateway'
+            raise NotPermitted(text)
+        connection.caller = HttpCaller(caller.uid, caller.gid, caller.pid, caller.groups, whom)
+        connection.reduce_to(role)
         return {"ok": True}
 
     @method("definitions")
-    def definitions(self, request: Request) -> Result:
+    async def definitions(self, request: Request) -> Result:
         """Answer the definition of every process that the configuration holds, in force or not."""
         request.params.done()
         plan, active = self._rollout.available, self._rollout.active
-        rows = [
-            _definition(group, program, group.name in active.groups)
+        connection = request.connection
+        rows: list[bytes] = []
+        seen = [
+            (group, program)
             for _, group in sorted(plan.groups.items())
             for program in group.processes
-            if request.connection.sees(request.method, program.fullname)
+            if connection.sees(request.method, program.fullname)
         ]
-        return {"processes": rows, "groups": sorted(active.groups)}
+        for number, (group, program) in enumerate(seen):
+            if number % DEFINITIONS_AT_ONCE == 0:
+                await connection.turn()
+            whole = connection.granted.is_admin(program.fullname)
+            row = _definition(group, program, group.name in active.groups, whole=whole)
+            rows.append(messages.encode(row).rstrip())
+        groups = messages.encode_value(sorted(active.groups))
+        return RawJson(b'{"processes":[%s],"groups":%s}' % (b",".join(rows), groups))
 
     @method("trouble")
-    def spawn_check(self, request: Request) -> Result:
+    async def spawn_check(self, request: Request) -> Result:
         """Answer what keeps processes from being spawned: the last time, and if tried now."""
         names = request.params.names(required=True)
         request.params.done()
         processes = request.chosen(names, self._supervisor.processes)
-        return {"processes": [_spawn_check(process) for process in processes]}
+        found = []
+        for process in processes:
+            await request.connection.turn()
+            found.append(_spawn_check(process))
+        return {"processes": found}
 
     @method("read_log")
     def read_log(self, request: Request) -> Result:
@@ -158,7 +193,7 @@ def _slice(request: Request, log: LogFile | None, name: str) -> Result:
     if log is None:
         raise no_log_file(name)
     try:
-        fd = open_log(log.path, os.O_RDONLY)
+        fd = open_file(log.path, os.O_RDONLY)
     except FileNotFoundError:
         raise no_log_file(name) from None
     except OSError as error:
@@ -203,8 +238,8 @@ def _spawn_check(process: Process) -> dict[str, Any]:
     }
 
 
-def _definition(group: Group, program: Program, in_use: bool) -> dict[str, Any]:
-    """Return a definition with the keys of the configuration file."""
+def _definition(group: Group, program: Program, in_use: bool, *, whole: bool) -> dict[str, Any]:
+    """Return a definition with the keys of the configuration file; secrets only if it is whole."""
     uid = None
     if program.user is not None:
         try:
@@ -213,15 +248,17 @@ def _definition(group: Group, program: Program, in_use: bool) -> dict[str, Any]:
             uid = None  # the user is gone since the configuration was read
     import shlex  # only who migrates from Supervisor asks this
 
+    from supervisor_lite.explain.masking import mask_words
+
     fields: dict[str, Any] = {
-        **published(program),
+        **_shown(program, whole),
         "name": program.name,
         "group": group.name,
         "fullname": program.fullname,
         "program": program.program or program.name,
         "in_use": in_use,
         "group_priority": group.priority,
-        "command": shlex.join(program.command),
+        "command": shlex.join(program.command if whole else mask_words(program.command)),
         "uid": uid,
         "stopsignal_number": _number(program.stopsignal),
     }
@@ -230,6 +267,14 @@ def _definition(group: Group, program: Program, in_use: bool) -> dict[str, Any]:
         for key in ("prefix", "strip_ansi", "answers"):
             fields[f"{stream}_{key}"] = getattr(output, key)
     return fields
+
+
+def _shown(program: Program, whole: bool) -> dict[str, Any]:
+    """Return what clients see of a definition; of the command see `_definition`."""
+    from supervisor_lite.explain.masking import mask_values
+
+    fields = published(program)
+    return fields if whole else {key: mask_values(value) for key, value in fields.items()}
 
 
 def _number(name: str) -> int:

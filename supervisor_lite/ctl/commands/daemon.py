@@ -73,6 +73,9 @@ def upgrade(ctl: CommandContext, arguments: list[str]) -> int:
         except ConnectionLost:
             pass  # what an upgrade looks like from here; whether it is one is asked below
         after = _version_of_next(client)
+    if error := after.get("upgrade_error"):
+        render.err(f"slctl: the upgrade has failed, and the old version goes on: {sanitize(error)}")
+        return codes.FAILED
     old, new = (sanitize(answer.get("version")) for answer in (before, after))
     number = sanitize(after.get("pid"))
     if after.get("pid") != before.get("pid"):

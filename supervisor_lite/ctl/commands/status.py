@@ -22,6 +22,7 @@ KEYS = (
     "name", "group", "fullname", "program", "state", "statecode", "wanted", "pid", "run", "uptime",
     "started", "since", "exitcode", "signal", "failures", "restarts", "next_try", "reason",
     "autostart", "priority", "stdout_logfile", "stderr_logfile", "stale", "cause",
+    "output_trouble", "output_dropped", "output_lost",
 )  # fmt: skip
 """The keys of a process in `--json`, in their order; docs/slctl.md promises them."""
 
@@ -111,7 +112,9 @@ def _description(process: Message, now: float) -> str:
         return sanitize(process.get("reason") or "")
     up = _uptime(process, now)
     number = sanitize(process.get("pid"))
-    return f"pid {number}" if up is None else f"pid {number}, uptime {uptime(up)}"
+    words = f"pid {number}" if up is None else f"pid {number}, uptime {uptime(up)}"
+    # What runs and has a reason to show has trouble with its output.
+    return f"{words}; {sanitize(process['reason'])}" if process.get("reason") else words
 
 
 def _hints(processes: list[Message]) -> list[str]:

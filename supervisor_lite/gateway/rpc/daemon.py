@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-from supervisor_lite.client.aio import AsyncClient
 from supervisor_lite.client.buffer import listed
 from supervisor_lite.client.errors import RemoteError
 from supervisor_lite.gateway.rpc.session import Session
@@ -110,7 +109,7 @@ async def _change_group(session: Session, verb: str, name: str) -> None:
 async def shutdown(session: Session) -> object:
     """Stop all processes and end the daemon; answered at once."""
     await session.check()
-    task = session.background.start(_alone(session.path, "shutdown"))
+    task = session.background.start(_alone(session, "shutdown"))
     await _unless_refused(task)
     return True
 
@@ -124,7 +123,7 @@ async def restart(session: Session) -> object:
     async def work() -> None:
         session.background.restarting = True
         try:
-            await _alone(session.path, "reload")
+            await _alone(session, "reload")
         finally:
             session.background.restarting = False
 
@@ -132,9 +131,9 @@ async def restart(session: Session) -> object:
     return True
 
 
-async def _alone(path: str, method: str) -> None:
+async def _alone(session: Session, method: str) -> None:
     """Ask over a connection of its own, which outlives the request."""
-    async with AsyncClient(path) as client:
+    async with session.connect() as client:
         await client.call(method, {}, None)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,11 +44,13 @@ class Background:
 class Session:
     """One request, one connection to the daemon."""
 
-    def __init__(self, client: AsyncClient, background: Background, path: str) -> None:
+    def __init__(
+        self, client: AsyncClient, background: Background, connect: Callable[[], AsyncClient]
+    ) -> None:
         self.client = client
         self.background = background
-        self.path = path
-        """Of the control socket, for what goes on after this request."""
+        self.connect = connect
+        """Makes a connection for the same user, for what goes on after this request."""
 
     async def call(self, method: str, timeout: float | None = 60.0, **params: object) -> Message:
         """Ask the daemon."""

@@ -1,0 +1,90 @@
+"""Operations of several steps: written down before the first one, until the last one is done.
+
+A daemon that dies in between leaves the row to the next one, which finishes the operation
+(daemon/finish.py). What takes a single turn of the event loop needs none: it is in the journal
+as a whole or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+
+from supervisor_lite.model.operation import Operation, OperationKind
+from supervisor_lite.store.operation_log import OperationLog
+
+
+class Unfinished:
+    """The operations that this daemon has begun and not finished."""
+
+    def __init__(self, log: OperationLog, schedule_flush: Callable[[], None]) -> None:
+        """`schedule_flush` has what is written by now committed, together with the records."""
+        self._log = log
+        self._schedule_flush = schedule_flush
+        self._open: dict[str, Operation] = {}
+        self._inherited: dict[OperationKind, tuple[str, Operation]] = {}
+
+    def inherit(self, key: str, operation: Operation) -> None:
+        """An operation of the daemon before us is about to be carried out again."""
+        self._inherited[operation.kind] = key, operation
+
+    def begin(self, operation: Operation) -> str:
+        """It begins; written on return. Returns what `end` wants to have."""
+        key, before = self._inherited.pop(operation.kind, (None, operation))
+        wanted = tuple(dict.fromkeys((*before.wanted, *operation.wanted)))
+        operation = operation._replace(wanted=wanted)
+        key = self._log.begin(operation, key)
+        self._open[key] = operation
+        return key
+
+    @contextmanager
+    def during(self, operation: Operation) -> Iterator[None]:
+        """It goes on inside; not over if that is cancelled, because the daemon ends."""
+        key = self.begin(operation)
+        try:
+            yield
+        except Exception:
+            self.end(key)
+            raise
+        self.end(key)
+
+    def end(self, key: str) -> None:
+        """It is done, or given up; an operation of the daemon before us counts as well."""
+        self._open.pop(key, None)
+        self._log.end(key)
+        self._schedule_flush()
+
+    def stop_asked(self, names: Collection[str]) -> None:
+        """Somebody wants these down: no operation that goes on is to start them again."""
+        for key, operation in tuple(self._open.items()):
+            if operation.kind is OperationKind.SHUTDOWN:
+                wanted = _without(operation.wanted, names)
+                ended = _without(operation.ended, names)
+                self._change(key, operation._replace(wanted=wanted, ended=ended))
+            elif operation.kind is OperationKind.RESTART:
+                self._change(key, _leave_out(operation, names))
+
+    def start_asked(self, names: Collection[str]) -> None:
+        """Somebody wants these up: no operation that goes on is to stop them again."""
+        for key, operation in tuple(self._open.items()):
+            if operation.kind is OperationKind.STOP:
+                self._change(key, _leave_out(operation, names))
+
+    def _change(self, key: str, operation: Operation) -> None:
+        if operation != self._open[key]:
+            self._open[key] = operation
+            self._log.change(key, operation)
+            self._schedule_flush()
+
+
+def _without(given: tuple[str, ...], names: Collection[str]) -> tuple[str, ...]:
+    return tuple(name for name in given if name not in names)
+
+
+def _leave_out(operation: Operation, names: Collection[str]) -> Operation:
+    runs = operation.runs or (0,) * len(operation.names)
+    left = [pair for pair in zip(operation.names, runs, strict=True) if pair[0] not in names]
+    names_left = tuple(name for name, _ in left)
+    return operation._replace(
+        names=names_left, runs=tuple(run for _, run in left) if operation.runs else ()
+    )

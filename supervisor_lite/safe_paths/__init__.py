@@ -1,0 +1,112 @@
+"""Files by descriptors of their directories, so that nobody can lead us somewhere else.
+
+A log, a socket or a pid file may lie in a directory that another user owns: a program's user, for
+whom we are root. Whoever may rename what is in a directory on the way can put a link, or another
+directory, in its place at any moment, also between two of our system calls. So a path is walked
+step by step (openat(2), O_PATH), and what is done at its end is done in the directory that was
+found (renameat(2), unlinkat(2), mkdirat(2)).
+
+One rule says what counts on the way, and it asks who may have made it:
+
+- A directory may be anybody's. Nothing there is ours but what we make.
+- A symbolic link is followed if root or we have made it, it has no second name, and nobody else
+  could have moved it there: every directory that was walked through belongs to root or to us, and
+  is not writable by everybody, or is sticky (inode(7)), like /tmp.
+- A file is used if only root and we may put files into its directory. In any other directory it
+  has to have one name and to belong to root, to us, or to the owner of the directory (where a group
+  may write: to that group); what is no regular file, such as a FIFO, has to be root's or ours.
+
+Links in /proc are the kernel's and lead to what has no path: such a path is the kernel's to follow.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+
+from supervisor_lite.safe_paths.place import SAFE, Place
+from supervisor_lite.safe_paths.walk import Walk
+
+__all__ = [
+    "Place", "at", "file_status", "locate", "make_directories", "open_directory", "open_file",
+]  # fmt: skip
+
+_known: dict[str, tuple[float, os.stat_result]] = {}
+"""Directories to which the whole way is private, with the time at which that was seen."""
+_MAX_KNOWN = 100
+_KNOWN_FOR = 0.1
+"""Seconds for which that is believed: a thousand programs are started with one look."""
+
+
+def at(path: str, *, also: int = -1) -> Place:
+    """Return the place of a path, its last component not looked at. Raises OSError.
+
+    Links of the user `also` count as well: the one that the daemon is about to become.
+    """
+    directory, _, name = path.rpartition("/")
+    plain = directory.startswith("/") and name not in ("", ".", "..")
+    if plain and (known := _known_status(directory)) is not None:
+        return Place(path, None, path, known, private=True)
+    place = Walk(path, also).place()
+    if plain and place.private and place.directory is not None and also == -1:
+        if len(_known) > _MAX_KNOWN:
+            _known.clear()
+        _known[directory] = time.monotonic() + _KNOWN_FOR, place.directory
+    return place
+
+
+def _known_status(directory: str) -> os.stat_result | None:
+    """Return the status of a directory that was looked at just now, and is still what it was."""
+    seen, before = _known.get(directory, (0.0, None))
+    if before is None or seen < time.monotonic():
+        return None
+    now = os.stat(directory)
+    same = os.path.samestat(now, before) and now.st_mode == before.st_mode
+    return before if same and (now.st_uid, now.st_gid) == (before.st_uid, before.st_gid) else None
+
+
+def locate(path: str, *, also: int = -1) -> Place:
+    """Return the place that a path leads to, links at its end followed. Raises OSError."""
+    return Walk(path, also).destination()
+
+
+def open_file(path: str, flags: int, mode: int = 0o644) -> int:
+    """Open a file like open(2), but nothing that others have planted. Raises OSError."""
+    with at(path) as place:
+        try:
+            return place.open(flags, mode)
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+    with locate(path) as place:  # a link, perhaps one of those that count
+        return place.open(flags, mode)
+
+
+def file_status(path: str) -> os.stat_result | None:
+    """Return what a path leads to; None if nothing is there. Raises OSError."""
+    with at(path) as place:
+        status = place.status()
+    if status is None or not stat.S_ISLNK(status.st_mode):
+        return status
+    with locate(path) as place:
+        return place.status()
+
+
+def open_directory(path: str, *, make: int | None = None, also: int = -1) -> tuple[int, bool]:
+    """Return a descriptor of a directory, and whether it was made just now. Raises OSError.
+
+    With `make`, a mode, it is made if it is missing, and what is missing above it.
+    """
+    walk = Walk(path, also)
+    made = walk.enter(make)
+    with walk.here() as place:
+        return os.open(place.name, os.O_RDONLY | os.O_DIRECTORY | SAFE, dir_fd=place.fd), made
+
+
+def make_directories(path: str) -> bool:
+    """Make a directory and what is missing above it; tell whether it was not there. OSError."""
+    fd, made = open_directory(path, make=0o755)
+    os.close(fd)
+    return made

@@ -1,0 +1,57 @@
+"""The rule: who may have made what is on the way to a file, and at its end."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+import stat
+
+
+def is_closed(directory: os.stat_result) -> bool:
+    """Tell whether only root and we may put files into a directory."""
+    return is_trusted(directory.st_uid) and not directory.st_mode & 0o022
+
+
+def planted(file: os.stat_result, directory: os.stat_result) -> tuple[int, str] | None:
+    """Return errno and why a file is not to be used that others may have put there."""
+    by_group = bool(directory.st_mode & stat.S_IWGRP)
+    others = "and others may write to its directory"
+    ours = is_trusted(file.st_uid)
+    if not stat.S_ISREG(file.st_mode):
+        return None if ours else (errno.EPERM, f"it is no file, of uid {file.st_uid}, {others}")
+    if file.st_nlink > 1:
+        return errno.EMLINK, f"it has a second name (a hard link), {others}"
+    if ours or file.st_uid == directory.st_uid or (by_group and file.st_gid == directory.st_gid):
+        return None
+    return errno.EPERM, f"it belongs to uid {file.st_uid}, {others}"
+
+
+def is_trusted(uid: int) -> bool:
+    """Tell whether what belongs to this user is root's or our own."""
+    return uid in (0, os.geteuid(), _owner_of_all())
+
+
+@functools.cache
+def _owner_of_all() -> int:
+    """Return whose the root directory is: root's, but in a user namespace without root (nobody)."""
+    return os.stat("/").st_uid
+
+
+def may_be_exchanged(directory: os.stat_result, also: int) -> bool:
+    """Tell whether others than root, we and `also` may exchange what is in a directory."""
+    mode, uid = directory.st_mode, directory.st_uid
+    anybody = mode & stat.S_IWOTH and not mode & stat.S_ISVTX
+    return bool(anybody) or not (is_trusted(uid) or uid == also)
+
+
+def mistrust(link: os.stat_result, also: int, *, private: bool) -> str:
+    """Return why a link is not followed, empty if it is.
+
+    `private`: nobody else can have moved it there.
+    """
+    if not is_trusted(link.st_uid) and link.st_uid != also:
+        return f"belongs to uid {link.st_uid}"
+    if not private:
+        return "lies where others than root and the daemon may have moved it"
+    return "has a second name (a hard link)" if link.st_nlink > 1 else ""
