@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 
+from supervisor_lite import safe_paths
 from supervisor_lite.core.operations import Operations
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
@@ -30,11 +30,14 @@ class Rollout:
         operations: Operations,
         read: Callable[[], Configuration],
         settings: DaemonSettings,
+        refused: tuple[str, ...] = (),
     ) -> None:
         """`settings` are those that the daemon works with as long as it lives.
 
         `read` reads the configuration again; when it raises ConfigError nothing is changed.
         """
+        self.refused = refused
+        """What is wrong with the configuration on disk, as far as it was read last."""
         self.pending_settings: tuple[str, ...] = ()
         """Keys of [daemon] that have changed on disk and need another daemon."""
         self.available = Plan()
@@ -107,7 +110,12 @@ class Rollout:
         return difference(self.active, self.available), configuration.warnings
 
     def _read(self) -> Configuration:
-        configuration = self._read_configuration()
+        try:
+            configuration = self._read_configuration()
+        except ConfigError as error:
+            self.refused = tuple(map(str, error.diagnostics))
+            raise
+        self.refused = ()
         self.pending_settings = pending_settings.pending_settings(
             self._settings, configuration.settings
         )
@@ -119,7 +127,7 @@ class Rollout:
     def _make_log_dir(self) -> None:
         """Make the directory of logs if it is another than at the start. Raises ConfigError."""
         try:
-            os.makedirs(self._log_dir, 0o755, exist_ok=True)
+            safe_paths.make_directories(self._log_dir, 0o750)
         except OSError as error:
             text = f"cannot make this directory: {error.strerror}"
             raise ConfigError([Diagnostic(self._log_dir, 0, "", text)]) from error

@@ -17,6 +17,7 @@ from supervisor_lite import __version__
 from supervisor_lite.config.load import load
 from supervisor_lite.daemon import going_back, handover, prepare
 from supervisor_lite.daemon.app import App
+from supervisor_lite.daemon.last_known import last_known
 from supervisor_lite.daemon.locks import Locks
 from supervisor_lite.daemon.log import Log
 from supervisor_lite.daemon.recovery import recover
@@ -25,8 +26,10 @@ from supervisor_lite.daemon.shutdown import hang_up
 from supervisor_lite.daemon.systemd import Notifier
 from supervisor_lite.errors import ConfigError, StartupError, SupervisorLiteError
 from supervisor_lite.host import own_limits
+from supervisor_lite.logs.outlet import PATIENCE, tell
 from supervisor_lite.model.plan import Configuration
 from supervisor_lite.protocol import locate
+from supervisor_lite.special_files import standard_number
 from supervisor_lite.text import plural
 
 
@@ -41,17 +44,21 @@ def main(argv: list[str]) -> int:
         directory = _current_directory(options.config)
         configuration = load(options.config)
     except StartupError as error:
-        sys.stderr.write(f"supervisor-lite: {error}\n")
+        tell(f"supervisor-lite: {error}\n")
         return 1
     except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
+        # Whoever asks for a check waits for the answer; for a daemon, the exit code is the answer.
+        tell(f"{error}\n", patience=3600.0 if options.check else PATIENCE)
+        known = last_known(options.config) if not options.check else None
+        if known is None:
+            return 2
+        configuration = known._replace(refused=tuple(map(str, error.diagnostics)))
     if options.check:
         return _report_check(configuration)
     try:
         return Startup(options, configuration, directory, inherited).run()
     except SupervisorLiteError as error:
-        sys.stderr.write(f"supervisor-lite: {error}\n")
+        tell(f"supervisor-lite: {error}\n")
         return 1
 
 
@@ -138,10 +145,11 @@ class Startup:
         locks = Locks(settings, self._inherited.locks)
         report = None
         if options.daemonize:
+            _refuse_standard_log(settings.logfile)
             from supervisor_lite.daemon.background import go_to_background, linger_warning
 
             if warning := linger_warning(settings.runtime_dir):
-                sys.stderr.write(f"supervisor-lite: warning: {warning}\n")
+                tell(f"supervisor-lite: warning: {warning}\n")
             report = go_to_background()
         try:
             locks.write_pid()
@@ -171,7 +179,7 @@ class Startup:
         except StartupError as error:
             if not self._inherited.upgraded:
                 raise
-            sys.stderr.write(f"supervisor-lite: {error}\n")
+            tell(f"supervisor-lite: {error}\n")
 
     def _open(
         self,
@@ -195,6 +203,13 @@ class Startup:
             LogOptions(to_stderr=in_foreground, level=options.level),
             lambda: report("") if report is not None else None,
         )
+
+
+def _refuse_standard_log(path: str | None) -> None:
+    """Raise StartupError if the log is to go where nothing is once the terminal is left."""
+    if path is not None and standard_number(path) is not None:
+        text = "with --daemonize that is /dev/null; set logfile to a file, or run in the foreground"
+        raise StartupError(f'cannot log to "{path}": {text}')
 
 
 @contextlib.contextmanager
@@ -234,5 +249,5 @@ def _fail(report: Callable[[str], None] | None, text: str) -> int:
     if report is not None:
         report(line)
     else:
-        sys.stderr.write(line)
+        tell(line)
     return 1

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
-import re
+import select
 import stat
 from collections.abc import Callable
 from typing import Final
@@ -16,8 +16,8 @@ from supervisor_lite.logs.peek import MAX_PEEK
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.prefix import ATOMIC, Prefixer
 from supervisor_lite.safe_paths import file_status, open_file
+from supervisor_lite.special_files import standard_number
 
-STANDARD: Final = re.compile(r"/dev/(stdout|stderr)|(?:/dev|/proc/self)/fd/(\d+)")
 DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG})
 
 
@@ -53,10 +53,12 @@ class DeviceSink:
         self._report = report
         self._gone = False
         self.blocked_on = -1
-        self._fd, self._shared = _open_device(path)
+        self._fd, self._shared = open_device(path)
         regular = stat.S_ISREG(os.fstat(self._fd).st_mode)
         self._put = append if regular else os.write
-        self._prefixer = Prefixer(prefix, self._fd, pipes.open_lines, self._put) if prefix else None
+        self._prefixer = (
+            Prefixer(prefix, self._fd, pipes.open_lines, self._put_now) if prefix else None
+        )
 
     def transfer(self, fd: int, budget: int) -> int:
         """See `Sink.transfer`."""
@@ -87,25 +89,23 @@ class DeviceSink:
     def _write(self, data: bytes) -> int:
         """Write what can be written now and return how much that was; raises OSError for disks."""
         done = 0
-        if self._shared and data:
-            fcntl.fcntl(self._fd, fcntl.F_SETFL, self._shared | os.O_NONBLOCK)
         try:
             while done < len(data):
                 if self._prefixer is not None:
                     done += self._prefixer.write(self._fd, data, done)
                     continue
                 cut = data.rfind(b"\n", done, done + ATOMIC) + 1 or done + ATOMIC
-                done += self._put(self._fd, data[done:cut])
+                done += self._put_now(self._fd, data[done:cut])
         except BlockingIOError:
             self.blocked_on = self._fd
         except OSError as error:
             # What was written so far must leave the FIFO before an error is dealt with.
             if not done:
                 self._failed(error)
-        finally:
-            if self._shared and data:
-                fcntl.fcntl(self._fd, fcntl.F_SETFL, self._shared)
         return done
+
+    def _put_now(self, fd: int, data: bytes) -> int:
+        return put_now(fd, self._shared, data, self._put)
 
     def _failed(self, error: OSError) -> None:
         if error.errno in DISK and stat.S_ISREG(os.fstat(self._fd).st_mode):
@@ -136,6 +136,25 @@ class DeviceSink:
             self._fd = -1
 
 
+def put_now(fd: int, shared: int, data: bytes, put: Callable[[int, bytes], int]) -> int:
+    """Write what can be written now, return how much; BlockingIOError if that is nothing.
+
+    `shared` are the flags of a description that others have, too, and that blocks: it does not for
+    the moment of the write, and only if there is room, for a shell would not like what it reads.
+    """
+    if not shared:
+        return put(fd, data)
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    if not poll.poll(0):
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    fcntl.fcntl(fd, fcntl.F_SETFL, shared | os.O_NONBLOCK)
+    try:
+        return put(fd, data)
+    finally:
+        fcntl.fcntl(fd, fcntl.F_SETFL, shared)
+
+
 def append(fd: int, data: bytes) -> int:
     """Write at the end of a file, also if it was emptied or others write to it. Raises OSError."""
     return os.pwritev(fd, [data], -1, os.RWF_APPEND)
@@ -147,27 +166,7 @@ def _read(fd: int) -> bytes:
     return b""
 
 
-def standard_number(path: str) -> int | None:
-    """Return N if the path means the daemon's own descriptor N."""
-    match = STANDARD.fullmatch(path)
-    if match is None:
-        return None
-    return {"stdout": 1, "stderr": 2}[match[1]] if match[1] else int(match[2])
-
-
-def is_special(path: str) -> bool:
-    """Tell whether this is something other than a regular file, or a place for one."""
-    if standard_number(path) is not None:
-        return True
-    with contextlib.suppress(OSError):
-        status = file_status(path)
-        return status is not None and not (
-            stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)
-        )
-    return False
-
-
-def _open_device(path: str) -> tuple[int, int]:
+def open_device(path: str) -> tuple[int, int]:
     """Return a descriptor, and its flags if it is shared and blocking, else 0; raises OSError.
 
     An own description is best, because whether it blocks can be set without others noticing.
@@ -178,8 +177,9 @@ def _open_device(path: str) -> tuple[int, int]:
     if number is None:
         # Opened for reading too: a FIFO without a reader would refuse a mere writer.
         status = file_status(path)
-        fifo = status is not None and stat.S_ISFIFO(status.st_mode)
-        return open_file(path, os.O_RDWR if fifo else os.O_WRONLY), 0
+        mode = status.st_mode if status is not None else 0
+        way = os.O_RDWR if stat.S_ISFIFO(mode) else os.O_WRONLY
+        return open_file(path, way | os.O_APPEND if stat.S_ISREG(mode) else way), 0
     mode = os.fstat(number).st_mode
     if number > 2 and not os.get_inheritable(number):
         # One that the daemon has opened itself: its journal, a socket.
