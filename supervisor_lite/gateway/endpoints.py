@@ -53,6 +53,7 @@ class Endpoint:
 
 PARAMETERS: Json = {
     "names": NAMES, "wait": BOOLEAN, "timeout": SECONDS, "signal": STRING, "text": STRING,
+    "at_once": BOOLEAN,
 }  # fmt: skip
 """Parameters of the control socket that a body may hold."""
 
