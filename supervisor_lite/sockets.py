@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
 import socket
 import stat
 import struct
@@ -179,3 +180,10 @@ def peer_of(sock: socket.socket) -> Peer:
     """Return who is at the other end of a Unix socket."""
     data = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     return Peer(*_UCRED.unpack(data))
+
+
+def has_hung_up(fd: int) -> bool:
+    """Is nobody there any more who could read (POLLHUP, poll(2))? TCP does not tell."""
+    poll = select.poll()
+    poll.register(fd, 0)
+    return bool(poll.poll(0))

@@ -128,11 +128,12 @@ class Daemon:
             return line
         return ["sh", "-c", f'ulimit -S -n {self.nofile}; exec "$@"', "sh", *line]
 
-    def launch(self) -> subprocess.Popen[bytes]:
-        """Start the daemon without waiting for it."""
+    def launch(self, stderr: int | None = None) -> subprocess.Popen[bytes]:
+        """Start the daemon without waiting for it; with a descriptor for its stderr."""
         with self.stdout.open("ab") as out, self.stderr.open("ab") as err:
             self.process = subprocess.Popen(
-                self.command(), cwd=self.dir, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                self.command(), cwd=self.dir, stdin=subprocess.DEVNULL, stdout=out,
+                stderr=err if stderr is None else stderr,
                 env=environment_of(str(self.dir), **self.environment), start_new_session=True,
             )  # fmt: skip
         return self.process

@@ -10,7 +10,7 @@ as that takes; whoever does not want to wait cancels it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Self
 
@@ -31,13 +31,21 @@ from supervisor_lite.protocol.messages import Message
 class AsyncClient:
     """One connection to the daemon."""
 
-    def __init__(self, path: str, on_behalf_of: str = "", role: str = "admin") -> None:
-        """`on_behalf_of` is noted with everything that it does, `role` what it may do at most."""
+    def __init__(
+        self,
+        path: str,
+        on_behalf_of: str = "",
+        role: str = "admin",
+        not_believed: Callable[[str], None] = lambda why: None,
+    ) -> None:
+        """`on_behalf_of` is noted with everything that it does, `role` what it may do at most.
+
+        `not_believed` is told why, if the daemon does not take our word for whom we ask.
+        """
         self.path = path
         self._on_behalf_of = on_behalf_of
         self._role = role
-        self.unnamed = ""
-        """Why the daemon does not take our word for whom we ask; empty if it does."""
+        self._not_believed = not_believed
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._conversation = Conversation()
@@ -99,7 +107,7 @@ class AsyncClient:
             if error.code == ErrorCode.INVALID_PARAMS:
                 await self.call("introduce", {"whom": whom})  # a daemon that knows no role there
             elif error.code == ErrorCode.NOT_PERMITTED:
-                self.unnamed = str(error)
+                self._not_believed(str(error))
             else:
                 raise
 

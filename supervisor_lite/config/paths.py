@@ -28,7 +28,7 @@ def log_error(path: str, own_directories: tuple[str, ...]) -> str:
     if os.path.isdir(path):
         return f"cannot write {path}: it is a directory"
     directory = os.path.dirname(path)
-    if directory in own_directories and not os.path.exists(directory):
+    if directory in own_directories and (not os.path.exists(directory) or is_read_only(directory)):
         return ""
     return directory_error(directory)
 
@@ -47,6 +47,16 @@ def own_directory_error(path: str) -> str:
     while not os.path.lexists(path):
         path = os.path.dirname(path)
     return directory_error(path)
+
+
+def is_read_only(path: str) -> bool:
+    """Is this on a file system that nobody can write to now? That is no mistake in a file."""
+    while not os.path.lexists(path):
+        path = os.path.dirname(path)
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
 
 
 def _can_write(directory: str) -> bool:

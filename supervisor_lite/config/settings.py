@@ -7,7 +7,13 @@ from typing import Any
 
 from supervisor_lite.config.diagnostics import Diagnostics
 from supervisor_lite.config.expand import Names
-from supervisor_lite.config.paths import is_special, log_error, own_directory_error, owner_uid
+from supervisor_lite.config.paths import (
+    is_read_only,
+    is_special,
+    log_error,
+    own_directory_error,
+    owner_uid,
+)
 from supervisor_lite.config.read import Entry, Reader, Tables, Values
 from supervisor_lite.config.schema.access import ACCESS
 from supervisor_lite.config.schema.daemon import DAEMON
@@ -117,7 +123,9 @@ def _check_paths(
     made = (paths["runtime_dir"], paths["state_dir"], paths["log_dir"])
     for key in ("runtime_dir", "state_dir", "log_dir"):
         if key in values and (text := own_directory_error(paths[key])):
-            diagnostics.error(entry.at(key), text)
+            # The system may come to write it again: the daemon's start is tried until then.
+            report = diagnostics.warn if is_read_only(paths[key]) else diagnostics.error
+            report(entry.at(key), text)
     taken = {entry.location.source.path: "configuration", paths["socket"]: "socket"}
     for key in ("socket", "pidfile", "logfile"):
         path = paths[key]

@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 from supervisor_lite.control import jsonrpc, limits
 from supervisor_lite.control.access import AccessTable, Caller, caller_of
 from supervisor_lite.control.configured import OwnConfiguration
-from supervisor_lite.control.hang_ups import HangUps, has_hung_up
+from supervisor_lite.control.hang_ups import HangUps
 from supervisor_lite.control.jsonrpc import Id, RawJson, Result
 from supervisor_lite.control.limits import Quotas, is_trusted
 from supervisor_lite.control.lines import LineBuffer
@@ -25,6 +25,7 @@ from supervisor_lite.control.sender import Sender
 from supervisor_lite.control.turns import Turns
 from supervisor_lite.errors import LimitExceeded, NotPermitted, ProtocolError, SupervisorLiteError
 from supervisor_lite.protocol import codes
+from supervisor_lite.sockets import has_hung_up
 
 
 class ServerInterface(Protocol):

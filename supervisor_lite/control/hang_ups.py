@@ -12,13 +12,6 @@ import select
 from collections.abc import Callable
 
 
-def has_hung_up(fd: int) -> bool:
-    """Is nobody there any more who could read?"""
-    poll = select.poll()
-    poll.register(fd, 0)
-    return bool(poll.poll(0))
-
-
 class HangUps:
     """Waits for clients to be gone of whom nothing can be read any more.
 

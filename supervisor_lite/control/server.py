@@ -129,27 +129,39 @@ class ControlSocket:
     """The control socket, listening, with its mode from the first instant."""
 
     def __init__(
-        self, settings: DaemonSettings, owner: tuple[int, int], inherited: int | None = None
+        self,
+        settings: DaemonSettings,
+        owner: tuple[int, int],
+        inherited: int | None = None,
+        spare: str = "",
     ) -> None:
         """Bind it to its path, for this uid and gid; or take over the descriptor of an upgrade.
 
-        The caller holds the lock of the runtime directory, so whatever socket is there is stale.
+        `spare` is where that may be bound instead, because the directory was gone. The caller
+        holds the lock of the runtime directory, so whatever socket is there is stale.
         Raises OSError.
         """
         self.path = settings.socket
         self._mode = settings.socket_mode
         self._owner = owner
+        self._inode: tuple[int, int] | None = None
         if inherited is None:
             self.bind_again()
         else:
             self.sock = socket.socket(fileno=inherited)
             self.sock.setblocking(False)
+            if not self._leads_to_us() and spare:
+                self.path = spare
             self._inode = inode_of(self.path) if self._leads_to_us() else None
 
-    def bind_again(self) -> None:
-        """Bind a new one to the path. Raises OSError, with the old one as it was."""
-        self.sock = bind_unix(self.path, self._mode, self._owner, _BACKLOG)
+    def bind_again(self, path: str = "") -> None:
+        """Bind a new one, to another path if one is given. Raises OSError; the old one stays."""
+        self.sock = bind_unix(path or self.path, self._mode, self._owner, _BACKLOG)
         self.sock.setblocking(False)
+        if path and path != self.path:
+            if self._inode is not None:
+                unlink_same(self.path, self._inode)
+            self.path = path
         self._inode = inode_of(self.path)
 
     def is_there(self) -> bool:

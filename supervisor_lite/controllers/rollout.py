@@ -30,11 +30,14 @@ class Rollout:
         operations: Operations,
         read: Callable[[], Configuration],
         settings: DaemonSettings,
+        refused: tuple[str, ...] = (),
     ) -> None:
         """`settings` are those that the daemon works with as long as it lives.
 
         `read` reads the configuration again; when it raises ConfigError nothing is changed.
         """
+        self.refused = refused
+        """What is wrong with the configuration on disk, as far as it was read last."""
         self.pending_settings: tuple[str, ...] = ()
         """Keys of [daemon] that have changed on disk and need another daemon."""
         self.available = Plan()
@@ -107,7 +110,12 @@ class Rollout:
         return difference(self.active, self.available), configuration.warnings
 
     def _read(self) -> Configuration:
-        configuration = self._read_configuration()
+        try:
+            configuration = self._read_configuration()
+        except ConfigError as error:
+            self.refused = tuple(map(str, error.diagnostics))
+            raise
+        self.refused = ()
         self.pending_settings = pending_settings.pending_settings(
             self._settings, configuration.settings
         )

@@ -31,6 +31,8 @@ class ProcessChannels:
         self._context = context
         self._bus = bus
         self._pipes = Pipes(context.loop)
+        self._directory = context.runtime_dir
+        """Where the FIFOs are made."""
 
     # Output.
 
@@ -46,7 +48,7 @@ class ProcessChannels:
 
             logs = ProcessLogs(
                 self._pipes,
-                context.runtime_dir,
+                self._directory,
                 process.program,
                 context.report,
                 on_output=on_output,
@@ -62,7 +64,10 @@ class ProcessChannels:
         that another daemon has made elsewhere, is taken from them. Returns why that cannot be, so
         that their output is lost; else an empty text.
         """
+        if not os.path.isdir(self._directory):
+            self._choose_directory()
         logs = self.logs_of(process)
+        logs.move_to(self._directory)
         live, lost = _live_pipes(logs.wanted_paths(), pids)
         try:
             logs.open(*users.ids(process.program.user), adopting=True, live=live)
@@ -73,7 +78,7 @@ class ProcessChannels:
 
     def fifos_of(self, program: Program) -> frozenset[tuple[int, int]]:
         """Return device and inode of the FIFOs that runs of a process have inherited."""
-        paths = (fifo_path(self._context.runtime_dir, program, name) for name in STREAMS)
+        paths = (fifo_path(self._directory, program, name) for name in STREAMS)
         found = [os.lstat(path) for path in paths if os.path.lexists(path)]
         return frozenset((status.st_dev, status.st_ino) for status in found)
 
@@ -81,7 +86,7 @@ class ProcessChannels:
 
     def open_input(self, process: Process) -> int:
         """Open the input of a process to write without waiting. Raises OSError."""
-        path = fifo_path(self._context.runtime_dir, process.program, "stdin")
+        path = fifo_path(self._directory, process.program, "stdin")
         pid = process.record.pid
         if pid is not None and not is_open_in(pid, path, 0):
             with contextlib.suppress(OSError):
@@ -112,20 +117,39 @@ class ProcessChannels:
         """
         if process.program.credentials and not os.path.isdir(self._context.runtime_dir):
             self._context.restore()
+        if self._directory != self._context.runtime_dir:
+            self._choose_directory()
         with contextlib.ExitStack() as stack:
             try:
                 channels = self._open(process, stack)
             except SpawnError:
-                if not self._context.restore():
+                restored = self._context.restore()
+                if not (self._choose_directory() or restored):
                     raise
                 channels = self._open(process, stack)
             yield channels
+
+    def _choose_directory(self) -> bool:
+        """Make FIFOs in `runtime_dir`, or elsewhere while that is gone; tell if that changes."""
+        usual, spare = self._context.runtime_dir, self._context.spare_dir
+        wanted = usual if os.path.isdir(usual) or not spare else spare
+        if wanted == self._directory:
+            return False
+        if wanted == spare:
+            try:
+                os.makedirs(spare, mode=0o700, exist_ok=True)
+            except OSError:
+                return False
+            self._context.report(f'"{usual}" is gone: pipes of programs are in "{spare}" meanwhile')
+        self._directory = wanted
+        return True
 
     def _open(self, process: Process, stack: contextlib.ExitStack) -> Channels:
         program = process.program
         uid, gid = users.ids(program.user)
         logs = self.logs_of(process)
         before = logs.fds()
+        logs.move_to(self._directory)
         logs.open(uid, gid)
         for stream, fd in logs.fds().items():
             if stream not in before:
@@ -149,9 +173,9 @@ class ProcessChannels:
 
     def _open_stdin(self, program: Program, uid: int, gid: int) -> int | None:
         if program.listener:
-            return stdin.open_fresh_stdin(self._context.runtime_dir, program, uid, gid)
+            return stdin.open_fresh_stdin(self._directory, program, uid, gid)
         if program.stdin is Stdin.PIPE:
-            return stdin.open_stdin(self._context.runtime_dir, program, uid, gid)
+            return stdin.open_stdin(self._directory, program, uid, gid)
         return None
 
     # The end.
@@ -167,7 +191,7 @@ class ProcessChannels:
                 self._context.unstore(stored_name(fd))
             process.logs.remove()
             process.set_logs(None)
-        stdin.remove(self._context.runtime_dir, process.program)
+        stdin.remove(self._directory, process.program)
 
     def close(self) -> None:
         """Read nothing any more."""

@@ -32,5 +32,7 @@ class EngineContext(NamedTuple):
     store: Callable[[str, int], None]
     """Has a descriptor kept for the next daemon, under a name."""
     unstore: Callable[[str], None]
+    spare_dir: str = ""
+    """Where pipes are while `runtime_dir` is gone and cannot be made anew; empty: nowhere."""
     restore: Callable[[], bool] = lambda: False
     """Makes the daemon's directories anew that are gone; tells whether there was one."""

@@ -146,8 +146,9 @@ class Operations:
 
     def _begin_stop(self, wave: list[Process], by: str) -> Waiting[Result]:
         waiting = Waiting(self._bus, wave, _stopped)
-        for process in wave:
-            self._supervisor.stop(process, by)
+        with self._supervisor.signals.together():
+            for process in wave:
+                self._supervisor.stop(process, by)
         return waiting
 
     async def _go_on_stopping(
@@ -174,8 +175,9 @@ class Operations:
 
         waiting = self._watch_starts(processes, verdict)
         self._supervisor.unfinished.start_asked([p.name for p in processes])
-        for process in self._in_order(processes):
-            self._supervisor.restart(process, by)
+        with self._supervisor.signals.together():
+            for process in self._in_order(processes):
+                self._supervisor.restart(process, by)
         return await _results(processes, waiting, "restarting", wait=wait, timeout=timeout)
 
     async def respawned(self, processes: Sequence[Process], by: str, cause: Cause) -> None:
@@ -186,8 +188,9 @@ class Operations:
             return done(process, ResultCode.RESTARTED) if over else None
 
         waiting = self._watch_starts(processes, verdict)
-        for process in processes:
-            self._supervisor.restart(process, by, cause)
+        with self._supervisor.signals.together():
+            for process in processes:
+                self._supervisor.restart(process, by, cause)
         await waiting.verdicts()
 
     async def all_down(self) -> None:

@@ -169,6 +169,12 @@ class Process:
         self._pidfd = pidfd
         self._adopted = not child
 
+    def replace_main(self, pidfd: int, *, child: bool) -> None:
+        """Have another main process in the same run, which may be our child."""
+        self.end_run()
+        self.adopt_run(pidfd, child=child)
+        self._view = None
+
     def lose_output(self) -> None:
         """What the live run writes cannot be had; its end is the end of that."""
         self._output_lost = True

@@ -6,30 +6,28 @@ It decides nothing: it carries out actions of the rules, and feeds them what has
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from supervisor_lite.core.channels import ProcessChannels, child_environment
 from supervisor_lite.core.context import EngineContext
 from supervisor_lite.core.process import Process
+from supervisor_lite.core.run_ends import RunEnds
 from supervisor_lite.core.run_reports import RunReports, failure_of
+from supervisor_lite.core.succession import Succession
 from supervisor_lite.errors import SpawnError
 from supervisor_lite.host.cgroup import OomKill
 from supervisor_lite.host.helper import run_helper
 from supervisor_lite.host.identity import identify
 from supervisor_lite.host.process_trees import ProcessTrees
-from supervisor_lite.host.procfs import Stat
-from supervisor_lite.host.reaper import Ended, Reaper, Usage
+from supervisor_lite.host.reaper import Ended, Reaper
 from supervisor_lite.host.run import Run
 from supervisor_lite.host.signals import end, send, signal_number
 from supervisor_lite.host.spawn import Child
 from supervisor_lite.host.spawn_request import SpawnRequest
-from supervisor_lite.host.terminate import kept
 from supervisor_lite.model.cause import Cause, CauseKind, Note
-from supervisor_lite.model.events import Event, Exited, LeftoversGone, Spawned, SpawnFailed
+from supervisor_lite.model.events import Event, LeftoversGone, Spawned, SpawnFailed
 from supervisor_lite.model.exit import Exit
-from supervisor_lite.model.program import Leftovers
-from supervisor_lite.model.states import State
 
 
 class Runs:
@@ -53,11 +51,13 @@ class Runs:
         self._unrecorded: list[tuple[Process, Run, int]] = []
         """Runs that were spawned in this iteration of the loop, with their pidfds."""
         self._reports = RunReports(context.report)
-        self._reaper = Reaper(self._loop, self._on_ended, self._on_orphan_ended)
+        self._reaper = Reaper(self._loop, self._on_ended, lambda pid: self._trees.orphan_ended(pid))
         self._trees = ProcessTrees(
             self._loop, self._reaper.is_watched, context.cgroups, self._on_oom_kill,
             self._reports.stranger,
         )  # fmt: skip
+        succession = Succession(context, self._trees, self._reaper, self._by_pid, notify)
+        self._ends = RunEnds(context, self._trees, succession, notify)
 
     # Spawning.
 
@@ -172,10 +172,8 @@ class Runs:
         for process, exit_status, usage in over:
             run = process.record.run
             assert run is not None
-            process.end_run()
             try:
-                self._write_end(process, run, exit_status, usage)
-                self._close(process, run, exit_status, left)
+                self._ends.end(process, exit_status, usage, left.get(run, []))
             except Exception as error:  # noqa: BLE001 a bug with one must not hide the others' ends
                 context = {"message": f"cannot end run of {process.name}", "exception": error}
                 self._loop.call_exception_handler(context)
@@ -195,41 +193,12 @@ class Runs:
         if process is not None:
             self._reports.oom_kill(process, killed)
 
-    def _write_end(
-        self, process: Process, run: int, exit_status: Exit, usage: Usage | None
-    ) -> None:
-        """Take the last words of a run whose main process has ended, and write down its end."""
-        if process.logs is not None:
-            process.logs.drain()
-        self._journal.record_end(
-            run,
-            Cause(CauseKind.EXITED, exit=exit_status),
-            usage=(usage.maxrss, usage.utime, usage.stime) if usage else None,
-            last_words=process.last_words() if process.record.state is State.STARTING else "",
-        )
-
-    def _close(
-        self, process: Process, run: int, exit_status: Exit, left: Mapping[int, list[Stat]]
-    ) -> None:
-        """Close a run whose end is written, and feed it to the rules."""
-        self._context.unstore(f"run-{run}")
-        survivors = left.get(run, [])
-        kill = process.program.leftovers is Leftovers.KILL and bool(survivors)
-        if not kill:
-            self._trees.forget(run)
-            self._context.secrets.revoke(process.program, run)
-        left_alone = None if kill else kept(survivors)
-        self._notify(process, Exited(run, exit_status, kill, left_alone))
-
     def _on_gone(self, process: Process, run: int, ended: Note | None) -> None:
         self._trees.forget(run)
         self._context.secrets.revoke(process.program, run)
         if process.logs is not None:
             process.logs.drain()
         self._notify(process, LeftoversGone(run, ended))
-
-    def _on_orphan_ended(self, pid: int) -> None:
-        self._trees.orphan_ended(pid)
 
     # What an earlier daemon has begun; see takeover/reattach.py.
 
@@ -249,9 +218,11 @@ class Runs:
         """A run ended while no daemon was there; `written`: an earlier one has noted its end."""
         self.add(process, run)
         exit_status = self._with_reason(process, exit_status)
-        if not written:
-            self._write_end(process, run.number, exit_status, None)
-        self._close(process, run.number, exit_status, self._trees.survivors((run.number,)))
+        left = self._trees.survivors((run.number,)).get(run.number, [])
+        if written:
+            self._ends.close(process, exit_status, left)
+        else:
+            self._ends.end_unseen(process, exit_status, left)
 
     def kill_all(self, run: Run, on_gone: Callable[[Note | None], None]) -> None:
         """Kill what is left of a run that is over; `on_gone` gets who that was."""

@@ -42,6 +42,7 @@ from supervisor_lite.core.persistence import Persistence
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.runs import Runs
 from supervisor_lite.core.spawn_queue import SpawnQueue
+from supervisor_lite.core.stop_signals import StopSignals
 from supervisor_lite.core.table import ProcessTable, put_into_force
 from supervisor_lite.core.timers import Timers
 from supervisor_lite.core.topics import WishWithdrawn
@@ -92,6 +93,7 @@ class Supervisor:
         self.channels = ProcessChannels(context, bus)
         self.runs = make_runs(context, self.channels, self.feed)
         self.flush = self._persistence.flush
+        self.signals = StopSignals(self.runs, self.flush)
         self.unfinished = Unfinished(self._journal.operations, self._persistence.schedule_flush)
         self.stopping = False
         """The daemon is on its way out: nothing is to be started any more."""
@@ -199,18 +201,18 @@ class Supervisor:
 
     def _accept(self, process: Process, before: Record, record: Record) -> None:
         """Make the record true; note what is to be published of it."""
-        if record.state is not before.state:
-            process.move_to(record, self._clock.wall())
-            change = describe_change(process, before, self._journal.next_serial())
+        moved = record.state is not before.state
+        process.move_to(record, self._clock.wall() if moved else None)
+        if moved or (before.pid is not None and record.pid not in (None, before.pid)):
+            serial = self._journal.next_serial()
+            change = describe_change(process, before, serial, self._clock.wall())
             self._journal.add_change(change)
-            self._persistence.remember(process)
             self._unpublished.append(change)
-            return
-        process.move_to(record)
-        if (record.wanted, record.pid, record.asked) != (before.wanted, before.pid, before.asked):
+        kept = (record.wanted, record.pid, record.asked)
+        if moved or kept != (before.wanted, before.pid, before.asked):
             self._persistence.remember(process)
-            if before.wanted and not record.wanted:  # who waits for its start waits no more
-                self._unpublished.append(WishWithdrawn(process.name))
+            if before.wanted and not record.wanted and not moved:
+                self._unpublished.append(WishWithdrawn(process.name))  # who waits, waits no more
 
     def _carry_out(self, process: Process, action: Action) -> Event | None:
         match action:
@@ -221,7 +223,7 @@ class Supervisor:
                 self._persistence.schedule_flush()
                 return answer
             case Signal(name, group):
-                self.runs.send_signal(process, name, group=group)
+                self.signals.send(process, name, group)
             case SignalLeftovers(name, told):
                 self.runs.end_leftovers(process, name, told)
         return None

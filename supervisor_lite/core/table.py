@@ -44,7 +44,9 @@ class ProcessTable:
         """
         present = self.processes.get(program.fullname)
         if present is None:
-            return self._put(Process(program, self._clock.wall()))
+            new = self._put(Process(program, self._clock.wall()))
+            self._persistence.remember(new)  # its definition, also if it never starts
+            return new
         present.mark_removed(False)
         self.redefine(present, program)
         return present

@@ -24,8 +24,9 @@ from supervisor_lite.core.operations import Operations
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.daemon.denials import Denials
 from supervisor_lite.daemon.finish import Finish
+from supervisor_lite.daemon.last_known import ConfigurationKeeper
 from supervisor_lite.daemon.log import ErrorLog, log_change
-from supervisor_lite.daemon.own_files import OwnFiles
+from supervisor_lite.daemon.own_files import OwnFiles, spare_dir
 from supervisor_lite.daemon.reload import Reload
 from supervisor_lite.daemon.resources import Resources
 from supervisor_lite.daemon.shutdown import Shutdown
@@ -74,6 +75,7 @@ class App:
                 report=log.warning,
                 store=resources.notifier.store,
                 unstore=resources.notifier.unstore,
+                spare_dir=spare_dir(settings),
                 restore=lambda: self.own_files.restore(),
             ),
             self.bus,
@@ -87,7 +89,13 @@ class App:
             error=log.error,
         )  # fmt: skip
         self.memory_limit = MemoryLimit(self.supervisor, self.bus, self.loop)
-        self.rollout = Rollout(self.supervisor, self.operations, resources.read, settings)
+        self.rollout = Rollout(
+            self.supervisor, self.operations, resources.read, settings,
+            resources.configuration.refused,
+        )  # fmt: skip
+        self.keeper = ConfigurationKeeper(
+            self.bus, resources.journal, resources.config, resources.configuration
+        )
 
     def _make_life(self) -> None:
         resources, settings, log = self.resources, self.resources.settings, self.resources.log
@@ -125,6 +133,7 @@ class App:
                 self.reload.reload,
                 self.shutdown.request,
                 self.upgrade.run,
+                lambda: resources.log_target.lost,
                 resources.inherited.failed,
             ),
             gateway.user if (gateway := resources.configuration.gateway) is not None else None,

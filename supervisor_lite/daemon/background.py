@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import pwd
-import sys
 from collections.abc import Callable
 from typing import Final
+
+from supervisor_lite.logs.outlet import tell
 
 _LINGER: Final = "/var/lib/systemd/linger"
 """Has a file for each user whose processes and directory outlive the last login."""
@@ -64,5 +65,5 @@ def _wait_for_start(reader: int) -> None:
     with os.fdopen(reader, "rb") as pipe:
         result = pipe.read()
     if result != b"ok":
-        sys.stderr.write(result.decode() or "the daemon died while starting\n")
+        tell(result.decode() or "the daemon died while starting\n")
     os._exit(0 if result == b"ok" else 1)

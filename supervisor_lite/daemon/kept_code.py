@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-from zlib import crc32
+from binascii import crc32
 
 import supervisor_lite
 
@@ -38,7 +37,7 @@ def keep(state_dir: str) -> str:
         return ""
     for name in os.listdir(base):
         if os.path.join(base, name) != place:
-            shutil.rmtree(os.path.join(base, name), ignore_errors=True)
+            _remove(os.path.join(base, name))
     return place
 
 
@@ -62,13 +61,22 @@ def _name(package: str, files: list[str]) -> str:
 
 
 def _copy(package: str, files: list[str], place: str) -> None:
-    shutil.rmtree(place, ignore_errors=True)
+    _remove(place)
     try:
         for file in files:
             target = f"{place}/supervisor_lite/{file}"
             os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
-            shutil.copyfile(f"{package}/{file}", target)
+            with open(f"{package}/{file}", "rb") as source, open(target, "wb") as copy:
+                copy.write(source.read())
     except OSError:
-        with contextlib.suppress(OSError):
-            shutil.rmtree(place)
+        _remove(place)
         raise
+
+
+def _remove(place: str) -> None:
+    """Remove a copy as far as possible. Not by shutil, which would stay in memory for ever."""
+    with contextlib.suppress(OSError):
+        for directory, _, names in os.walk(place, topdown=False):
+            for name in names:
+                os.unlink(f"{directory}/{name}")
+            os.rmdir(directory)

@@ -5,17 +5,19 @@ One line per event; never an environment. Must be imported before anything else 
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping, MutableMapping
+from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 from supervisor_lite.explain.cause import cause_text, notes_text
+from supervisor_lite.logs.devices import is_special
 from supervisor_lite.logs.logfile import LogFile
+from supervisor_lite.logs.outlet import Outlet, tell
 from supervisor_lite.logs.syslog import DEVLOG, SyslogClient
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.output import SYSLOG
-from supervisor_lite.text import sanitize
+from supervisor_lite.text import plural, sanitize
 
 # structlog loads rich and better_exceptions wherever they are installed, for tracebacks that a
 # daemon does not print: 10 MB of memory and half of its start-up time.
@@ -36,51 +38,95 @@ _PRIORITIES: Final = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug
 
 
 class LogTarget:
-    """Where lines of the daemon's log go. Never raises: a failure is reported on stderr, once."""
+    """Where lines of the daemon's log go. Never raises and never waits.
+
+    What cannot be written is lost, counted, and told where it is missing; a failure is told on
+    stderr as well, once.
+    """
 
     def __init__(
         self, path: str | None, maxbytes: int, backups: int, *, to_stderr: bool,
         to_journal: bool = False, devlog: str = DEVLOG,
     ) -> None:  # fmt: skip
-        """`path` may be "syslog", at `devlog`."""
-        self.to_stderr = to_stderr
+        """`path` may be "syslog", at `devlog`, or what is no regular file."""
         self._to_journal = to_journal
         self._failing = False
+        self._missing = 0
+        self._lost = 0
+        self._stderr = Outlet("/dev/stderr", self._notice_on_stderr) if to_stderr else None
         self._syslog = SyslogClient(devlog) if path == SYSLOG else None
+        self._device: Outlet | None = None
         self.file: LogFile | None = None
+        self.form = "console"
         if path is not None and path != SYSLOG:
-            self.file = LogFile(path, maxbytes, backups, self._complain)
+            if is_special(path):
+                self._device = Outlet(path, self._notice)
+                if self._device.gone:
+                    self._complain(f'cannot write the log "{path}"')
+            else:
+                self.file = LogFile(path, maxbytes, backups, self._complain)
+
+    @property
+    def lost(self) -> int:
+        """How many lines could not be written somewhere."""
+        outlets = (self._stderr, self._device)
+        return self._lost + sum(outlet.lost for outlet in outlets if outlet is not None)
 
     def _complain(self, text: str) -> None:
         if not self._failing:
             self._failing = True
-            self._stderr(f"supervisor-lite: {text}\n".encode())
+            line = f"supervisor-lite: {text}\n"
+            if self._stderr is not None:
+                self._stderr.write(line.encode(errors="backslashreplace"))
+            else:
+                tell(line, patience=0.0)
 
-    def _stderr(self, data: bytes) -> None:
-        try:
-            os.write(2, data)
-        except OSError:
-            self.to_stderr = False  # nobody is there any more
+    def _notice(self, count: int) -> bytes:
+        """Return the line about lines that are missing."""
+        event = {"event": _missing_text(count), "level": "warning", "timestamp": timestamp()}
+        render = _render_console if self.form == "console" else _render_json
+        return f"{render(None, '', event)[0][0]}\n".encode()
+
+    def _notice_on_stderr(self, count: int) -> bytes:
+        if self._to_journal:
+            return f"<{_PRIORITIES['warning']}>{_missing_text(count)}\n".encode()
+        return self._notice(count)
 
     def write_line(self, line: str, level: str, bare: str) -> None:
         """Write one line everywhere; `bare` is the line for a journal, which has its own times."""
         data = line.encode(errors="backslashreplace") + b"\n"
-        if self.to_stderr and self._to_journal:
+        if self._stderr is not None and self._to_journal:
             mark = f"<{_PRIORITIES[level]}>"  # sd-daemon(3)
             lines = "".join(f"{mark}{part}\n" for part in bare.splitlines())
-            self._stderr(lines.encode(errors="backslashreplace"))
-        elif self.to_stderr:
-            self._stderr(data)
+            self._stderr.write(lines.encode(errors="backslashreplace"))
+        elif self._stderr is not None:
+            self._stderr.write(data)
+        if self._device is not None:
+            self._device.write(data)
         try:
             if self._syslog is not None:
                 self._to_syslog(self._syslog, level, bare)
+                if self._missing:
+                    self._to_syslog(self._syslog, "warning", _missing_text(self._missing))
             if self.file is not None:
-                self.file.append(data)
+                self._to_file(self.file, data)
         except OSError as error:
             name = self.file.path if self.file is not None else SYSLOG
             self._complain(f'cannot write the log "{name}": {error.strerror}')
+            self._missing += 1
+            self._lost += 1
         else:
             self._failing = False
+            self._missing = 0
+
+    def _to_file(self, file: LogFile, data: bytes) -> None:
+        """Write a line, on one of its own also where only a part of another was written."""
+        if self._missing:
+            file.check()
+            start = b"" if file.ends_in_newline() else b"\n"
+            file.append(start + self._notice(self._missing))
+            self._missing = 0
+        file.append(data)
 
     def _to_syslog(self, syslog: SyslogClient, level: str, text: str) -> None:
         """Send a message for each line; one that syslog has no room for is lost. Raises OSError."""
@@ -96,6 +142,9 @@ class LogTarget:
 
     def close(self) -> None:
         """Close what is open."""
+        for outlet in (self._stderr, self._device):
+            if outlet is not None:
+                outlet.close()
         if self._syslog is not None:
             self._syslog.close()
         if self.file is not None:
@@ -108,6 +157,15 @@ class LogTarget:
                 self.file.reopen()
             except OSError as error:
                 self._complain(f'cannot reopen the log "{self.file.path}": {error.strerror}')
+
+
+def _missing_text(count: int) -> str:
+    return f"{plural(count, 'line', 'lines')} of this log could not be written here and are lost"
+
+
+def timestamp() -> str:
+    """Return the time of a line that structlog has not made."""
+    return datetime.now().astimezone().isoformat()
 
 
 class _Logger:
@@ -129,6 +187,7 @@ Log: TypeAlias = structlog.typing.FilteringBoundLogger
 
 def open_log(target: LogTarget, level: str, form: str) -> Log:
     """Return the logger that writes lines as "console" or "json" from this level on."""
+    target.form = form
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -181,13 +240,16 @@ def log_change(log: Log, change: Change) -> None:
         fields["pid"] = change.pid
     if change.run is not None and change.to_state != "STARTING":  # it has no run yet
         fields["run"] = change.run
-    if change.cause is not None:
-        fields["cause"] = cause_text(change.cause)
+    cause = cause_text(change.cause)
+    if cause and change.from_state != change.to_state:
+        fields["cause"] = cause
     if change.notes:
         fields["note"] = notes_text(change.notes)
     if change.by:
         fields["by"] = change.by
     text = f"{change.name}: {change.from_state} -> {change.to_state}"
+    if change.from_state == change.to_state:
+        text = f"{change.name}: {cause}"
     if change.to_state == "FATAL":
         log.error(text, **fields)
     elif change.to_state == "BACKOFF" or change.expected is False:

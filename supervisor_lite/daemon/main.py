@@ -17,6 +17,7 @@ from supervisor_lite import __version__
 from supervisor_lite.config.load import load
 from supervisor_lite.daemon import going_back, handover, prepare
 from supervisor_lite.daemon.app import App
+from supervisor_lite.daemon.last_known import last_known
 from supervisor_lite.daemon.locks import Locks
 from supervisor_lite.daemon.log import Log
 from supervisor_lite.daemon.recovery import recover
@@ -25,6 +26,7 @@ from supervisor_lite.daemon.shutdown import hang_up
 from supervisor_lite.daemon.systemd import Notifier
 from supervisor_lite.errors import ConfigError, StartupError, SupervisorLiteError
 from supervisor_lite.host import own_limits
+from supervisor_lite.logs.outlet import PATIENCE, tell
 from supervisor_lite.model.plan import Configuration
 from supervisor_lite.protocol import locate
 from supervisor_lite.text import plural
@@ -41,17 +43,21 @@ def main(argv: list[str]) -> int:
         directory = _current_directory(options.config)
         configuration = load(options.config)
     except StartupError as error:
-        sys.stderr.write(f"supervisor-lite: {error}\n")
+        tell(f"supervisor-lite: {error}\n")
         return 1
     except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
+        # Whoever asks for a check waits for the answer; for a daemon, the exit code is the answer.
+        tell(f"{error}\n", patience=3600.0 if options.check else PATIENCE)
+        known = last_known(options.config) if not options.check else None
+        if known is None:
+            return 2
+        configuration = known._replace(refused=tuple(map(str, error.diagnostics)))
     if options.check:
         return _report_check(configuration)
     try:
         return Startup(options, configuration, directory, inherited).run()
     except SupervisorLiteError as error:
-        sys.stderr.write(f"supervisor-lite: {error}\n")
+        tell(f"supervisor-lite: {error}\n")
         return 1
 
 
@@ -141,7 +147,7 @@ class Startup:
             from supervisor_lite.daemon.background import go_to_background, linger_warning
 
             if warning := linger_warning(settings.runtime_dir):
-                sys.stderr.write(f"supervisor-lite: warning: {warning}\n")
+                tell(f"supervisor-lite: warning: {warning}\n")
             report = go_to_background()
         try:
             locks.write_pid()
@@ -171,7 +177,7 @@ class Startup:
         except StartupError as error:
             if not self._inherited.upgraded:
                 raise
-            sys.stderr.write(f"supervisor-lite: {error}\n")
+            tell(f"supervisor-lite: {error}\n")
 
     def _open(
         self,
@@ -234,5 +240,5 @@ def _fail(report: Callable[[str], None] | None, text: str) -> int:
     if report is not None:
         report(line)
     else:
-        sys.stderr.write(line)
+        tell(line)
     return 1

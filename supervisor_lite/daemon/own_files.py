@@ -5,6 +5,9 @@ the end of a login (which takes `$XDG_RUNTIME_DIR` away) or a hand may remove th
 a daemon without them cannot be reached. They are looked at when somebody asks for it (SIGHUP,
 SIGUSR2), when a spawn needs what is not there, and when the kernel tells that one of them is gone
 (inotify(7)): nothing is woken up before.
+
+The runtime directory of a user may be one that only the next login makes anew. Until then the
+socket is in the state directory, where `slctl` finds it, and so are the pipes of new runs.
 """
 
 from __future__ import annotations
@@ -28,6 +31,16 @@ _SETTLE = 0.3
 
 _RETRIES = (1.0, 4.0, 15.0)
 """Seconds between tries to make what cannot be made yet: a login is about to mount a directory."""
+
+
+def spare_dir(settings: DaemonSettings) -> str:
+    """Return where socket and pipes are while the runtime directory cannot be made anew."""
+    return f"{settings.state_dir}/run"
+
+
+def spare_socket(settings: DaemonSettings) -> str:
+    """Return where the control socket is then."""
+    return f"{spare_dir(settings)}/{os.path.basename(settings.socket)}"
 
 
 class OwnFiles:
@@ -86,11 +99,11 @@ class OwnFiles:
 
     def _directories(self) -> Iterator[str]:
         settings = self._settings
-        wanted = (settings.runtime_dir, settings.state_dir, settings.log_dir)
-        missing = [path for path in dict.fromkeys(wanted) if not os.path.isdir(path)]
-        if missing:
-            prepare.make_directories(settings, prepare.Owner())
-        yield from missing
+        # That of a login last: it may be that we cannot make it.
+        for path in dict.fromkeys((settings.state_dir, settings.log_dir, settings.runtime_dir)):
+            if not os.path.isdir(path):
+                prepare.make_directory(settings, path)
+                yield path
 
     def _lock_files(self) -> Iterator[str]:
         yield from self._locks.restore()
@@ -102,15 +115,23 @@ class OwnFiles:
             yield path
 
     def _socket(self) -> Iterator[str]:
-        if not self._sock.is_there():
-            self._sock.bind_again()
-            self._serve(self._sock.sock)
-            yield self._settings.socket
+        usual = self._settings.socket
+        possible = os.path.isdir(os.path.dirname(usual))
+        if possible and not (self._sock.path == usual and self._sock.is_there()):
+            yield from self._bind(usual)
+        elif not self._sock.is_there():
+            os.makedirs(spare_dir(self._settings), mode=0o700, exist_ok=True)
+            yield from self._bind(spare_socket(self._settings))
+
+    def _bind(self, path: str) -> Iterator[str]:
+        self._sock.bind_again(path)
+        self._serve(self._sock.sock)
+        yield path
 
     def _names(self) -> Iterator[str]:
         """What later daemons know us by: only with the rest is it worth a word."""
         self._journal.write_name()
-        owner_note.write(self._settings, self._config)
+        owner_note.write(self._settings, self._sock.path, self._config)
         return iter(())
 
     # Noticing that they are gone.

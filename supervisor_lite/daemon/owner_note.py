@@ -14,9 +14,9 @@ from supervisor_lite.model.settings import DaemonSettings
 from supervisor_lite.protocol.directories import NOTE, read_owner
 
 
-def write(settings: DaemonSettings, config: str) -> None:
+def write(settings: DaemonSettings, socket: str, config: str) -> None:
     """Have runtime and state directory say that they are ours. Raises OSError."""
-    owner = {"configuration": config, "pid": os.getpid(), "socket": settings.socket}
-    for directory in dict.fromkeys((settings.runtime_dir, settings.state_dir)):
-        if read_owner(directory) != owner:
+    owner = {"configuration": config, "pid": os.getpid(), "socket": socket}
+    for directory in dict.fromkeys((settings.state_dir, settings.runtime_dir)):
+        if os.path.isdir(directory) and read_owner(directory) != owner:
             write_whole(f"{directory}/{NOTE}", json.dumps(owner) + "\n", 0o644)

@@ -47,13 +47,18 @@ def owner_of(settings: DaemonSettings) -> Owner:
 
 def make_directories(settings: DaemonSettings, owner: Owner) -> None:
     """Make the directories that the daemon works in. Raises StartupError."""
-    above = os.path.dirname(settings.runtime_dir)
-    if above == locate.own_tmp_dir():
+    for path in (settings.runtime_dir, settings.state_dir, settings.log_dir):
+        make_directory(settings, path, owner)
+
+
+def make_directory(settings: DaemonSettings, path: str, owner: Owner = Owner()) -> None:  # noqa: B008
+    """Make one of them, or look whether it can be used. Raises StartupError."""
+    above = os.path.dirname(path)
+    if path == settings.runtime_dir and above == locate.own_tmp_dir():
         # Anybody could have made it before us, to own what is in it.
         _make(above, 0o755, owner, private=True)
-    _make(settings.runtime_dir, 0o755, owner, private=True)
-    _make(settings.state_dir, 0o700, owner, private=True)
-    _make(settings.log_dir, 0o755, owner, private=False)
+    mode = 0o700 if path == settings.state_dir else 0o755
+    _make(path, mode, owner, private=path != settings.log_dir)
 
 
 def _set_owner_and_mode(path: str, mode: int, owner: Owner) -> None:
@@ -84,6 +89,8 @@ def _make(path: str, mode: int, owner: Owner, *, private: bool) -> None:
         raise StartupError(f'cannot use "{path}": it belongs to uid {status.st_uid}')
     if private and status.st_mode & stat.S_IWOTH:
         raise StartupError(f'cannot use "{path}": everybody may write to it')
+    if not private and os.statvfs(path).f_flag & os.ST_RDONLY:
+        return  # of logs: what cannot be written is told there, and what runs goes on
     if not os.access(path, os.W_OK | os.X_OK):
         raise StartupError(f'cannot use "{path}": it is not writable')
 

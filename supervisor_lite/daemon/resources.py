@@ -12,6 +12,7 @@ from supervisor_lite.daemon import going_back, prepare
 from supervisor_lite.daemon.handover import Inherited
 from supervisor_lite.daemon.locks import Locks
 from supervisor_lite.daemon.log import Log, LogTarget, open_log
+from supervisor_lite.daemon.own_files import spare_socket
 from supervisor_lite.daemon.systemd import Notifier
 from supervisor_lite.errors import StartupError
 from supervisor_lite.host import own_limits
@@ -86,7 +87,7 @@ def open_resources(
     with contextlib.ExitStack() as undo:
         # Bound before root is given up, so that its directory may be root's.
         ids = prepare.socket_owner(settings, owner)
-        sock = ControlSocket(settings, ids, inherited.socket)
+        sock = ControlSocket(settings, ids, inherited.socket, spare_socket(settings))
         if not inherited.upgraded:  # else it stays for whoever comes after us
             undo.callback(sock.close)
         prepare.become(owner)
@@ -99,11 +100,18 @@ def open_resources(
         going_back.keep_journal(path, SCHEMA)
         journal = open_journal(path, log.warning, runtime_dir=settings.runtime_dir, boot=boot_id())
         undo.pop_all()
+    _tell_refused(log, configuration.refused)
     _warn(log, (*configuration.warnings, low_limit, few_processes))
     return Resources(
         settings, configuration, read, directory, inherited, notifier, locks, descriptors, config,
         sock, log, target, journal, on_ready,
     )  # fmt: skip
+
+
+def _tell_refused(log: Log, refused: Iterable[str]) -> None:
+    """Say that the configuration on disk is not the one in force, and why not."""
+    for diagnostic in refused:
+        log.error(f"configuration not used, the last one is in force: {diagnostic}")
 
 
 def _write_pidfile(path: str, log: Log, *, required: bool) -> None:

@@ -127,8 +127,9 @@ class Shutdown:
     def kill_now(self, by: str) -> None:
         """Kill everything that is left, at once."""
         everything = list(self._supervisor.processes.values())
-        for process in everything:
-            self._supervisor.stop(process, by)
+        with self._supervisor.signals.together():
+            for process in everything:
+                self._supervisor.stop(process, by)
         self._supervisor.kill_now(everything)
 
     async def wait(self) -> None:

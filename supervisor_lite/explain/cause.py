@@ -58,6 +58,8 @@ def cause_text(cause: Cause | None) -> str:
         case CauseKind.MEMORY_RESTART:
             used, limit = _rounded_up(cause.used or 0), _rounded_up(cause.limit or 0)
             return f"memory {used} over memory_restart {limit}"
+        case CauseKind.MAIN_REPLACED:
+            return f"main process replaced: {cause.number} by {cause.pid}"
         case CauseKind.TAKEN_OVER:
             return f"taken over {daemon_text(cause)}"
         case CauseKind.FOUND_ENDED:

@@ -20,7 +20,11 @@ from supervisor_lite.text import span
 _ASKED = frozenset({CauseKind.START_ASKED, CauseKind.RESTART_ASKED, CauseKind.STOP_ASKED})
 """Causes that say no more than the verb of their episode."""
 
-_NOTES = {CauseKind.TAKEN_OVER: Verb.TAKEN_OVER, CauseKind.FOUND_ENDED: Verb.FOUND_ENDED}
+_NOTES = {
+    CauseKind.TAKEN_OVER: Verb.TAKEN_OVER,
+    CauseKind.FOUND_ENDED: Verb.FOUND_ENDED,
+    CauseKind.MAIN_REPLACED: Verb.REPLACED,
+}
 """Causes of changes from a state to the same one."""
 
 
@@ -199,6 +203,8 @@ def _noted(change: Change) -> Episode:
     verb = _NOTES.get(cause.kind) if cause is not None else None
     if cause is None or verb is None:
         return Episode(Verb.NOTED, change.time, f": {cause_text(cause)}")
+    if cause.kind is CauseKind.MAIN_REPLACED:
+        return Episode(verb, change.time, f": {cause.number} by {cause.pid}")
     return Episode(verb, change.time, f" {daemon_text(cause)}{_also(change.notes)}")
 
 

@@ -28,6 +28,7 @@ class Verb(Enum):
     GAVE_UP = "gave up"
     CHANGED = "changed"
     TAKEN_OVER = "taken over"
+    REPLACED = "main process replaced"
     FOUND_ENDED = "found ended"
     NOTED = "noted"
 

@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the gateway; return the exit code: 0 ended in order, 1 failed, 2 configuration."""
     options = _parse(argv)
     try:
-        from supervisor_lite.gateway import app, serve
+        from supervisor_lite.gateway import app, self_test, serve
     except ModuleNotFoundError as error:
         text = f"{error.name} is not installed: pip install 'supervisor-lite[gateway]'"
         sys.stderr.write(f"supervisor-lite-gateway: {text}\n")
@@ -42,12 +42,16 @@ def main(argv: list[str] | None = None) -> int:
     settings, path = found
     daemon = Daemon(path)
     hub = Hub(daemon)
-    server = serve.HttpServer(app.make_app(settings, daemon, hub), daemon.ending)
     try:
+        self_test.raise_descriptors()
+        test = self_test.SelfTest()
+        test.run()
+        server = serve.HttpServer(app.make_app(settings, daemon, hub), daemon.ending)
         listening = listen.bind(settings)
         if settings.user is not None and os.geteuid() == 0:
             # Everything is loaded by now: that user may not be able to read where Python lives.
             listen.become(settings.user)
+            test.run()
     except StartupError as error:
         sys.stderr.write(f"supervisor-lite-gateway: {error}\n")
         return 1

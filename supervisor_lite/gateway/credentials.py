@@ -11,16 +11,16 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from supervisor_lite.gateway.checks import Checks
 from supervisor_lite.model.settings import GatewayUser
 from supervisor_lite.passwords import make_hash, matches
 from supervisor_lite.protocol.commands import ROLES
 
 _MAX_KNOWN = 64
-_MAX_WAITING = 16
 
 
 class TooBusy(Exception):
-    """Too many passwords are waiting to be checked."""
+    """Too many passwords for one user, from one address, are waiting to be checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +39,23 @@ class PasswordChecker:
     """Checks names and passwords.
 
     A check costs 50 ms on purpose, so what was right is remembered (as a keyed digest, for the
-    life of this process), and wrong ones are checked one at a time.
+    life of this process), and others are checked one at a time. Who waits for whom says checks.py:
+    nobody for the wrong passwords of others.
     """
 
     def __init__(self, users: Sequence[GatewayUser]) -> None:
         self._users = {user.name: user for user in users}
         self._key = os.urandom(32)
         self._known: dict[bytes, Principal] = {}
-        self._checking = asyncio.Semaphore(1)
-        self._waiting = 0
+        self._checks = Checks()
         # For names that nobody has: the answer must not come sooner than for the others.
         self._nobody = make_hash(os.urandom(8).hex()) if users else ""
 
-    async def check(self, header: str | None) -> Principal | None:
-        """Return who sent this Authorization header; None if nobody that we know. TooBusy."""
+    async def check(self, header: str | None, address: str = "") -> Principal | None:
+        """Return who sent this Authorization header from an address; None if nobody that we know.
+
+        Raises TooBusy.
+        """
         pair = _basic(header)
         if pair is None or not self._users:
             return None
@@ -60,17 +63,17 @@ class PasswordChecker:
         known = self._known.get(digest)
         if known is not None:
             return known
-        if self._waiting >= _MAX_WAITING:
+        name, password = pair
+        user = self._users.get(name)
+        key = (address, name if user is not None else "")
+        if not await self._checks.begin(key):
             raise TooBusy
-        self._waiting += 1
+        right = False
         try:
-            async with self._checking:
-                name, password = pair
-                user = self._users.get(name)
-                hashed = user.password_hash if user is not None else self._nobody
-                right = await asyncio.to_thread(matches, password, hashed)
+            hashed = user.password_hash if user is not None else self._nobody
+            right = await asyncio.to_thread(matches, password, hashed)
         finally:
-            self._waiting -= 1
+            self._checks.end(key, right=right and user is not None)
         if user is None or not right:
             return None
         who = Principal(user.name, user.role)

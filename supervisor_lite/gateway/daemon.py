@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,8 @@ from supervisor_lite.client.aio import AsyncClient
 from supervisor_lite.client.buffer import listed
 from supervisor_lite.gateway.credentials import Principal
 from supervisor_lite.protocol.messages import Message
+
+_log = logging.getLogger("supervisor_lite.gateway")
 
 
 @dataclass(slots=True)
@@ -20,12 +23,19 @@ class Daemon:
     """Of the control socket."""
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the gateway ends: streams end then."""
+    _told: bool = False
 
     def connect(self, who: Principal | None = None) -> AsyncClient:
         """Return a connection to the daemon, for somebody."""
         if who is None:
             return AsyncClient(self.path)
-        return AsyncClient(self.path, f"{who.name} over HTTP", who.role)
+        return AsyncClient(self.path, f"{who.name} over HTTP", who.role, self._not_believed)
+
+    def _not_believed(self, why: str) -> None:
+        """Say once that the daemon does not note for whom we ask."""
+        if not self._told:
+            self._told = True
+            _log.warning("the daemon does not record which user asks: %s", why)
 
     async def ask(
         self,

@@ -19,7 +19,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from supervisor_lite.gateway.credentials import PasswordChecker, Principal, TooBusy
-from supervisor_lite.gateway.http import MAX_BODY
+from supervisor_lite.gateway.http import MAX_BODY, MAX_HEAD, MAX_HEADERS, MAX_TARGET
 from supervisor_lite.model.settings import GatewaySettings
 
 CSRF_HEADER = "x-supervisor-lite"
@@ -87,10 +87,12 @@ class Guard:
     async def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         if scope["path"] in _PUBLIC:
-            return None
+            return _bad_shape(scope, headers)
         unix = bool(scope["state"].get("unix"))
         if not unix and not self._is_ours(headers.get("host", "")):
             return _refuse(421, "this host is not served here; see [gateway] hosts")
+        if refusal := _bad_shape(scope, headers):
+            return refusal
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length[:9]) > MAX_BODY or len(length) > 9:
             return _refuse(413, f"a body has at most {MAX_BODY} bytes")
@@ -122,9 +124,10 @@ class Guard:
             who = Principal(f"uid {scope['state'].get('uid', '?')}", self._settings.socket_role)
         else:
             try:
-                who = await self._credentials.check(header)
+                who = await self._credentials.check(header, _address(scope))
             except TooBusy:
-                return _refuse(429, "too many passwords at once; try again")
+                text = "too many passwords of this user at once; try again"
+                return _refuse(429, text, {"Retry-After": "1"})
             if who is None and unix and not self._settings.users:
                 # A client that sends what it always sends; the file's mode has let it in.
                 who = Principal(f"uid {scope['state'].get('uid', '?')}", self._settings.socket_role)
@@ -139,6 +142,9 @@ class Guard:
                 {"WWW-Authenticate": 'Basic realm="supervisor-lite", charset="UTF-8"'},
             )
         scope["state"]["who"] = who
+        seats, seat = scope["state"].get("seats"), scope["state"].get("seat")
+        if seat is not None and not seats.is_for(seat, who.name):
+            return _refuse(429, "you have too many connections", {"Connection": "close"})
         return None
 
     def _log_wrong_password(self, client: str) -> None:
@@ -149,6 +155,33 @@ class Guard:
             more = f", {self._wrong} times" if self._wrong > 1 else ""
             _log.warning("wrong name or password from %s%s", client, more)
             self._logged_at, self._wrong = now, 0
+
+
+def _bad_shape(scope: Scope, headers: Headers) -> Response | None:
+    """Return the refusal of a request that is too large, or that another may read otherwise.
+
+    What is too large in pieces is refused before, by h11; this is for what comes at once.
+    """
+    close = {"Connection": "close"}
+    raw = scope["headers"]
+    target = len(scope.get("raw_path") or b"") + len(scope.get("query_string") or b"")
+    if target > MAX_TARGET:
+        return _refuse(414, f"an address has at most {MAX_TARGET} bytes", close)
+    if len(raw) > MAX_HEADERS:
+        return _refuse(431, f"a request has at most {MAX_HEADERS} headers", close)
+    if target + sum(len(name) + len(value) + 4 for name, value in raw) > MAX_HEAD:
+        return _refuse(431, f"a head has at most {MAX_HEAD} bytes", close)
+    encoded = "transfer-encoding" in headers
+    if encoded and ("content-length" in headers or scope.get("http_version") == "1.0"):
+        # Where the body ends is a matter of opinion (RFC 9112, 6.3).
+        return _refuse(400, "Transfer-Encoding beside Content-Length, or in HTTP/1.0", close)
+    return None
+
+
+def _address(scope: Scope) -> str:
+    """Return from where a password comes."""
+    seat = scope["state"].get("seat")
+    return seat.address if seat is not None else ""
 
 
 def _csrf_error(headers: Headers) -> str:

@@ -16,6 +16,14 @@ from supervisor_lite.gateway.credentials import Principal
 
 T = TypeVar("T")
 
+MAX_HEAD = 16 << 10
+"""Bytes before the body of a request."""
+
+MAX_TARGET = 8 << 10
+"""Bytes of path and query."""
+
+MAX_HEADERS = 100
+
 MAX_BODY = 64 << 10
 """Bytes in the body of a request."""
 
@@ -103,10 +111,15 @@ class StreamResponse(Response):
         )
         self._source = source
         self._ending = ending
+        self._only_first = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it all."""
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        seat = scope["state"].get("seat")
+        if seat is not None:
+            seat.is_streaming = True
+            self._only_first = seat.half_closed
         pump = asyncio.ensure_future(self._pump(send))
         gone = asyncio.ensure_future(_disconnected(receive))
         ending = asyncio.ensure_future(self._ending.wait())
@@ -117,6 +130,8 @@ class StreamResponse(Response):
             await _end(pump, ending)
             hung_up = gone.done()
             await _end(gone)
+            if seat is not None:
+                seat.is_streaming = False
         if not hung_up:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -124,3 +139,5 @@ class StreamResponse(Response):
         async with contextlib.aclosing(self._source) as pieces:  # type: ignore[type-var]
             async for piece in pieces:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
+                if self._only_first:
+                    return  # nobody could tell whether somebody still reads

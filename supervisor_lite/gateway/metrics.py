@@ -71,6 +71,9 @@ class Metrics:
                     [({key: str(about.get(key)) for key in ("version", "identifier")}, 1)]),
             _family("stopping", "gauge", "Whether the daemon is on its way out.",
                     [({}, about.get("state") == "stopping")]),
+            _family("daemon_log_lines_lost_total", "counter",
+                    "Lines of the daemon's own log that could not be written.",
+                    [({}, int(about.get("log_lines_lost") or 0))]),
             _family("scrape_duration_seconds", "gauge", "What it took to find all this out.",
                     [({}, took)]),
         ]  # fmt: skip

@@ -73,7 +73,7 @@ class Descendants:
         self._runs: dict[int, Run] = {}
         self._by_marker: dict[str, Run] = {}
         self._by_mark: dict[int, Run] = {}
-        self._by_root: dict[int, Run] = {}
+        self._by_session: dict[int, Run] = {}
         self._by_output: dict[Inode, Run] = {}
         self._owners: dict[int, tuple[Run | None, bool]] = {}
         """By pid of an orphan: its run, and whether nothing but a claim says so."""
@@ -83,7 +83,7 @@ class Descendants:
         self._runs[run.number] = run
         self._by_marker[run.marker] = run
         self._by_mark[mark_of(run.marker)] = run
-        self._by_root[run.root] = run
+        self._by_session.update(dict.fromkeys(run.sessions, run))
         self._by_output.update(dict.fromkeys(run.outputs, run))
 
     def forget(self, run: Run) -> None:
@@ -91,8 +91,9 @@ class Descendants:
         del self._runs[run.number]
         self._by_marker.pop(run.marker, None)
         self._by_mark.pop(mark_of(run.marker), None)
-        if self._by_root.get(run.root) is run:
-            del self._by_root[run.root]
+        for session in run.sessions:
+            if self._by_session.get(session) is run:
+                del self._by_session[session]
         for output in run.outputs:
             if self._by_output.get(output) is run:
                 del self._by_output[output]
@@ -116,7 +117,22 @@ class Descendants:
         else:
             tree = cgroup.members(run.cgroup) if group else []
         if group:
-            run.told = frozenset((stat.pid, stat.start) for stat in tree if stat.pgrp == run.root)
+            run.told = frozenset((stat.pid, stat.start) for stat in tree if stat.pgrp == run.group)
+
+    def proves(self, run: Run, stat: Stat, users: Collection[int]) -> bool:
+        """Is a process that was found to be of a run so by more than what it says itself?
+
+        What these users say themselves is believed: the program's, and ours.
+        """
+        if run.cgroup is not None or stat.session in run.sessions:
+            return True
+        return run.seen.get(stat.pid) == stat.start or real_uid(stat.pid) in users
+
+    def replace_root(self, run: Run, stat: Stat) -> None:
+        """A run goes on with another main process, which is one of its members."""
+        run.replace_root(stat)
+        self._by_session.update(dict.fromkeys(run.sessions, run))
+        self._owners.pop(stat.pid, None)
 
     def members(self, runs: Iterable[Run], *, on_claim: bool = True) -> dict[int, list[Stat]]:
         """Return the live processes of these runs, by number; one look for all of them.
@@ -179,7 +195,7 @@ class Descendants:
             return known
         marker = read_marker(stat.pid)
         owner = self._by_marker.get(marker) if marker is not None else None
-        claimed = owner is not None and stat.session != owner.root
+        claimed = owner is not None and stat.session not in owner.sessions
         owner = owner or self._of_session(stat)
         if owner is None and marker is None:
             mark = read_mark(stat.pid)
@@ -195,16 +211,24 @@ class Descendants:
 
     def _of_session(self, stat: Stat) -> Run | None:
         """Return the run in whose session a process is: nobody can join one."""
-        run = self._by_root.get(stat.session) or self._by_root.get(stat.pgrp)
-        return run if run is not None and (run.alive or not _is_reused(run)) else None
+        for number in (stat.session, stat.pgrp):
+            run = self._by_session.get(number)
+            if run is not None and (run.alive or not _is_reused(number, run.sessions[number])):
+                return run
+        return None
 
     def _search(self, runs: Collection[Run]) -> Iterable[tuple[int, Stat]]:
         """Search all of /proc for processes of runs whose orphans do not come to us."""
-        sessions = {run.root: run for run in runs if not _is_reused(run)}
+        sessions = {
+            number: run
+            for run in runs
+            for number, start in run.sessions.items()
+            if not _is_reused(number, start)
+        }
         markers = {run.marker: run for run in runs}
         marks = {mark_of(run.marker): run for run in runs}
         outputs = {output: run for run in runs for output in run.outputs}
-        oldest = min(run.start for run in runs)
+        oldest = min(run.oldest for run in runs)
         unproved: list[tuple[Run, Stat]] = []
         # The kernel gives a pid out again only when no process has it as its session any more:
         # a member that is surely of the run proves that the session still is, too.
@@ -224,7 +248,7 @@ class Descendants:
                 yield run.number, stat
                 if by_session is run:
                     proved.add(run.number)
-            elif by_session is not None and stat.start >= by_session.start:
+            elif by_session is not None and stat.start >= by_session.oldest:
                 unproved.append((by_session, stat))
         yield from ((run.number, stat) for run, stat in unproved if run.number in proved)
 
@@ -253,12 +277,12 @@ def _by_output(stat: Stat, outputs: dict[Inode, Run]) -> Run | None:
     """Return the run whose FIFO a process without identity writes to: it has inherited that."""
     for output in outputs_of(stat):
         run = outputs.get(output)
-        if run is not None and run.start <= stat.start:
+        if run is not None and run.oldest <= stat.start:
             return run
     return None
 
 
-def _is_reused(run: Run) -> bool:
-    """Has somebody else got the pid of its main process since?"""
-    root = read_stat(run.root) if run.root else None
-    return not run.root or (root is not None and root.start != run.start)
+def _is_reused(number: int, start: int) -> bool:
+    """Has somebody else got the pid of who made a session, and began at this time?"""
+    maker = read_stat(number) if number else None
+    return not number or (maker is not None and maker.start != start)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Iterable
 
 from supervisor_lite.host import memory_usage
@@ -13,7 +14,10 @@ from supervisor_lite.host.oom import OomWatcher
 from supervisor_lite.host.procfs import Stat
 from supervisor_lite.host.reached import Reached, ticks_at
 from supervisor_lite.host.run import Run
+from supervisor_lite.host.succession import successor
 from supervisor_lite.host.terminate import OnGone, Terminator
+from supervisor_lite.host.users import ids
+from supervisor_lite.model.program import Program
 
 
 class ProcessTrees:
@@ -91,6 +95,21 @@ class ProcessTrees:
             self._oom.forget(run.number)
         return self._descendants.members(runs)
 
+    def successor(self, number: int, left: Iterable[Stat], program: Program) -> Stat | None:
+        """Return who of those left has taken the place of the main process; see succession.py."""
+        for run in self._known([number]):
+            users = (os.getuid(), ids(program.user)[0])
+            members = [stat for stat in left if self._descendants.proves(run, stat, users)]
+            return successor(run.root, members, program.pidfile)
+        return None
+
+    def replace_root(self, number: int, stat: Stat) -> None:
+        """A run goes on with another main process."""
+        for run in self._known([number]):
+            self._descendants.replace_root(run, stat)
+            if run.cgroup is not None:
+                self._oom.add(number, run.cgroup, stat.pid)
+
     def terminate(
         self,
         number: int,
@@ -110,7 +129,7 @@ class ProcessTrees:
         self._oom.forget(number)
         reached = None
         if told is not None:
-            reached = Reached(ticks_at(told), None if everyone else run.root, run.told)
+            reached = Reached(ticks_at(told), None if everyone else run.group, run.told)
         self._terminator.terminate(run, name, on_gone, reached)
 
     def memory_used(self, numbers: Iterable[int]) -> dict[int, int]:

@@ -15,6 +15,8 @@ from supervisor_lite.host.kernel_files import read_value
 
 _PF_EXITING = 0x4
 """A flag of the process (proc_pid_stat(5), field 9)."""
+_PF_FORKNOEXEC = 0x40
+"""The same: forked, and has executed nothing since."""
 _SIGKILL = 1 << 8
 """Its bit in a mask of signals (proc_pid_status(5))."""
 
@@ -33,6 +35,8 @@ class Stat(NamedTuple):
     session: int
     start: int
     threads: int = 1
+    only_forked: bool = False
+    """It has executed nothing since it was forked: a worker, not a program of its own."""
 
     @property
     def is_dead(self) -> bool:
@@ -63,6 +67,7 @@ def read_stat(pid: int) -> Stat | None:
         session=int(fields[3]),
         start=int(fields[19]),
         threads=int(fields[17]),
+        only_forked=bool(int(fields[6]) & _PF_FORKNOEXEC),
     )
 
 

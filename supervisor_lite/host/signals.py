@@ -55,11 +55,18 @@ def send_to_group(pidfd: int, leader: int | None, number: int) -> None:
     """Send a signal to the process group that the process leads. Raises OSError.
 
     By pidfd where the kernel can (Linux >= 6.9). Otherwise by the pid of the leader, which is its
-    own as long as nobody has reaped it.
+    own as long as nobody has reaped it. A main process that has replaced another one leads none:
+    then it is the group that it is in.
     """
     try:
         syscalls.signal_group(pidfd, number)
-    except OSError as error:
-        if isinstance(error, ProcessLookupError) or leader is None:
+    except ProcessLookupError:
+        if leader is None:
+            raise
+        group = os.getpgid(leader)
+        signal.pidfd_send_signal(pidfd, 0)  # it lives, so that was its group, and is still
+        os.killpg(group, number)
+    except OSError:
+        if leader is None:
             raise
         os.killpg(leader, number)

@@ -7,13 +7,16 @@ default dispositions, as always. A real fault (SIGSEGV and the like) ends us tho
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import struct
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from supervisor_lite.host import syscalls
+
+if TYPE_CHECKING:
+    import asyncio  # blocked before that, and what it would bring along, is loaded
 
 _MEANT = frozenset(
     (signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP,

@@ -107,7 +107,7 @@ class Terminator:
     def _signal_newcomer(self, termination: Termination, stat: Stat) -> None:
         if stat.pid in termination.members:
             return
-        pidfd = _open_exactly(stat)
+        pidfd = open_exactly(stat)
         if pidfd is None:
             return
         termination.members[stat.pid] = pidfd
@@ -127,7 +127,7 @@ class Terminator:
         os.close(pidfd)
 
 
-def _open_exactly(stat: Stat) -> int | None:
+def open_exactly(stat: Stat) -> int | None:
     """Open a pidfd on exactly the process that `stat` was read of; None if it has ended."""
     try:
         pidfd = os.pidfd_open(stat.pid)

@@ -7,6 +7,7 @@ import errno
 import fcntl
 import os
 import re
+import select
 import stat
 from collections.abc import Callable
 from typing import Final
@@ -53,10 +54,12 @@ class DeviceSink:
         self._report = report
         self._gone = False
         self.blocked_on = -1
-        self._fd, self._shared = _open_device(path)
+        self._fd, self._shared = open_device(path)
         regular = stat.S_ISREG(os.fstat(self._fd).st_mode)
         self._put = append if regular else os.write
-        self._prefixer = Prefixer(prefix, self._fd, pipes.open_lines, self._put) if prefix else None
+        self._prefixer = (
+            Prefixer(prefix, self._fd, pipes.open_lines, self._put_now) if prefix else None
+        )
 
     def transfer(self, fd: int, budget: int) -> int:
         """See `Sink.transfer`."""
@@ -87,25 +90,23 @@ class DeviceSink:
     def _write(self, data: bytes) -> int:
         """Write what can be written now and return how much that was; raises OSError for disks."""
         done = 0
-        if self._shared and data:
-            fcntl.fcntl(self._fd, fcntl.F_SETFL, self._shared | os.O_NONBLOCK)
         try:
             while done < len(data):
                 if self._prefixer is not None:
                     done += self._prefixer.write(self._fd, data, done)
                     continue
                 cut = data.rfind(b"\n", done, done + ATOMIC) + 1 or done + ATOMIC
-                done += self._put(self._fd, data[done:cut])
+                done += self._put_now(self._fd, data[done:cut])
         except BlockingIOError:
             self.blocked_on = self._fd
         except OSError as error:
             # What was written so far must leave the FIFO before an error is dealt with.
             if not done:
                 self._failed(error)
-        finally:
-            if self._shared and data:
-                fcntl.fcntl(self._fd, fcntl.F_SETFL, self._shared)
         return done
+
+    def _put_now(self, fd: int, data: bytes) -> int:
+        return put_now(fd, self._shared, data, self._put)
 
     def _failed(self, error: OSError) -> None:
         if error.errno in DISK and stat.S_ISREG(os.fstat(self._fd).st_mode):
@@ -134,6 +135,25 @@ class DeviceSink:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def put_now(fd: int, shared: int, data: bytes, put: Callable[[int, bytes], int]) -> int:
+    """Write what can be written now, return how much; BlockingIOError if that is nothing.
+
+    `shared` are the flags of a description that others have, too, and that blocks: it does not for
+    the moment of the write, and only if there is room, for a shell would not like what it reads.
+    """
+    if not shared:
+        return put(fd, data)
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    if not poll.poll(0):
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    fcntl.fcntl(fd, fcntl.F_SETFL, shared | os.O_NONBLOCK)
+    try:
+        return put(fd, data)
+    finally:
+        fcntl.fcntl(fd, fcntl.F_SETFL, shared)
 
 
 def append(fd: int, data: bytes) -> int:
@@ -167,7 +187,7 @@ def is_special(path: str) -> bool:
     return False
 
 
-def _open_device(path: str) -> tuple[int, int]:
+def open_device(path: str) -> tuple[int, int]:
     """Return a descriptor, and its flags if it is shared and blocking, else 0; raises OSError.
 
     An own description is best, because whether it blocks can be set without others noticing.

@@ -39,7 +39,7 @@ class ProcessLogs:
     `dropped` return has changed.
     """
 
-    __slots__ = ("_fifos", "_program", "_report", "_safe", "_stderr", "_stdout")
+    __slots__ = ("_directory", "_fifos", "_program", "_report", "_safe", "_stderr", "_stdout")
 
     def __init__(
         self,
@@ -52,6 +52,7 @@ class ProcessLogs:
         on_output: Callable[[str, OutputKind, str | bytes], None] = lambda stream, kind, data: None,
         on_loss: Callable[[], None] = lambda: None,
     ) -> None:
+        self._directory = runtime_dir
         self._fifos = {name: fifo.fifo_path(runtime_dir, program, name) for name in STREAMS}
         self._safe = False
         """The directory of the FIFOs has been looked at."""
@@ -109,6 +110,13 @@ class ProcessLogs:
         """
         stdout, stderr = (self._fifos[n] if self._is_wanted(n) else None for n in STREAMS)
         return stdout, stderr, self._program.redirect_stderr
+
+    def move_to(self, runtime_dir: str) -> None:
+        """Have the FIFOs of the next run made in this directory."""
+        if runtime_dir != self._directory:
+            self._directory, self._safe = runtime_dir, False
+            program = self._program
+            self._fifos = {name: fifo.fifo_path(runtime_dir, program, name) for name in STREAMS}
 
     def wanted_paths(self) -> dict[str, str]:
         """Return the paths of the FIFOs that the definition asks for, by stream."""

@@ -52,6 +52,8 @@ class CauseKind(Enum):
     """`number` starts in a row have failed, the last one by `exit` or `error`."""
     RESTART_LIMIT_REACHED = "restart_limit_reached"
     """`number` automatic restarts in `seconds`, the last one after `exit` or `error`."""
+    MAIN_REPLACED = "main_replaced"
+    """The main process `number` has ended, and `pid` has taken its place."""
     # A daemon found it so.
     TAKEN_OVER = "taken_over"
     """By the daemon with `pid`; after an upgrade that is of `version`."""

@@ -23,8 +23,8 @@ class Change(NamedTuple):
     from_state: str
     to_state: str
     cause: Cause | None
-    """Why; TAKEN_OVER and FOUND_ENDED are causes of a change from a state to the same one: nothing
-    changed, it is kept and shown like all others, but not published on the bus."""
+    """Why; TAKEN_OVER, FOUND_ENDED and MAIN_REPLACED are causes of a change from a state to the
+    same one. The first two are kept and shown like all others, but not published on the bus."""
     notes: tuple[Note, ...] = ()
     """What else had to be done: SIGKILL after a while, leftovers ended."""
     by: str = ""

@@ -75,6 +75,14 @@ class Exited(NamedTuple):
 
 
 @distinct
+class MainReplaced(NamedTuple):
+    """The main process of a run ended, and another one has taken its place: the run goes on."""
+
+    run: int
+    pid: int
+
+
+@distinct
 class LeftoversGone(NamedTuple):
     """No descendant of the run is left. `ended` names those that had to be ended."""
 
@@ -95,6 +103,7 @@ Event: TypeAlias = (
     | Spawned
     | SpawnFailed
     | Exited
+    | MainReplaced
     | LeftoversGone
     | DeadlinePassed
 )

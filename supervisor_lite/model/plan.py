@@ -44,3 +44,5 @@ class Configuration(NamedTuple):
     """Every file that was read, the main one first."""
     warnings: tuple[str, ...] = ()
     """What is legal but probably not meant, e.g. an include that matches nothing."""
+    refused: tuple[str, ...] = ()
+    """What is wrong with the configuration on disk, in whose place this one is used."""

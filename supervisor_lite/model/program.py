@@ -89,6 +89,8 @@ class Program(NamedTuple):
     """CPU time that it may use: quota and period in microseconds, with a blank between them."""
     pids_max: int | None = None
     """Processes and threads that it may have."""
+    pidfile: str | None = None
+    """The file in which the program writes the pid of its main process, which it may replace."""
     listener: bool = False
     """It is an event listener: its stdin and stdout are the protocol of docs/listeners.md."""
 

@@ -66,7 +66,7 @@ def same(one: str, other: str) -> bool:
 
 def mark(config: str) -> str:
     """Return what the names of a configuration's own directories end with."""
-    from zlib import crc32
+    from binascii import crc32
 
     folder = os.path.basename(config if os.path.isdir(config) else os.path.dirname(config))
     name = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in folder)

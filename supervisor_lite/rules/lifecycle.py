@@ -23,6 +23,7 @@ from supervisor_lite.model.events import (
     Exited,
     KillAsked,
     LeftoversGone,
+    MainReplaced,
     RestartAsked,
     Spawned,
     SpawnFailed,
@@ -68,6 +69,10 @@ def step(program: Program, record: Record, event: Event, now: float) -> Step:
             return _on_failed_start(program, _new(failed), now), ()
         case Exited():
             return _on_exit(program, record, event, now)
+        case MainReplaced(run, pid):
+            if run != record.run or record.pid is None:
+                return record, ()
+            return record._replace(pid=pid), ()
         case LeftoversGone():
             return _on_leftovers_gone(record, event, now)
         case DeadlinePassed():

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from supervisor_lite.model.cause import Cause
 from supervisor_lite.model.change import Change
+from supervisor_lite.model.known_configuration import KnownConfiguration
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.run import StoredProcess
 from supervisor_lite.model.world import World
@@ -104,6 +105,13 @@ class Journal:
         if self._meta("world") != str(world):
             self._database.write("INSERT OR REPLACE INTO meta VALUES ('world', ?)", (str(world),))
 
+    def keep_configuration(self, known: KnownConfiguration) -> None:
+        """Keep the configuration that is in force, unless it is there already."""
+        text = to_text(encode(known))
+        if self._meta("configuration") != text:
+            sql = "INSERT OR REPLACE INTO meta VALUES ('configuration', ?)"
+            self._database.write(sql, (text,))
+
     # Runs.
 
     def skip_to(self, run: int) -> None:
@@ -142,6 +150,13 @@ class Journal:
             " boot = excluded.boot, start = excluded.start, inode = excluded.inode,"
             " spawned = excluded.spawned",
             (run, name, spawned, pid, boot, start, inode, spawned),
+        )
+
+    def record_replacement(self, run: int, pid: int, boot: str, start: int, inode: int) -> None:
+        """The run goes on, and this is its main process now; `spawned` stays when it began."""
+        self._database.write(
+            "UPDATE runs SET pid = ?, boot = ?, start = ?, inode = ? WHERE run = ?",
+            (pid, boot, start, inode, run),
         )
 
     def record_end(

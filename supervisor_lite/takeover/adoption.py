@@ -60,7 +60,7 @@ from supervisor_lite.model.record import Record
 from supervisor_lite.model.run import RunRow, StoredProcess
 from supervisor_lite.store.journal import Journal
 from supervisor_lite.takeover import records
-from supervisor_lite.takeover.discovery import Discovery, FoundRun, age
+from supervisor_lite.takeover.discovery import Discovery, FoundRun, age, began_before
 from supervisor_lite.takeover.left_to_do import LeftToDo, left_to_do
 from supervisor_lite.takeover.notes import TakeoverNotes
 from supervisor_lite.takeover.other_world import is_other_world
@@ -179,6 +179,8 @@ class Adoption:
         process = self._supervisor.table.restore(program, present, since or time.time(), started)
         run = self._run_of(live)
         run.adopted = live.main.ppid != os.getpid()
+        if live.main.session != live.main.pid:  # it has replaced the one that the run began with
+            run.begun = began_before(present.spawned, live.main)
         pids = [pid, *(stat.pid for stat in live.others)]
         lost = self._reattachment.attach(process, run, live.pidfd, pids, child=not run.adopted)
         self._notes.add(process, CauseKind.TAKEN_OVER, output_lost=lost)

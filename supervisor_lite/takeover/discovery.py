@@ -31,6 +31,15 @@ def age(stat: Stat) -> float:
     return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - stat.start / _TICKS)
 
 
+def began_before(spawned: float | None, main: Stat) -> int:
+    """Return a time, in clock ticks after boot, before which no process of a run has begun.
+
+    `spawned` is when that was, in monotonic seconds. That clock stands still while the machine
+    sleeps, so it is never ahead of the other.
+    """
+    return main.start if spawned is None else min(main.start, int(spawned * _TICKS))
+
+
 @dataclass(slots=True)
 class FoundRun:
     """A run of ours of which something is alive, or was when the journal was last written."""
@@ -49,7 +58,9 @@ class FoundRun:
     def to_run(self, marker: str) -> Run:
         """Return it with the marks that its processes carry."""
         if self.main is not None:
-            return Run(self.number, marker, self.main.pid, self.main.start, adopted=True)
+            run = Run(self.number, marker, self.main.pid, self.main.start, adopted=True)
+            run.settle(self.main)
+            return run
         root, start = 0, min((s.start for s in self.others), default=0)
         if self.row is not None and self.row.pid is not None:
             root, start = self.row.pid, self.row.start or start
@@ -132,8 +143,9 @@ class Discovery:
 
     def _belongs(self, stat: Stat, run: FoundRun) -> bool:
         """Is a process of this run, as its environment says?"""
-        if run.main is not None and stat.session == run.main.pid:
-            return stat.start >= run.main.start
+        if run.main is not None and stat.session == run.main.session:
+            # One that has replaced another lives in the session of that: nobody can join it.
+            return stat.session != run.main.pid or stat.start >= run.main.start
         if self._ownership.is_trusted(stat, run.name):
             return True
         path = self._cgroups.get(run.number)

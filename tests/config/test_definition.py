@@ -43,7 +43,7 @@ SAME_CHILD: dict[str, object] = {
     "startsecs": 5.0, "startretries": 1, "stopsignal": "INT", "stopwaitsecs": 1.0,
     "stopasgroup": True, "killasgroup": True, "leftovers": Leftovers.KEEP,
     "backoff": Backoff(jitter=0.5), "restart_limit": RestartLimit(1, 1.0), "memory_restart": 1,
-    "memory_check_interval": 1.0,
+    "memory_check_interval": 1.0, "pidfile": "/p",
 }  # fmt: skip
 
 

@@ -33,11 +33,11 @@ def test_a_bug_about_one_end_does_not_hide_the_others(
 
         def fail_once(process: Process, event: Event) -> None:
             if process is first and isinstance(event, Exited):
-                monkeypatch.setattr(supervisor.runs, "_notify", feed)
+                monkeypatch.setattr(supervisor.runs._ends, "_notify", feed)
                 raise ZeroDivisionError
             feed(process, event)
 
-        monkeypatch.setattr(supervisor.runs, "_notify", fail_once)
+        monkeypatch.setattr(supervisor.runs._ends, "_notify", fail_once)
         for process in (first, second):
             supervisor.start(process, "")
         await engine.until(lambda: second.record.state is State.RUNNING, "both are up")

@@ -16,6 +16,9 @@ import pytest
 from supervisor_lite.host import cgroup
 from supervisor_lite.host.delegation import locate, look
 from tests.chaos.tools import crash, edit, kill, kill_process, no_zombies, upgrade
+from tests.functional.test_belonging import runs, threaded
+from tests.functional.test_replaced_masters import begin as begin_master
+from tests.functional.test_replaced_masters import renewed
 from tests.programs import SLEEPER, program, sh
 from tests.support import Daemon, Daemons, alive, wait_until
 
@@ -470,3 +473,27 @@ def test_a_kill_by_the_daemon_is_not_for_want_of_memory(daemons: Daemons) -> Non
     daemon.ctl("stop", "web")
     assert "KILL after" in daemon.status("web")["reason"]
     assert "out of memory" not in daemon.log()
+
+
+def test_a_process_whose_first_thread_has_ended_is_no_empty_cgroup(
+    daemons: Daemons, group: Path
+) -> None:
+    """/proc shows a zombie; the cgroup is populated, and the stop waits for its end."""
+    daemon = daemons.prepare(settings=in_group(group))
+    pid = threaded(daemon, main=False)
+    daemon.ctl("stop", "web")
+    assert not runs(pid)
+    assert f"killed: {pid} python" in daemon.status("web")["reason"]
+    assert groups(group) == []
+
+
+def test_a_new_master_is_followed_in_its_cgroup(daemons: Daemons, group: Path) -> None:
+    daemon = daemons.prepare(settings=in_group(group))
+    begin_master(daemon, pidfile=True)
+    new = renewed(daemon)
+    crash(daemon)
+    assert daemon.status("web")["pid"] == new
+    assert len(groups(group)) == 1
+    daemon.ctl("stop", "web")
+    assert not alive(new)
+    assert groups(group) == []

@@ -192,6 +192,22 @@ def test_a_reload_is_finished_by_an_upgrade_in_its_middle(daemons: Daemons) -> N
     assert all(before[name] != after[name] for name in WAVES)
 
 
+def test_a_reload_whose_configuration_is_broken_by_now_gives_back_what_ran(
+    daemons: Daemons,
+) -> None:
+    """It cannot be finished: then everything is as it was before."""
+    daemon = daemons(gated(*WAVES))
+    daemon.wait_running(*WAVES)
+    whole = daemon.config.read_text()
+    cut(daemon, 1, lambda: ask(daemon, "reload"))
+    end_gates(daemon)
+    daemon.config.write_text(whole + "[program.broken]\n")
+    daemon.start()
+    daemon.wait_running(*WAVES)
+    wait_until(lambda: is_clean(daemon), what="the reload is given up")
+    assert "cannot finish reload" in daemon.log()
+
+
 @pytest.mark.parametrize("waves", [0, 1, 2])
 def test_an_ordered_stop_is_finished(daemons: Daemons, waves: int) -> None:
     """The waves that had not been asked are, too; what was started meanwhile is left alone."""

@@ -73,6 +73,11 @@ class User:
         assert done.returncode == code, done
         return done
 
+    def ctl_soon(self, project: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run slctl until it reaches the daemon."""
+        wait_until(lambda: self.run(project, "-c", SLCTL, "status").returncode == 0)
+        return self.ctl(project, *words)
+
     def names(self, project: str, login: str = "login") -> list[str]:
         """Return what the daemon runs that this project's slctl reaches."""
         said = self.ctl(project, "status", "--json", login=login).stdout
@@ -143,6 +148,44 @@ def test_a_daemon_that_was_started_in_another_environment_is_found(user: User) -
     shutil.rmtree(user.place / "other")
     wait_until(lambda: user.run("a", "-c", SLCTL, "shutdown").returncode == 0)
     user.ctl("a", "status", code=4)
+
+
+def test_a_login_directory_that_the_user_cannot_make_anew(user: User) -> None:
+    """As after the last logout without linger: what should run, runs, and the daemon is found.
+
+    After the next login everything is where it was.
+    """
+    user.config("a").write_text(
+        program("a", ["sh", "-c", "echo hello; exec sleep 10000"], startsecs=0)
+    )
+    user.start("a")
+    pid = int(user.ctl("a", "pid").stdout)
+    os.chown(user.place, 0, 0)
+    shutil.rmtree(user.login)
+    old = last = int(user.ctl_soon("a", "pid", "a").stdout)
+    os.kill(old, 9)
+
+    def replaced() -> bool:
+        nonlocal last
+        said = user.run("a", "-c", SLCTL, "pid", "a").stdout.strip()
+        last = int(said) if said.isdigit() else old
+        return last not in (0, old)
+
+    wait_until(replaced)
+    for words in (["restart", "a"], ["stop", "a"], ["start", "a"]):
+        user.ctl("a", *words)
+    log = user.place / "home/supervisor-lite/log/a.stdout.log"
+    wait_until(lambda: log.read_text().count("hello") == 4)
+    assert "FATAL" not in user.ctl("a", "events").stdout
+    user.login.mkdir()
+    os.chown(user.login, NOBODY, NOBODY)
+    socket = user.login / "supervisor-lite" / "supervisor.sock"
+    wait_until(socket.exists, 30)
+    user.ctl("a", "restart", "a")
+    wait_until(lambda: log.read_text().count("hello") == 5)
+    assert list((user.login / "supervisor-lite/fifo").iterdir())
+    assert int(user.ctl("a", "pid").stdout) == pid
+    user.ctl("a", "shutdown")
 
 
 def test_a_socket_that_is_gone_has_a_way_out(user: User) -> None:

@@ -34,7 +34,7 @@ async def test_the_protocol_is_made_as_we_make_it() -> None:
 @pytest.mark.parametrize(
     "name",
     ["connection_made", "connection_lost", "data_received", "send_400_response", "pause_writing",
-     "resume_writing", "shutdown"],
+     "resume_writing", "shutdown", "eof_received", "on_response_complete"],
 )  # fmt: skip
 def test_every_method_that_we_extend_is_there_with_its_parameters(name: str) -> None:
     theirs, ours = (getattr(kind, name) for kind in (H11Protocol, Protocol))

@@ -167,6 +167,23 @@ def test_who_was_there_before_the_signal_is_known_after_it(
     assert member not in pids(descendants, tree).get(1, set())
 
 
+def test_a_session_whose_number_was_given_out_again_proves_nothing(
+    tmp_path: Path, others: set[int]
+) -> None:
+    """The pid of a main process that is gone belongs to somebody else, who has made a session."""
+    told: list[int] = []
+    stranger = Tree(tmp_path, "(env -i sh -c 'NOTE' <&- >&- 2>&- &)\nexec sleep 9999", marked=False)
+    descendants = knowing(others, stranger, told=lambda stat: told.append(stat.pid))
+    descendants.forget(stranger.run)
+    (member,) = stranger.noted()
+    wait_until(lambda: member in own_children(), what="it is an orphan")
+    gone = Run(5, "abc:5", stranger.run.root, stranger.run.start - 1, alive=False)
+    descendants.add(gone)
+    assert descendants.members([gone]) == {}
+    assert told == [member]
+    stranger.end()
+
+
 @pytest.mark.parametrize("uid", [None, pytest.param(NOBODY, marks=only_root)])
 def test_the_mark_in_the_limits(public: Path, others: set[int], uid: int | None) -> None:
     """It says of which run a process is, whatever else it has shed; other users' too."""

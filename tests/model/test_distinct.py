@@ -16,6 +16,7 @@ from supervisor_lite.model.events import (
     Exited,
     KillAsked,
     LeftoversGone,
+    MainReplaced,
     RestartAsked,
     Spawned,
     SpawnFailed,
@@ -27,7 +28,7 @@ from supervisor_lite.model.exit import Exit
 EVENTS = (
     StartAsked("ann"), StopAsked("ann"), RestartAsked("ann"), KillAsked(), Spawned(7, 8),
     SpawnFailed(7, SpawnFailure(SpawnErrorCode.OTHER, "x")), Exited(7, Exit(0)), LeftoversGone(7),
-    DeadlinePassed(),
+    DeadlinePassed(), MainReplaced(7, 8),
 )  # fmt: skip
 ACTIONS = (Spawn(), Signal("TERM", False), SignalLeftovers("TERM"))
 

@@ -9,6 +9,7 @@ from supervisor_lite.model.events import (
     Exited,
     KillAsked,
     LeftoversGone,
+    MainReplaced,
     RestartAsked,
     Spawned,
     SpawnFailed,
@@ -52,13 +53,20 @@ def only_known_ways(m: Moment) -> bool:
 def old_news_changes_nothing(m: Moment) -> bool:
     """The end of an older run, or of one that ended already, changes nothing."""
     match m.event:
-        case Exited(run):
+        case Exited(run) | MainReplaced(run):
             known = m.truth.alive and run == m.truth.run
         case LeftoversGone(run):
             known = m.truth.leftovers and run == m.truth.run
         case _:
             return True
     return known or (m.after == m.before and not m.actions)
+
+
+def a_new_main_process_is_the_same_run(m: Moment) -> bool:
+    """When the main process is replaced, nothing but its pid changes."""
+    if not isinstance(m.event, MainReplaced):
+        return True
+    return m.after._replace(pid=m.before.pid) == m.before and not m.actions
 
 
 def waking_up_early_is_harmless(m: Moment) -> bool:
@@ -372,7 +380,8 @@ def what_was_done_is_noted(m: Moment) -> bool:
 
 
 OF_STEPS: tuple[Rule, ...] = (
-    deadlines_lie_ahead, only_known_ways, old_news_changes_nothing, waking_up_early_is_harmless,
+    deadlines_lie_ahead, only_known_ways, old_news_changes_nothing,
+    a_new_main_process_is_the_same_run, waking_up_early_is_harmless,
     a_deadline_does_something, a_spawn_is_foretold, exactly_these_actions, running_was_earned,
     starting_ends_in_time, an_early_end_is_a_failed_start,
     an_end_that_was_asked_for_is_a_stop, a_failed_start_waits_its_turn,

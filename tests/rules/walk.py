@@ -22,6 +22,7 @@ from supervisor_lite.model.events import (
     Event,
     Exited,
     LeftoversGone,
+    MainReplaced,
     Spawned,
     SpawnFailed,
 )
@@ -87,9 +88,14 @@ PROGRAMS: dict[str, Program] = {
 
 EXITS: tuple[Exit, ...] = (DONE, Exit(code=3), SEGFAULT, UNKNOWN)
 REQUESTS: tuple[Event, ...] = (START, STOP, RESTART, KILL)
-OLD_NEWS: tuple[Event, ...] = (Exited(OLD_RUN, FAILED), LeftoversGone(OLD_RUN))
+OLD_NEWS: tuple[Event, ...] = (
+    Exited(OLD_RUN, FAILED),
+    LeftoversGone(OLD_RUN),
+    MainReplaced(OLD_RUN, PID),
+)
 ENDS: tuple[Event, ...] = (
     *(Exited(RUN, how) for how in EXITS),
+    MainReplaced(RUN, PID + 1),
     Exited(RUN, DONE, leftovers=True),
     Exited(
         RUN,

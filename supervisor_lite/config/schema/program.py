@@ -42,6 +42,7 @@ PROGRAM = TableSchema(
         Key("stopasgroup", basic.BOOLEAN, "Send the stop signal to its whole process group.", Program, affects="rules", supervisor_name="stopasgroup", published=True),
         Key("killasgroup", basic.BOOLEAN, "Kill its whole process group.", Program, shown="as stopasgroup", affects="rules", supervisor_name="killasgroup", published=True, rpc_name="killasgroup"),
         Key("leftovers", restart.LEFTOVERS, "What becomes of its descendants that outlive its main process.", Program, affects="rules", published=True),
+        Key("pidfile", text.PATH, "The file in which it writes the pid of its main process, if it replaces that by itself (nginx, gunicorn, unicorn: SIGUSR2) or puts itself into the background. When the main process ends, the process of the run that is named there takes its place. See docs/sockets.md.", Program, per_process=True, shown="none", affects="rules"),
         Key("user", users.USER, "Run it as this user; the daemon must be root.", Program, shown="who the daemon is", affects="child", supervisor_name="user", published=True),
         Key("directory", text.PATH, "The directory it is started in.", Program, per_process=True, shown="that of the daemon", affects="child", supervisor_name="directory", published=True, rpc_name="directory"),
         Key("umask", units.OCTAL, "Permissions that are taken from the files it creates.", Program, shown="that of the daemon", affects="child", supervisor_name="umask", published=True),

@@ -102,6 +102,15 @@ def pending_fields(rollout: Rollout) -> dict[str, list[str]]:
     return {"daemon": list(names), "notes": list(notes(names))} if names else {}
 
 
+def refused_fields(rollout: Rollout, request: Request) -> dict[str, list[str]]:
+    """Return what is wrong with the configuration on disk; in detail for who may read that."""
+    if not rollout.refused:
+        return {}
+    if request.connection.granted.may("reread", None):
+        return {"refused": list(rollout.refused)}
+    return {"refused": ["the configuration on disk cannot be used"]}
+
+
 def _require_groups(names: list[str], known: Mapping[str, object]) -> None:
     unknown = sorted({name for name in names if name not in known})
     if unknown:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from supervisor_lite import __version__
 from supervisor_lite.control.jsonrpc import Result
-from supervisor_lite.control.methods.configuration import pending_fields
+from supervisor_lite.control.methods.configuration import pending_fields, refused_fields
 from supervisor_lite.control.request import Methods, Request
 from supervisor_lite.controllers.rollout import Rollout
 from supervisor_lite.core.supervisor import Supervisor
@@ -30,6 +30,8 @@ class DaemonControls(NamedTuple):
     """(who, leave running): returns when everything is as asked; the daemon exits after that."""
     upgrade: Callable[[str], Awaitable[None]]
     """(who): become the new version; raises OperationFailed if that cannot be."""
+    lost_lines: Callable[[], int] = lambda: 0
+    """How many lines of the daemon's own log could not be written."""
     upgrade_error: str = ""
     """Why the last upgrade has failed after the old version was given up, and gone back to."""
 
@@ -52,7 +54,9 @@ class DaemonMethods:
             "pid": os.getpid(),
             "identifier": self._daemon.identifier,
             "state": "stopping" if self._supervisor.stopping else "running",
+            "log_lines_lost": self._daemon.lost_lines(),
             "upgrade_error": self._daemon.upgrade_error or None,
+            **refused_fields(self._rollout, request),
         }
 
     @method("reload")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal as signals
 import time
@@ -11,7 +12,9 @@ from typing import Any
 
 from supervisor_lite.control.jsonrpc import RawJson, Result
 from supervisor_lite.control.listing import Listing
+from supervisor_lite.control.methods.configuration import refused_fields
 from supervisor_lite.control.request import Methods, Request
+from supervisor_lite.controllers.rollout import Rollout
 from supervisor_lite.core.operations import Operations, done, refused
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
@@ -32,8 +35,9 @@ Operation = Callable[..., Awaitable[Sequence[Any]]]
 class ProcessMethods:
     """What is asked about, and of, processes."""
 
-    def __init__(self, supervisor: Supervisor, operations: Operations) -> None:
+    def __init__(self, supervisor: Supervisor, operations: Operations, rollout: Rollout) -> None:
         self._supervisor = supervisor
+        self._rollout = rollout
         self._operations = operations
         self._listing = Listing(supervisor.processes)
 
@@ -56,7 +60,11 @@ class ProcessMethods:
         names = request.params.names(required=False)
         request.params.done()
         views = self._listing.views(self._visible(request, names))
-        return RawJson(b'{"now":%.3f,"processes":[%s]}' % (time.monotonic(), views))
+        more = b""
+        if self._rollout.refused:
+            refused = refused_fields(self._rollout, request)["refused"]
+            more = b',"refused":' + json.dumps(refused).encode()
+        return RawJson(b'{"now":%.3f,"processes":[%s]%s}' % (time.monotonic(), views, more))
 
     @method("pid")
     def pid(self, request: Request) -> Result:

@@ -35,7 +35,7 @@ def method_table(
     `gateway_user` is whom `[gateway]` says that the gateway becomes.
     """
     return {
-        **processes.method.of(processes.ProcessMethods(supervisor, operations)),
+        **processes.method.of(processes.ProcessMethods(supervisor, operations, rollout)),
         **configuration.method.of(configuration.ConfigurationMethods(rollout)),
         **daemon.method.of(daemon.DaemonMethods(supervisor, rollout, controls)),
         **output.method.of(output.OutputMethods(supervisor, main_log)),

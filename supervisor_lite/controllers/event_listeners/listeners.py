@@ -144,6 +144,8 @@ class EventListeners:
         name = change.name
         if not self._pools and name not in self._sessions:
             return
+        if change.from_state == change.to_state:
+            return  # Supervisor has no event for it
         process = self._supervisor.processes.get(name)
         if change.to_state in _ENDED:
             self._end_session(name)

@@ -50,6 +50,7 @@ def status(ctl: CommandContext, arguments: list[str]) -> int:
     else:
         for line in _lines(ctl.style, processes, now):
             render.out(line)
+        show_refused(result)
         if ctl.style.terminal:
             for hint in _hints(processes):
                 render.err(hint)
@@ -79,8 +80,18 @@ def version(ctl: CommandContext, arguments: list[str]) -> int:
     """Print the version of the daemon."""
     none_left(ctl.parse(arguments, {}).words)
     with ctl.client() as client:
-        render.out(sanitize(client.call("version").get("version")))
+        about = client.call("version")
+    render.out(sanitize(about.get("version")))
+    if about.get("log_lines_lost"):
+        render.err(f"{sanitize(about['log_lines_lost'])} lines of the daemon's own log are lost")
+    show_refused(about)
     return codes.DONE
+
+
+def show_refused(result: Message) -> None:
+    """Say on stderr why the daemon does not use the configuration on disk, if it does not."""
+    for line in result.get("refused") or ():
+        render.err(f"slctl: configuration not used: {sanitize(line)}")
 
 
 def _uptime(process: Message, now: float) -> float | None:
