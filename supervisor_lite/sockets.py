@@ -13,7 +13,11 @@ import select
 import socket
 import stat
 import struct
+from collections.abc import Iterator
 from typing import NamedTuple
+
+from supervisor_lite import safe_paths
+from supervisor_lite.safe_paths import Place
 
 
 def bind_unix(path: str, mode: int, owner: tuple[int, int], backlog: int) -> socket.socket:
@@ -24,36 +28,36 @@ def bind_unix(path: str, mode: int, owner: tuple[int, int], backlog: int) -> soc
     other name. `owner` is uid and gid, -1 for our own. Raises OSError, also if somebody listens
     there, and if what is there is no socket: a mistyped path costs nobody a file.
     """
-    fresh = f"{path[:-1]}~"  # no longer than the path itself: sun_path has room for 107 bytes
-    _refuse_file(fresh)
-    if _refuse_file(path) and is_served(path):
-        raise OSError(errno.EADDRINUSE, "somebody is listening there already", path)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(fresh)
-    sock, _ = bound_unix(fresh, mode, owner)
-    try:
-        sock.listen(backlog)
-        os.rename(fresh, path)
-    except BaseException:
-        os.unlink(fresh)
-        sock.close()
-        raise
+    with safe_paths.at(path) as place:
+        fresh = f"{place.name[:-1]}~"  # no longer than the name itself: sun_path takes 107 bytes
+        _refuse_file(place, fresh)
+        if _refuse_file(place, place.name) and is_served(place.by_kernel(place.name)):
+            raise OSError(errno.EADDRINUSE, "somebody is listening there already", path)
+        place.unlink(fresh, missing_ok=True)
+        sock = _bound(place.by_kernel(fresh), mode)
+        try:
+            _given(place, fresh, owner)
+            sock.listen(backlog)
+            place.rename(fresh, place.name)
+        except BaseException:
+            place.unlink(fresh, missing_ok=True)
+            sock.close()
+            raise
     return sock
 
 
-def _refuse_file(path: str) -> bool:
+def _refuse_file(place: Place, name: str) -> bool:
     """Tell whether there is a socket; raise OSError if there is something else.
 
     A link is neither: whoever may write to the directory can have made it, and what it leads to
     stays when it is replaced.
     """
-    try:
-        status = os.lstat(path)
-    except FileNotFoundError:
+    status = place.status(name)
+    if status is None:
         return False
     is_socket = stat.S_ISSOCK(status.st_mode)
     if not is_socket and not stat.S_ISLNK(status.st_mode) and status.st_nlink == 1:
-        raise OSError(errno.EEXIST, "there is something else than a socket", path)
+        raise OSError(errno.EEXIST, "there is something else than a socket", place.path)
     return is_socket
 
 
@@ -75,29 +79,67 @@ def bound_unix(
 ) -> tuple[socket.socket, os.stat_result]:
     """Return a socket bound to `path`, which does not listen yet, and the status of its file.
 
-    Whoever may write to the directory can exchange the file at any moment: it is never changed by
-    its name. Raises OSError.
+    The path is its address, too (getsockname(2)). Raises OSError.
     """
+    with safe_paths.at(path) as place:
+        with _with_the_rights_of_its_owner(place):
+            sock = _bound(path, mode)
+        try:
+            return sock, _given(place, place.name, owner)
+        except BaseException:
+            sock.close()
+            raise
+
+
+@contextlib.contextmanager
+def _with_the_rights_of_its_owner(place: Place) -> Iterator[None]:
+    """Be the owner of a directory for a moment, if it is another user's and we are root.
+
+    bind(2) takes no descriptor. So where that user leads us meanwhile, only they could go.
+    """
+    uid, gid = place.directory_owner
+    groups, own_gid = os.getgroups(), os.getegid()
+    if place.private or uid == 0 or os.geteuid() != 0:
+        yield
+        return
+    try:
+        with contextlib.suppress(PermissionError):  # in some user namespaces (setgroups(2))
+            os.setgroups([gid])
+        os.setegid(gid)
+        os.seteuid(uid)
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(own_gid)
+        with contextlib.suppress(PermissionError):
+            os.setgroups(groups)
+
+
+def _bound(address: str, mode: int) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
         os.fchmod(sock.fileno(), mode)  # bind(2) makes the file with it
         before = os.umask(0)
         try:
-            sock.bind(path)
+            sock.bind(address)
         finally:
             os.umask(before)
-        return sock, _given(path, owner)
     except BaseException:
         sock.close()
         raise
+    return sock
 
 
-def _given(path: str, owner: tuple[int, int]) -> os.stat_result:
-    """Give the file that we have just made to its owner; return its status."""
-    made = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+def _given(place: Place, name: str, owner: tuple[int, int]) -> os.stat_result:
+    """Give the file that we have just made to its owner; return its status.
+
+    Whoever may write to the directory can exchange it at any moment: it is never changed by name.
+    """
+    made = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place.fd)
     try:
         status = os.fstat(made)
-        if not stat.S_ISSOCK(status.st_mode) or status.st_uid != os.geteuid():
+        makers = (os.geteuid(), place.directory_owner[0])
+        if not stat.S_ISSOCK(status.st_mode) or status.st_uid not in makers:
             raise OSError(errno.EPERM, "somebody has put something else in its place")
         if owner not in ((-1, -1), (status.st_uid, status.st_gid)):
             os.chown(f"/proc/self/fd/{made}", *owner)
@@ -118,8 +160,10 @@ def inode_of(path: str) -> tuple[int, int] | None:
 def unlink_same(path: str, inode: tuple[int, int]) -> None:
     """Remove a file if it is still that one and we may."""
     if inode_of(path) == inode:
-        with contextlib.suppress(OSError):
-            os.unlink(path)
+        with contextlib.suppress(OSError), safe_paths.at(path) as place:
+            status = place.status()
+            if status is not None and (status.st_dev, status.st_ino) == inode:
+                place.unlink()
 
 
 # TCP.

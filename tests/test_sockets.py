@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import stat
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -60,6 +63,53 @@ def test_only_our_own_file_is_removed(tmp_path: Path) -> None:
     assert path.exists()
     sockets.unlink_same(str(tmp_path / "aside"), inode)
     assert sockets.inode_of(str(tmp_path / "aside")) is None
+
+
+@pytest.fixture
+def reachable() -> Iterator[Path]:
+    """Return a directory that other users can enter."""
+    path = Path(tempfile.mkdtemp(dir="/tmp", prefix="sl-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can play another user")
+@pytest.mark.parametrize("exchanged", [False, True])
+def test_a_socket_in_a_directory_of_another_user(
+    reachable: Path, monkeypatch: pytest.MonkeyPatch, exchanged: bool
+) -> None:
+    """It has the address that was asked for; who leads us elsewhere has only their own rights."""
+    theirs, precious = reachable / "theirs", reachable / "precious"
+    precious.mkdir()
+    for each in (theirs, theirs / "run"):
+        each.mkdir()
+        os.chown(each, 65534, 65534)
+    path = str(theirs / "run" / "x.sock")
+    bound = sockets._bound
+
+    def exchange(address: str, mode: int) -> socket.socket:
+        if exchanged:
+            (theirs / "run").rename(theirs / "away")
+            (theirs / "run").symlink_to(precious)
+        return bound(address, mode)
+
+    monkeypatch.setattr(sockets, "_bound", exchange)
+    groups = os.getgroups()
+    if exchanged:
+        with pytest.raises(PermissionError):
+            sockets.bound_unix(path, 0o660, (1234, 1234))
+        os.chown(theirs / "run", 65534, 65534, follow_symlinks=False)
+        with pytest.raises(PermissionError, match="belongs to uid 65534"):
+            sockets.bind_unix(path, 0o660, OURS, 8)
+    else:
+        sock, _ = sockets.bound_unix(path, 0o660, (1234, 1234))
+        with sock:
+            assert sock.getsockname() == path
+            status = os.stat(path)
+            assert (status.st_uid, stat.S_IMODE(status.st_mode)) == (1234, 0o660)
+    assert os.listdir(precious) == []
+    assert (os.geteuid(), os.getgroups()) == (0, groups)
 
 
 def test_everywhere_is_both_families() -> None:

@@ -22,6 +22,7 @@ from supervisor_lite.errors import ConfigError, Diagnostic
 from supervisor_lite.model.plan import Configuration
 from supervisor_lite.model.settings import GatewaySettings
 from supervisor_lite.protocol import locate
+from supervisor_lite.protocol.home import NoHomeError, expand_home
 from supervisor_lite.text import suggest
 
 _INCLUDE = next(key for key in DAEMON.keys if key.name == "include")
@@ -200,7 +201,13 @@ class _Loading:
         """Return the files that a pattern means; `location` is None for the default pattern."""
         import glob
 
-        pattern = os.path.expanduser(pattern)
+        try:
+            pattern = expand_home(pattern)
+        except NoHomeError as error:
+            if location is not None:
+                self._diagnostics.error(location, str(error))
+            self._tables.complete = False
+            return []
         if not glob.has_magic(pattern):
             label = os.path.join(directory, pattern)
             try:

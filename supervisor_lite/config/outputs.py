@@ -8,13 +8,15 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from supervisor_lite.config.diagnostics import Diagnostics
-from supervisor_lite.config.paths import is_special, log_error
+from supervisor_lite.config.paths import directory_of_others, log_error
 from supervisor_lite.config.read import Entry, Values
 from supervisor_lite.config.schema.program import PROGRAM
 from supervisor_lite.config.source import Location
 from supervisor_lite.model.output import Output
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.settings import DaemonSettings
+from supervisor_lite.special_files import is_special, special_error
+from supervisor_lite.users import user_id
 
 _KEYS = {
     stream: [key for key in PROGRAM.keys if key.within == stream] for stream in ("stdout", "stderr")
@@ -53,6 +55,9 @@ class Outputs:
         self._errors: dict[str, str] = {}
         """By path, why no log can be there; empty if one can."""
         self._special: dict[str, bool] = {}
+        self._daemon = user_id(settings.user) if settings.user is not None else os.geteuid()
+        self._foreign: dict[str, str] = {}
+        """By directory, whose it is, or is in, that is neither root nor the daemon's user."""
         self._reserved = {self._identity(path): "a file of the configuration" for path in files}
         self._reserved[self._identity(settings.pidfile)] = "the daemon's pid file"
         self._reserved[self._identity(settings.socket)] = "the control socket"
@@ -107,7 +112,11 @@ class Outputs:
         if not self._is_special(path):
             if text := self._path_error(path):
                 self._diagnostics.error(entry.at(key), text)
+            elif text := self._others(os.path.dirname(path)):
+                self._diagnostics.warn(entry.at(key), text)
             return {"path": path}
+        if text := special_error(path):
+            self._diagnostics.error(entry.at(key), text)
         if fields.get("maxbytes") and f"{key}_maxbytes" in entry.raw:
             text = f"has no effect: {path} is no regular file and is never rotated"
             self._diagnostics.warn(entry.at(f"{key}_maxbytes"), text)
@@ -175,6 +184,12 @@ class Outputs:
             self._real_directories[directory] = os.path.realpath(directory)
         real = f"{self._real_directories[directory]}/{name}"
         return os.path.realpath(real) if os.path.islink(real) else real
+
+    def _others(self, directory: str) -> str:
+        if directory not in self._foreign:
+            path = os.path.join(directory, "log")
+            self._foreign[directory] = directory_of_others(path, self._daemon)
+        return self._foreign[directory]
 
     def _path_error(self, path: str) -> str:
         if path not in self._errors:

@@ -6,20 +6,6 @@ import os
 import stat
 
 
-def is_special(path: str) -> bool:
-    """Tell whether a log path is something that is never rotated: a device, a pipe, a descriptor.
-
-    What does not exist yet will be a regular file.
-    """
-    if path.startswith(("/dev/", "/proc/")) and not path.startswith("/dev/shm/"):
-        return True
-    try:
-        mode = os.stat(path).st_mode
-    except (OSError, ValueError):  # nothing is there; a NUL in a path is reported where it is read
-        return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
-
-
 def log_error(path: str, own_directories: tuple[str, ...]) -> str:
     """Return why no log can be written at `path`; empty if one can.
 
@@ -90,3 +76,18 @@ def is_writable_by_others(path: str) -> bool:
         return False
     by_group = bool(status.st_mode & stat.S_IWGRP) and status.st_gid != 0
     return status.st_uid != 0 or by_group or bool(status.st_mode & stat.S_IWOTH)
+
+
+def directory_of_others(path: str, daemon: int) -> str:
+    """Say which directory on the way to a file belongs neither to root nor to the daemon's user.
+
+    Empty if there is none. `daemon` is that user's uid.
+    """
+    directory = os.path.realpath(os.path.dirname(path))
+    ours = {0, daemon, os.geteuid(), owner_uid("/")}
+    while directory != "/":
+        owner = owner_uid(directory)
+        if owner is not None and owner not in ours:
+            return f"{directory} belongs to uid {owner}, who can put what they like in its place"
+        directory = os.path.dirname(directory)
+    return ""

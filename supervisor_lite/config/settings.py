@@ -8,8 +8,8 @@ from typing import Any
 from supervisor_lite.config.diagnostics import Diagnostics
 from supervisor_lite.config.expand import Names
 from supervisor_lite.config.paths import (
+    directory_of_others,
     is_read_only,
-    is_special,
     log_error,
     own_directory_error,
     owner_uid,
@@ -18,9 +18,12 @@ from supervisor_lite.config.read import Entry, Reader, Tables, Values
 from supervisor_lite.config.schema.access import ACCESS
 from supervisor_lite.config.schema.daemon import DAEMON
 from supervisor_lite.config.schema.gateway import GATEWAY
+from supervisor_lite.errors import ConfigError, Diagnostic
 from supervisor_lite.model.output import SYSLOG
 from supervisor_lite.model.settings import AccessRule, DaemonSettings, GatewaySettings
 from supervisor_lite.protocol import directories, locate
+from supervisor_lite.protocol.home import NoHomeError
+from supervisor_lite.special_files import is_special, special_error
 from supervisor_lite.users import user_id
 
 MAX_SOCKET_PATH = 107
@@ -46,7 +49,12 @@ def resolve_settings(
     values: Values = {}
     if entry is not None:
         values = reader.read(entry, DAEMON.keys, names.plus({"here": entry.here}))
-    paths = _paths(values, config)
+    try:
+        paths = _paths(values, config)
+    except NoHomeError as error:
+        text = f"{error}, XDG_STATE_HOME, or state_dir in [daemon]"
+        where, line = (config or "", 0) if entry is None else (entry.location.source.label, 0)
+        raise ConfigError([Diagnostic(where, line, "daemon.state_dir", text)]) from None
     if entry is not None:
         _check_paths(entry, values, paths, diagnostics)
     _check_socket(entry, values, paths["socket"], diagnostics)
@@ -79,21 +87,22 @@ def _paths(values: Values, config: str | None) -> dict[str, Any]:
 
 def _directories(values: Values, config: str | None) -> tuple[str, str, str]:
     """Return state, runtime and log directory, as set or as they are for this configuration."""
-    defaults = {
-        "state_dir": locate.default_state_dir(),
-        "runtime_dir": locate.default_runtime_dir(),
-    }
+    defaults = {"state_dir": "", "runtime_dir": locate.default_runtime_dir()}
     as_root = os.geteuid() == 0
     for ending in ("", *([directories.mark(config)] if config is not None else [])):
         if not as_root and _began_as_root(values, ending):
             as_root, defaults = True, _SYSTEM
+    if "state_dir" not in values and not as_root:
+        defaults = {**defaults, "state_dir": locate.default_state_dir()}
+    elif not defaults["state_dir"]:
+        defaults = {**defaults, "state_dir": _SYSTEM["state_dir"]}
     marks = {
         key: locate.mark_of(defaults[key], config)
         for key in ("state_dir", "runtime_dir")
         if key not in values
     }
     mark = marks.get("state_dir") or marks.get("runtime_dir", "")
-    state_dir = str(values.get("state_dir") or defaults["state_dir"] + marks["state_dir"])
+    state_dir = str(values.get("state_dir") or defaults["state_dir"] + mark)
     runtime_dir = str(values.get("runtime_dir") or defaults["runtime_dir"] + mark)
     log_dir = os.path.join(state_dir, "log")
     if as_root:
@@ -126,10 +135,15 @@ def _check_paths(
             # The system may come to write it again: the daemon's start is tried until then.
             report = diagnostics.warn if is_read_only(paths[key]) else diagnostics.error
             report(entry.at(key), text)
+    _warn_of_others(entry, values, paths, diagnostics)
     taken = {entry.location.source.path: "configuration", paths["socket"]: "socket"}
     for key in ("socket", "pidfile", "logfile"):
         path = paths[key]
-        if key not in values or path is None or path == SYSLOG or is_special(path):
+        if key not in values or path is None or path == SYSLOG:
+            continue
+        if is_special(path):
+            if key == "logfile" and (text := special_error(path)):
+                diagnostics.error(entry.at(key), text)
             continue
         if text := log_error(path, made):
             diagnostics.error(entry.at(key), text)
@@ -138,6 +152,18 @@ def _check_paths(
     directory = values.get("directory")
     if directory is not None and not os.path.isdir(str(directory)):
         diagnostics.error(entry.at("directory"), f"there is no directory {directory}")
+
+
+def _warn_of_others(
+    entry: Entry, values: Values, paths: dict[str, Any], diagnostics: Diagnostics
+) -> None:
+    """Warn of paths that somebody else than root and the daemon's user can lead elsewhere."""
+    user = user_id(str(values["user"])) if "user" in values else os.geteuid()
+    for key, path in paths.items():
+        if key in values and path is not None and path != SYSLOG and not is_special(path):
+            within = f"{path}/file" if key.endswith("_dir") else path
+            if text := directory_of_others(within, user):
+                diagnostics.warn(entry.at(key), text)
 
 
 def _check_socket(entry: Entry | None, values: Values, path: str, diagnostics: Diagnostics) -> None:

@@ -14,6 +14,7 @@ from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.core.topics import DefinitionChanged
 from supervisor_lite.model.cause import Cause, CauseKind
 from supervisor_lite.model.change import Change
+from supervisor_lite.model.events import Faulted
 from supervisor_lite.model.states import State
 
 _EARLY = 0.1
@@ -99,6 +100,5 @@ class MemoryLimit:
         limit = process.program.memory_restart
         if limit is None or used <= limit or self._supervisor.stopping:
             return
-        self._supervisor.restart(
-            process, by="", cause=Cause(CauseKind.MEMORY_RESTART, used=used, limit=limit)
-        )
+        cause = Cause(CauseKind.MEMORY_RESTART, used=used, limit=limit)
+        self._supervisor.feed(process, Faulted(cause))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 
+from supervisor_lite import safe_paths
 from supervisor_lite.core.operations import Operations
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
@@ -127,7 +127,7 @@ class Rollout:
     def _make_log_dir(self) -> None:
         """Make the directory of logs if it is another than at the start. Raises ConfigError."""
         try:
-            os.makedirs(self._log_dir, 0o755, exist_ok=True)
+            safe_paths.make_directories(self._log_dir, 0o750)
         except OSError as error:
             text = f"cannot make this directory: {error.strerror}"
             raise ConfigError([Diagnostic(self._log_dir, 0, "", text)]) from error

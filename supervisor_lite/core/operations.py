@@ -7,56 +7,32 @@ up. The answer comes from the bus, never from polling.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import TypeAlias
 
 from supervisor_lite.core.bus import Bus
 from supervisor_lite.core.process import Process
+from supervisor_lite.core.results import (
+    Result,
+    aborted,
+    bounded,
+    done,
+    outcomes,
+    started,
+    started_again,
+    stopped,
+)
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.core.waiting import Waiting
-from supervisor_lite.errors import OperationFailed
-from supervisor_lite.explain.reason import asked_text, reason
 from supervisor_lite.model.cause import Cause
+from supervisor_lite.model.events import RESTART_ASKED, STOP_ASKED, StopAnnounced
 from supervisor_lite.model.operation import Operation, OperationKind
-from supervisor_lite.model.states import UP, State
-from supervisor_lite.protocol.codes import ErrorCode, ResultCode
+from supervisor_lite.model.states import State
+from supervisor_lite.protocol.codes import ResultCode
 from supervisor_lite.rules import order
 
-
-class Result(NamedTuple):
-    """What became of one process in an operation."""
-
-    name: str
-    group: str
-    fullname: str
-    ok: bool
-    result: str
-    reason: str = ""
-    last_words: str = ""
-    """For a start that failed: the last lines of its output."""
-    code: str = ""
-    """What `result` says, for programs: of `ResultCode`, or of `ErrorCode` if it is not ok."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as docs/protocol.md describes."""
-        return self._asdict()
-
-
-def done(process: Process, code: str, result: str = "") -> Result:
-    """Return the result that is ok; its word is that of the code unless it says more."""
-    word = result or code.replace("_", " ")
-    return Result(process.program.name, process.group, process.name, True, word, code=code)
-
-
-def failed(process: Process, code: str, result: str, why: str, last_words: str = "") -> Result:
-    """Return the result that is not; `result` is the word for it, `why` says more."""
-    about = (process.program.name, process.group, process.name)
-    return Result(*about, False, result, why, last_words, code)
-
-
-def refused(process: Process, error: OperationFailed) -> Result:
-    """Return the result that says why it could not be done."""
-    return failed(process, error.code, "failed", str(error))
+Verdict: TypeAlias = Callable[[Process], Result | None]
+"""Says what became of a process; None while that is not decided."""
 
 
 class Operations:
@@ -71,23 +47,26 @@ class Operations:
     async def start(
         self, processes: Sequence[Process], by: str, *, wait: bool, timeout: float | None
     ) -> list[Result]:
-        """Start processes by ascending priority; true when RUNNING, failed at the first failure."""
-        already = [
-            done(p, ResultCode.ALREADY_STARTED)
-            for p in processes
-            if p.record.state in (State.STARTING, State.RUNNING)
-        ]
-        todo = [p for p in processes if p.record.state not in (State.STARTING, State.RUNNING)]
-        waiting = self._watch_starts(todo, _started)
+        """Start processes by ascending priority; true when RUNNING, failed at the first failure.
+
+        One that waits for its turn to be stopped is not.
+        """
+        already = [done(p, ResultCode.ALREADY_STARTED) for p in processes if _is_kept_up(p)]
+        todo = [p for p in processes if not _is_kept_up(p)]
+        waiting = self._watch_starts(todo, started)
         self._supervisor.unfinished.start_asked([p.name for p in processes])
         for process in self._in_order(todo):
             self._supervisor.start(process, by)
-        return already + await _results(todo, waiting, "starting", wait=wait, timeout=timeout)
+        return already + await outcomes(todo, waiting, "starting", wait=wait, timeout=timeout)
 
     async def stop(
         self, processes: Sequence[Process], by: str, *, wait: bool, timeout: float | None
     ) -> list[Result]:
-        """Stop processes in waves by descending priority; true when nothing of them is left."""
+        """Stop processes in waves by descending priority; true when nothing of them is left.
+
+        The wish goes off for all of them at once, only the signals wait for their wave. Whoever
+        starts one before its turn comes withdraws its stop.
+        """
         names = tuple(p.name for p in processes)
         self._supervisor.unfinished.stop_asked(names)
         return await self._stop(processes, by, wait=wait, timeout=timeout, written=False)
@@ -115,21 +94,31 @@ class Operations:
         if more and not written:
             operation = Operation(OperationKind.STOP, by, tuple(p.name for p in todo))
             key = self._supervisor.unfinished.begin(operation)
+        for process in (process for wave in more for process in wave):
+            self._supervisor.feed(process, StopAnnounced(by))
         # Now, not in the job: whoever asks next, on the same connection, finds it stopping.
         stopping = self._begin_stop(first, by)
-        job = asyncio.ensure_future(self._go_on_stopping(first, stopping, more, by))
-        self._jobs.add(job)
-        job.add_done_callback(self._jobs.discard)
-        if key is not None:
-            job.add_done_callback(lambda job: self._on_stopped(job, key))
+        job = self._go_on(self._go_on_stopping(first, stopping, more, by), key)
         if not wait:
             return results + [done(p, ResultCode.ACCEPTED, "stopping") for p in todo]
-        return results + await _bounded(job, todo, timeout)
+        return results + await bounded(job, todo, timeout, stopped)
 
-    def _on_stopped(self, job: asyncio.Future[list[Result]], key: str) -> None:
-        self._jobs.discard(job)
-        if not job.cancelled():  # by the end of the daemon: then the next one goes on
-            self._supervisor.unfinished.end(key)
+    def _go_on(
+        self, work: Coroutine[None, None, list[Result]], key: str | None
+    ) -> asyncio.Future[list[Result]]:
+        """Have this go on whether or not anybody waits; `key` is what the journal knows it by."""
+        job = asyncio.ensure_future(work)
+        self._jobs.add(job)
+
+        def over(job: asyncio.Future[list[Result]]) -> None:
+            self._jobs.discard(job)
+            if (
+                key is not None and not job.cancelled()
+            ):  # by the end of the daemon: the next goes on
+                self._supervisor.unfinished.end(key)
+
+        job.add_done_callback(over)
+        return job
 
     def _watch_starts(
         self, processes: Sequence[Process], verdict: Callable[[Process], Result | None]
@@ -144,41 +133,87 @@ class Operations:
         waves = order.stop_waves([p.program for p in processes], self._supervisor.table.groups)
         return [[table[program.fullname] for program in wave] for wave in waves]
 
-    def _begin_stop(self, wave: list[Process], by: str) -> Waiting[Result]:
-        waiting = Waiting(self._bus, wave, _stopped)
+    def _begin_stop(
+        self, wave: list[Process], by: str, cause: Cause = STOP_ASKED
+    ) -> Waiting[Result]:
+        waiting = Waiting(self._bus, wave, stopped)
         with self._supervisor.signals.together():
             for process in wave:
-                self._supervisor.stop(process, by)
+                self._supervisor.stop(process, by, cause)
         return waiting
 
     async def _go_on_stopping(
         self, first: list[Process], stopping: Waiting[Result], more: list[list[Process]], by: str
     ) -> list[Result]:
-        results = await _results(first, stopping, "")
+        results = await outcomes(first, stopping, "")
         for wave in more:
-            results += await _results(wave, self._begin_stop(wave, by), "")
+            turn = [process for process in wave if not process.record.wanted]
+            results += [started_again(process) for process in wave if process.record.wanted]
+            results += await outcomes(turn, self._begin_stop(turn, by), "")
         return results
 
     async def restart(
-        self, processes: Sequence[Process], by: str, *, wait: bool, timeout: float | None
+        self,
+        processes: Sequence[Process],
+        by: str,
+        *,
+        wait: bool,
+        timeout: float | None,
+        at_once: bool = False,
     ) -> list[Result]:
-        """Restart processes, all at once; true when a new run is RUNNING."""
-        before = {p.name: p.record.run for p in processes}
+        """Restart processes; true when a new run is RUNNING.
 
-        def verdict(process: Process) -> Result | None:
-            result = _started(process)
-            if result is None or not result.ok:
-                return result
-            if process.record.run == before[process.name]:
-                return None
-            return done(process, ResultCode.RESTARTED)
-
+        Those of one priority at once. Others in waves, as a stop and a start of all would be: down
+        by descending priority, then up by ascending; or all of them `at_once`.
+        """
+        verdict = _has_new_run(processes)
+        waves = [] if at_once else self._stop_waves(list(processes))
+        if len(waves) > 1:
+            self._supervisor.refuse_if_stopping()
+            job = self._restart_in_waves(waves, by, verdict)
+            if not wait:
+                return [done(p, ResultCode.ACCEPTED, "restarting") for p in processes]
+            return await bounded(job, processes, timeout, verdict)
         waiting = self._watch_starts(processes, verdict)
         self._supervisor.unfinished.start_asked([p.name for p in processes])
         with self._supervisor.signals.together():
             for process in self._in_order(processes):
                 self._supervisor.restart(process, by)
-        return await _results(processes, waiting, "restarting", wait=wait, timeout=timeout)
+        return await outcomes(processes, waiting, "restarting", wait=wait, timeout=timeout)
+
+    def _restart_in_waves(
+        self, waves: list[list[Process]], by: str, verdict: Verdict
+    ) -> asyncio.Future[list[Result]]:
+        """Begin to; the journal knows of it, so that the next daemon finishes what this one cannot.
+
+        Somebody's stop of one of them while they are down leaves it out.
+        """
+        unfinished = self._supervisor.unfinished
+        everyone = [process for wave in waves for process in wave]
+        names = tuple(process.name for process in everyone)
+        runs = tuple(process.record.run or 0 for process in everyone)
+        unfinished.start_asked(names)
+        key = unfinished.begin(Operation(OperationKind.RESTART, by, names, runs=runs))
+
+        def present(some: Iterable[Process]) -> list[Process]:
+            if self._supervisor.stopping:
+                return []
+            return [process for process in some if unfinished.has(key, process.name)]
+
+        down = self._begin_stop(waves[0], by, RESTART_ASKED)
+
+        async def go_on() -> list[Result]:
+            await down.verdicts()
+            for wave in waves[1:]:
+                await self._begin_stop(present(wave), by, RESTART_ASKED).verdicts()
+            up = present(process for wave in reversed(waves) for process in wave)
+            waiting = Waiting(self._bus, up, verdict)
+            for process in up:
+                self._supervisor.start(process, by, RESTART_ASKED)
+            results = await outcomes(up, waiting, "")
+            return results + [aborted(process) for process in everyone if process not in up]
+
+        return self._go_on(go_on(), key)
 
     async def respawned(self, processes: Sequence[Process], by: str, cause: Cause) -> None:
         """Restart processes and wait until each has its new definition, however it fares."""
@@ -195,7 +230,7 @@ class Operations:
 
     async def all_down(self) -> None:
         """Wait until no process of the table is up or about to be."""
-        await Waiting(self._bus, list(self._supervisor.processes.values()), _stopped).verdicts()
+        await Waiting(self._bus, list(self._supervisor.processes.values()), stopped).verdicts()
 
     def _in_order(self, processes: Iterable[Process]) -> list[Process]:
         table = {p.name: p for p in processes}
@@ -205,71 +240,21 @@ class Operations:
         return [table[program.fullname] for wave in waves for program in wave]
 
 
-async def _results(
-    processes: Sequence[Process],
-    waiting: Waiting[Result],
-    meanwhile: str,
-    *,
-    wait: bool = True,
-    timeout: float | None = None,
-) -> list[Result]:
-    """Return a result for each process, in their order.
-
-    For those that are not decided, without `wait`: `meanwhile`, as a result that is ok; after
-    `timeout` seconds: "timeout", as one that is not.
-    """
-    verdicts = await waiting.verdicts(wait=wait, timeout=timeout)
-    return [verdicts.get(p.name) or _undecided(p, wait, meanwhile) for p in processes]
+def _is_kept_up(process: Process) -> bool:
+    """Is it up, and not only until its turn comes to be stopped?"""
+    return process.record.state in (State.STARTING, State.RUNNING) and process.record.wanted
 
 
-def _undecided(process: Process, wait: bool, meanwhile: str) -> Result:
-    if not wait:
-        return done(process, ResultCode.ACCEPTED, meanwhile)
-    why = reason(process.program, process.record) or process.record.state.name
-    return failed(process, ErrorCode.TIMED_OUT, "timeout", f"not done in time: {why}")
+def _has_new_run(processes: Sequence[Process]) -> Verdict:
+    """Return what judges a restart that is about to begin."""
+    before = {process.name: process.record.run for process in processes}
 
-
-def _started(process: Process) -> Result | None:
-    """Is it up, or has the start failed?"""
-    record = process.record
-    pending = record.wanted and (record.asked or record.deadline is not None or record.leftovers)
-    match record.state:
-        case State.RUNNING:
-            return done(process, ResultCode.STARTED)
-        case State.STARTING:
+    def verdict(process: Process) -> Result | None:
+        result = started(process)
+        if result is None or not result.ok:
+            return result
+        if process.record.run == before[process.name]:
             return None
-        case State.EXITED:
-            return None if pending else done(process, ResultCode.STARTED)
-        case State.BACKOFF | State.FATAL:
-            if record.asked:
-                return None
-            spawned = record.error is None
-            words = process.last_words() if spawned else ""
-            code = ErrorCode.START_FAILED if spawned else ErrorCode.SPAWN_FAILED
-            return failed(process, code, "failed", reason(process.program, record), words)
-        case State.STOPPING | State.STOPPED:
-            if record.wanted:
-                return None
-            why = asked_text(record)
-            return failed(process, ErrorCode.ABORTED, "aborted", why)
+        return done(process, ResultCode.RESTARTED)
 
-
-def _stopped(process: Process) -> Result | None:
-    """Is nothing of it left, or has somebody started it again?"""
-    if process.is_down():
-        return done(process, ResultCode.STOPPED)
-    record = process.record
-    if record.wanted and record.state in UP:
-        why = f": {asked_text(record)}" if record.by else ""
-        return failed(process, ErrorCode.ABORTED, "aborted", f"started again{why}")
-    return None
-
-
-async def _bounded(
-    job: asyncio.Future[list[Result]], processes: list[Process], timeout: float | None
-) -> list[Result]:
-    """Wait for the job, but not longer than this; it goes on behind."""
-    try:
-        return await asyncio.wait_for(asyncio.shield(job), timeout)
-    except TimeoutError:
-        return [_stopped(p) or _undecided(p, True, "") for p in processes]
+    return verdict

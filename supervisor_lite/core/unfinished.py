@@ -31,11 +31,20 @@ class Unfinished:
     def begin(self, operation: Operation) -> str:
         """It begins; written on return. Returns what `end` wants to have."""
         key, before = self._inherited.pop(operation.kind, (None, operation))
-        wanted = tuple(dict.fromkeys((*before.wanted, *operation.wanted)))
+        wanted = tuple(
+            dict.fromkeys((*before.wanted, *operation.wanted, *self._halfway(operation)))
+        )
         operation = operation._replace(wanted=wanted)
         key = self._log.begin(operation, key)
         self._open[key] = operation
         return key
+
+    def _halfway(self, operation: Operation) -> Iterator[str]:
+        """Yield what a restart has stopped and not started yet, for what stops everything."""
+        if operation.kind in (OperationKind.SHUTDOWN, OperationKind.RELOAD):
+            for other in self._open.values():
+                if other.kind is OperationKind.RESTART:
+                    yield from other.names
 
     @contextmanager
     def during(self, operation: Operation) -> Iterator[None]:
@@ -53,6 +62,11 @@ class Unfinished:
         self._open.pop(key, None)
         self._log.end(key)
         self._schedule_flush()
+
+    def has(self, key: str, name: str) -> bool:
+        """Is this process still a part of it, or has somebody asked otherwise meanwhile?"""
+        operation = self._open.get(key)
+        return operation is not None and name in operation.names
 
     def stop_asked(self, names: Collection[str]) -> None:
         """Somebody wants these down: no operation that goes on is to start them again."""

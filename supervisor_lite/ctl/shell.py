@@ -12,6 +12,7 @@ from supervisor_lite.client.errors import ClientError
 from supervisor_lite.ctl import render
 from supervisor_lite.ctl.context import CommandContext
 from supervisor_lite.protocol.commands import COMMAND, GROUPS, NOTHING, SLCTL
+from supervisor_lite.protocol.home import NoHomeError, own_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,8 +119,11 @@ def _confirmed(question: str) -> bool:
 
 
 def history_file() -> str:
-    """Return where the history of lines is kept."""
-    home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    """Return where the history of lines is kept; empty if there is no home to keep it in."""
+    try:
+        home = own_directory("XDG_STATE_HOME", "~/.local/state")
+    except NoHomeError:
+        return ""
     return os.path.join(home, "supervisor-lite", "slctl_history")
 
 
@@ -130,7 +134,8 @@ def interact(ctl: CommandContext, run: Run) -> int:
     readline.set_completer_delims(" \t\n")  # ":" and "*" belong to names
     path = history_file()
     with contextlib.suppress(OSError):
-        readline.read_history_file(path)
+        if path:
+            readline.read_history_file(path)
     run(ctl, ["status"])
     shell = Shell(ctl, run)
     while True:
@@ -142,6 +147,8 @@ def interact(ctl: CommandContext, run: Run) -> int:
             break
     readline.set_history_length(MAX_HISTORY)
     with contextlib.suppress(OSError):
+        if not path:
+            return 0
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         readline.write_history_file(path)
     return 0

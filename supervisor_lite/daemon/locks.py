@@ -12,6 +12,7 @@ import os
 import stat
 from collections.abc import Iterator
 
+from supervisor_lite import safe_paths
 from supervisor_lite.errors import AlreadyRunning, StartupError
 from supervisor_lite.model.settings import DaemonSettings
 from supervisor_lite.protocol.directories import read_owner
@@ -47,12 +48,8 @@ class Locks:
         return [*self._paths, self._state_dir]
 
     def _acquire(self, path: str) -> int:
-        if path == self._state_dir:
-            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-        else:
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
-            fd = os.open(path, flags, 0o600)
+            fd = self._open(path)
         except OSError as error:
             raise StartupError(f'cannot open the lock "{path}": {error.strerror}') from error
         status = os.fstat(fd)
@@ -66,6 +63,14 @@ class Locks:
             os.close(fd)
             raise AlreadyRunning(self._taken(path, pid)) from None
         return fd
+
+    def _open(self, path: str) -> int:
+        """Open what is to be locked; raises OSError, also for a link in its place."""
+        if path == self._state_dir:
+            return safe_paths.open_directory(path)[0]
+        with safe_paths.at(path) as place:
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            return os.open(place.name, flags, 0o600, dir_fd=place.fd)
 
     def _taken(self, path: str, pid: str) -> str:
         """Say who is there already, and how to get at them."""

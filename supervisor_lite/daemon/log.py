@@ -11,12 +11,12 @@ from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 from supervisor_lite.explain.cause import cause_text, notes_text
-from supervisor_lite.logs.devices import is_special
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.outlet import Outlet, tell
 from supervisor_lite.logs.syslog import DEVLOG, SyslogClient
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.output import SYSLOG
+from supervisor_lite.special_files import is_special
 from supervisor_lite.text import plural, sanitize
 
 # structlog loads rich and better_exceptions wherever they are installed, for tracebacks that a
@@ -63,8 +63,18 @@ class LogTarget:
                 self._device = Outlet(path, self._notice)
                 if self._device.gone:
                     self._complain(f'cannot write the log "{path}"')
+                self._write_once(self._device)
             else:
-                self.file = LogFile(path, maxbytes, backups, self._complain)
+                self.file = LogFile(path, maxbytes, backups, self._complain, mode=0o640)
+
+    def _write_once(self, device: Outlet) -> None:
+        """Write no line to one place twice: the log may be what stderr is, too."""
+        if self._stderr is not None and self._stderr.is_same(device):
+            if self._to_journal:  # stderr tells it the level
+                device.close()
+            else:
+                self._stderr.close()
+                self._stderr = None
 
     @property
     def lost(self) -> int:

@@ -29,6 +29,7 @@ from supervisor_lite.host import own_limits
 from supervisor_lite.logs.outlet import PATIENCE, tell
 from supervisor_lite.model.plan import Configuration
 from supervisor_lite.protocol import locate
+from supervisor_lite.special_files import standard_number
 from supervisor_lite.text import plural
 
 
@@ -144,6 +145,7 @@ class Startup:
         locks = Locks(settings, self._inherited.locks)
         report = None
         if options.daemonize:
+            _refuse_standard_log(settings.logfile)
             from supervisor_lite.daemon.background import go_to_background, linger_warning
 
             if warning := linger_warning(settings.runtime_dir):
@@ -201,6 +203,13 @@ class Startup:
             LogOptions(to_stderr=in_foreground, level=options.level),
             lambda: report("") if report is not None else None,
         )
+
+
+def _refuse_standard_log(path: str | None) -> None:
+    """Raise StartupError if the log is to go where nothing is once the terminal is left."""
+    if path is not None and standard_number(path) is not None:
+        text = "with --daemonize that is /dev/null; set logfile to a file, or run in the foreground"
+        raise StartupError(f'cannot log to "{path}": {text}')
 
 
 @contextlib.contextmanager

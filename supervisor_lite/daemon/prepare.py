@@ -6,20 +6,24 @@ Nothing that is found is trusted because of its name: others may be able to writ
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from typing import NamedTuple
 
-from supervisor_lite import users
+from supervisor_lite import safe_paths, users
 from supervisor_lite.errors import StartupError
 from supervisor_lite.files import write_whole
 from supervisor_lite.host import syscalls
 from supervisor_lite.model.settings import DaemonSettings
 from supervisor_lite.protocol import locate
-from supervisor_lite.protocol.locate import read_regular
 
 _MAX_PID_LENGTH = 20
 """Characters: more is no pid."""
+
+
+LOG_DIR_MODE = 0o750
+"""Of a log_dir that we make: what programs write is for root and the daemon's group."""
 
 
 class Owner(NamedTuple):
@@ -47,6 +51,7 @@ def owner_of(settings: DaemonSettings) -> Owner:
 
 def make_directories(settings: DaemonSettings, owner: Owner) -> None:
     """Make the directories that the daemon works in. Raises StartupError."""
+    safe_paths.count_as_ours(owner.uid)
     for path in (settings.runtime_dir, settings.state_dir, settings.log_dir):
         make_directory(settings, path, owner)
 
@@ -57,33 +62,28 @@ def make_directory(settings: DaemonSettings, path: str, owner: Owner = Owner()) 
     if path == settings.runtime_dir and above == locate.own_tmp_dir():
         # Anybody could have made it before us, to own what is in it.
         _make(above, 0o755, owner, private=True)
-    mode = 0o700 if path == settings.state_dir else 0o755
-    _make(path, mode, owner, private=path != settings.log_dir)
-
-
-def _set_owner_and_mode(path: str, mode: int, owner: Owner) -> None:
-    """Give a new directory its mode and owner; by descriptor, for others may exchange it."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        os.fchmod(fd, mode)  # whatever the umask is
-        if owner.uid != -1:
-            os.fchown(fd, owner.uid, owner.gid)
-    finally:
-        os.close(fd)
+    modes = {settings.runtime_dir: 0o755, settings.state_dir: 0o700}
+    _make(path, modes.get(path, LOG_DIR_MODE), owner, private=path != settings.log_dir)
 
 
 def _make(path: str, mode: int, owner: Owner, *, private: bool) -> None:
     try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        try:
-            os.mkdir(path, mode)
-            _set_owner_and_mode(path, mode, owner)
-        except FileExistsError:
-            if not os.path.isdir(path):
-                raise StartupError(f'cannot use "{path}": it is not a directory') from None
+        fd, made = safe_paths.open_directory(path, make=mode)
+    except NotADirectoryError:
+        raise StartupError(f'cannot use "{path}": it is not a directory') from None
     except OSError as error:
         raise StartupError(f'cannot make the directory "{path}": {error.strerror}') from error
-    status = os.stat(path)
+    try:
+        if made:
+            os.fchmod(fd, mode)  # whatever the umask is
+            if owner.uid != -1:
+                os.fchown(fd, owner.uid, owner.gid)
+        status = os.fstat(fd)
+        writable = os.access(f"/proc/self/fd/{fd}", os.W_OK | os.X_OK)
+    except OSError as error:
+        raise StartupError(f'cannot make the directory "{path}": {error.strerror}') from error
+    finally:
+        os.close(fd)
     allowed = {0, os.geteuid(), owner.uid}
     if private and status.st_uid not in allowed:
         raise StartupError(f'cannot use "{path}": it belongs to uid {status.st_uid}')
@@ -91,7 +91,7 @@ def _make(path: str, mode: int, owner: Owner, *, private: bool) -> None:
         raise StartupError(f'cannot use "{path}": everybody may write to it')
     if not private and os.statvfs(path).f_flag & os.ST_RDONLY:
         return  # of logs: what cannot be written is told there, and what runs goes on
-    if not os.access(path, os.W_OK | os.X_OK):
+    if not writable:
         raise StartupError(f'cannot use "{path}": it is not writable')
 
 
@@ -144,7 +144,8 @@ def remove_pidfile(path: str) -> None:
     """Remove the file that we wrote; one with another pid is somebody else's."""
     with contextlib.suppress(OSError, StartupError):
         if _pid_in(path) == str(os.getpid()):
-            os.unlink(path)
+            with safe_paths.at(path) as place:
+                place.unlink()
 
 
 def _pid_in(path: str) -> str | None:
@@ -154,13 +155,34 @@ def _pid_in(path: str) -> str | None:
     stays when the link is replaced. Raises StartupError.
     """
     try:
-        status = os.lstat(path)
-        if os.path.exists(path) and stat.S_ISCHR(os.stat(path).st_mode):
-            return None
-        if stat.S_ISLNK(status.st_mode) or status.st_nlink > 1:
-            return ""
-        return read_regular(path)[:_MAX_PID_LENGTH].decode("ascii", "replace").strip("\0 \n")
+        with safe_paths.at(path) as place:
+            status = place.status()
+            if status is None:
+                return ""
+            if stat.S_ISLNK(status.st_mode):
+                return None if _leads_to_device(path) else ""
+            if stat.S_ISCHR(status.st_mode):
+                return None
+            if status.st_nlink > 1:
+                return ""
+            return _start_of(place)
     except FileNotFoundError:
         return ""
     except OSError as error:
         raise StartupError(f'cannot write the pid file "{path}": {error.strerror}') from error
+
+
+def _leads_to_device(path: str) -> bool:
+    """Tell whether a link that we may follow is one to a device."""
+    with contextlib.suppress(OSError):
+        status = safe_paths.file_status(path)
+        return status is not None and stat.S_ISCHR(status.st_mode)
+    return False
+
+
+def _start_of(place: safe_paths.Place) -> str:
+    """Return how a file begins; raises OSError, also for what is none."""
+    with os.fdopen(place.open(os.O_RDONLY), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        return file.read(_MAX_PID_LENGTH).decode("ascii", "replace").strip("\0 \n")

@@ -16,6 +16,8 @@ def reason(program: Program, record: Record, *, output_lost: bool = False) -> st
     `output_lost`: what the live run writes cannot be had.
     """
     match record.state:
+        case State.STARTING | State.RUNNING if not record.wanted:
+            return "to be stopped when its turn comes"
         case State.RUNNING:
             return "its output is lost until it is restarted" if output_lost else ""
         case State.STARTING:

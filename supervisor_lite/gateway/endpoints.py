@@ -53,6 +53,7 @@ class Endpoint:
 
 PARAMETERS: Json = {
     "names": NAMES, "wait": BOOLEAN, "timeout": SECONDS, "signal": STRING, "text": STRING,
+    "at_once": BOOLEAN,
 }  # fmt: skip
 """Parameters of the control socket that a body may hold."""
 
@@ -139,6 +140,7 @@ SCHEMAS: Json = {
     "Daemon": _object(
         version=STRING, protocol={"type": "integer"}, pid={"type": "integer"},
         identifier=STRING, state=STRING, role=STRING, roles=NAMES, user=STRING,
+        log_lines_lost={"type": "integer"}, upgrade_error=_MAYBE_STRING,
     ),
     "Difference": _object(added=NAMES, changed=NAMES, removed=NAMES, warnings=NAMES),
     "Object": {"type": "object"},

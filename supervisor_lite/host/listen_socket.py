@@ -9,7 +9,7 @@ import socket
 import stat
 from dataclasses import dataclass, field
 
-from supervisor_lite import sockets
+from supervisor_lite import safe_paths, sockets
 from supervisor_lite.errors import SpawnError, SpawnErrorCode
 from supervisor_lite.host import syscalls
 from supervisor_lite.model.sockets import ListenSocket
@@ -109,18 +109,19 @@ def _bound_unix(path: str, wanted: ListenSocket, uid: int, gid: int) -> OpenSock
 
 def _remove_stale(path: str) -> None:
     """Remove a socket that nobody listens on any more. Raises OSError if somebody does."""
-    try:
-        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+    with safe_paths.at(path) as place:
+        status = place.status()
+        if status is None:
+            return
+        if not stat.S_ISSOCK(status.st_mode):
             raise OSError(errno.EEXIST, "something else is there")
-    except FileNotFoundError:
-        return
-    try:
-        served = sockets.is_served(path)
-    except OSError:
-        served = True
-    if served:
-        raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
-    os.unlink(path)
+        try:
+            served = sockets.is_served(place.by_kernel(place.name))
+        except OSError:
+            served = True
+        if served:
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+        place.unlink()
 
 
 def _owner(wanted: ListenSocket, uid: int, gid: int) -> tuple[int, int]:

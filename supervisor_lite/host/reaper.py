@@ -80,6 +80,8 @@ class Reaper:
         self._children: dict[int, int] = {}  # pid -> pidfd
         self._adopted: dict[int, int] = {}
         self._waiting: dict[int, tuple[select.epoll, asyncio.TimerHandle]] = {}
+        self._untold: list[Ended] = []
+        """Adopted processes that have ended in this iteration of the loop."""
         self._helpers: dict[int, Callable[[Exit], None]] = {}
         self._signals = -1
         self._sweep_planned = False
@@ -102,6 +104,7 @@ class Reaper:
             self._stop_waiting(pid)
         self._children.clear()
         self._adopted.clear()
+        self._untold.clear()
 
     def watch(self, pid: int, pidfd: int) -> None:
         """Watch a child of ours. The pidfd stays the caller's, open until it is told the end."""
@@ -184,7 +187,7 @@ class Reaper:
         if (found := exit_of_zombie(pid, pidfd)) is not None:
             # The pid 1 of many a container reaps late, or never.
             del self._adopted[pid]
-            self._on_ended([Ended(pid, found)])
+            self._tell_together(Ended(pid, found))
             return
         # EPOLLHUP comes when it is reaped; asked for with no events, in an epoll of its own,
         # because the loop would wake up for ever on the EPOLLIN that is there already.
@@ -197,7 +200,18 @@ class Reaper:
     def _adopted_reaped(self, pid: int) -> None:
         self._stop_waiting(pid)
         pidfd = self._adopted.pop(pid)
-        self._on_ended([Ended(pid, exit_of_reaped(pidfd) or Exit())])
+        self._tell_together(Ended(pid, exit_of_reaped(pidfd) or Exit()))
+
+    def _tell_together(self, ended: Ended) -> None:
+        """Tell it with all others of this iteration: what they leave is searched for in one go."""
+        self._untold.append(ended)
+        if len(self._untold) == 1:
+            self._loop.call_soon(self._tell)
+
+    def _tell(self) -> None:
+        ended, self._untold = self._untold, []
+        if ended:
+            self._on_ended(ended)
 
     def _stop_waiting(self, pid: int) -> None:
         poll, timer = self._waiting.pop(pid)

@@ -58,6 +58,8 @@ class Terminator:
         self._loop = loop
         self._descendants = descendants
         self._terminations: dict[int, Termination] = {}
+        self._to_look: list[Termination] = []
+        """Those whose members are to be looked for: one look for all of an iteration."""
 
     def terminate(
         self, run: Run, name: str, on_gone: OnGone, reached: Reached | None = None
@@ -76,7 +78,7 @@ class Terminator:
         termination.reached = None if name == "KILL" else reached
         for pidfd in termination.members.values():
             _send(pidfd, name)
-        self._loop.call_soon(self._look_again, termination)
+        self._look_soon(termination)
 
     def forget(self, run: Run) -> None:
         """Signal nobody of this run any more."""
@@ -85,12 +87,26 @@ class Terminator:
             for pidfd in termination.members.values():
                 self._release(pidfd)
 
-    def _look_again(self, termination: Termination) -> None:
-        """Find who is left now; signal newcomers; tell when there is nobody."""
+    def _look_soon(self, termination: Termination) -> None:
+        self._to_look.append(termination)
+        if len(self._to_look) == 1:
+            self._loop.call_soon(self._look)
+
+    def _look(self) -> None:
+        """Find who is left now of all that are asked about."""
+        asked, self._to_look = dict.fromkeys(self._to_look), []
+        current = [each for each in asked if self._is_current(each)]
+        present = self._descendants.members([each.run for each in current])
+        for termination in current:
+            if self._is_current(termination):
+                self._go_on(termination, present.get(termination.run.number, []))
+
+    def _is_current(self, termination: Termination) -> bool:
+        return self._terminations.get(termination.run.number) is termination
+
+    def _go_on(self, termination: Termination, present: list[Stat]) -> None:
+        """Signal newcomers; tell when there is nobody."""
         run = termination.run
-        if self._terminations.get(run.number) is not termination:
-            return
-        present = self._descendants.members([run]).get(run.number, [])
         for stat in present:
             self._signal_newcomer(termination, stat)
         if present and run.cgroup is not None:
@@ -98,7 +114,7 @@ class Terminator:
                 # Also who has come since, and who belongs to another user.
                 cgroup.kill(run.cgroup)
             if not termination.members:  # who was seen is dead, but may have forked
-                self._loop.call_soon(self._look_again, termination)
+                self._look_soon(termination)
                 return
         if not termination.members:
             del self._terminations[run.number]
@@ -120,7 +136,7 @@ class Terminator:
         self._release(termination.members.pop(pid))
         if not termination.members:
             # What it leaves behind itself is our child by now: look before saying "gone".
-            self._loop.call_soon(self._look_again, termination)
+            self._look_soon(termination)
 
     def _release(self, pidfd: int) -> None:
         self._loop.remove_reader(pidfd)

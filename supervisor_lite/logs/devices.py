@@ -6,7 +6,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import re
 import select
 import stat
 from collections.abc import Callable
@@ -17,8 +16,8 @@ from supervisor_lite.logs.peek import MAX_PEEK
 from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.prefix import ATOMIC, Prefixer
 from supervisor_lite.safe_paths import file_status, open_file
+from supervisor_lite.special_files import standard_number
 
-STANDARD: Final = re.compile(r"/dev/(stdout|stderr)|(?:/dev|/proc/self)/fd/(\d+)")
 DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG})
 
 
@@ -167,26 +166,6 @@ def _read(fd: int) -> bytes:
     return b""
 
 
-def standard_number(path: str) -> int | None:
-    """Return N if the path means the daemon's own descriptor N."""
-    match = STANDARD.fullmatch(path)
-    if match is None:
-        return None
-    return {"stdout": 1, "stderr": 2}[match[1]] if match[1] else int(match[2])
-
-
-def is_special(path: str) -> bool:
-    """Tell whether this is something other than a regular file, or a place for one."""
-    if standard_number(path) is not None:
-        return True
-    with contextlib.suppress(OSError):
-        status = file_status(path)
-        return status is not None and not (
-            stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)
-        )
-    return False
-
-
 def open_device(path: str) -> tuple[int, int]:
     """Return a descriptor, and its flags if it is shared and blocking, else 0; raises OSError.
 
@@ -198,8 +177,9 @@ def open_device(path: str) -> tuple[int, int]:
     if number is None:
         # Opened for reading too: a FIFO without a reader would refuse a mere writer.
         status = file_status(path)
-        fifo = status is not None and stat.S_ISFIFO(status.st_mode)
-        return open_file(path, os.O_RDWR if fifo else os.O_WRONLY), 0
+        mode = status.st_mode if status is not None else 0
+        way = os.O_RDWR if stat.S_ISFIFO(mode) else os.O_WRONLY
+        return open_file(path, way | os.O_APPEND if stat.S_ISREG(mode) else way), 0
     mode = os.fstat(number).st_mode
     if number > 2 and not os.get_inheritable(number):
         # One that the daemon has opened itself: its journal, a socket.

@@ -15,25 +15,26 @@ from supervisor_lite.safe_paths import Place
 _FLAGS: Final = os.O_RDWR | os.O_CREAT
 
 
-def open_at_end(path: str) -> int:
-    """Open the live file, or make it; raises OSError. The umask takes from the mode 0644."""
-    return _checked(safe_paths.open_file(path, _FLAGS))
+def open_at_end(path: str, mode: int) -> int:
+    """Open the live file, or make it; raises OSError. The umask takes from the mode."""
+    return _checked(safe_paths.open_file(path, _FLAGS, mode))
 
 
-def open_in(place: Place) -> int:
+def open_in(place: Place, mode: int) -> int:
     """Do the same in a directory that is held open."""
-    return _checked(place.open(_FLAGS))
+    return _checked(place.open(_FLAGS, mode))
 
 
-def open_or_make_directory(path: str, report: Callable[[str], None]) -> int:
+def open_or_make_directory(path: str, mode: int, report: Callable[[str], None]) -> int:
     """Do the same where the directory may have vanished: it is made anew, and reported."""
     try:
-        return open_at_end(path)
+        return open_at_end(path, mode)
     except FileNotFoundError:
         directory = os.path.dirname(path)
-        if safe_paths.make_directories(directory):
+        # Who may read the log may enter its directory.
+        if safe_paths.make_directories(directory, mode | (mode & 0o444) >> 2 | 0o100):
             report(f'log directory "{directory}" had vanished and was made anew')
-        return open_at_end(path)
+        return open_at_end(path, mode)
 
 
 def empty(path: str) -> None:

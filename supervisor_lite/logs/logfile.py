@@ -39,14 +39,22 @@ class LogFile:
     """
 
     __slots__ = (
-        "_emptied", "_listeners", "_report", "_rotated", "_rotation_failed", "_shared", "backups",
-        "chain", "fd", "limit", "maxbytes", "origin", "path", "size",
+        "_emptied", "_listeners", "_mode", "_report", "_rotated", "_rotation_failed", "_shared",
+        "backups", "chain", "fd", "limit", "maxbytes", "origin", "path", "size",
     )  # fmt: skip
 
     def __init__(
-        self, path: str, maxbytes: int, backups: int, report: Callable[[str], None]
+        self,
+        path: str,
+        maxbytes: int,
+        backups: int,
+        report: Callable[[str], None],
+        *,
+        mode: int = 0o644,
     ) -> None:
+        """`mode` is that of files that are made, less the umask."""
         self.path = path
+        self._mode = mode
         self.maxbytes = maxbytes
         self.backups = backups
         self._report = report
@@ -78,7 +86,7 @@ class LogFile:
     def open(self) -> None:
         """Open the live file, make it if there is none; raises OSError."""
         if self.fd < 0:
-            self._continue_in(live.open_at_end(self.path))
+            self._continue_in(live.open_at_end(self.path, self._mode))
 
     def close(self) -> None:
         """Close the live file; followers keep what they have not read yet."""
@@ -111,7 +119,7 @@ class LogFile:
                 return
             self.close()
             self.chain = 0
-        self._continue_in(live.open_or_make_directory(self.path, self._report))
+        self._continue_in(live.open_or_make_directory(self.path, self._mode, self._report))
 
     def _adjust(self, size: int) -> None:
         """Take the size that somebody else gave the file, so that no hole is left in it."""
@@ -163,7 +171,7 @@ class LogFile:
         self._rotated.forget()
         if self.fd < 0:
             return
-        fd = live.open_at_end(self.path)
+        fd = live.open_at_end(self.path, self._mode)
         if os.path.sameopenfile(fd, self.fd):
             os.close(fd)
             return
@@ -175,7 +183,7 @@ class LogFile:
         Raises OSError if the new file cannot be opened; then nothing has changed.
         """
         if path != self.path:
-            fd = live.open_at_end(path) if self.fd >= 0 else -1
+            fd = live.open_at_end(path, self._mode) if self.fd >= 0 else -1
             self.close()
             self.path = path
             self.chain = 0
@@ -247,10 +255,10 @@ class LogFile:
                 if self._is_ours(safe_paths.file_status(self.path)):
                     if not self._rotated.take_in(place, self.backups, renames):
                         return -1
-                    return live.open_in(place)
+                    return live.open_in(place, self._mode)
         except FileNotFoundError:
             pass
-        return live.open_or_make_directory(self.path, self._report)
+        return live.open_or_make_directory(self.path, self._mode, self._report)
 
     def _replace(self, fd: int) -> None:
         """Go on in another file; the old one may be the rotated one now."""

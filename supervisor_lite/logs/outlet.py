@@ -49,6 +49,12 @@ class Outlet:
             return
         self._put = append if regular else os.write
 
+    def is_same(self, other: Outlet) -> bool:
+        """Tell whether both lead to one place."""
+        if self.gone or other.gone:
+            return False
+        return os.path.samestat(os.fstat(self._fd), os.fstat(other._fd))
+
     def write(self, data: bytes, lines: int = 1) -> None:
         """Write whole lines, or drop them; never raises."""
         if self.gone:

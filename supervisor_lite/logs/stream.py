@@ -10,7 +10,7 @@ from typing import NamedTuple
 from supervisor_lite.errors import SpawnError, SpawnErrorCode
 from supervisor_lite.logs import fifo
 from supervisor_lite.logs.capture import Capture
-from supervisor_lite.logs.devices import DISK, DeviceSink, is_special
+from supervisor_lite.logs.devices import DISK, DeviceSink
 from supervisor_lite.logs.filtering import AnswerSink, FilterSink, OnOutput
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.loss import Loss
@@ -18,6 +18,7 @@ from supervisor_lite.logs.pipes import Pipes
 from supervisor_lite.logs.sinks import FileSink, Sink
 from supervisor_lite.logs.syslog import SyslogSink
 from supervisor_lite.model.output import OnFull, Output
+from supervisor_lite.special_files import is_special
 
 
 class StreamContext(NamedTuple):

@@ -6,11 +6,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from supervisor_lite.config.paths import is_special
 from supervisor_lite.migrate.keys import Keys
 from supervisor_lite.migrate.percent import escaped
 from supervisor_lite.migrate.sections import Section
 from supervisor_lite.migrate.toml_writer import Line, TomlTable
+from supervisor_lite.special_files import is_special
 
 _WORDS = ("auto", "none", "syslog")
 _NUMBER = "%(process_num)02d"

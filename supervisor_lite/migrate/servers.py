@@ -138,6 +138,9 @@ class _Servers:
             )
             return None
         path = os.path.expanduser(path)
+        if path.startswith("~"):
+            self._keys.notes(section, "file").warn_lossy(f"there is no home directory for {path}")
+            return None
         if not path.startswith(("/", "%(")):
             path = os.path.normpath(os.path.join(escaped(self._keys.base), path))
         if len(os.fsencode(path)) > 107:

@@ -20,7 +20,7 @@ RESTART_ASKED = Cause(CauseKind.RESTART_ASKED)
 
 @distinct
 class StartAsked(NamedTuple):
-    """Someone wants the process up; failures are forgotten."""
+    """Someone wants the process up; failures are forgotten, an announced stop is withdrawn."""
 
     by: str
     cause: Cause = START_ASKED
@@ -35,11 +35,32 @@ class StopAsked(NamedTuple):
 
 
 @distinct
+class StopAnnounced(NamedTuple):
+    """Someone wants the process down, and its turn comes later: StopAsked, unless it is withdrawn.
+
+    What is up goes on, and is not started again when it ends; nothing else starts any more.
+    """
+
+    by: str
+    cause: Cause = STOP_ASKED
+
+
+@distinct
 class RestartAsked(NamedTuple):
     """Stop while still wanted: nothing stays down if the asker goes away in between."""
 
     by: str
     cause: Cause = RESTART_ASKED
+
+
+@distinct
+class Faulted(NamedTuple):
+    """The daemon itself has the run replaced, because of its memory for instance.
+
+    Nobody has asked for it: failures, the budget of restarts and the counter are as they were.
+    """
+
+    cause: Cause
 
 
 @distinct
@@ -98,7 +119,9 @@ class DeadlinePassed(NamedTuple):
 Event: TypeAlias = (
     StartAsked
     | StopAsked
+    | StopAnnounced
     | RestartAsked
+    | Faulted
     | KillAsked
     | Spawned
     | SpawnFailed

@@ -109,9 +109,11 @@ TABLE: Final = (
         changes=True, rest=f"POST {_ONE}/stop", details=_WAIT_DETAILS,
     ),
     Command(
-        "restart", "NAME… [--no-wait] [--timeout S]", "stop and start, in the daemon",
-        role=OPERATE, module="processes", takes=PROCESSES, params="names, wait?, timeout?",
-        changes=True, rest=f"POST {_ONE}/restart", details=_WAIT_DETAILS,
+        "restart", "NAME… [--at-once] [--no-wait] [--timeout S]", "stop and start, in the daemon",
+        role=OPERATE, module="processes", takes=PROCESSES,
+        params="names, wait?, timeout?, at_once?", changes=True, rest=f"POST {_ONE}/restart",
+        details="In waves: down by descending priority, then up by ascending; --at-once: not so.\n"
+        + _WAIT_DETAILS,
     ),
     Command(
         "signal", "SIGNAL NAME…", "send a signal (HUP, SIGHUP, 1)",

@@ -10,6 +10,7 @@ import os
 import stat
 
 from supervisor_lite.protocol import directories
+from supervisor_lite.protocol.home import NoHomeError, expand_home, own_directory
 
 NAME = "supervisor-lite"
 
@@ -20,7 +21,13 @@ def default_runtime_dir() -> str:
     """Return where sockets and FIFOs live unless configured: /run for root, else per user."""
     if os.geteuid() == 0:
         return _SYSTEM_RUNTIME_DIR
-    return os.path.join(os.environ.get("XDG_RUNTIME_DIR") or own_tmp_dir(), NAME)
+    return os.path.join(_runtime_home() or own_tmp_dir(), NAME)
+
+
+def _runtime_home() -> str:
+    """Return what XDG_RUNTIME_DIR says; a relative path does not count."""
+    found = os.environ.get("XDG_RUNTIME_DIR", "")
+    return found if os.path.isabs(found) else ""
 
 
 def own_tmp_dir() -> str:
@@ -29,15 +36,14 @@ def own_tmp_dir() -> str:
 
 
 def default_state_dir() -> str:
-    """Return where the journal lives unless configured."""
+    """Return where the journal lives unless configured. Raises NoHomeError."""
     if os.geteuid() == 0:
         return f"/var/lib/{NAME}"
-    home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    return os.path.join(home, NAME)
+    return os.path.join(own_directory("XDG_STATE_HOME", "~/.local/state"), NAME)
 
 
 def default_log_dir() -> str:
-    """Return where logs live unless configured."""
+    """Return where logs live unless configured. Raises NoHomeError."""
     if os.geteuid() == 0:
         return f"/var/log/{NAME}"
     return os.path.join(default_state_dir(), "log")
@@ -45,8 +51,12 @@ def default_log_dir() -> str:
 
 def usual_configs() -> list[str]:
     """Return the configuration files that are found from everywhere, in order."""
-    home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    return [os.path.join(home, NAME, "supervisor.toml"), f"/etc/{NAME}/supervisor.toml"]
+    places = [f"/etc/{NAME}/supervisor.toml"]
+    try:
+        home = own_directory("XDG_CONFIG_HOME", "~/.config")
+    except NoHomeError:
+        return places
+    return [os.path.join(home, NAME, "supervisor.toml"), *places]
 
 
 def candidates() -> list[str]:
@@ -139,7 +149,7 @@ def _configured(path: str | None, keys: dict[str, str]) -> str:
             for key, name in keys.items():
                 value = table.get(key) if isinstance(table, dict) else None
                 if isinstance(value, str) and value:
-                    path = os.path.join(here, os.path.expanduser(_expand(value, here)))
+                    path = os.path.join(here, expand_home(_expand(value, here)))
                     return os.path.normpath(os.path.join(path, name))
     return ""
 

@@ -1,8 +1,8 @@
 """The state machine of one process: what happened, and what to do about it.
 
 Rule 1: everything that decides about a process is decided in this file; when the next try is due,
-and whether there is one, it asks pacing.py.
-Rule 2: both touch nothing: no clock, no signals, no files. `now` is an argument (monotonic
+and whether there is one, it asks pacing.py, and how a run is ended, stopping.py.
+Rule 2: they touch nothing: no clock, no signals, no files. `now` is an argument (monotonic
 seconds).
 Rule 3: a record has one deadline, replaced at each transition; waking up too early is harmless.
 
@@ -15,12 +15,13 @@ from __future__ import annotations
 
 from typing import TypeAlias, assert_never
 
-from supervisor_lite.model.actions import Action, Signal, SignalLeftovers, Spawn
-from supervisor_lite.model.cause import Cause, CauseKind, Note, NoteKind
+from supervisor_lite.model.actions import Action, SignalLeftovers, Spawn
+from supervisor_lite.model.cause import Cause, CauseKind
 from supervisor_lite.model.events import (
     DeadlinePassed,
     Event,
     Exited,
+    Faulted,
     KillAsked,
     LeftoversGone,
     MainReplaced,
@@ -28,6 +29,7 @@ from supervisor_lite.model.events import (
     Spawned,
     SpawnFailed,
     StartAsked,
+    StopAnnounced,
     StopAsked,
 )
 from supervisor_lite.model.exit import Exit
@@ -35,14 +37,7 @@ from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record
 from supervisor_lite.model.restart import AutoRestart
 from supervisor_lite.model.states import NOTHING_RUNS, State
-from supervisor_lite.rules import pacing
-
-KILL_AGAIN = 1.0
-"""Seconds, at least, until SIGKILL is sent again to what did not die of it."""
-
-LAST_GRACE = 1.0
-"""Seconds that leftovers have at least, if the main process has used up `stopwaitsecs`."""
-
+from supervisor_lite.rules import pacing, stopping
 
 Step: TypeAlias = tuple[Record, tuple[Action, ...]]
 
@@ -52,10 +47,14 @@ def step(program: Program, record: Record, event: Event, now: float) -> Step:
     match event:
         case StartAsked():
             return _on_start(record, event, now)
-        case StopAsked():
+        case StopAsked() | StopAnnounced():
             return _on_stop(program, record, event, now)
         case RestartAsked():
             return _on_restart(program, record, event, now)
+        case Faulted():
+            if record.state not in (State.STARTING, State.RUNNING) or not record.wanted:
+                return record, ()
+            return stopping.end(program, record, event, now)
         case KillAsked():
             if record.leftovers or record.state is State.STOPPING:
                 return record._replace(deadline=now, kill_now=True), ()
@@ -87,8 +86,10 @@ def _on_start(record: Record, event: StartAsked | RestartAsked, now: float) -> S
     """Wish it up; the spawn itself comes with the deadline, which is usually now."""
     wished = _forgiven(record)._replace(wanted=True, by=event.by, cause=event.cause)
     match record.state:
-        case State.STARTING | State.RUNNING:
-            return record._replace(wanted=True), ()
+        case State.STARTING | State.RUNNING if record.wanted:
+            return record, ()
+        case State.STARTING | State.RUNNING:  # the stop that was announced is withdrawn
+            return record._replace(wanted=True, by=event.by, cause=event.cause), ()
         case State.STOPPING:
             return wished, ()
         case State.STOPPED | State.BACKOFF | State.EXITED | State.FATAL:
@@ -97,11 +98,16 @@ def _on_start(record: Record, event: StartAsked | RestartAsked, now: float) -> S
             assert_never(record.state)
 
 
-def _on_stop(program: Program, record: Record, event: StopAsked, now: float) -> Step:
+def _on_stop(
+    program: Program, record: Record, event: StopAsked | StopAnnounced, now: float
+) -> Step:
+    """Wish it down. What is up goes on until its turn comes, if the stop is only announced."""
     unwished = record._replace(wanted=False, asked=False, cooling=False)
     match record.state:
         case State.STARTING | State.RUNNING:
-            return _end(program, unwished, event, now)
+            if isinstance(event, StopAsked):
+                return stopping.end(program, unwished, event, now)
+            return unwished._replace(by=event.by, cause=event.cause), ()
         case State.STOPPING:
             return unwished._replace(by=event.by, cause=event.cause), ()
         case State.STOPPED | State.BACKOFF | State.EXITED | State.FATAL:
@@ -119,20 +125,8 @@ def _on_stop(program: Program, record: Record, event: StopAsked, now: float) -> 
 
 def _on_restart(program: Program, record: Record, event: RestartAsked, now: float) -> Step:
     if record.state in (State.STARTING, State.RUNNING):
-        return _end(program, _forgiven(record)._replace(wanted=True), event, now)
+        return stopping.end(program, _forgiven(record)._replace(wanted=True), event, now)
     return _on_start(record, event, now)
-
-
-def _end(program: Program, record: Record, event: StopAsked | RestartAsked, now: float) -> Step:
-    """Ask the main process to end; it is killed at the deadline."""
-    stopping = record._replace(
-        state=State.STOPPING,
-        deadline=now + program.stopwaitsecs,
-        told=now if program.stopasgroup else None,
-        by=event.by,
-        cause=event.cause,
-    )
-    return stopping, (Signal(program.stopsignal, program.stopasgroup),)
 
 
 def _on_exit(program: Program, record: Record, event: Exited, now: float) -> Step:
@@ -140,9 +134,12 @@ def _on_exit(program: Program, record: Record, event: Exited, now: float) -> Ste
         return record, ()  # an older run: its end changes nothing
     lasted = now - record.spawned if record.spawned is not None else 0.0
     ended = record._replace(pid=None, exit=event.exit, error=None)
-    if record.state is State.STOPPING:
-        after = ended._replace(deadline=None) if event.leftovers else _stopped(ended, now)
-    elif record.state is State.STARTING and lasted < program.startsecs:
+    early = record.state is State.STARTING and lasted < program.startsecs
+    if record.state is State.STOPPING or (early and not record.wanted):
+        after = stopping.stopped(ended, now)
+        if event.leftovers:
+            after = ended._replace(state=State.STOPPING, deadline=None)
+    elif early:
         after = _on_failed_start(program, ended, now)
     else:
         after = _on_exit_while_up(program, ended, now)
@@ -150,33 +147,15 @@ def _on_exit(program: Program, record: Record, event: Exited, now: float) -> Ste
         after = after._replace(notes=(*after.notes, event.kept))
     if not event.leftovers:
         return after, ()
-    kill_at = now if record.kill_now else _end_of_patience(program, record, now)
+    kill_at = stopping.end_of_patience(program, record, now)
     held = after._replace(leftovers=True, due=after.deadline, deadline=kill_at, told=now)
     return held, (SignalLeftovers(program.stopsignal, record.told),)
 
 
-def _end_of_patience(program: Program, record: Record, now: float) -> float:
-    """Return when leftovers are killed: a stop takes `stopwaitsecs` and one second at most."""
-    if record.state is not State.STOPPING:
-        return now + program.stopwaitsecs
-    least = now + min(program.stopwaitsecs, LAST_GRACE)
-    if record.killed or record.deadline is None:
-        return least  # all of it went to the main process
-    return max(record.deadline, least)
-
-
 def _on_exit_while_up(program: Program, record: Record, now: float) -> Record:
-    """EXITED; respawned at the deadline if the policy says so."""
+    """EXITED; respawned at the deadline if the policy says so and no stop is announced."""
     expected = is_expected(program, record.exit)
-    match program.autorestart:
-        case AutoRestart.ALWAYS:
-            again = True
-        case AutoRestart.NEVER:
-            again = False
-        case AutoRestart.UNEXPECTED:
-            again = not expected
-        case _:
-            assert_never(program.autorestart)
+    again = record.wanted and is_respawned(program, record.exit)
     cause = Cause(CauseKind.EXITED, exit=record.exit, expected=expected)
     exited = record._replace(
         state=State.EXITED, failures=0, wanted=again, deadline=None, cause=cause, by=""
@@ -202,32 +181,20 @@ def _on_leftovers_gone(record: Record, event: LeftoversGone, now: float) -> Step
         return record, ()
     notes = record.notes if event.ended is None else (*record.notes, event.ended)
     clean = record._replace(leftovers=False, deadline=record.due, due=None, notes=notes)
-    return (_stopped(clean, now) if record.state is State.STOPPING else clean), ()
-
-
-def _stopped(record: Record, now: float) -> Record:
-    """Nothing is left of it; if it is still wanted, this was a restart."""
-    again = pacing.soonest(record, now) if record.wanted else None
-    return record._replace(state=State.STOPPED, deadline=again, asked=record.wanted)
+    if record.state is State.STOPPING:
+        return stopping.stopped(clean, now), ()
+    return clean, ()
 
 
 def _on_deadline(program: Program, record: Record, now: float) -> Step:
-    if record.leftovers:
-        again = now + max(program.stopwaitsecs, KILL_AGAIN)
-        return record._replace(deadline=again), (SignalLeftovers("KILL"),)
+    if record.leftovers or record.state is State.STOPPING:
+        return stopping.kill(program, record, now)
     match record.state:
         case State.STARTING:
             cause = Cause(CauseKind.UP, seconds=program.startsecs)
             return record._replace(
                 state=State.RUNNING, deadline=None, failures=0, cause=cause, by=""
             ), ()
-        case State.STOPPING:
-            again = now + max(program.stopwaitsecs, KILL_AGAIN)
-            killing = record._replace(deadline=again, killed=True)
-            if not record.killed:
-                waited = None if record.kill_now else program.stopwaitsecs
-                killing = killing._replace(notes=(*record.notes, Note(NoteKind.KILLED, waited)))
-            return killing, (Signal("KILL", program.killasgroup),)
         case State.STOPPED | State.BACKOFF | State.EXITED | State.FATAL:
             why = pacing.why_give_up(program, record)
             if why is not None:
@@ -281,6 +248,19 @@ def is_spawn_next(program: Program, record: Record) -> bool:
     if record.state not in NOTHING_RUNS or record.leftovers:
         return False
     return pacing.why_give_up(program, record) is None
+
+
+def is_respawned(program: Program, exit: Exit | None) -> bool:  # noqa: A002 the field's word
+    """Does the policy bring back what has ended like this while it was up?"""
+    match program.autorestart:
+        case AutoRestart.ALWAYS:
+            return True
+        case AutoRestart.NEVER:
+            return False
+        case AutoRestart.UNEXPECTED:
+            return not is_expected(program, exit)
+        case _:
+            assert_never(program.autorestart)
 
 
 def is_expected(program: Program, exit: Exit | None) -> bool:  # noqa: A002 the field's word

@@ -27,10 +27,12 @@ import stat
 import time
 
 from supervisor_lite.safe_paths.place import SAFE, Place
+from supervisor_lite.safe_paths.rule import count_as_ours
 from supervisor_lite.safe_paths.walk import Walk
 
 __all__ = [
-    "Place", "at", "file_status", "locate", "make_directories", "open_directory", "open_file",
+    "Place", "at", "count_as_ours", "file_status", "locate", "make_directories", "open_directory",
+    "open_file",
 ]  # fmt: skip
 
 _known: dict[str, tuple[float, os.stat_result]] = {}
@@ -40,17 +42,14 @@ _KNOWN_FOR = 0.1
 """Seconds for which that is believed: a thousand programs are started with one look."""
 
 
-def at(path: str, *, also: int = -1) -> Place:
-    """Return the place of a path, its last component not looked at. Raises OSError.
-
-    Links of the user `also` count as well: the one that the daemon is about to become.
-    """
+def at(path: str) -> Place:
+    """Return the place of a path, its last component not looked at. Raises OSError."""
     directory, _, name = path.rpartition("/")
     plain = directory.startswith("/") and name not in ("", ".", "..")
     if plain and (known := _known_status(directory)) is not None:
         return Place(path, None, path, known, private=True)
-    place = Walk(path, also).place()
-    if plain and place.private and place.directory is not None and also == -1:
+    place = Walk(path).place()
+    if plain and place.private and place.directory is not None:
         if len(_known) > _MAX_KNOWN:
             _known.clear()
         _known[directory] = time.monotonic() + _KNOWN_FOR, place.directory
@@ -67,9 +66,9 @@ def _known_status(directory: str) -> os.stat_result | None:
     return before if same and (now.st_uid, now.st_gid) == (before.st_uid, before.st_gid) else None
 
 
-def locate(path: str, *, also: int = -1) -> Place:
+def locate(path: str) -> Place:
     """Return the place that a path leads to, links at its end followed. Raises OSError."""
-    return Walk(path, also).destination()
+    return Walk(path).destination()
 
 
 def open_file(path: str, flags: int, mode: int = 0o644) -> int:
@@ -94,19 +93,19 @@ def file_status(path: str) -> os.stat_result | None:
         return place.status()
 
 
-def open_directory(path: str, *, make: int | None = None, also: int = -1) -> tuple[int, bool]:
+def open_directory(path: str, *, make: int | None = None) -> tuple[int, bool]:
     """Return a descriptor of a directory, and whether it was made just now. Raises OSError.
 
     With `make`, a mode, it is made if it is missing, and what is missing above it.
     """
-    walk = Walk(path, also)
+    walk = Walk(path)
     made = walk.enter(make)
     with walk.here() as place:
         return os.open(place.name, os.O_RDONLY | os.O_DIRECTORY | SAFE, dir_fd=place.fd), made
 
 
-def make_directories(path: str) -> bool:
+def make_directories(path: str, mode: int = 0o755) -> bool:
     """Make a directory and what is missing above it; tell whether it was not there. OSError."""
-    fd, made = open_directory(path, make=0o755)
+    fd, made = open_directory(path, make=mode)
     os.close(fd)
     return made

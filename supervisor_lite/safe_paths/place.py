@@ -54,10 +54,9 @@ class Place:
         """The descriptor (O_PATH) of the directory, for functions that take a `dir_fd`."""
         return self._fd
 
-    @property
-    def by_kernel(self) -> str:
-        """A path for what takes no descriptor, such as bind(2)."""
-        return self.name if self._fd is None else f"/proc/self/fd/{self._fd}/{self.name}"
+    def by_kernel(self, name: str) -> str:
+        """Return a path of a name for what takes no descriptor, such as bind(2)."""
+        return name if self._fd is None else f"/proc/self/fd/{self._fd}/{name}"
 
     @property
     def directory_owner(self) -> tuple[int, int]:

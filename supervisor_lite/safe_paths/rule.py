@@ -7,6 +7,19 @@ import functools
 import os
 import stat
 
+_becoming = -1
+
+
+def count_as_ours(uid: int) -> None:
+    """Let what belongs to this user count as ours: root is about to become them."""
+    global _becoming
+    _becoming = uid
+
+
+def is_of_another_self(uid: int) -> bool:
+    """Tell whether this is the user whom root is about to become."""
+    return uid == _becoming and uid not in (0, os.geteuid())
+
 
 def is_closed(directory: os.stat_result) -> bool:
     """Tell whether only root and we may put files into a directory."""
@@ -29,7 +42,7 @@ def planted(file: os.stat_result, directory: os.stat_result) -> tuple[int, str] 
 
 def is_trusted(uid: int) -> bool:
     """Tell whether what belongs to this user is root's or our own."""
-    return uid in (0, os.geteuid(), _owner_of_all())
+    return uid in (0, os.geteuid(), _becoming, _owner_of_all())
 
 
 @functools.cache
@@ -38,19 +51,19 @@ def _owner_of_all() -> int:
     return os.stat("/").st_uid
 
 
-def may_be_exchanged(directory: os.stat_result, also: int) -> bool:
-    """Tell whether others than root, we and `also` may exchange what is in a directory."""
+def may_be_exchanged(directory: os.stat_result) -> bool:
+    """Tell whether others than root and we may exchange what is in a directory."""
     mode, uid = directory.st_mode, directory.st_uid
     anybody = mode & stat.S_IWOTH and not mode & stat.S_ISVTX
-    return bool(anybody) or not (is_trusted(uid) or uid == also)
+    return bool(anybody) or not is_trusted(uid)
 
 
-def mistrust(link: os.stat_result, also: int, *, private: bool) -> str:
+def mistrust(link: os.stat_result, *, private: bool) -> str:
     """Return why a link is not followed, empty if it is.
 
     `private`: nobody else can have moved it there.
     """
-    if not is_trusted(link.st_uid) and link.st_uid != also:
+    if not is_trusted(link.st_uid):
         return f"belongs to uid {link.st_uid}"
     if not private:
         return "lies where others than root and the daemon may have moved it"

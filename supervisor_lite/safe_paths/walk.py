@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from supervisor_lite.safe_paths.place import MAX_LINKS, Place
-from supervisor_lite.safe_paths.rule import may_be_exchanged, mistrust
+from supervisor_lite.safe_paths.rule import is_of_another_self, may_be_exchanged, mistrust
 
 LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -18,9 +18,10 @@ LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 class Walk:
     """The way to a path, one component after the other."""
 
-    def __init__(self, path: str, also: int) -> None:
+    def __init__(self, path: str) -> None:
         self._path = path
-        self._also = also
+        self._theirs = False
+        """A link was followed that root's next self has made: nothing is made there as root."""
         self._names = deque(name for name in path.split("/") if name not in ("", "."))
         self._own = len(self._names)
         """How many of the names left are of the path itself: those of a link come before them."""
@@ -33,7 +34,7 @@ class Walk:
 
     def _judge(self) -> None:
         """Note whether others may exchange what is in the directory that was entered."""
-        if may_be_exchanged(self._status, self._also):
+        if may_be_exchanged(self._status):
             self._private = False
 
     @contextlib.contextmanager
@@ -101,7 +102,7 @@ class Walk:
         found, made = self._look(name), False
         if found < 0:
             # What a link leads to is not made: a disk is missing there, perhaps.
-            if make is None or len(self._names) >= self._own:
+            if make is None or self._theirs or len(self._names) >= self._own:
                 raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
             with contextlib.suppress(FileExistsError):
                 os.mkdir(name, make if not self._names else 0o755, dir_fd=self._fd)
@@ -132,9 +133,10 @@ class Walk:
         self._links += 1
         if self._links > MAX_LINKS:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-        if cause := mistrust(status, self._also, private=self._private):
+        if cause := mistrust(status, private=self._private):
             path = os.path.join(os.readlink(f"/proc/self/fd/{self._fd}"), name)
             raise OSError(errno.EPERM, f'the link "{path}" {cause}')
+        self._theirs = self._theirs or is_of_another_self(status.st_uid)
         target = os.readlink("", dir_fd=link)
         if target.startswith("/proc/"):
             self._kernel = os.path.join(target, *self._names)

@@ -120,4 +120,9 @@ def _optional(convert: Callable[[Any], Any] | None) -> Callable[[Any], Any] | No
 
 
 def _tuple(convert: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
-    return tuple if convert is None else lambda values: tuple(map(convert, values))
+    def converted(values: Any) -> tuple[Any, ...]:
+        if not isinstance(values, list):  # the letters of a text would be a tuple, too
+            raise TypeError(f"not an array: {values!r}")
+        return tuple(values if convert is None else map(convert, values))
+
+    return converted

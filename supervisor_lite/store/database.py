@@ -22,6 +22,7 @@ from supervisor_lite.errors import OperationFailed, StartupError
 from supervisor_lite.protocol.codes import ErrorCode
 from supervisor_lite.store.instance import InstanceFiles
 from supervisor_lite.store.migrations import SCHEMA, migrate
+from supervisor_lite.store.tables import restore_tables
 
 _NOT_CORRUPT = frozenset(
     (sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM,
@@ -147,10 +148,23 @@ class Database:
     def select(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a query. Raises OperationFailed if the file cannot be read."""
         try:
-            return self._connection.execute(sql, values).fetchall()
+            return self._select(sql, values)
         except sqlite3.Error as error:
             text = f'cannot read the journal "{self.path}": {error}'
             raise OperationFailed(text, ErrorCode.IO_ERROR) from error
+
+    def _select(self, sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        except sqlite3.OperationalError as error:
+            if getattr(error, "sqlite_errorcode", None) is not None:
+                raise
+        # Not SQLite's error but Python's: a text that is not UTF-8. The others are.
+        self._connection.text_factory = lambda data: data.decode(errors="replace")
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        finally:
+            self._connection.text_factory = str
 
     def close(self) -> None:
         """Commit and close the file."""
@@ -214,7 +228,11 @@ def _open(path: str, warn: Callable[[str], None], files: InstanceFiles) -> Datab
         database = Database(connection, path, warn)
         if 0 < version < SCHEMA:
             database.migrate(version)
+        for lost in restore_tables(connection) if version == SCHEMA else ():
+            warn(f'the table "{lost}" of the journal "{path}" was unusable, and is made anew')
         (instance,) = connection.execute("SELECT value FROM meta WHERE key = 'instance'").fetchone()
+        if not (isinstance(instance, str) and len(instance) == 32 and instance.isalnum()):
+            raise ValueError(f"its name is {instance!r}")
     except BaseException:
         connection.close()
         raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from supervisor_lite.model.cause import Cause
 from supervisor_lite.model.change import Change
@@ -13,6 +13,12 @@ from supervisor_lite.model.record import Record
 from supervisor_lite.model.run import RunRow, StoredProcess
 from supervisor_lite.store.codec import decode
 from supervisor_lite.store.database import Database
+from supervisor_lite.store.plausible import objection, objection_to_process, objection_to_run
+
+T = TypeVar("T", bound=tuple[Any, ...])
+
+_END_OF_TIME = 253_402_300_800.0
+"""The year 10000, in seconds since the epoch."""
 
 _RUN_COLUMNS = ", ".join(RunRow._fields)
 
@@ -29,7 +35,7 @@ class History:
 
     def open_runs(self) -> list[RunRow]:
         """Return the runs that have not ended, as far as anybody wrote down."""
-        return self._runs("WHERE ended IS NULL ORDER BY run", ())
+        return self._runs("WHERE ended IS NULL ORDER BY run", (), self._warn)
 
     def run(self, number: int) -> RunRow | None:
         """Return one run, or None if it was never written or is forgotten."""
@@ -43,17 +49,29 @@ class History:
         where = f"WHERE name IN ({_marks(names)}) ORDER BY run DESC LIMIT ?"
         return self._runs(where, (*names, limit))
 
-    def _runs(self, where: str, values: Sequence[object]) -> list[RunRow]:
-        rows = self._database.select(f"SELECT {_RUN_COLUMNS} FROM runs {where}", values)
-        found = (RunRow(*row) for row in rows)
-        return [row._replace(cause=_cause(row.cause)) for row in found]
+    def _runs(
+        self,
+        where: str,
+        values: Sequence[object],
+        warn: Callable[[str], None] = lambda text: None,
+    ) -> list[RunRow]:
+        """Return the rows that make sense; of the others `warn` is told."""
+        found = []
+        for each in self._database.select(f"SELECT {_RUN_COLUMNS} FROM runs {where}", values):
+            row = RunRow(*each)
+            row = row._replace(cause=_cause(row.cause))
+            if wrong := objection_to_run(row):
+                warn(f"what the journal knows of run {row.run!r} is unusable: {wrong}")
+            else:
+                found.append(row)
+        return found
 
     def processes(self) -> Iterator[StoredProcess]:
         """Yield what was last known of every process; what is unusable is reported."""
         for row in self._database.select("SELECT name, record, definition FROM processes"):
             try:
                 yield _process(*row)
-            except (ValueError, TypeError, AttributeError) as error:
+            except (ValueError, TypeError, AttributeError, RecursionError) as error:
                 self._warn(f"{row[0]}: what the journal knows of it is unusable: {error}")
 
     def changes(
@@ -93,21 +111,33 @@ def _process(name: str, record: str, definition: str) -> StoredProcess:
     """Raises ValueError, TypeError or AttributeError if it is unusable."""
     values: dict[str, Any] = json.loads(record)
     program = decode(Program, json.loads(definition))
-    since, started = values.get("since"), values.get("started")
-    return StoredProcess(name, decode(Record, values), program, since, started)
+    since, started = _moment(values.get("since")), _moment(values.get("started"))
+    stored = StoredProcess(name, decode(Record, values), program, since, started)
+    if wrong := objection_to_process(name, stored.record, program):
+        raise ValueError(wrong)
+    return stored
+
+
+def _moment(value: object) -> float | None:
+    """Return a wall-clock time that can be shown; None for what is none."""
+    usable = isinstance(value, int | float) and 0 <= value < _END_OF_TIME
+    return float(value) if usable else None  # type: ignore[arg-type]
 
 
 def _cause(text: object) -> Cause | None:
     """Return the cause of an end that was kept, maybe by another version; None if unusable."""
-    try:
-        return decode(Cause, json.loads(text)) if isinstance(text, str) else None
-    except (ValueError, TypeError):
-        return None
+    return _decoded(Cause, text)
 
 
-def _change(text: str) -> Change | None:
+def _change(text: object) -> Change | None:
     """Return a change that was kept, maybe by another version; None if it is unusable."""
+    found = _decoded(Change, text)
+    return found if found is not None and _moment(found.time) is not None else None
+
+
+def _decoded(kind: type[T], text: object) -> T | None:
     try:
-        return decode(Change, json.loads(text))
-    except (ValueError, TypeError):
+        found = decode(kind, json.loads(text)) if isinstance(text, str) else None
+    except (ValueError, TypeError, RecursionError):
         return None
+    return None if found is None or objection(found) else found

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from supervisor_lite.model.operation import Operation, OperationKind
 from supervisor_lite.model.run import StoredProcess
 from supervisor_lite.model.states import State
+from supervisor_lite.rules.lifecycle import is_respawned
 
 
 class LeftToDo(NamedTuple):
@@ -44,4 +45,7 @@ def left_to_do(
 
 
 def _has_ended(process: StoredProcess | None) -> bool:
-    return process is not None and process.record.state is State.EXITED
+    """Has it ended by itself, for good? A crash that was not answered any more is none."""
+    if process is None or process.record.state is not State.EXITED:
+        return False
+    return not is_respawned(process.program, process.record.exit)

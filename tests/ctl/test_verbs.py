@@ -56,6 +56,7 @@ def test_a_failure_outweighs_a_timeout(serve: Serve, slctl: Slctl) -> None:
         (["--no-wait", "web"], {"wait": False}),
         (["web", "--timeout", "2.5"], {"timeout": 2.5}),
         (["--timeout=1m30s", "web"], {"timeout": 90.0}),
+        (["--at-once", "web"], {"at_once": True}),
     ],
 )
 def test_options_reach_the_daemon(

@@ -7,7 +7,7 @@ import pytest
 from supervisor_lite.explain.cause import exit_text
 from supervisor_lite.explain.reason import reason
 from supervisor_lite.model.cause import Cause, CauseKind, Leftover, Note, NoteKind
-from supervisor_lite.model.events import Event, StartAsked, StopAsked
+from supervisor_lite.model.events import Event, StartAsked, StopAnnounced, StopAsked
 from supervisor_lite.model.exit import Exit
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record
@@ -200,6 +200,14 @@ CASES: list[tuple[str, Program, tuple[Run, ...], tuple[tuple[float, Event], ...]
         ((0, START), (5, STOP), (5.5, KILL)),
         9,
         "stop asked by ann; KILL at once; 1 leftover killed: 8 sleep",
+    ),
+    (
+        "up until its turn to stop comes",
+        TRIES,
+        (LIVES,),
+        ((0, START), (5, StopAnnounced("ann"))),
+        9,
+        "to be stopped when its turn comes",
     ),
     (
         "between the halves of a restart",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.tools import crash, journal_path, kill, kill_process, last_run, rows
+from tests.chaos.tools import crash, edit, journal_path, kill, kill_process, last_run, rows
 from tests.programs import FORKER, SLEEPER, program, sh
 from tests.support import Daemon, Daemons, alive, wait_until
 
@@ -235,3 +235,22 @@ def test_a_program_that_gives_up_root_by_itself_is_still_ours(daemons: Daemons) 
     daemon.ctl("stop", "all")
     wait_until(lambda: not alive(child), what="what gave up root is ended with its program")
     assert daemon.marked("SUPERVISOR_ENABLED=1") == []
+
+
+def test_rows_that_make_no_sense_cost_those_rows(daemons: Daemons) -> None:
+    """What runs is taken over beside them; a user who is gone by now is one of its troubles."""
+    daemon = daemons(WEB + DB)
+    before = daemon.wait_running("web", "db")
+    kill(daemon)
+    edit(daemon, "UPDATE processes SET definition = json_set(definition, '$.user', 'nobody-at-all')"
+         " WHERE name = 'db'")  # fmt: skip
+    edit(daemon, "INSERT INTO processes VALUES ('a', '{\"pid\": -1, \"state\": 20}', '[]')")
+    edit(daemon, "INSERT INTO processes VALUES ('b', x'ff00', 7)")
+    edit(daemon, "INSERT INTO runs (run, name, intended, pid) VALUES (900, 'web', 5, -7)")
+    edit(daemon, "INSERT INTO changes VALUES (900, 5, 'web', '{\"time\": \"soon\"}')")
+    edit(daemon, "INSERT INTO meta VALUES ('operation:3', '[]')")
+    daemon.start()
+    assert daemon.wait_running("web", "db") == before
+    assert daemon.log().count("unusable") >= 4
+    daemon.ctl("runs")
+    daemon.ctl("events")

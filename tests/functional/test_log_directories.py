@@ -204,3 +204,21 @@ def test_where_logs_may_well_be(daemons: Daemons, place: str) -> None:
     assert "3333" in daemon.ctl("tail", "web").stdout
     daemon.ctl("clear", "web")
     assert contents(real) == {"web.log": ""}
+
+
+def test_the_check_warns_of_directories_of_others(daemons: Daemons) -> None:
+    """Of logs, of the daemon's own log; not of directories of root's."""
+    text = logging_to("%(here)s/theirs/log/web.log") + program(
+        "own", ["true"], stdout_logfile="%(here)s/own.log"
+    )
+    daemon = daemons.prepare(text, settings='logfile = "%(here)s/theirs/daemon.log"')
+    (daemon.dir / "theirs" / "log").mkdir(parents=True)
+    os.chown(daemon.dir / "theirs", NOBODY, NOBODY)
+    daemon.arguments = ["--check"]
+    daemon.launch()
+    assert daemon.wait_exit() == 0
+    said = [line for line in daemon.text("stderr").splitlines() if "belongs to uid" in line]
+    assert len(said) == 2
+    for line, key in zip(said, ("daemon.logfile", "program.web.stdout_logfile"), strict=True):
+        assert f"{daemon.config}:" in line
+        assert f"{key}: {daemon.dir / 'theirs'} belongs to uid {NOBODY}" in line

@@ -94,3 +94,66 @@ def test_group_priority_goes_before_program_priority(daemons: Daemons) -> None:
         daemon.wait_state(name, "RUNNING")
     runs = {p["fullname"]: p["run"] for p in daemon.call("status")["processes"]}
     assert runs["a:a2"] < runs["a:a1"] < runs["b:b1"]
+
+
+def test_restart_all_goes_down_in_waves_and_up_in_order(daemons: Daemons) -> None:
+    """First all of them end, the highest priority first; then they start, the lowest first."""
+    daemon = started(daemons)
+    daemon.ctl("restart", "all")
+    check_waves(ends(daemon))
+    runs = {p["name"]: p["run"] for p in daemon.call("status")["processes"]}
+    assert min(runs.values()) == 5, "all of them are new"
+    assert runs["low"] < min(runs["mid1"], runs["mid2"]) < runs["high"]
+
+
+def test_restart_all_at_once(daemons: Daemons) -> None:
+    """Nobody waits for anybody with --at-once."""
+    daemon = started(daemons)
+    daemon.ctl("restart", "--at-once", "all")
+    assert [line.split()[0] for line in ends(daemon)] == ["term"] * 4 + ["gone"] * 4
+
+
+FAILING = sh("echo ready loop >>%(here)s/order; exit 1")
+
+
+@pytest.mark.parametrize("how", ["stop", "shutdown"])
+def test_nothing_is_respawned_while_a_higher_wave_ends(daemons: Daemons, how: str) -> None:
+    """The wish goes off for all at once; only the signals wait for their wave."""
+    daemon = daemons(
+        program("loop", FAILING, priority=1, startsecs=0)
+        + program("high", witness("high"), priority=2, startsecs=0)
+    )
+    wait_until(lambda: {"ready high", "ready loop"} <= set(daemon.text("order").splitlines()))
+    daemon.ctl(*(("stop", "all") if how == "stop" else ("shutdown",)))
+    if how == "shutdown":
+        assert daemon.wait_exit() == 0
+    order = daemon.text("order").splitlines()
+    after = order[order.index("term high") :]
+    assert after.count("ready loop") <= 1, "the one that was spawned already"
+
+
+def test_start_and_restart_of_what_waits_to_be_stopped(daemons: Daemons) -> None:
+    """They mean what they say during `stop all`; a shutdown refuses them, and says why."""
+    daemon = started(daemons)
+    daemon.call("stop", names=["all"], wait=False)
+    wait_until(lambda: "term high" in daemon.text("order"))
+    before = {name: daemon.status(name)["run"] for name in ("low", "mid1")}
+    daemon.ctl("start", "low")
+    daemon.ctl("restart", "mid1")
+    daemon.wait_state("high", "STOPPED")
+    daemon.wait_state("mid2", "STOPPED")
+    assert daemon.states()["low"] == daemon.states()["mid1"] == "RUNNING"
+    assert daemon.status("low")["run"] == before["low"]
+    assert daemon.status("mid1")["run"] > before["mid1"]
+    assert "term low" not in daemon.text("order")
+
+    daemon.ctl("start", "all")
+    seen = daemon.text("order").count("term high")
+    ending = daemon.spawn_ctl("shutdown")
+    wait_until(lambda: daemon.text("order").count("term high") == seen + 1)
+    for verb in ("start", "restart"):
+        assert "the daemon is shutting down" in daemon.ctl(verb, "low", code=1).stderr
+    assert daemon.wait_exit() == 0
+    ending.communicate()
+    assert ending.returncode == 0
+    assert "gone low" in daemon.text("order")

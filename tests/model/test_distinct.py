@@ -9,11 +9,12 @@ import pytest
 
 from supervisor_lite.errors import SpawnErrorCode
 from supervisor_lite.model.actions import Action, Signal, SignalLeftovers, Spawn
-from supervisor_lite.model.cause import SpawnFailure
+from supervisor_lite.model.cause import Cause, CauseKind, SpawnFailure
 from supervisor_lite.model.events import (
     DeadlinePassed,
     Event,
     Exited,
+    Faulted,
     KillAsked,
     LeftoversGone,
     MainReplaced,
@@ -21,12 +22,14 @@ from supervisor_lite.model.events import (
     Spawned,
     SpawnFailed,
     StartAsked,
+    StopAnnounced,
     StopAsked,
 )
 from supervisor_lite.model.exit import Exit
 
 EVENTS = (
-    StartAsked("ann"), StopAsked("ann"), RestartAsked("ann"), KillAsked(), Spawned(7, 8),
+    StartAsked("ann"), StopAsked("ann"), StopAnnounced("ann"), RestartAsked("ann"),
+    Faulted(Cause(CauseKind.STATE_LOST)), KillAsked(), Spawned(7, 8),
     SpawnFailed(7, SpawnFailure(SpawnErrorCode.OTHER, "x")), Exited(7, Exit(0)), LeftoversGone(7),
     DeadlinePassed(), MainReplaced(7, 8),
 )  # fmt: skip

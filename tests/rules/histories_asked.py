@@ -5,11 +5,14 @@ from __future__ import annotations
 from tests.rules.history import DEAF_FAMILY, DEAF_RUN, DIES, FAMILY, LIVES, History
 from tests.rules.machine import (
     ALWAYS,
+    ANNOUNCE,
     DONE,
     KILL,
+    LEAK,
     RESTART,
     START,
     STOP,
+    at_most,
     program,
 )
 from tests.rules.stage import DEAF, Run
@@ -213,6 +216,86 @@ ASKED: tuple[History, ...] = (
         expected="""
             0 STARTING · 1 RUNNING · 5 STOPPING · 5 send TERM · 7 send KILL · 7 STOPPED ·
             7 STARTING · 8 RUNNING""",
+    ),
+    # A stop that is announced: its turn comes when those of a higher priority are gone.
+    History(
+        name="what waits for its turn to stop runs on, and stops when that comes",
+        program=program(),
+        asks={5: ANNOUNCE, 8: STOP},
+        expected="0 STARTING · 1 RUNNING · 8 STOPPING · 8 send TERM · 8 STOPPED",
+    ),
+    History(
+        name="what ends before its turn comes is not respawned",
+        program=program(),
+        runs=(Run(lasts=6),),
+        asks={5: ANNOUNCE, 8: STOP},
+        expected="0 STARTING · 1 RUNNING · 6 EXITED",
+    ),
+    History(
+        name="a start that fails before its turn comes is STOPPED, with its leftovers",
+        program=program(),
+        runs=(DIES, Run(lasts=0.75, leaves=2)),
+        asks={1.5: ANNOUNCE},
+        expected="""
+            0 STARTING · 0 BACKOFF · 1 STARTING · 1.75 STOPPING · 1.75 send TERM to leftovers ·
+            3.75 STOPPED""",
+    ),
+    History(
+        name="nothing is tried again once a stop is announced",
+        program=program(),
+        runs=(DIES,),
+        asks={2: ANNOUNCE},
+        expected="0 STARTING · 0 BACKOFF · 1 STARTING · 1 BACKOFF · 2 STOPPED",
+    ),
+    History(
+        name="a start withdraws the stop that was announced: it is kept up again",
+        program=program(),
+        runs=(Run(lasts=8), LIVES),
+        asks={5: ANNOUNCE, 6: START},
+        expected="0 STARTING · 1 RUNNING · 8 EXITED · 8 STARTING · 9 RUNNING",
+    ),
+    History(
+        name="a restart before its turn comes is a restart",
+        program=program(),
+        asks={5: ANNOUNCE, 6: RESTART},
+        expected="""
+            0 STARTING · 1 RUNNING · 6 STOPPING · 6 send TERM · 6 STOPPED · 6 STARTING ·
+            7 RUNNING""",
+    ),
+    # What the daemon itself has to replace: nobody asked for it, so nothing is forgiven.
+    History(
+        name="a restart for its memory comes at once, and is not counted",
+        program=program(restart_limit=at_most(1, 100)),
+        asks={5: LEAK, 10: LEAK},
+        expected="""
+            0 STARTING · 1 RUNNING · 5 STOPPING · 5 send TERM · 5 STOPPED · 5 STARTING ·
+            6 RUNNING · 10 STOPPING · 10 send TERM · 10 STOPPED · 10 STARTING · 11 RUNNING""",
+    ),
+    History(
+        name="what crashes and leaks uses up its restart limit all the same",
+        program=program(startsecs=0, restart_limit=at_most(2, 100)),
+        runs=(Run(lasts=5), Run(lasts=5), LIVES, Run(lasts=5)),
+        asks={15: LEAK},
+        expected="""
+            0 STARTING · 0 RUNNING · 5 EXITED · 5 STARTING · 5 RUNNING · 10 EXITED · 10 STARTING ·
+            10 RUNNING · 15 STOPPING · 15 send TERM · 15 STOPPED · 15 STARTING · 15 RUNNING ·
+            20 EXITED · 20 FATAL""",
+    ),
+    History(
+        name="a leak does not end a pause of the restart limit",
+        program=program(startsecs=0, restart_limit=at_most(1, 100, 20)),
+        runs=(Run(lasts=5), Run(lasts=5), LIVES, Run(lasts=5), LIVES),
+        asks={35: LEAK},
+        expected="""
+            0 STARTING · 0 RUNNING · 5 EXITED · 5 STARTING · 5 RUNNING · 10 EXITED · 30 STARTING ·
+            30 RUNNING · 35 STOPPING · 35 send TERM · 35 STOPPED · 35 STARTING · 35 RUNNING ·
+            40 EXITED · 60 STARTING · 60 RUNNING""",
+    ),
+    History(
+        name="a leak does not touch what waits for its turn to stop",
+        program=program(),
+        asks={5: ANNOUNCE, 6: LEAK, 8: STOP},
+        expected="0 STARTING · 1 RUNNING · 8 STOPPING · 8 send TERM · 8 STOPPED",
     ),
     # Leftovers.
     History(

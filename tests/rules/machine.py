@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from supervisor_lite.model.events import Event, KillAsked, RestartAsked, StartAsked, StopAsked
+from supervisor_lite.model.cause import Cause, CauseKind
+from supervisor_lite.model.events import (
+    Event,
+    Faulted,
+    KillAsked,
+    RestartAsked,
+    StartAsked,
+    StopAnnounced,
+    StopAsked,
+)
 from supervisor_lite.model.exit import Exit
 from supervisor_lite.model.program import Leftovers, Program
 from supervisor_lite.model.record import Record
@@ -17,6 +26,8 @@ START = StartAsked("ann")
 STOP = StopAsked("ann")
 RESTART = RestartAsked("ann")
 KILL = KillAsked()
+ANNOUNCE = StopAnnounced("ann")
+LEAK = Faulted(Cause(CauseKind.MEMORY_RESTART, used=2 << 20, limit=1 << 20))
 
 ALWAYS, NEVER, UNEXPECTED = AutoRestart.ALWAYS, AutoRestart.NEVER, AutoRestart.UNEXPECTED
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from supervisor_lite.rules import backoff, lifecycle, pacing
+from supervisor_lite.rules import backoff, lifecycle, pacing, stopping
 from tests.rules.histories import HISTORIES
 from tests.rules.machine import Machine
 from tests.rules.stage import Broken
@@ -60,34 +60,40 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "double start: a start of what is up spawns again",
-        "            return record._replace(wanted=True), ()\n",
+        "case State.STARTING | State.RUNNING if record.wanted:\n            return record, ()\n",
+        "case State.STARTING | State.RUNNING if record.wanted:\n"
         "            return _schedule(wished._replace(state=State.STOPPED, asked=True), now), ()\n",
     ),
     Mutant(
         "double start: the pid is forgotten when a stop is asked",
         "        state=State.STOPPING,\n        deadline",
         "        state=State.STOPPING,\n        pid=None,\n        deadline",
+        stopping,
     ),
     Mutant(
         "no deadline in STOPPING",
         "deadline=now + program.stopwaitsecs,",
         "deadline=None,",
+        stopping,
     ),
     Mutant(
         "SIGKILL is not repeated",
         "killing = record._replace(deadline=again, killed=True)",
         "killing = record._replace(deadline=None, killed=True)",
+        stopping,
     ),
     Mutant(
         "SIGKILL is repeated without a pause when stopwaitsecs = 0",
-        "State.STOPPING:\n            again = now + max(program.stopwaitsecs, KILL_AGAIN)",
-        "State.STOPPING:\n            again = now + program.stopwaitsecs",
+        "again = now + max(program.stopwaitsecs, KILL_AGAIN)",
+        "again = now + program.stopwaitsecs",
+        stopping,
         on="one try, no patience",
     ),
     Mutant(
         "SIGKILL for the process alone in spite of killasgroup",
         'Signal("KILL", program.killasgroup)',
         'Signal("KILL", False)',
+        stopping,
         on="quick",
     ),
     Mutant(
@@ -149,18 +155,19 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "stopped before the leftovers are gone",
-        "return (_stopped(clean, now) if record.state is State.STOPPING else clean), ()",
-        "return clean, ()",
+        "    if record.state is State.STOPPING:\n        return stopping.stopped(clean, now), ()\n",
+        "",
     ),
     Mutant(
         "a restart that forgets the wish",
-        "return _end(program, _forgiven(record)._replace(wanted=True), event, now)",
-        "return _end(program, _forgiven(record)._replace(wanted=False), event, now)",
+        "_forgiven(record)._replace(wanted=True), event, now)",
+        "_forgiven(record)._replace(wanted=False), event, now)",
     ),
     Mutant(
         "a restart that counts as automatic",
         "deadline=again, asked=record.wanted)",
         "deadline=again, asked=False)",
+        stopping,
     ),
     Mutant(
         "the restart limit is not enforced",
@@ -210,8 +217,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "RUNNING is shown for an early exit",
-        "elif record.state is State.STARTING and lasted < program.startsecs:",
-        "elif record.state is State.STARTING and lasted < 0:",
+        "early = record.state is State.STARTING and lasted < program.startsecs",
+        "early = record.state is State.STARTING and lasted < 0",
     ),
     Mutant(
         "RUNNING at once, whatever startsecs says",
@@ -220,9 +227,9 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "an early exit with an expected code counts as success",
-        "elif record.state is State.STARTING and lasted < program.startsecs:",
-        "elif record.state is State.STARTING and lasted < program.startsecs "
-        "and not is_expected(program, event.exit):",
+        "early = record.state is State.STARTING and lasted < program.startsecs",
+        "early = record.state is State.STARTING and lasted < program.startsecs "
+        "and not is_expected(program, event.exit)",
     ),
     Mutant(
         "death by a signal is expected when no code is",
@@ -231,9 +238,44 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "autorestart = false is ignored",
-        "        case AutoRestart.NEVER:\n            again = False",
-        "        case AutoRestart.NEVER:\n            again = True",
+        "        case AutoRestart.NEVER:\n            return False",
+        "        case AutoRestart.NEVER:\n            return True",
         on="one try, no patience",
+    ),
+    Mutant(
+        "a fault forgives what happened before",
+        "return stopping.end(program, record, event, now)",
+        "return stopping.end(program, _forgiven(record), event, now)",
+    ),
+    Mutant(
+        "a fault ends what waits for its turn to stop",
+        "if record.state not in (State.STARTING, State.RUNNING) or not record.wanted:",
+        "if record.state not in (State.STARTING, State.RUNNING):",
+    ),
+    Mutant(
+        "an announced stop does not wait for its turn",
+        "if isinstance(event, StopAsked):",
+        "if True:",
+    ),
+    Mutant(
+        "an announced stop leaves the wish until its turn comes",
+        "return unwished._replace(by=event.by, cause=event.cause), ()\n        case State.STOPPING",
+        "return record._replace(by=event.by, cause=event.cause), ()\n        case State.STOPPING",
+    ),
+    Mutant(
+        "what ends before its turn comes is respawned",
+        "again = record.wanted and is_respawned(program, record.exit)",
+        "again = is_respawned(program, record.exit)",
+    ),
+    Mutant(
+        "a start that fails before its turn comes is tried again",
+        "if record.state is State.STOPPING or (early and not record.wanted):",
+        "if record.state is State.STOPPING:",
+    ),
+    Mutant(
+        "a start does not withdraw the stop that was announced",
+        "return record._replace(wanted=True, by=event.by, cause=event.cause), ()",
+        "return record, ()",
     ),
     Mutant(
         "a tight respawn loop",
@@ -253,28 +295,33 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "KILL at once does not reach the leftovers",
-        "kill_at = now if record.kill_now else _end_of_patience(program, record, now)",
-        "kill_at = _end_of_patience(program, record, now)",
+        "    if record.kill_now:\n        return now\n",
+        "",
+        stopping,
     ),
     Mutant(
         "leftovers of a stop have stopwaitsecs once more",
         "    return max(record.deadline, least)\n",
         "    return now + program.stopwaitsecs\n",
+        stopping,
     ),
     Mutant(
         "leftovers of what was killed have stopwaitsecs once more",
         "        return least  # all of it went to the main process\n",
         "        return now + program.stopwaitsecs\n",
+        stopping,
     ),
     Mutant(
         "leftovers of what was killed have no time at all",
         "least = now + min(program.stopwaitsecs, LAST_GRACE)",
         "least = now",
+        stopping,
     ),
     Mutant(
         "leftovers of a crash are treated as those of a stop",
         "    if record.state is not State.STOPPING:\n        return now + program.stopwaitsecs\n",
         "",
+        stopping,
     ),
     Mutant(
         "who got the stop signal with the group gets it again",
@@ -286,6 +333,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "leftovers are spared a signal that only the main process got",
         "told=now if program.stopasgroup else None,",
         "told=now,",
+        stopping,
     ),
     Mutant(
         "the stop signal of an older run spares the leftovers of the next",
@@ -351,7 +399,7 @@ def planted(mutant: Mutant) -> Machine:
     if text.count(mutant.old) != 1:
         raise NotPlanted(f"{mutant.name}: {text.count(mutant.old)} times: {mutant.old}")
     copies: dict[str, types.ModuleType] = {}
-    for module in (backoff, pacing, lifecycle):  # each imports those before it
+    for module in (backoff, pacing, stopping, lifecycle):  # each imports those before it
         code = source(module)
         if module is mutant.of:
             code = code.replace(mutant.old, mutant.new)

@@ -7,6 +7,7 @@ from supervisor_lite.model.cause import Cause, CauseKind, Note, NoteKind
 from supervisor_lite.model.events import (
     DeadlinePassed,
     Exited,
+    Faulted,
     KillAsked,
     LeftoversGone,
     MainReplaced,
@@ -14,6 +15,7 @@ from supervisor_lite.model.events import (
     Spawned,
     SpawnFailed,
     StartAsked,
+    StopAnnounced,
     StopAsked,
 )
 from supervisor_lite.model.program import Program
@@ -34,7 +36,14 @@ from tests.rules.moment import (
     Rule,
     waiting,
 )
-from tests.rules.truth import TICK, again, gives_up, is_failed_start, used_up
+from tests.rules.truth import (
+    TICK,
+    again,
+    before_its_turn,
+    gives_up,
+    is_failed_start,
+    used_up,
+)
 
 
 def deadlines_lie_ahead(m: Moment) -> bool:
@@ -97,7 +106,7 @@ def exactly_these_actions(m: Moment) -> bool:
     """Each event has its actions: signals only to what lives, a stop signal only once."""
     program, truth = m.program, m.truth
     match m.event:
-        case StopAsked() | RestartAsked() if truth.alive and not truth.ending:
+        case StopAsked() | RestartAsked() | Faulted() if m.later.ending and not truth.ending:
             return m.actions == (Signal(program.stopsignal, program.stopasgroup),)
         case Exited(leftovers=True) if m.ended_now:
             told = truth.told if truth.group_told else None
@@ -169,15 +178,16 @@ def starting_ends_in_time(m: Moment) -> bool:
 
 def an_early_end_is_a_failed_start(m: Moment) -> bool:
     """An end before `startsecs`, with any code, is BACKOFF; later it is EXITED."""
-    if not m.ended_now or m.truth.ending:
+    if not m.ended_now or m.truth.ending or before_its_turn(m.program, m.truth, m.now):
         return True
     early = is_failed_start(m.program, m.truth, m.now)
     return m.after.state is (BACKOFF if early else EXITED)
 
 
 def an_end_that_was_asked_for_is_a_stop(m: Moment) -> bool:
-    """A process that was told to end is STOPPED, after its leftovers."""
-    if not m.ended_now or not m.truth.ending:
+    """What was told to end, or fails to start before its turn, is STOPPED, after its leftovers."""
+    waited = before_its_turn(m.program, m.truth, m.now)
+    if not m.ended_now or not (m.truth.ending or waited):
         return True
     return m.after.state is (STOPPING if m.later.leftovers else STOPPED)
 
@@ -220,7 +230,7 @@ def an_end_follows_the_policy(m: Moment) -> bool:
     if not isinstance(m.event, Exited) or not m.ended_now or m.after.state is not EXITED:
         return True
     due, limit = waiting(m.after), m.program.restart_limit
-    if not again(m.program, m.event):
+    if not (m.truth.wish and again(m.program, m.event)):
         return due is None and not m.after.wanted
     if due is None or not m.after.wanted:
         return False
@@ -254,7 +264,7 @@ def a_stop_is_bounded(m: Moment) -> bool:
 
 def a_request_does_not_delay_a_kill(m: Moment) -> bool:
     """While something is being ended, requests do not move the deadline of its SIGKILL."""
-    asked = isinstance(m.event, StartAsked | StopAsked | RestartAsked)
+    asked = isinstance(m.event, StartAsked | StopAsked | StopAnnounced | RestartAsked | Faulted)
     if asked and (m.truth.ending or m.truth.leftovers):
         return m.after.deadline == m.before.deadline
     return True
@@ -262,11 +272,32 @@ def a_request_does_not_delay_a_kill(m: Moment) -> bool:
 
 def a_stop_takes_effect(m: Moment) -> bool:
     """After a stop the process is STOPPING, or quiet without a deadline."""
-    if not isinstance(m.event, StopAsked):
+    if not isinstance(m.event, StopAsked | StopAnnounced):
+        return True
+    if isinstance(m.event, StopAnnounced) and m.truth.alive and not m.truth.ending:
         return True
     if m.truth.alive or m.truth.leftovers:
         return m.after.state is STOPPING
     return m.after.state in QUIET and m.after.deadline is None
+
+
+def an_announced_stop_waits_its_turn(m: Moment) -> bool:
+    """What is up when a stop is announced goes on as it is, and is no longer wanted."""
+    if not isinstance(m.event, StopAnnounced) or not m.truth.alive or m.truth.ending:
+        return True
+    waits = m.before._replace(wanted=False, by=m.event.by, cause=m.event.cause)
+    return m.after == waits
+
+
+def only_a_request_forgives(m: Moment) -> bool:
+    """Only what somebody asks for forgets the automatic restarts; the daemon's own never does."""
+    if isinstance(m.event, StartAsked | RestartAsked):
+        return True
+    limit = m.program.restart_limit
+    window = limit.window if limit is not None else 0.0
+    recent = {time for time in m.before.restarts if m.now - time < window}
+    kept = recent <= set(m.after.restarts) or m.before.cooling  # that uses up all of it
+    return m.after.restart_count >= m.before.restart_count and kept
 
 
 def a_start_is_due_at_once(m: Moment) -> bool:
@@ -281,9 +312,14 @@ def a_start_is_due_at_once(m: Moment) -> bool:
 
 
 def a_start_of_what_is_up_changes_nothing(m: Moment) -> bool:
-    """A start of a process that is STARTING or RUNNING leaves it as it is."""
+    """A start of a process that is up leaves it as it is, but withdraws an announced stop."""
     up = m.truth.alive and not m.truth.ending
-    return not (isinstance(m.event, StartAsked) and up) or m.after == m.before
+    if not isinstance(m.event, StartAsked) or not up:
+        return True
+    if m.truth.wish:
+        return m.after == m.before
+    stays = m.before._replace(wanted=True, by=m.event.by, cause=m.event.cause)
+    return m.after == stays
 
 
 def restarts_are_counted(m: Moment) -> bool:
@@ -291,7 +327,7 @@ def restarts_are_counted(m: Moment) -> bool:
     if not m.spawns:
         return m.after.restart_count in (m.before.restart_count, 0)
     if m.truth.asked:
-        return m.after.restart_count == 0
+        return m.after.restart_count == m.before.restart_count
     return m.after.restart_count == m.before.restart_count + 1
 
 
@@ -299,8 +335,8 @@ def everything_has_a_cause(m: Moment) -> bool:
     """Each change has a cause, and names who asked for it; nobody, if nobody did."""
     if not m.moved:
         return True
-    asked = isinstance(m.event, StartAsked | StopAsked | RestartAsked) or (
-        m.before.state is STOPPING or (m.spawns and m.truth.asked)
+    asked = isinstance(m.event, StartAsked | StopAsked | StopAnnounced | RestartAsked) or (
+        m.after.state in (STOPPING, STOPPED) or (m.spawns and m.truth.asked)
     )
     return m.after.cause is not None and m.after.by == (m.later.by if asked else "")
 
@@ -310,7 +346,7 @@ def the_cause_says_what_happened(m: Moment) -> bool:
     cause = m.after.cause
     if not m.moved or cause is None:
         return not m.moved
-    if isinstance(m.event, StartAsked | StopAsked | RestartAsked):
+    if isinstance(m.event, StartAsked | StopAsked | StopAnnounced | RestartAsked | Faulted):
         return cause == m.event.cause
     match m.after.state:
         case State.RUNNING:
@@ -325,7 +361,7 @@ def the_cause_says_what_happened(m: Moment) -> bool:
         case State.STARTING if not m.truth.asked and m.before.state is BACKOFF:
             tries = m.program.startretries + 1
             return cause == Cause(CauseKind.RETRY, number=m.truth.failures + 1, limit=tries)
-        case State.STARTING if not m.truth.asked:
+        case State.STARTING if not m.truth.asked and m.before.state is EXITED:
             return cause == Cause(CauseKind.RESTARTED, exit=m.before.exit)
         case State.FATAL:
             return cause in (_spent_retries(m), _spent_restarts(m))
@@ -386,7 +422,8 @@ OF_STEPS: tuple[Rule, ...] = (
     starting_ends_in_time, an_early_end_is_a_failed_start,
     an_end_that_was_asked_for_is_a_stop, a_failed_start_waits_its_turn,
     an_end_follows_the_policy, giving_up_has_a_reason,
-    a_stop_takes_effect, a_stop_is_bounded, a_request_does_not_delay_a_kill,
+    a_stop_takes_effect, an_announced_stop_waits_its_turn, only_a_request_forgives,
+    a_stop_is_bounded, a_request_does_not_delay_a_kill,
     a_start_is_due_at_once, a_start_of_what_is_up_changes_nothing, restarts_are_counted,
     everything_has_a_cause, the_cause_says_what_happened, how_it_ended_is_kept,
     notes_are_of_this_run, what_was_done_is_noted,

@@ -21,9 +21,11 @@ from supervisor_lite.model.states import QUIET, State
 from supervisor_lite.rules.backoff import pause
 from tests.rules.machine import (
     ALWAYS,
+    ANNOUNCE,
     DONE,
     FAILED,
     KILL,
+    LEAK,
     RESTART,
     SEGFAULT,
     START,
@@ -79,7 +81,8 @@ runs = st.builds(
     obeys=st.sampled_from([None, 0.0, 0.2, 20.0]),
     leaves=st.sampled_from([None, None, 0.0, 0.3, 7.0, DEAF]),
 )
-requests = st.lists(st.tuples(seconds, st.sampled_from([START, STOP, RESTART, KILL])), max_size=8)
+REQUESTS = st.sampled_from([START, STOP, ANNOUNCE, RESTART, LEAK, KILL])
+requests = st.lists(st.tuples(seconds, REQUESTS), max_size=8)
 
 
 @CALM

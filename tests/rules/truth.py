@@ -14,12 +14,14 @@ from supervisor_lite.model.events import (
     DeadlinePassed,
     Event,
     Exited,
+    Faulted,
     KillAsked,
     LeftoversGone,
     RestartAsked,
     Spawned,
     SpawnFailed,
     StartAsked,
+    StopAnnounced,
     StopAsked,
 )
 from supervisor_lite.model.program import Program
@@ -85,6 +87,11 @@ def is_failed_start(program: Program, truth: Truth, now: float) -> bool:
     return now - truth.spawned < program.startsecs - TICK
 
 
+def before_its_turn(program: Program, truth: Truth, now: float) -> bool:
+    """Is it a failed start of what is to be stopped anyway, when its turn comes?"""
+    return not truth.wish and not truth.ending and is_failed_start(program, truth, now)
+
+
 def gives_up(program: Program, truth: Truth, failures: int, now: float) -> bool:
     """Is a start that failed for the `failures`-th time in a row the last one?"""
     limit = program.restart_limit
@@ -113,13 +120,16 @@ def _after_event(program: Program, truth: Truth, event: Event, now: float) -> Tr
     match event:
         case StartAsked():
             if truth.alive and not truth.ending:
-                return replace(truth, wish=True)
+                return truth if truth.wish else replace(truth, wish=True, by=event.by)
             return _wished(truth, event.by)
         case RestartAsked():
             return replace(_wished(truth, event.by), ending=truth.alive)
-        case StopAsked(by):
+        case StopAsked(by) | StopAnnounced(by):
             stopped = replace(truth, wish=False, asked=False, cooling=False, by=by)
-            return replace(stopped, ending=truth.alive)
+            at_once = isinstance(event, StopAsked)
+            return replace(stopped, ending=truth.alive if at_once else truth.ending)
+        case Faulted() if truth.alive and truth.wish and not truth.ending:
+            return replace(truth, ending=True, asked=True, by="")
         case KillAsked():
             return replace(truth, kill_now=True) if truth.ending or truth.leftovers else truth
         case Spawned(run):
@@ -144,20 +154,21 @@ def _after_event(program: Program, truth: Truth, event: Event, now: float) -> Tr
 
 def _wished(truth: Truth, by: str) -> Truth:
     return replace(
-        truth, wish=True, asked=True, by=by, failures=0, automatic=(), over=False, cooling=False
-    )
+        truth, wish=True, asked=True, by=by, failures=0, automatic=(), over=False, cooling=False,
+    )  # fmt: skip
 
 
 def _after_exit(program: Program, truth: Truth, event: Exited, now: float) -> Truth:
     ended = replace(
         truth, alive=False, ending=False, leftovers=event.leftovers, told=None, group_told=False
     )
-    if truth.ending:
+    if truth.ending or before_its_turn(program, truth, now):
         return ended
     if is_failed_start(program, truth, now):
         return _judged(program, ended, truth.failures + 1, now)
     after = _judged(program, ended, 0, now)
-    return after if again(program, event) else replace(after, over=True, cooling=False)
+    respawned = truth.wish and again(program, event)
+    return after if respawned else replace(after, over=True, cooling=False)
 
 
 def _judged(program: Program, truth: Truth, failures: int, now: float) -> Truth:

@@ -34,9 +34,11 @@ from tests.rules import truth as truths
 from tests.rules.invariants import broken
 from tests.rules.machine import (
     ALWAYS,
+    ANNOUNCE,
     DONE,
     FAILED,
     KILL,
+    LEAK,
     NEVER,
     REAL,
     RESTART,
@@ -87,7 +89,7 @@ PROGRAMS: dict[str, Program] = {
 """Definitions that cover the options, alone and where they meet."""
 
 EXITS: tuple[Exit, ...] = (DONE, Exit(code=3), SEGFAULT, UNKNOWN)
-REQUESTS: tuple[Event, ...] = (START, STOP, RESTART, KILL)
+REQUESTS: tuple[Event, ...] = (START, STOP, ANNOUNCE, RESTART, KILL)
 OLD_NEWS: tuple[Event, ...] = (
     Exited(OLD_RUN, FAILED),
     LeftoversGone(OLD_RUN),
@@ -288,6 +290,8 @@ class Walk:
             yield GONE
         if now == node.now or not node.truth.alive:
             yield from REQUESTS
+            if not node.truth.automatic:  # or each would come at another time after those
+                yield LEAK
         if now == node.now:
             yield from OLD_NEWS
             if not node.truth.alive:
@@ -319,7 +323,8 @@ class Walk:
         end = self._settle(node, ANSWERS[0])
         if end is None:
             return "every_state_leads_out"
-        if not node.truth.wish and end not in QUIET:
+        waits = node.truth.alive and not node.truth.ending  # for its turn to stop
+        if not node.truth.wish and not waits and end not in QUIET:
             return "a_stop_ends_in_a_quiet_state"
         if node.truth.asked and end is not State.RUNNING:
             return "a_start_ends_in_running"

@@ -24,7 +24,9 @@ from supervisor_lite.store.migrations import SCHEMA
 from tests.store.disk import full_disk
 
 DAY = 86400.0
-DB = StoredProcess("db", Record(State.RUNNING), Program("db", ("db",)), since=5.0, started=4.0)
+DB = StoredProcess(
+    "db", Record(State.RUNNING, pid=5, run=1), Program("db", ("db",)), since=5.0, started=4.0
+)
 
 
 class Place:
@@ -174,7 +176,7 @@ def test_a_change_of_another_version_is_read_as_far_as_it_is_understood(place: P
 def test_an_unusable_record_does_not_hide_the_others(place: Place, damage: str) -> None:
     journal = place.open()
     for name in ("a", "b"):
-        journal.remember(DB._replace(name=name))
+        journal.remember(DB._replace(name=name, program=Program(name, (name,))))
     journal.close()
     place.sql(f"UPDATE processes SET {damage} WHERE name = 'a'")
     assert [row.name for row in place.open().history.processes()] == ["b"]

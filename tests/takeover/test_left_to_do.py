@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from supervisor_lite.core.unfinished import Unfinished
+from supervisor_lite.model.exit import Exit
 from supervisor_lite.model.operation import Operation, OperationKind
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record
@@ -16,14 +17,16 @@ from supervisor_lite.model.states import State
 from supervisor_lite.store.journal import Journal, open_journal
 from supervisor_lite.takeover.left_to_do import left_to_do
 
+DONE = Exit(code=0)
 SHUTDOWN = Operation(OperationKind.SHUTDOWN, "ann", wanted=("web", "db"), ended=("job",))
 STOP = Operation(OperationKind.STOP, "ann", ("web", "db"))
 RESTART = Operation(OperationKind.RESTART, "ann", ("web", "db"), runs=(7, 0))
 RELOAD = Operation(OperationKind.RELOAD, "ann", wanted=("web", "db"))
 
 
-def stored(name: str, state: State) -> dict[str, StoredProcess]:
-    return {name: StoredProcess(name, Record(state), Program(name, (name,)), 1.0, 1.0)}
+def stored(name: str, state: State, how: Exit = DONE) -> dict[str, StoredProcess]:
+    record = Record(state, exit=how)
+    return {name: StoredProcess(name, record, Program(name, (name,)), 1.0, 1.0)}
 
 
 @pytest.mark.parametrize("state", State)
@@ -32,6 +35,12 @@ def test_what_a_shutdown_had_to_stop_is_wanted_unless_it_has_ended_by_itself(sta
     ended = {"web"} if state is State.EXITED else set()
     assert left.wanted == {"web", "db", "job"} - ended
     assert (left.keys, left.again) == (("operation:1",), ())
+
+
+def test_a_crash_that_nobody_answered_because_of_the_shutdown_is_no_end() -> None:
+    crashed = stored("web", State.EXITED, Exit(code=1))
+    left = left_to_do([("operation:1", SHUTDOWN)], crashed)
+    assert left.wanted == {"web", "db", "job"}
 
 
 def test_everything_else_is_carried_out_again_in_its_order() -> None:

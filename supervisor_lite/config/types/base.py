@@ -15,6 +15,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from supervisor_lite.config.wording import BadValueError
+from supervisor_lite.protocol.home import NoHomeError, expand_home
 from supervisor_lite.text import suggest
 
 if TYPE_CHECKING:
@@ -131,7 +132,10 @@ class Path(ValueType):
 
 def absolute(path: str, here: str) -> str:
     """Return an absolute, normal path; `~` is a home, the rest is relative to `here`."""
-    expanded = os.path.expanduser(path)
+    try:
+        expanded = expand_home(path)
+    except NoHomeError as error:
+        raise BadValueError(hint=f": {error}") from None
     if expanded.startswith("~"):
         raise BadValueError(hint=", and there is no such user")
     return os.path.normpath(os.path.join(here, expanded))

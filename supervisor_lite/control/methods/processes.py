@@ -8,6 +8,7 @@ import os
 import signal as signals
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 from supervisor_lite.control.jsonrpc import RawJson, Result
@@ -15,8 +16,9 @@ from supervisor_lite.control.listing import Listing
 from supervisor_lite.control.methods.configuration import refused_fields
 from supervisor_lite.control.request import Methods, Request
 from supervisor_lite.controllers.rollout import Rollout
-from supervisor_lite.core.operations import Operations, done, refused
+from supervisor_lite.core.operations import Operations
 from supervisor_lite.core.process import Process
+from supervisor_lite.core.results import done, refused
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.errors import BadSignal, OperationFailed, ProtocolError
 from supervisor_lite.host.signals import signal_number
@@ -89,7 +91,8 @@ class ProcessMethods:
     @method("restart")
     async def restart(self, request: Request) -> Result:
         """Restart processes and answer when new runs are RUNNING, or have failed."""
-        return await self._operate(request, self._operations.restart)
+        at_once = request.params.flag("at_once", False)
+        return await self._operate(request, partial(self._operations.restart, at_once=at_once))
 
     async def _operate(self, request: Request, operation: Operation) -> Result:
         params = request.params

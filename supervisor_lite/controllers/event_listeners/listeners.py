@@ -27,6 +27,7 @@ from supervisor_lite.core.topics import (
 )
 from supervisor_lite.model.cause import Cause, CauseKind
 from supervisor_lite.model.change import Change
+from supervisor_lite.model.events import Faulted
 from supervisor_lite.model.plan import Group
 from supervisor_lite.model.states import UP, State
 from supervisor_lite.rules.event_listener import payloads
@@ -99,7 +100,8 @@ class EventListeners:
         for process in tuple(self._supervisor.processes.values()):
             known = process.name in self._sessions or not process.program.listener
             if not known and process.pidfd is not None and process.record.state in UP:
-                self._supervisor.restart(process, "", Cause(CauseKind.STATE_LOST))
+                lost = Cause(CauseKind.STATE_LOST)
+                self._supervisor.feed(process, Faulted(lost))
         if not upgraded:
             self.publish(payloads.of_daemon("RUNNING"))
         for pool in self._pools.values():

@@ -24,6 +24,7 @@ GRACE = 10.0
 """Seconds that we wait longer than the daemon was told to, so that its answer comes first."""
 
 _WAITING = {"--no-wait": "no-wait", "--timeout": "timeout="}
+_RESTARTING = {**_WAITING, "--at-once": "at-once"}
 
 
 @command("start")
@@ -41,7 +42,7 @@ def stop(ctl: CommandContext, arguments: list[str]) -> int:
 @command("restart")
 def restart(ctl: CommandContext, arguments: list[str]) -> int:
     """Stop and start processes, as one operation in the daemon."""
-    return _wait_for(ctl, "restart", arguments)
+    return _wait_for(ctl, "restart", arguments, _RESTARTING)
 
 
 @command("signal")
@@ -94,9 +95,13 @@ def report(result: Message, suffix: str = "") -> int:
     return codes.TIMED_OUT if timed_out.issuperset(failures) else codes.FAILED
 
 
-def _wait_for(ctl: CommandContext, verb: str, arguments: list[str]) -> int:
-    given = ctl.parse(arguments, _WAITING)
+def _wait_for(
+    ctl: CommandContext, verb: str, arguments: list[str], options: dict[str, str] = _WAITING
+) -> int:
+    given = ctl.parse(arguments, options)
     params: Message = {"names": required(given)}
+    if given.has("at-once"):
+        params["at_once"] = True
     timeout: float | None = None
     if given.has("no-wait"):
         params["wait"] = False

@@ -7,11 +7,13 @@ it are the operator's. The program finds it by CREDENTIALS_DIRECTORY, as under s
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
 from collections.abc import Collection, Iterable
 
+from supervisor_lite import safe_paths
 from supervisor_lite.errors import SpawnError, SpawnErrorCode
 from supervisor_lite.host.secrets.read import read_secret
 from supervisor_lite.model.secrets import Credential
@@ -38,10 +40,8 @@ class Credentials:
         """
         path = f"{self._base}/{run}"
         try:
-            self._make_base()
             self.remove(run)  # of the same number: a state directory that was lost
-            os.mkdir(path, 0o700)
-            directory = os.open(path, _ENTER)
+            directory = self._make(str(run))
         except OSError as error:
             raise _failure(
                 f'cannot make the directory of credentials "{path}": {error.strerror}', path
@@ -62,42 +62,64 @@ class Credentials:
             os.close(directory)
         return path
 
-    def _make_base(self) -> None:
+    def _make(self, name: str) -> int:
+        """Make the directory of a run, and the one around it; return a descriptor of the former."""
+        with safe_paths.at(self._base) as place, contextlib.suppress(FileExistsError):
+            os.mkdir(place.name, 0o711, dir_fd=place.fd)
+        base = self._enter_base()
         try:
-            os.mkdir(self._base, 0o711)
-            os.chmod(self._base, 0o711)
-        except FileExistsError:
-            status = os.lstat(self._base)
-            ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
-            if not ours or status.st_mode & 0o022:
+            if stat.S_IMODE(os.fstat(base).st_mode) != 0o711:  # the umask; or we died meanwhile
+                os.fchmod(base, 0o711)
+            os.mkdir(name, 0o700, dir_fd=base)
+            return os.open(name, _ENTER, dir_fd=base)
+        finally:
+            os.close(base)
+
+    def _enter_base(self) -> int:
+        """Return a descriptor of the directory around all; it is ours alone. Raises OSError."""
+        with safe_paths.at(self._base) as place:
+            try:
+                base = os.open(place.name, _ENTER, dir_fd=place.fd)
+            except NotADirectoryError:
                 raise OSError(errno.EPERM, f"{self._base} is not ours alone") from None
-            if stat.S_IMODE(status.st_mode) != 0o711:  # we died before we could set it
-                os.chmod(self._base, 0o711)
+        status = os.fstat(base)
+        if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+            os.close(base)
+            raise OSError(errno.EPERM, f"{self._base} is not ours alone")
+        return base
 
     def remove(self, run: int) -> str:
         """Remove what a run was given, if anything; return what went wrong, or ""."""
-        path = f"{self._base}/{run}"
         try:
-            directory = os.open(path, _ENTER)
+            base = self._enter_base()
+            try:
+                self._remove_from(base, str(run))
+            finally:
+                os.close(base)
         except FileNotFoundError:
             return ""
         except OSError as error:
-            return f'cannot remove the credentials "{path}": {error.strerror}'
+            return f'cannot remove the credentials "{self._base}/{run}": {error.strerror}'
+        return ""
+
+    def _remove_from(self, base: int, name: str) -> None:
+        directory = os.open(name, _ENTER, dir_fd=base)
         try:
             _empty(directory, _MAX_DEPTH)
-            os.rmdir(path)
-        except OSError as error:
-            return f'cannot remove the credentials "{path}": {error.strerror}'
         finally:
             os.close(directory)
-        return ""
+        os.rmdir(name, dir_fd=base)
 
     def tidy(self, live: Collection[int]) -> list[str]:
         """Remove what an earlier daemon has given to runs that are over; return what went wrong."""
         try:
-            names = os.listdir(self._base)
-        except FileNotFoundError:
+            base = self._enter_base()
+        except OSError:
             return []
+        try:
+            names = os.listdir(base)
+        finally:
+            os.close(base)
         over = [int(name) for name in names if name.isdecimal() and int(name) not in live]
         return [error for run in over if (error := self.remove(run))]
 
