@@ -239,7 +239,9 @@ def test_a_container_that_is_started_again_starts_everything(
     container = containers(
         program("web", TERM_IGNORER, startsecs=0, stopwaitsecs=100)
         + program("job", stamper("job", "exit 0"), startsecs=0, autorestart=False)
-        + program("fatal", stamper("fatal", "exit 3"), startretries=0, autorestart=False)
+        + program(
+            "fatal", stamper("fatal", "exit 3"), startretries=0, startsecs=100, autorestart=False
+        )
         + program("stopped", SLEEPER, startsecs=0)
     )
     for times in range(1, 4):

@@ -150,6 +150,7 @@ def test_any_bytes_are_survived(daemon: Daemon) -> None:
 def test_nothing_is_left_over(daemon: Daemon) -> None:
     """Runs last in this file: after all of that, no client and no memory more than before."""
     fds = f"/proc/{daemon.pid}/fd"
-    wait_until(lambda: len(os.listdir(fds)) < 40, 30, "connections are closed")
+    # About 45 are the daemon's own with four processes up; a fuzzed client leaves dozens.
+    wait_until(lambda: len(os.listdir(fds)) < 60, 30, "connections are closed")
     status = Path(f"/proc/{daemon.pid}/status").read_text()
     assert int(status.split("VmRSS:")[1].split()[0]) < 100_000, "it has not grown"
