@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and read without a wait."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor_lite.files import write_whole
+from supervisor_lite.files import open_regular, write_whole
 
 
 def test_an_old_file_is_replaced(tmp_path: Path) -> None:
@@ -36,3 +36,14 @@ def test_what_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").mkdir()
     with pytest.raises(OSError, match="Is a directory"):
         write_whole(str(tmp_path / "file"), "new", 0o644)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device", "directory"])
+def test_what_is_no_file_is_not_opened(tmp_path: Path, kind: str) -> None:
+    """A FIFO would be waited for; opening a device is an act, as with a watchdog."""
+    path = tmp_path / "link"
+    target = {"fifo": tmp_path / "fifo", "device": Path("/dev/zero"), "directory": tmp_path}[kind]
+    os.mkfifo(tmp_path / "fifo")
+    path.symlink_to(target)
+    with pytest.raises(OSError, match="it is no regular file"):
+        open_regular(str(path))

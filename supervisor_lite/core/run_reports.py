@@ -34,6 +34,11 @@ class RunReports:
         what = "cannot see its process in /proc (is it mounted with hidepid?): killed"
         self._report(f"{process.name}: {what}")
 
+    def late(self, process: Process) -> None:
+        """A child was made and does not become its program: its user, or a disk, holds it up."""
+        what = "its process is not waited for any longer that does not get to run its command"
+        self._report(f"{process.name}: {what} (stopped, or the file is held by a lease or a disk)")
+
     def unsent(self, process: Process, name: str, error: OSError) -> None:
         """The kernel refuses to have a signal sent."""
         self._report(f"{process.name}: cannot send {name}: {error.strerror}")

@@ -83,6 +83,8 @@ class Runs:
             self._context.cgroups.give_up(child.outside)
             self._context.cgroups.discard(run.cgroup)
             run.cgroup = None
+        if child.late:
+            self._reports.late(process)
         if run.cgroup is not None:
             self._context.cgroups.limits.apply_after_exec(run.cgroup, process.program)
         self._context.store(f"run-{number}", child.pidfd)

@@ -19,9 +19,9 @@ from supervisor_lite.model.output import SYSLOG
 from supervisor_lite.special_files import is_special
 from supervisor_lite.text import plural, sanitize
 
-# structlog loads rich and better_exceptions wherever they are installed, for tracebacks that a
-# daemon does not print: 10 MB of memory and half of its start-up time.
-for _heavy in ("rich", "better_exceptions"):
+# structlog loads these wherever they are installed, for tracebacks that a daemon does not print and
+# threads that it does not have: 10 MB of memory and half of its start-up time.
+for _heavy in ("rich", "better_exceptions", "greenlet"):
     sys.modules.setdefault(_heavy, None)  # type: ignore[arg-type]
 
 import structlog  # noqa: E402

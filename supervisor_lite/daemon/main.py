@@ -12,6 +12,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from supervisor_lite import __version__
 from supervisor_lite.config.load import load
@@ -76,6 +77,8 @@ def parser() -> argparse.ArgumentParser:
     """Return what reads the command line; the manual page is made of it, too."""
     parser = argparse.ArgumentParser(
         prog="supervisor-lite",
+        # Asked for the width of the terminal, argparse loads shutil, which loads bz2 and lzma.
+        formatter_class=partial(argparse.HelpFormatter, width=78),
         description="A process supervisor: runs what the configuration says and keeps it running.",
         epilog="Without -c: ./supervisor.toml, $XDG_CONFIG_HOME/supervisor-lite/supervisor.toml,"
         " /etc/supervisor-lite/supervisor.toml. Drive it with slctl.",

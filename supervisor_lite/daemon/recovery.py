@@ -163,7 +163,7 @@ def ready(recovery: Recovery) -> None:
     def report() -> None:
         app.resources.on_ready()
         app.readiness.notify_ready()
-        app.upgrade.keep_code()
+        app.kept_code.begin()
 
     app.supervisor.when_spawned(report)
     app.readiness.start_watchdog()

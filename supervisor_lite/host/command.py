@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator, Mapping
 
 from supervisor_lite.errors import SpawnError, SpawnErrorCode
+from supervisor_lite.files import open_regular
 from supervisor_lite.model.program import Program
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -102,7 +103,7 @@ def exec_failure(error: OSError, path: str) -> SpawnError:
 def _interpreter(path: str) -> str:
     """Return the interpreter that a script names in its first line, or an empty string."""
     try:
-        with open(path, "rb") as file:
+        with open(open_regular(path), "rb") as file:
             first = file.readline(256)
     except OSError:
         return ""

@@ -3,6 +3,9 @@
 What has to be allocated or looked up is done before the fork; the child only walks down a list of
 steps. If one fails it writes the number of the step and the errno into a pipe, which exec would
 have closed, and the daemon, which has the same list, knows what could not be done.
+
+It is not waited for without end: from the moment the child is another user it is in the hands of
+that user, who can stop it (SIGSTOP) or have the kernel make it wait for a file (a lease, fcntl(2)).
 """
 
 from __future__ import annotations
@@ -10,10 +13,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import select
 import signal
 import struct
 from functools import partial
-from typing import NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 from supervisor_lite.errors import SpawnErrorCode
 from supervisor_lite.host import cgroup, process_attributes, syscalls
@@ -32,9 +36,26 @@ from supervisor_lite.users import User, become
 _REPORT = struct.Struct("=ii")
 """The number of the step that failed, or how many there are if exec did, and the errno."""
 
+PATIENCE: Final = 2.0
+"""Seconds in which a child becomes its program; a machine that is busy takes a tenth of it."""
 
-def fork_and_exec(request: SpawnRequest, path: str, user: User | None, limits: Descriptors) -> int:
-    """Start a child as asked for, as this user; return its pid.
+
+class Forked(NamedTuple):
+    """A child that is its program, or will be."""
+
+    pid: int
+    late: bool = False
+    """It has not become its program in time. If it cannot, it ends with exit code 127."""
+
+
+def fork_and_exec(
+    request: SpawnRequest,
+    path: str,
+    user: User | None,
+    limits: Descriptors,
+    patience: float = PATIENCE,
+) -> Forked:
+    """Start a child as asked for, as this user.
 
     Raises StepError if a step failed, OSError if fork or exec did.
     """
@@ -56,7 +77,9 @@ def fork_and_exec(request: SpawnRequest, path: str, user: User | None, limits: D
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(writer)
     try:
-        report = os.read(reader, _REPORT.size)  # ends when exec closes the other end
+        if not _has_reported(reader, patience):
+            return Forked(pid, late=True)
+        report = os.read(reader, _REPORT.size)  # empty if exec has closed the other end
     finally:
         os.close(reader)
     if report:
@@ -65,7 +88,14 @@ def fork_and_exec(request: SpawnRequest, path: str, user: User | None, limits: D
         if place < len(steps):
             raise StepError(steps[place], number)
         raise OSError(number, os.strerror(number))
-    return pid
+    return Forked(pid)
+
+
+def _has_reported(reader: int, patience: float) -> bool:
+    """Wait until a child is its program, or has told why it is not; False if it takes too long."""
+    poll = select.poll()
+    poll.register(reader, select.POLLIN)
+    return bool(poll.poll(patience * 1000))
 
 
 def _report_pipe(*, above_sockets: bool) -> tuple[int, int]:
@@ -108,6 +138,7 @@ def _become_program(steps: list[Step], execute: partial[NoReturn], report: int) 
             place += 1
         execute()
     except (OSError, MemoryError) as error:
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # nobody may be waiting for it any more
         os.write(report, _REPORT.pack(place, number_of(error)))
     finally:
         os._exit(127)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from supervisor_lite.errors import SpawnError, SpawnErrorCode
 from supervisor_lite.host.command import exec_failure, find_command
-from supervisor_lite.host.fork import entering, fork_and_exec
+from supervisor_lite.host.fork import PATIENCE, Forked, entering, fork_and_exec
 from supervisor_lite.host.limit_mark import mark_of, marking, unmark
 from supervisor_lite.host.own_limits import Descriptors, is_nearly_out, set_child_descriptors
 from supervisor_lite.host.procfs import RUN_VARIABLE
@@ -27,6 +27,9 @@ from supervisor_lite.host.users import lookup
 from supervisor_lite.model.program import Program
 from supervisor_lite.users import User
 
+_IMPATIENCE = 0.05
+"""Seconds for a command that has taken too long last time: its user may mean to hold us up."""
+
 
 class Child(NamedTuple):
     """A spawned process; the pidfd is the caller's to close."""
@@ -35,6 +38,8 @@ class Child(NamedTuple):
     pidfd: int
     outside: str = ""
     """Why it is not in the cgroup that it was to join, in words."""
+    late: bool = False
+    """It is not its program yet, and nobody knows when it will be (fork.py)."""
 
 
 class Spawner:
@@ -46,6 +51,8 @@ class Spawner:
         self._home = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._found: dict[tuple[str, str | None, str | None], str] = {}
         """Paths of commands that ran last time, by first word, PATH and directory."""
+        self._late: set[str] = set()
+        """Paths of commands that took too long last time."""
 
     def check(self) -> None:
         """Raise SpawnError if there are no descriptors left for another program."""
@@ -76,13 +83,14 @@ class Spawner:
             self._found.pop(key, None)
             raise
         self._found[key] = path
+        (self._late.add if child.late else self._late.discard)(path)
         return child
 
     def _start(self, request: SpawnRequest, path: str, user: User | None) -> Child:
         outside = ""
         try:
             with marking(_mark_of(request)):
-                pid = self._fork(request, path, user)
+                pid, late = self._fork(request, path, user)
         except StepError as error:
             failure = error.as_spawn_error()
             if error.step.required:
@@ -93,17 +101,18 @@ class Spawner:
         if outside:
             return self._start(request._replace(cgroup=None), path, user)._replace(outside=outside)
         try:
-            return Child(pid, os.pidfd_open(pid))
+            return Child(pid, os.pidfd_open(pid), late=late)
         except OSError as error:
             os.kill(pid, signal.SIGKILL)  # it is our child and not reaped: its pid is its own
             raise exec_failure(error, path) from error
 
-    def _fork(self, request: SpawnRequest, path: str, user: User | None) -> int:
+    def _fork(self, request: SpawnRequest, path: str, user: User | None) -> Forked:
         # LISTEN_PID is the child's own pid, which nobody knows before there is a child.
         special = user is not None or request.channels.sockets
         if special or request.program.placement is not None or request.cgroup is not None:
-            return fork_and_exec(request, path, user, self._limits)
-        return self._posix_spawn(request, path)
+            patience = _IMPATIENCE if path in self._late else PATIENCE
+            return fork_and_exec(request, path, user, self._limits, patience)
+        return Forked(self._posix_spawn(request, path))
 
     def _posix_spawn(self, request: SpawnRequest, path: str) -> int:
         """Start a child that needs nothing but what can be inherited; return its pid."""

@@ -21,9 +21,9 @@ Only who is proved to be of the run is looked at (`Descendants.proves`).
 from __future__ import annotations
 
 import os
-import stat as modes
 from collections.abc import Collection
 
+from supervisor_lite.files import open_regular
 from supervisor_lite.host.kernel_files import read_value
 from supervisor_lite.host.procfs import Stat, read_variable, real_uid
 
@@ -48,12 +48,12 @@ def successor(old: int, members: Collection[Stat], pidfile: str | None) -> Stat 
 def _by_file(path: str, members: Collection[Stat]) -> Stat | None:
     """Return who of these is named in a file, if it is written by root, us or that one's user."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        fd = open_regular(path)
     except OSError:
         return None
     try:
         status = os.fstat(fd)
-        word = os.read(fd, _MAX_PIDFILE).strip() if modes.S_ISREG(status.st_mode) else b""
+        word = os.read(fd, _MAX_PIDFILE).strip()
     except OSError:
         return None
     finally:

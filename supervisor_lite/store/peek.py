@@ -8,7 +8,6 @@ import os
 import sqlite3
 from collections.abc import Callable
 from typing import NamedTuple
-from urllib.parse import quote
 
 from supervisor_lite.errors import OperationFailed
 from supervisor_lite.model.known_configuration import KnownConfiguration
@@ -40,11 +39,16 @@ def peek(path: str, warn: Callable[[str], None]) -> Peeked | None:
     with contextlib.suppress(OSError, sqlite3.Error, OperationFailed, ValueError, TypeError):
         if os.lstat(path).st_uid == os.geteuid():
             connection = sqlite3.connect(
-                f"file:{quote(path)}?mode=rw", uri=True, isolation_level=None
+                f"file:{_quoted(path)}?mode=rw", uri=True, isolation_level=None
             )
             with contextlib.closing(connection):
                 return _read(connection, path, warn)
     return None
+
+
+def _quoted(path: str) -> str:
+    """Return a path as it is written in a URI. Not by urllib, which loads 0.4 MB for it."""
+    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
 def _read(connection: sqlite3.Connection, path: str, warn: Callable[[str], None]) -> Peeked | None:

@@ -7,6 +7,10 @@ import pytest
 from tests.programs import SLEEPER, program
 from tests.support import Daemon, Daemons, wait_until
 
+NOT_OURS = {"bz2", "greenlet._greenlet", "hashlib", "ipaddress", "lzma", "psutil", "shutil", "_ssl",
+            "urllib.parse", "zlib"}  # fmt: skip
+"""What libraries bring along for something that a daemon does not do."""
+
 LISTENER = '[eventlistener.ears]\ncommand = "cat"\nevents = ["TICK_5"]\n'
 
 
@@ -21,6 +25,11 @@ def small(daemons: Daemons) -> Daemon:
     """A daemon with one program, which tells what it imports."""
     web = program("web", SLEEPER, startsecs=0)
     return daemons(web, environment={"PYTHONPROFILEIMPORTTIME": "1"})
+
+
+def test_nothing_of_libraries_is_loaded_that_is_not_used(small: Daemon) -> None:
+    small.ctl("status")
+    assert not _loaded(small) & NOT_OURS
 
 
 @pytest.mark.parametrize("argument", ["why", "explain"])

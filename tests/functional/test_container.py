@@ -139,7 +139,7 @@ def test_pid_1_reaps_the_orphans_of_its_programs(containers: Containers) -> None
 def test_pid_1_reaps_what_somebody_ran_in_its_container(containers: Containers) -> None:
     """`docker exec` brings in strangers; their orphans are PID 1's to reap."""
     container = containers(program("web", SLEEPER))
-    entered = ["nsenter", "-t", str(container.pid), "-p", "-m"]
+    entered = ["nsenter", "-t", str(container.pid), "-p", "-m", "-r"]
     stamp = container.dir / "stranger"
     script = f'(sh -c "sleep 0.1; echo gone >{stamp}" &)'
     subprocess.run([*entered, "sh", "-c", script], check=True, timeout=30)
@@ -239,7 +239,9 @@ def test_a_container_that_is_started_again_starts_everything(
     container = containers(
         program("web", TERM_IGNORER, startsecs=0, stopwaitsecs=100)
         + program("job", stamper("job", "exit 0"), startsecs=0, autorestart=False)
-        + program("fatal", stamper("fatal", "exit 3"), startretries=0, autorestart=False)
+        + program(
+            "fatal", stamper("fatal", "exit 3"), startretries=0, startsecs=100, autorestart=False
+        )
         + program("stopped", SLEEPER, startsecs=0)
     )
     for times in range(1, 4):

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import pwd
 import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from supervisor_lite.errors import SpawnError, SpawnErrorCode
-from supervisor_lite.host import fork
+from supervisor_lite.host import command, fork, spawn
 from supervisor_lite.host.own_limits import Descriptors
+from supervisor_lite.host.secrets.read import read_secret
 from supervisor_lite.host.spawn import Spawner
 from supervisor_lite.host.spawn_request import Channels, SpawnRequest
 from supervisor_lite.host.step import Step, StepError
@@ -123,3 +132,94 @@ def test_a_file_without_an_interpreter_is_no_program(tmp_path: Path) -> None:
         run(requested(tmp_path / "out", command=(str(script),)))
     assert raised.value.code is SpawnErrorCode.NOT_A_PROGRAM
     assert raised.value.name == "/no/such/interpreter"
+
+
+# Whose children are in the hands of another user.
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can play another user")
+NOBODY = pwd.getpwnam("nobody")
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """Return a directory that everybody may enter, unlike that of the tests."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="sl-") as path:
+        os.chmod(path, 0o755)
+        yield Path(path)
+
+
+@contextlib.contextmanager
+def leased(path: Path) -> Iterator[None]:
+    """Have its owner hold a lease on a file: whoever opens it has to wait (fcntl(2))."""
+    os.chown(path, NOBODY.pw_uid, NOBODY.pw_gid)
+    script = "import fcntl, os, signal, sys; signal.signal(signal.SIGIO, signal.SIG_IGN);"
+    script += " os.setuid(int(sys.argv[2]));"
+    script += " fd = os.open(sys.argv[1], os.O_RDONLY);"
+    script += " fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK); print(flush=True); input()"
+    line = [sys.executable, "-c", script, str(path), str(NOBODY.pw_uid)]
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.read(1) == b"\n"
+        yield
+        holder.kill()
+
+
+@as_root
+@pytest.mark.parametrize("held", ["command", "interpreter"])
+def test_a_lease_on_its_command_holds_up_nobody(
+    public: Path, monkeypatch: pytest.MonkeyPatch, held: str
+) -> None:
+    """The child waits for it, the daemon does not: it counts as started, and runs afterwards."""
+    monkeypatch.setattr(spawn, "PATIENCE", 0.2)
+    interpreter, script = public / "sh", public / "command"
+    shutil.copy("/bin/sh", interpreter)
+    script.write_text(f"#!{interpreter}\nexit 7\n")
+    script.chmod(0o755)
+    spawner = Spawner(LIMITS)
+    request = requested(public / "out", command=(str(script),), user="nobody")
+    children = []
+    with leased(interpreter if held == "interpreter" else script):
+        for _ in range(2):
+            children.append(spawner.spawn(request))
+            assert children[-1].late
+            assert Path(f"/proc/{children[-1].pid}/wchan").read_text() == "__break_lease"
+    for child in children:
+        os.close(child.pidfd)
+        assert os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1]) == 7
+    assert not spawner.spawn(request).late
+
+
+@as_root
+@pytest.mark.parametrize(("then", "code"), [("run", 7), ("fail", 127)])
+def test_a_child_that_its_user_stops_holds_up_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str, code: int
+) -> None:
+    """Between becoming that user and its program it can be stopped; what it tells late is lost."""
+    monkeypatch.setattr(spawn, "PATIENCE", 0.2)
+
+    def stop() -> None:
+        os.kill(os.getpid(), signal.SIGSTOP)
+        if then == "fail":
+            raise PermissionError(errno.EPERM, "no")
+
+    monkeypatch.setattr(fork, "steps_of", lambda *_: [Step("stop", stop)])
+    child = Spawner(LIMITS).spawn(requested(tmp_path / "out", "exit 7", user="nobody"))
+    assert child.late
+    os.kill(child.pid, signal.SIGCONT)
+    os.close(child.pidfd)
+    assert os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1]) == code
+
+
+def test_an_interpreter_is_looked_for_in_a_file_only(tmp_path: Path) -> None:
+    """What its user has put there meanwhile is not waited for (a FIFO), nor opened (a device)."""
+    os.mkfifo(tmp_path / "command")
+    error = command.exec_failure(OSError(errno.ENOENT, "gone"), str(tmp_path / "command"))
+    assert error.code is SpawnErrorCode.COMMAND_NOT_FOUND
+
+
+@as_root
+def test_a_lease_on_a_secret_is_an_error(public: Path) -> None:
+    (public / "env").write_text("A=1\n")
+    with leased(public / "env"), pytest.raises(OSError, match="its owner holds a lease on it"):
+        read_secret(str(public / "env"))
+    assert read_secret(str(public / "env")) == b"A=1\n"

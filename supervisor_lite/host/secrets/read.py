@@ -12,6 +12,7 @@ import os
 import stat
 
 from supervisor_lite import safe_paths
+from supervisor_lite.files import reopen_regular
 
 MAX_BYTES = 1 << 20
 """Bytes: more is no secret but a mistake."""
@@ -26,13 +27,11 @@ def read_secret(path: str) -> bytes:
         found = os.open(place.name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place.fd)
     try:
         status = os.fstat(found)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file")
-        if status.st_nlink > 1:
+        if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
             raise OSError(errno.EMLINK, "it has a second name (a hard link)")
         if status.st_size > MAX_BYTES:
             raise OSError(errno.EFBIG, f"it is larger than {MAX_BYTES >> 20} MB")
-        with open(f"/proc/self/fd/{found}", "rb", buffering=0) as file:
+        with open(reopen_regular(found), "rb", buffering=0) as file:
             return file.read(MAX_BYTES) or b""
     finally:
         os.close(found)
