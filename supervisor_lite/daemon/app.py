@@ -24,6 +24,7 @@ from supervisor_lite.core.operations import Operations
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.daemon.denials import Denials
 from supervisor_lite.daemon.finish import Finish
+from supervisor_lite.daemon.kept_code import KeptCode
 from supervisor_lite.daemon.last_known import ConfigurationKeeper
 from supervisor_lite.daemon.log import ErrorLog, log_change
 from supervisor_lite.daemon.own_files import OwnFiles, spare_dir
@@ -110,7 +111,10 @@ class App:
         )
         self.reload = Reload(self.supervisor, self.rollout, self.bus, self.readiness, log)
         self.finish = Finish(self.supervisor, self.operations, self.rollout, log, tasks)
-        self.upgrade = Upgrade(resources, self.supervisor, self.sockets, self.listeners)
+        self.kept_code = KeptCode(self.loop, settings.state_dir)
+        self.upgrade = Upgrade(
+            resources, self.supervisor, self.sockets, self.listeners, self.kept_code
+        )
         self.own_files = OwnFiles(
             self.loop, settings, resources.config, resources.locks, resources.sock,
             resources.journal, log, lambda sock: self.server.serve(sock),

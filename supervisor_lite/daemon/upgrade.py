@@ -17,7 +17,8 @@ import os
 
 from supervisor_lite.controllers.event_listeners.on_demand import EventListenersOnDemand
 from supervisor_lite.core.supervisor import Supervisor
-from supervisor_lite.daemon import handover, kept_code
+from supervisor_lite.daemon import handover
+from supervisor_lite.daemon.kept_code import KeptCode
 from supervisor_lite.daemon.resources import Resources
 from supervisor_lite.errors import ConfigError, OperationFailed
 from supervisor_lite.host.socket_set import SocketSet
@@ -40,23 +41,20 @@ class Upgrade:
         supervisor: Supervisor,
         sockets: SocketSet,
         listeners: EventListenersOnDemand,
+        kept_code: KeptCode,
     ) -> None:
         self._resources = resources
         self._supervisor = supervisor
         self._sockets = sockets
         self._listeners = listeners
-        self._code = ""
-        """Where a copy of our code is, for the new version to go back to."""
-
-    def keep_code(self) -> None:
-        """Have a copy of our code, as long as the files on disk are surely ours."""
-        self._code = kept_code.keep(self._resources.settings.state_dir)
+        self._kept_code = kept_code
 
     async def run(self, by: str) -> None:
         """Become the new version; `by` is who asked. Returns only by raising OperationFailed."""
         resources = self._resources
         self._supervisor.refuse_if_stopping()
         self._refuse_without_room()
+        code = self._kept_code.finish()
         await self._check_new_version()
         self._refuse_to_move()
         self._supervisor.refuse_if_stopping()  # it may have begun during the check
@@ -65,7 +63,7 @@ class Upgrade:
         self._supervisor.flush()
         try:
             handover.reexec(
-                self._state(),
+                self._state(code),
                 {**os.environ, **resources.notifier.variables},
                 resources.directory,
             )
@@ -117,7 +115,7 @@ class Upgrade:
                     ErrorCode.UPGRADE_FAILED,
                 )
 
-    def _state(self) -> handover.UpgradeState:
+    def _state(self, code: str) -> handover.UpgradeState:
         resources, supervisor = self._resources, self._supervisor
         logs = [p.logs for p in supervisor.processes.values() if p.logs is not None]
         return handover.UpgradeState(
@@ -130,6 +128,6 @@ class Upgrade:
             children_nofile=resources.descriptors.children,
             listeners=self._listeners.to_json(),
             nohup=resources.inherited.nohup,
-            fallback={"code": self._code} if self._code else None,
+            fallback={"code": code} if code else None,
             words=handover.own_words(),
         )

@@ -252,6 +252,29 @@ def switch(link: Path, version: str) -> None:
     fresh.replace(link)
 
 
+def kept(daemon: Daemon) -> Path:
+    """Wait for the copy of the code that runs; return where it is."""
+    place = daemon.dir / "state/code"
+    wait_until(lambda: list(place.glob("*-????????")))
+    return next(place.glob("*-????????"))
+
+
+def test_what_is_loaded_later_is_of_the_version_that_runs(daemons: Daemons) -> None:
+    """Files that were replaced wait for the upgrade; without the copy they are all there is."""
+    daemon = daemons.prepare(WEB)
+    link = versions(daemon)
+    daemon.start()
+    daemon.wait_running("web")
+    copy = kept(daemon)
+    for name in ("story", "forecast"):
+        (link / f"supervisor_lite/explain/{name}.py").write_text("raise RuntimeError('new')\n")
+    assert "RUNNING" in daemon.ctl("why", "web").stdout
+    shutil.rmtree(copy)
+    assert "internal error" in daemon.ctl("explain", "web", code=1).stderr
+    (daemon.dir / "log/supervisor-lite.log").write_text("")  # the traceback
+    (daemon.dir / "stderr").write_text("")
+
+
 @pytest.mark.parametrize("broken", ["syntax", "import", "missing"])
 def test_a_package_that_is_broken_leaves_the_old_one_running(daemons: Daemons, broken: str) -> None:
     """It is tried before the old one is given up; the message says what Python said."""
@@ -328,7 +351,7 @@ def test_a_version_that_fails_when_it_runs_goes_back(daemons: Daemons, how: str)
     link = versions(daemon)
     daemon.start()
     before = daemon.wait_running("web", "tree")
-    wait_until(lambda: list((daemon.dir / "state/code").glob("*-????????")))
+    kept(daemon)
     marked = daemon.marked()
     sabotage(daemon.dir / "good/supervisor_lite", how)  # in place, as a package manager does
     failed = daemon.ctl("upgrade", code=1)

@@ -1,0 +1,83 @@
+"""The copy of the code that runs: whole or not at all, and made once."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+
+import supervisor_lite
+from supervisor_lite.daemon import kept_code
+from supervisor_lite.daemon.kept_code import KeptCode
+
+_PACKAGE = Path(supervisor_lite.__file__).parent
+
+
+@pytest.fixture(autouse=True)
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package on disk that runs; nothing is loaded from its copy."""
+    place = tmp_path / "supervisor_lite"
+    shutil.copytree(_PACKAGE, place, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(supervisor_lite, "__file__", str(place / "__init__.py"))
+    monkeypatch.setattr(kept_code, "_load_from", lambda place: None)
+    return place
+
+
+def _modules(place: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(place)): file.read_bytes() for file in place.rglob("*.py")}
+
+
+def test_it_has_what_a_daemon_needs_and_is_made_once(tmp_path: Path, package: Path) -> None:
+    loop = asyncio.new_event_loop()
+    first = Path(KeptCode(loop, str(tmp_path)).finish())
+    expected = {
+        name: content
+        for name, content in _modules(package).items()
+        if name.partition("/")[0] not in ("ctl", "gateway", "migrate")
+    }
+    assert _modules(first / "supervisor_lite") == expected
+    before = first.stat()
+    assert KeptCode(loop, str(tmp_path)).finish() == str(first)
+    assert first.stat() == before
+    (package / "text.py").write_text("# another version")
+    second = Path(KeptCode(loop, str(tmp_path)).finish())
+    assert list((tmp_path / "code").iterdir()) == [second] != [first]
+    loop.close()
+
+
+def test_the_loop_goes_round_between_its_parts(tmp_path: Path) -> None:
+    async def live() -> int:
+        loop = asyncio.get_running_loop()
+        kept = KeptCode(loop, str(tmp_path))
+        kept.begin()
+        turns = 0
+        while not list(tmp_path.glob("code/*-????????")):
+            await asyncio.sleep(0.3 if not turns else 0)
+            turns += 1
+        return turns
+
+    assert asyncio.run(live()) > 20
+
+
+@pytest.mark.parametrize("how", ["changed", "gone"])
+def test_no_copy_of_what_is_replaced_meanwhile(tmp_path: Path, package: Path, how: str) -> None:
+    loop = asyncio.new_event_loop()
+    kept = KeptCode(loop, str(tmp_path))
+    while not list((tmp_path).glob("code/*.new/supervisor_lite/*")):
+        assert kept.step()
+    if how == "changed":
+        (package / "users.py").write_text("# another version")
+    else:
+        (package / "users.py").unlink()
+    assert kept.finish() == ""
+    assert list((tmp_path / "code").iterdir()) == []
+    loop.close()
+
+
+def test_a_place_that_cannot_be_written_to_is_no_reason_not_to_run(tmp_path: Path) -> None:
+    (tmp_path / "code").write_text("")
+    loop = asyncio.new_event_loop()
+    assert KeptCode(loop, str(tmp_path)).finish() == ""
+    loop.close()
