@@ -140,12 +140,16 @@ class Runs:
 
     # While it lives.
 
+    def look_below(self, process: Process, *, group: bool) -> None:
+        """Remember whom a signal that is about to be sent reaches, and who is below."""
+        run = process.record.run
+        if process.pidfd is not None and run is not None:
+            self._trees.remember(run, group=group)
+
     def send_signal(self, process: Process, name: str, *, group: bool) -> None:
         """Send a signal that the rules ask for; a process that has ended is no error."""
-        run = process.record.run
-        if process.pidfd is None or run is None:
+        if process.pidfd is None:
             return
-        self._trees.remember(run, group=group)
         try:
             end(process.pidfd, process.record.pid, name, group=group)
         except OSError as error:

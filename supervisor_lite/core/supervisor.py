@@ -93,7 +93,7 @@ class Supervisor:
         self.channels = ProcessChannels(context, bus)
         self.runs = make_runs(context, self.channels, self.feed)
         self.flush = self._persistence.flush
-        self.signals = StopSignals(self.runs, self.flush)
+        self.signals = StopSignals(context, self.runs, self._persistence)
         self.unfinished = Unfinished(self._journal.operations, self._persistence.schedule_flush)
         self.stopping = False
         """The daemon is on its way out: nothing is to be started any more."""
@@ -225,7 +225,7 @@ class Supervisor:
             case Signal(name, group):
                 self.signals.send(process, name, group)
             case SignalLeftovers(name, told):
-                self.runs.end_leftovers(process, name, told)
+                self.signals.send_to_leftovers(process, name, told)
         return None
 
     def _publish(self) -> None:

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 from supervisor_lite.model.operation import Operation, OperationKind
 from supervisor_lite.store.operation_log import OperationLog
+
+_carried_on: ContextVar[str | None] = ContextVar("carried_on", default=None)
+"""The row of the operation that the current task carries on."""
 
 
 class Unfinished:
@@ -22,15 +26,20 @@ class Unfinished:
         self._log = log
         self._schedule_flush = schedule_flush
         self._open: dict[str, Operation] = {}
-        self._inherited: dict[OperationKind, tuple[str, Operation]] = {}
 
     def inherit(self, key: str, operation: Operation) -> None:
-        """An operation of the daemon before us is about to be carried out again."""
-        self._inherited[operation.kind] = key, operation
+        """An operation of the daemon before us goes on, and so do wishes about it."""
+        self._open[key] = operation
+
+    def carry_on(self, key: str) -> None:
+        """What this task begins next is an operation that was inherited, and keeps its row."""
+        _carried_on.set(key)
 
     def begin(self, operation: Operation) -> str:
         """It begins; written on return. Returns what `end` wants to have."""
-        key, before = self._inherited.pop(operation.kind, (None, operation))
+        key = _carried_on.get()
+        before = self._open.get(key, operation) if key is not None else operation
+        _carried_on.set(None)
         wanted = tuple(
             dict.fromkeys((*before.wanted, *operation.wanted, *self._halfway(operation)))
         )
@@ -40,11 +49,13 @@ class Unfinished:
         return key
 
     def _halfway(self, operation: Operation) -> Iterator[str]:
-        """Yield what a restart has stopped and not started yet, for what stops everything."""
+        """Yield what others have stopped and not started yet, for what stops everything."""
         if operation.kind in (OperationKind.SHUTDOWN, OperationKind.RELOAD):
             for other in self._open.values():
                 if other.kind is OperationKind.RESTART:
                     yield from other.names
+                elif other.kind is OperationKind.RELOAD:
+                    yield from other.wanted
 
     @contextmanager
     def during(self, operation: Operation) -> Iterator[None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from supervisor_lite.controllers.rollout import Rollout
 from supervisor_lite.core.operations import Operations
 from supervisor_lite.core.process import Process
@@ -30,9 +32,15 @@ class Finish:
         self._rollout = rollout
         self._log = log
         self._tasks = tasks
+        self._open = 0
+        """Operations that go on."""
+        self._then: Callable[[], None] | None = None
 
-    def begin(self, unfinished: LeftToDo) -> None:
-        """Start what a shutdown has stopped and the rest; go on with the other operations."""
+    def begin(self, unfinished: LeftToDo, then: Callable[[], None]) -> None:
+        """Start what a shutdown has stopped and the rest; go on with the other operations.
+
+        `then` is called when all are done: until then what is down may only be on its way up.
+        """
         reloads = [op for _, op in unfinished.again if op.kind is OperationKind.RELOAD]
         if not reloads:  # which begins with a stop of everything
             resumed = self._rollout.start_all(resumed=unfinished.wanted)
@@ -42,18 +50,28 @@ class Finish:
         for key in unfinished.keys:
             self._supervisor.unfinished.end(key)
         self._supervisor.flush()
+        self._open, self._then = len(unfinished.again), then
         for key, operation in unfinished.again:
             self._supervisor.unfinished.inherit(key, operation)
             self._tasks.start(self._finish(key, operation))
+        self._look_whether_done()
+
+    def _look_whether_done(self) -> None:
+        if not self._open and self._then is not None:
+            then, self._then = self._then, None
+            then()
 
     async def _finish(self, key: str, operation: Operation) -> None:
         what = operation.kind.value
         self._log.warning(f"{what} was cut short: finishing it", by=operation.by)
+        self._supervisor.unfinished.carry_on(key)
         try:
             await self._carry_out(operation)
         except SupervisorLiteError as error:
             self._log.error(f"cannot finish {what}: {error}")
         self._supervisor.unfinished.end(key)
+        self._open -= 1
+        self._look_whether_done()
 
     async def _carry_out(self, operation: Operation) -> None:
         by = operation.by

@@ -29,8 +29,9 @@ the journal is committed, and the control socket is served last: who asks sees t
 
 **start**: ask for what is to be started by itself, finish what the daemon before us was doing when
 it died (a shutdown or a reload that was cut short), and begin to watch what needs everything to be
-there: `exit_when` (nothing has ended yet only because nothing was started), memory limits. The
-processes themselves are spawned by the event loop, a batch at a time, when this is over.
+there: `exit_when` (nothing has ended yet only because nothing was started, or because what is being
+finished has stopped it: it waits for that), memory limits. The processes themselves are spawned by
+the event loop, a batch at a time, when this is over.
 
 **ready**: report it, when the first batches are through: to whoever waits for `--daemonize`, and
 to the service manager, which starts what depends on us. Last, because it is a promise.
@@ -151,8 +152,7 @@ def start(recovery: Recovery) -> None:
     """Ask for what is to be started, go on with what is not done, watch what needs all of it."""
     app = recovery.app
     app.own_files.begin()
-    app.finish.begin(recovery.taken_over.unfinished)
-    app.exit_condition.begin()
+    app.finish.begin(recovery.taken_over.unfinished, app.exit_condition.begin)
     app.memory_limit.begin()
 
 

@@ -68,9 +68,41 @@ def candidates() -> list[str]:
         return places  # the current directory was deleted
 
 
+class ForeignConfigError(ValueError):
+    """Others could have put a configuration into the current directory; the text says who."""
+
+    def __init__(self, path: str, cause: str) -> None:
+        super().__init__(f"root does not use it unless it is named with -c: {cause}")
+        self.path = path
+
+
 def find_config() -> str | None:
-    """Return the first configuration file that exists, or None."""
-    return next((path for path in candidates() if os.path.isfile(path)), None)
+    """Return the first configuration file that exists, or None.
+
+    Root takes nothing from the current directory that others could have put there: it would run
+    their commands, or obey to be shown what they like. Raises ForeignConfigError.
+    """
+    path = next((path for path in candidates() if os.path.isfile(path)), None)
+    if path is None or os.geteuid() != 0 or path in usual_configs():
+        return path
+    if cause := _not_roots(path):
+        raise ForeignConfigError(path, cause)
+    return path
+
+
+def _not_roots(path: str) -> str:
+    """Return why others than root may have put a file there; empty if they cannot have."""
+    root = (0, os.stat("/").st_uid)  # that of a user namespace may have no root
+    place, below = path, ""
+    while place != below:
+        for status in (os.lstat(place), os.stat(place)):
+            if status.st_uid not in root:
+                return f'"{place}" belongs to uid {status.st_uid}'
+            sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
+            if status.st_mode & stat.S_IWOTH and not (sticky or stat.S_ISLNK(status.st_mode)):
+                return f'everybody may write to "{place}"'
+        place, below = os.path.dirname(place), place
+    return ""
 
 
 def absolute_config(config: str | None) -> str | None:

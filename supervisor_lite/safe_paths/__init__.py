@@ -36,7 +36,10 @@ __all__ = [
 ]  # fmt: skip
 
 _known: dict[str, tuple[float, os.stat_result]] = {}
-"""Directories to which the whole way is private, with the time at which that was seen."""
+"""Directories to which the whole way is only ours, with the time at which that was seen.
+
+Their paths are used as they are: nobody could exchange a directory between a look and its use.
+"""
 _MAX_KNOWN = 100
 _KNOWN_FOR = 0.1
 """Seconds for which that is believed: a thousand programs are started with one look."""
@@ -48,8 +51,9 @@ def at(path: str) -> Place:
     plain = directory.startswith("/") and name not in ("", ".", "..")
     if plain and (known := _known_status(directory)) is not None:
         return Place(path, None, path, known, private=True)
-    place = Walk(path).place()
-    if plain and place.private and place.directory is not None:
+    walk = Walk(path)
+    place = walk.place()
+    if plain and walk.is_ours_alone and place.directory is not None:
         if len(_known) > _MAX_KNOWN:
             _known.clear()
         _known[directory] = time.monotonic() + _KNOWN_FOR, place.directory

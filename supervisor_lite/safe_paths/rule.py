@@ -51,11 +51,15 @@ def _owner_of_all() -> int:
     return os.stat("/").st_uid
 
 
-def may_be_exchanged(directory: os.stat_result) -> bool:
-    """Tell whether others than root and we may exchange what is in a directory."""
+def may_be_exchanged(directory: os.stat_result, *, by_group: bool = False) -> bool:
+    """Tell whether others than root and we may exchange what is in a directory.
+
+    A group is not asked about without `by_group`: /var/log is one's on some systems.
+    """
     mode, uid = directory.st_mode, directory.st_uid
-    anybody = mode & stat.S_IWOTH and not mode & stat.S_ISVTX
-    return bool(anybody) or not is_trusted(uid)
+    others = stat.S_IWOTH | (stat.S_IWGRP if by_group else 0)
+    somebody = mode & others and not mode & stat.S_ISVTX
+    return bool(somebody) or not is_trusted(uid)
 
 
 def mistrust(link: os.stat_result, *, private: bool) -> str:

@@ -25,6 +25,7 @@ from supervisor_lite.store.instance import InstanceFiles
 from supervisor_lite.store.operation_log import OperationLog
 from supervisor_lite.store.retention import Retention
 from supervisor_lite.store.run_ids import HIGHEST_RUN, RunIds
+from supervisor_lite.store.unsent_signals import UnsentSignals
 
 _TRIM_EVERY = 256
 """Changes after which what is too old is forgotten: no timer is needed for that."""
@@ -51,6 +52,8 @@ class Journal:
         """What it tells of what was written."""
         self.operations = OperationLog(database, self.commit, warn)
         """What has begun and is not done."""
+        self.unsent_signals = UnsentSignals(database)
+        """What is about to be sent."""
         self.instance = self._meta("instance") or ""
         """Random name of this state directory: part of every run's identity."""
         self._serial = self._last("changes")
@@ -201,6 +204,7 @@ class Journal:
         """An orderly end: the next daemon starts from the configuration alone."""
         self._database.write("DELETE FROM processes")
         self.operations.forget_all()
+        self.unsent_signals.forget_all()
         self._defined.clear()
 
     # Changes.

@@ -97,7 +97,7 @@ class Adoption:
     ) -> None:
         """`pidfds` are those of main processes that systemd has kept for us, by run id."""
         self._supervisor = supervisor
-        self._reattachment = Reattachment(supervisor.runs, supervisor.channels, report)
+        self._reattachment = Reattachment(supervisor, journal, report)
         self._cgroups = cgroups
         self._journal = journal
         self._plan = {program.fullname: program for program in plan.processes()}
@@ -115,7 +115,7 @@ class Adoption:
         if is_other_world(before, here, [*open_runs, *self._journal.history.runs(None, _RECENT)]):
             self._close_all(open_runs)
             return Summary()
-        stored = {process.name: process for process in self._journal.history.processes()}
+        stored = self._reattachment.stored()
         unfinished = left_to_do(self._journal.operations.pending(), stored)
         found = self._discover(stored, open_runs)
         # Of two runs of one process, which only a journal that was lost can lead to, that which is
@@ -130,6 +130,7 @@ class Adoption:
             self._restore(name, stored.get(name), live.get(name))
         removed = self._stop_undefined()
         ended = self._answer_ends(found, live) + self._answer_lost_ends(found)
+        self._reattachment.send_unsent(self._now)
         for process in list(self._supervisor.processes.values()):
             self._supervisor.wake(process)
         return Summary(len(live), ended, removed, unfinished)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from supervisor_lite.model.cause import Cause, CauseKind
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record
@@ -43,3 +45,15 @@ def of_no_live_run(record: Record, now: float) -> Record:
     if record.state is State.STARTING and record.pid is None:
         return record._replace(state=State.STOPPED, asked=True, deadline=now)
     return record
+
+
+def is_untold(record: Record, unsent: Collection[int]) -> bool:
+    """Is it being ended, and has perhaps not been told so? `unsent`: the runs of such signals."""
+    ending = record.state is State.STOPPING and record.pid is not None
+    return ending and record.run in unsent and not (record.killed or record.kill_now)
+
+
+def of_told(record: Record, program: Program, now: float) -> Record:
+    """Return the record of a process that is told to end only now."""
+    told = now if program.stopasgroup else None
+    return record._replace(told=told, deadline=now + program.stopwaitsecs)

@@ -128,6 +128,9 @@ class FakeRuns(Runs):
     def record_identities(self) -> None:
         pass
 
+    def look_below(self, process: Process, *, group: bool) -> None:
+        pass
+
     def send_signal(self, process: Process, name: str, *, group: bool) -> None:
         self.signals.append((self._loop.time() - START, process.name, name))
         run, life = process.record.run, self._life(process)

@@ -22,12 +22,14 @@ def test_a_stop_is_in_the_journal_before_its_signals(
         await stage.operations.start(processes, "me", wait=True, timeout=None)
         await stage.until(1)
         seen: list[set[State]] = []
+        unsent: list[frozenset[int]] = []
         send, commit = stage.runs.send_signal, stage.journal.commit
         commits: list[None] = []
 
         def sending(*args: object, **options: object) -> None:
             later = open_journal(stage.journal.path, stage.reports.append)
             seen.append({stored.record.state for stored in later.history.processes()})
+            unsent.append(later.unsent_signals.pending())
             later.close()
             send(*args, **options)  # type: ignore[arg-type]
 
@@ -41,5 +43,8 @@ def test_a_stop_is_in_the_journal_before_its_signals(
         await operation(processes, "me", wait=False, timeout=None)
         assert seen == [{State.STOPPING}] * 3
         assert len(commits) == 1
+        assert unsent == [frozenset(p.record.run for p in processes)] * 3
+        stage.supervisor.flush()
+        assert stage.journal.unsent_signals.pending() == frozenset()
 
     play(scene)

@@ -81,7 +81,13 @@ def app_of(calls: list[str], read_end: int = -1) -> App:
         on_ready=witness.on_ready,
     )
     app = Witness(calls)
+
+    def finish(unfinished: object, then: Callable[[], object]) -> None:
+        calls.append("finish.begin")
+        then()
+
     app.__dict__["resources"] = resources
+    app.__dict__["finish"] = SimpleNamespace(begin=finish)
     return cast(App, app)
 
 
@@ -108,7 +114,7 @@ ORDER = (
     # Before anything needs them.
     "own_files.begin",
     "finish.begin",
-    # Before anything was started, everything would look as if it had ended.
+    # Before anything was started or finished, everything would look as if it had ended.
     "exit_condition.begin", "memory_limit.begin",
     "supervisor.when_spawned",
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sqlite3
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import pytest
 
-from tests.chaos.tools import ask, kill, rows, upgrade
+from tests.chaos.tools import ask, edit, kill, last_run, rows, upgrade
 from tests.programs import SLEEPER, exits, program, sh
 from tests.support import Daemon, Daemons, alive, wait_until
 
@@ -159,6 +160,54 @@ def test_an_end_by_exit_when_that_was_cut_short_starts_what_had_ended(daemons: D
     daemon.wait_running("late", "mid", "web")
 
 
+@pytest.mark.parametrize("verb", ["reload", "restart"])
+def test_what_is_down_until_the_operation_is_finished_does_not_end_the_daemon(
+    daemons: Daemons, verb: str
+) -> None:
+    """`exit_when` waits for it: what the last daemon has stopped is about to come up."""
+    job = sh("[ -e again ] && exec sleep 100000; exit 0")
+    daemon = daemons(
+        gated("late", "mid")
+        + program("job", job, startsecs=0, autorestart=False, directory="%(here)s"),
+        settings='exit_when = "all-exited"',
+    )
+    before = daemon.wait_running("late", "mid")
+    daemon.wait_state("job", "EXITED")
+    daemon.wait_said("late", "up")
+    daemon.wait_said("mid", "up")
+    let_stop(daemon, "late")
+    with ask(daemon, verb, **({"names": ["all"]} if verb == "restart" else {})):
+        daemon.wait_state("mid", "STOPPING")
+        kill(daemon)
+    (daemon.dir / "again").touch()
+    end_gates(daemon)
+    wait_until(lambda: not any(map(alive, before.values())), what="nothing is up")
+    daemon.start()
+    daemon.wait_running("late", "mid", "job")
+    wait_until(lambda: is_clean(daemon), what="it is finished")
+
+
+def test_a_stop_while_the_next_daemon_finishes_a_restart_is_a_wish_for_the_third(
+    daemons: Daemons,
+) -> None:
+    daemon = daemons(gated(*WAVES))
+    before = daemon.wait_running(*WAVES)
+    for name in WAVES:
+        daemon.wait_said(name, "up")
+    cut(daemon, 2, lambda: ask(daemon, "restart", names=["all"]))  # only the last one is left
+    daemon.start()
+    wait_until(lambda: "finishing it" in daemon.log())
+    daemon.call("stop", names=["early"], wait=False)
+    wait_until(lambda: daemon.status("early")["wanted"] is False)
+    kill(daemon)
+    end_gates(daemon)
+    daemon.start()
+    wait_until(lambda: is_clean(daemon), what="the restart is finished")
+    daemon.wait_state("early", "STOPPED")
+    after = daemon.wait_running("late", "mid")
+    assert all(after[name] != before[name] for name in after)
+
+
 # Operations that are finished.
 
 
@@ -254,3 +303,43 @@ def test_a_row_that_makes_no_sense_costs_that_row_only(daemons: Daemons) -> None
     database.close()
     daemon.start()
     assert daemon.wait_running("web") == before
+
+
+# Signals that were not sent.
+
+TOLD = "trap 'echo told' TERM; echo up; while :; do sleep 0.02; done"
+
+
+def say_unsent(daemon: Daemon, name: str) -> None:
+    """Have the journal say that the daemon died before it sent the stop signal."""
+    run = last_run(daemon, name)["run"]
+    edit(daemon, "INSERT INTO meta VALUES (?, ?)", f"unsent:{run}", f"[{run}]")
+
+
+@pytest.mark.parametrize("whom", ["main", "group", "leftovers"])
+def test_a_stop_signal_that_was_not_sent_is_sent_by_the_next_daemon(
+    daemons: Daemons, whom: str
+) -> None:
+    """With the patience that belongs to it; one that was sent is not sent again."""
+    script = TOLD
+    if whom == "leftovers":
+        script = f"({TOLD}) & trap 'exit 0' TERM; while :; do sleep 0.02; done"
+    options = {"startsecs": 0, "stopwaitsecs": 100, "stopasgroup": whom == "group"}
+    daemon = daemons("".join(program(name, sh(script), **options) for name in ("web", "sent")))
+    for name in ("web", "sent"):
+        daemon.wait_said(name, "up")
+        daemon.call("stop", names=[name], wait=False)
+        daemon.wait_said(name, "told")
+        if whom == "leftovers":
+            wait_until(lambda: daemon.status(name)["pid"] is None, what="only the child is left")  # noqa: B023
+    kill(daemon)
+    say_unsent(daemon, "web")
+    daemon.start()
+    wait_until(lambda: daemon.text("log/web.stdout.log").count("told") == 2, what="web is told")
+    is_sent = "SELECT count(*) AS n FROM meta WHERE key GLOB 'unsent:*'"
+    wait_until(lambda: rows(daemon, is_sent) == [{"n": 0}], what="that is written down")
+    assert daemon.text("log/sent.stdout.log").count("told") == 1
+    assert daemon.states() == {"web": "STOPPING", "sent": "STOPPING"}
+    for name in ("web", "sent"):  # none of which ends by itself
+        for pid in daemon.pids_of(name, "sh"):
+            os.kill(pid, signal.SIGKILL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from pathlib import Path
 
@@ -98,8 +99,37 @@ def test_what_is_carried_out_again_keeps_its_row(tmp_path: Path) -> None:
     key = operations.begin(RELOAD)
     journal, again = opened(tmp_path)
     again.inherit(key, RELOAD)
+    again.carry_on(key)
     assert again.begin(RELOAD._replace(wanted=("more",))) == key
     assert journal.operations.pending() == [(key, RELOAD._replace(wanted=("web", "db", "more")))]
+    assert again.begin(STOP) != key
+
+
+async def test_two_of_one_kind_keep_a_row_each(tmp_path: Path) -> None:
+    """Each is carried on by a task of its own, and finds its own."""
+    _, operations = opened(tmp_path)
+    other = STOP._replace(names=("mail", "cron"))
+    keys = {operations.begin(each): each for each in (STOP, other)}
+    journal, again = opened(tmp_path)
+
+    async def carry_on(key: str) -> None:
+        again.carry_on(key)
+        assert again.begin(keys[key]) == key
+
+    for key, operation in keys.items():
+        again.inherit(key, operation)
+    await asyncio.gather(*map(carry_on, reversed(keys)))
+    assert dict(journal.operations.pending()) == keys
+
+
+def test_a_wish_about_what_was_inherited_counts(tmp_path: Path) -> None:
+    """Also where it goes on in a single step, which needs no row of its own."""
+    _, operations = opened(tmp_path)
+    key = operations.begin(RESTART)
+    journal, again = opened(tmp_path)
+    again.inherit(key, RESTART)
+    again.stop_asked(["web"])
+    assert journal.operations.pending() == [(key, RESTART._replace(names=("db",), runs=(0,)))]
 
 
 def test_one_that_fails_is_over_and_one_that_is_cancelled_is_not(tmp_path: Path) -> None:
