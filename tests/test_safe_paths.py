@@ -251,3 +251,17 @@ def test_exchanged_again_and_again(theirs: Path, precious: Path) -> None:
         thread.join()
     assert outcomes >= {"made"}
     assert os.listdir(precious) == ["web.log"]
+
+
+def test_a_path_is_believed_only_where_nobody_else_could_exchange_it(tmp_path: Path) -> None:
+    """A group that may write to a directory on the way could, between a look and its use."""
+    directory = tmp_path / "ours" / "log"
+    directory.mkdir(parents=True)
+    os.chown(directory.parent, 0, THEM)
+    for mode, known in ((0o755, True), (0o775, False)):
+        directory.parent.chmod(mode)
+        safe_paths._known.clear()
+        for _ in range(2):
+            with safe_paths.at(f"{directory}/web.log") as place:
+                by_path = place.fd is None
+        assert by_path is known

@@ -34,9 +34,7 @@ def load(path: str | None = None, environ: Mapping[str, str] | None = None) -> C
     `environ` is what %(ENV_X)s refers to; the environment of this process unless given.
     Raises ConfigError with everything that is wrong in every file.
     """
-    path = path or locate.find_config()
-    if path is None:
-        raise ConfigError([_nothing_found()])
+    path = path or _found()
     loading = _Loading(os.environ if environ is None else environ)
     if os.path.isdir(path):
         loading.read_directory(path)
@@ -51,10 +49,18 @@ def load_gateway(path: str | None = None) -> GatewaySettings | None:
     The gateway's user may not be allowed to read, or to use, what the programs need: only a
     mistake in this table, or a main file that is no TOML, is a ConfigError.
     """
-    path = path or locate.find_config()
+    return _Loading(os.environ).gateway(path or _found())
+
+
+def _found() -> str:
+    """Return the configuration in one of the usual places. Raises ConfigError."""
+    try:
+        path = locate.find_config()
+    except locate.ForeignPathError as error:
+        raise ConfigError([Diagnostic(error.path, 0, "", str(error))]) from None
     if path is None:
         raise ConfigError([_nothing_found()])
-    return _Loading(os.environ).gateway(path)
+    return path
 
 
 def _nothing_found() -> Diagnostic:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from supervisor_lite.control.limits import is_trusted
 from supervisor_lite.host.syscalls import peer_groups
@@ -15,14 +15,15 @@ from supervisor_lite.sockets import peer_of
 from supervisor_lite.users import group_id, user_id, user_name
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """The process at the other end of a connection, when it connected (unix(7), SO_PEERCRED)."""
 
     uid: int
     gid: int
     pid: int
     groups: tuple[int, ...] = ()
+    whom: str = ""
+    """For whom it asks, whom it knows and we do not: it is the gateway."""
 
     @property
     def user(self) -> str:
@@ -33,7 +34,8 @@ class Caller:
     def words(self) -> str:
         """Name the caller for the record of who did what."""
         # 0: it is outside our pid namespace, which has no number for it (pid_namespaces(7)).
-        return f"{self.user}, pid {self.pid}" if self.pid else self.user
+        words = f"{self.user}, pid {self.pid}" if self.pid else self.user
+        return f"{words} for {self.whom}" if self.whom else words
 
 
 def caller_of(sock: socket.socket) -> Caller:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
 from supervisor_lite.control import jsonrpc, limits
@@ -45,22 +44,22 @@ class ServerInterface(Protocol):
     report_denied: Callable[[Caller, str, str | None], None]
 
 
-@dataclass(eq=False)
 class Connection(asyncio.Protocol):
     """One client."""
 
-    server: ServerInterface
-    _lines: LineBuffer = field(default_factory=LineBuffer)
-    _jobs: set[asyncio.Task[None]] = field(default_factory=set)
-    _waits_for_turn: bool = False
-    _leaving: bool = False
-    """To be hung up on when what was asked for is answered."""
-    _finished: bool = False
-    """It sends nothing more; to be hung up on when it has nothing more to read."""
-    _line_timer: asyncio.TimerHandle | None = None
-    _stoppers: list[Callable[[], None]] = field(default_factory=list)
-    _resumers: list[Callable[[], None]] = field(default_factory=list)
-    _own_subscriptions: int = 0
+    def __init__(self, server: ServerInterface) -> None:
+        self.server = server
+        self._lines = LineBuffer()
+        self._jobs: set[asyncio.Task[None]] = set()
+        self._waits_for_turn = False
+        self._leaving = False
+        """To be hung up on when what was asked for is answered."""
+        self._finished = False
+        """It sends nothing more; to be hung up on when it has nothing more to read."""
+        self._line_timer: asyncio.TimerHandle | None = None
+        self._stoppers: list[Callable[[], None]] = []
+        self._resumers: list[Callable[[], None]] = []
+        self._own_subscriptions = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Learn who it is; called by asyncio."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import resource
-from dataclasses import dataclass, field
 
 # Of a request.
 
@@ -76,23 +75,25 @@ def is_trusted(uid: int) -> bool:
     return uid in (0, os.geteuid())
 
 
-@dataclass(eq=False, slots=True)
 class Account:
     """What one user takes up."""
 
-    connections: int = 0
-    bytes: int = 0
-    followed: int = 0
+    __slots__ = ("bytes", "connections", "followed")
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.bytes = 0
+        self.followed = 0
 
 
-@dataclass(eq=False, slots=True)
 class Quotas:
     """What each user takes up, of those that are not trusted; who takes up nothing is forgotten."""
 
-    most: int = field(default_factory=lambda: _most_connections())
-    """Connections of all users."""
-    total: Account = field(default_factory=Account)
-    _accounts: dict[int, Account] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.most = _most_connections()
+        """Connections of all users."""
+        self.total = Account()
+        self._accounts: dict[int, Account] = {}
 
     def refusal(self, uid: int) -> str:
         """Return why a user may not have another connection; empty if he may."""

@@ -13,9 +13,8 @@ that it has in protocol/commands.py:
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from supervisor_lite.control.access import Caller
 from supervisor_lite.control.jsonrpc import Result
@@ -32,8 +31,7 @@ MAX_TYPED = 200
 """Characters of what a caller typed that are kept."""
 
 
-@dataclass(slots=True)
-class Request:
+class Request(NamedTuple):
     """One call: who asks for what, and the connection for a subscription's notifications."""
 
     method: str

@@ -95,10 +95,12 @@ class CommandContext:
             if self._socket.startswith(("http://", "https://")):
                 raise UsageError("-s takes the path of a control socket; slctl does not speak HTTP")
             return self._socket.removeprefix("unix://")
-        from supervisor_lite.protocol.locate import find_socket
+        from supervisor_lite.protocol.locate import ForeignPathError, find_socket
 
         try:
             return find_socket(self.config)
+        except ForeignPathError as error:
+            raise UsageError(f'cannot use "{error.path}": {error}') from error
         except (OSError, ValueError) as error:
             where = self.config or "its file"
             raise UsageError(f'cannot read the configuration "{where}": {error}') from error

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final
 
 from supervisor_lite.control.access import Caller
@@ -22,12 +21,14 @@ MAX_USERS: Final = 64
 _OTHERS: Final = -1
 
 
-@dataclass(slots=True)
 class _Tried:
     """What was refused to a user since the last line about him."""
 
-    methods: Counter[str] = field(default_factory=Counter)
-    pid: int = 0
+    __slots__ = ("methods", "pid")
+
+    def __init__(self) -> None:
+        self.methods: Counter[str] = Counter()
+        self.pid = 0
 
 
 class Denials:

@@ -22,11 +22,14 @@ from typing import Any
 
 from supervisor_lite import __version__
 
-_START = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1));"
+START = (
+    "import sys; sys.path[:] = [sys.argv.pop(1), *filter(None, sys.path)];"
     " from supervisor_lite.__main__ import main; sys.exit(main())"
 )
-"""Runs the daemon of a directory, whatever else is in the path of modules."""
+"""Runs the daemon of a directory, whatever else is in the path of modules.
+
+With -c, Python looks first where we are, and others may have put files there: not there then.
+"""
 
 _TOO_LONG = 40.0
 """Seconds until a new version that neither serves nor fails is given up."""
@@ -131,7 +134,7 @@ def go_back(reason: str) -> None:
             _put_back(kept.journal)
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         os.chdir(kept.directory)
-        command = [sys.executable, "-c", _START, fallback["code"], *sys.argv[1:]]
+        command = [sys.executable, "-c", START, fallback["code"], *sys.argv[1:]]
         os.execve(command[0], command, {**kept.environment, kept.variable: str(memory)})
 
 

@@ -49,7 +49,10 @@ class ConfigurationKeeper:
 
 def last_known(config: str | None) -> Configuration | None:
     """Return the configuration that the journal has for this path; None if nothing goes on."""
-    path = locate.absolute_config(config)
+    try:
+        path = locate.absolute_config(config)
+    except locate.ForeignPathError:
+        return None
     if path is None:
         return None
     state_dir = _state_dir(path)

@@ -12,20 +12,32 @@ from collections.abc import Iterable
 MASK = "***"
 
 _SECRET = re.compile(
-    r"password|passwd|passphrase|secret|token|key|credential|authorization|bearer|cookie"
-    r"|(?<![a-z])(?:pass|pwd|auth)(?![a-z])",
+    r"(?<!com)(?<!by)pass(?!ive|thr|enger)|pwd|secret|token|key|credential|authorization|bearer"
+    r"|cookie|jwt|signature|kennwort"
+    r"|(?<![a-z])(?:auth|oauth|pw|pin|otp|sig|salt)(?![a-z])|(?:auth|pw)(?![a-z])",
     re.IGNORECASE,
 )
-"""Words of a name that make it a secret's; the short ones only if they stand alone in it."""
+"""Words of a name that make it a secret's; the short ones only if they stand alone in it.
+
+Not `auth` and `pw` where a name ends with them.
+"""
+
+_USER = re.compile(
+    r"(?<![^\s\"'])((?:-[uU]|--user|--proxy-user)[\s=]?[\"']?[^\s:\"']*+:)(?!//)[^\s\"']++"
+)
+"""`name:password` behind options of curl and the like."""
 
 _USER_OPTION = frozenset({"-u", "--user", "--proxy-user", "-U"})
-"""Options of curl and the like, whose value is `name:password`."""
 
 _NAME = re.compile(r"[\w.\-]++")
 
-_VALUE = r"(?:\"(?:[^\"\\]|\\.)*+\"|'[^']*+'|[^\s&;,\"']++|[\"']\S*+)"
+_VALUE = (
+    r"(?:\\[\"'](?:[^\"'\\]|\\[^\"'])*+\\[\"']|[\[{][^\]}]*+[\]}]?"
+    r"|(?:\"(?:[^\"\\]|\\.)*+\"|'[^']*+'|\\.|[^\s&;,\"'\\<])++|[\"'\\]\S*+)"
+)
+"""In quotes that are written with a backslash; a list or an object; a word of the shell."""
 
-_AFTER_NAME = re.compile(rf"(:\s++)[^\"'\n]++|([\"']?\s?[=:]\s?)(?!\s){_VALUE}")
+_AFTER_NAME = re.compile(rf"(:\s++)[^\"'\n\\\[{{]++|(\\?[\"']?\s*+(?:[:=]=|=>|[=:>])\s*+){_VALUE}")
 """A header's value goes to the end of its line or of the quotes, others to the next blank."""
 
 _AFTER_OPTION = re.compile(rf"(\s++)(?!-){_VALUE}")
@@ -40,6 +52,15 @@ _RULES = (
     (
         re.compile(r"\b(Basic|Bearer|Digest|Negotiate)(\s++)[\w+/=.~\-]{6,}", re.IGNORECASE),
         rf"\1\2{MASK}",
+    ),
+    (_USER, rf"\1{MASK}"),
+    # What begins as no other word does: JSON web tokens, keys of GitHub, GitLab, Slack, AWS, ...
+    (
+        re.compile(
+            r"\b(?:eyJ[\w\-]{8,}\.[\w.\-]++|gh[opsur]_\w{20,}|github_pat_\w++|glpat-[\w\-]++"
+            r"|xox[a-z]-[\w\-]++|[rsp]k_(?:live|test)_\w++|sk-[\w\-]{20,}|A[KS]IA[0-9A-Z]{16})"
+        ),
+        MASK,
     ),
 )
 """What a secret looks like wherever it stands. Each costs as much as the text is long, no more."""

@@ -7,7 +7,6 @@ import fcntl
 import os
 import socket
 import stat
-from dataclasses import dataclass, field
 
 from supervisor_lite import safe_paths, sockets
 from supervisor_lite.errors import SpawnError, SpawnErrorCode
@@ -19,15 +18,17 @@ LOWEST_SOCKET = 64
 """Our descriptors begin here, so that those of a child, from 3 on, can never be one of them."""
 
 
-@dataclass(slots=True, eq=False)
 class OpenSocket:
     """A listening socket, and the processes that it is kept for."""
 
-    fd: int
-    path: str = ""
-    inode: tuple[int, int] | None = None
-    """Device and inode of the file of a Unix socket, as we made it."""
-    users: set[str] = field(default_factory=set)
+    __slots__ = ("fd", "inode", "path", "users")
+
+    def __init__(self, fd: int, path: str = "", inode: tuple[int, int] | None = None) -> None:
+        """`inode` is device and inode of the file of a Unix socket, as we made it."""
+        self.fd = fd
+        self.path = path
+        self.inode = inode
+        self.users: set[str] = set()
 
 
 def known_socket(fd: int, address: str) -> OpenSocket:

@@ -27,16 +27,19 @@ import stat
 import time
 
 from supervisor_lite.safe_paths.place import SAFE, Place
-from supervisor_lite.safe_paths.rule import count_as_ours
+from supervisor_lite.safe_paths.rule import count_as_ours, is_for_others
 from supervisor_lite.safe_paths.walk import Walk
 
 __all__ = [
-    "Place", "at", "count_as_ours", "file_status", "locate", "make_directories", "open_directory",
-    "open_file",
+    "Place", "at", "count_as_ours", "file_status", "is_ours_alone", "locate", "make_directories",
+    "open_directory", "open_file",
 ]  # fmt: skip
 
 _known: dict[str, tuple[float, os.stat_result]] = {}
-"""Directories to which the whole way is private, with the time at which that was seen."""
+"""Directories to which the whole way is only ours, with the time at which that was seen.
+
+Their paths are used as they are: nobody could exchange a directory between a look and its use.
+"""
 _MAX_KNOWN = 100
 _KNOWN_FOR = 0.1
 """Seconds for which that is believed: a thousand programs are started with one look."""
@@ -48,8 +51,9 @@ def at(path: str) -> Place:
     plain = directory.startswith("/") and name not in ("", ".", "..")
     if plain and (known := _known_status(directory)) is not None:
         return Place(path, None, path, known, private=True)
-    place = Walk(path).place()
-    if plain and place.private and place.directory is not None:
+    walk = Walk(path)
+    place = walk.place()
+    if plain and walk.is_ours_alone and place.directory is not None:
         if len(_known) > _MAX_KNOWN:
             _known.clear()
         _known[directory] = time.monotonic() + _KNOWN_FOR, place.directory
@@ -102,6 +106,15 @@ def open_directory(path: str, *, make: int | None = None) -> tuple[int, bool]:
     made = walk.enter(make)
     with walk.here() as place:
         return os.open(place.name, os.O_RDONLY | os.O_DIRECTORY | SAFE, dir_fd=place.fd), made
+
+
+def is_ours_alone(path: str) -> bool:
+    """Tell whether only root and we may put files into a directory, or exchange it. OSError."""
+    walk = Walk(path)
+    walk.enter(None)
+    with walk.here() as place:
+        status = place.directory
+    return status is not None and walk.is_ours_alone and not is_for_others(status)
 
 
 def make_directories(path: str, mode: int = 0o755) -> bool:

@@ -27,6 +27,8 @@ class Walk:
         """How many of the names left are of the path itself: those of a link come before them."""
         self._links = 0
         self._private = True
+        self.is_ours_alone = True
+        """As `Place.private`, and there is no group either that may exchange a directory."""
         self._kernel = path if path.startswith("/proc/") else ""
         self._fd = os.open("/" if path.startswith("/") else ".", LOOK | os.O_DIRECTORY)
         self._status = os.fstat(self._fd)
@@ -34,6 +36,8 @@ class Walk:
 
     def _judge(self) -> None:
         """Note whether others may exchange what is in the directory that was entered."""
+        if may_be_exchanged(self._status, by_group=True):
+            self.is_ours_alone = False
         if may_be_exchanged(self._status):
             self._private = False
 

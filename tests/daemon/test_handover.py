@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from supervisor_lite.daemon import handover
+import supervisor_lite
+from supervisor_lite.daemon import going_back, handover
 from supervisor_lite.daemon.handover import UpgradeState, inherit, reexec
 
 
@@ -108,3 +110,13 @@ def test_what_the_new_version_gets(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 def test_the_format_is_that_of_the_first_version() -> None:
     assert set(UpgradeState._fields) >= FIRST.keys()
     assert handover.VARIABLE == "SUPERVISOR_LITE_HANDOVER"
+
+
+def test_the_way_back_runs_nothing_of_where_the_daemon_was_started(tmp_path: Path) -> None:
+    """Others may have put a module there whose name is one of Python's own."""
+    (tmp_path / "json.py").write_text("print('planted')")
+    code = Path(supervisor_lite.__file__).parent.parent
+    line = [sys.executable, "-c", going_back.START, str(code), "--version"]
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONSAFEPATH"}
+    done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == (f"{supervisor_lite.__version__}\n", "")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from supervisor_lite.explain.masking import MASK, mask_values, mask_words
+from supervisor_lite.explain.masking import MASK, mask_text, mask_values, mask_words
 
 SECRET = "hunter2"
 
@@ -37,6 +39,31 @@ SECRET = "hunter2"
         ["sh", "-c", "curl -H 'Authorization: Token hunter2' https://host"],
         ["app", '{"user": "me", "password": "hunter2"}'],
         ["app", "secret:hunter2"],
+        ["app", "--dbpass", SECRET],
+        ["env", "DBPASS=hunter2"],
+        ["env", "mypwd=hunter2"],
+        ["app", "--root-pw=hunter2"],
+        ["app", "userpw=hunter2"],
+        ["redis-server", "--masterauth", SECRET],
+        ["app", "--pin", SECRET],
+        ["app", "https://host/x?sig=hunter2"],
+        ["curl", "-ume:hunter2"],
+        ["curl", "--user=me:hunter2"],
+        ["sh", "-c", "curl -u me:hunter2 host"],
+        ["sh", "-c", "curl --user 'me:hunter2' host"],
+        ["sh", "-c", 'app \'{"a": "{\\"password\\":\\"hunter2\\"}"}\''],
+        ["app", '{"password" :   "hunter2"}'],
+        ["app", '{"user": {"password":\n  "hunter2"}}'],
+        ["app", '{"tokens": ["one", "hunter2"]}'],
+        ["app", '{"auth": {"name": "me", "word": "hunter2"}}'],
+        ["app", "password => 'hunter2'"],
+        ["app", "password := hunter2"],
+        ["app", "<password>hunter2</password>"],
+        ["sh", "-c", 'app --password  a"hunter2"'],
+        ["sh", "-c", "app --password $'hunter2'"],
+        ["app", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.hunter2"],
+        ["app", "ghp_hunter2hunter2hunter2"],
+        ["app", "glpat-hunter2"],
         ["app", "-----BEGIN RSA PRIVATE KEY-----\nhunter2\n-----END RSA PRIVATE KEY-----"],
     ],
     ids=" ".join,
@@ -57,6 +84,7 @@ def test_what_is_masked(words: list[str]) -> None:
         ["app", "--no-password", "run"],
         ["app", "--token", "--verbose"],
         ["app", "-p80", "--compass=3", "--bypass", "x"],
+        ["app", "--passive=1", "--author=me", "-u", "me"],
         ["python", "-m", "tokenizer"],
         ["sh", "-c", "select key from t"],
     ],
@@ -64,6 +92,26 @@ def test_what_is_masked(words: list[str]) -> None:
 )
 def test_what_is_not(words: list[str]) -> None:
     assert list(mask_words(words)) == words
+
+
+@pytest.mark.parametrize(
+    "part",
+    ['pass="x ', 'pass=\\"', "pass={", "pass: [", "-u ", "-u a ", '"-u ', "://a:", "eyJaaaaaaaa.",
+     "pass =", "pass\\", "passpass=", "-----BEGIN "],
+)  # fmt: skip
+def test_a_long_command_line_costs_as_much_as_it_is_long(part: str) -> None:
+    """Four times the text may not cost much more than four times the time."""
+
+    def cost(length: int) -> float:
+        text = part * (length // len(part))
+        times = []
+        for _ in range(5):
+            before = time.process_time()
+            mask_text(text)
+            times.append(time.process_time() - before)
+        return min(times)
+
+    assert cost(200_000) < 25 * cost(25_000)
 
 
 def test_values_of_any_shape() -> None:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from supervisor_lite.host.spawn_request import Channels, SpawnRequest
 from supervisor_lite.host.step import Step, StepError
 from supervisor_lite.model.process_attributes import ProcessAttributes
 from supervisor_lite.model.program import Program
+from tests.support import wait_until
 
 both_ways = pytest.mark.parametrize(
     "placement", [None, ProcessAttributes(nice=0)], ids=["posix_spawn", "fork"]
@@ -164,6 +166,11 @@ def leased(path: Path) -> Iterator[None]:
         holder.kill()
 
 
+def is_waiting(pid: int) -> bool:
+    """Tell whether a process waits for the end of a lease."""
+    return Path(f"/proc/{pid}/wchan").read_text() == "__break_lease"
+
+
 @as_root
 @pytest.mark.parametrize("held", ["command", "interpreter"])
 def test_a_lease_on_its_command_holds_up_nobody(
@@ -182,7 +189,7 @@ def test_a_lease_on_its_command_holds_up_nobody(
         for _ in range(2):
             children.append(spawner.spawn(request))
             assert children[-1].late
-            assert Path(f"/proc/{children[-1].pid}/wchan").read_text() == "__break_lease"
+            wait_until(partial(is_waiting, children[-1].pid))
     for child in children:
         os.close(child.pidfd)
         assert os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1]) == 7

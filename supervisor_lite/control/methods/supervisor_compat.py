@@ -8,11 +8,9 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from supervisor_lite.config.definition import published
-from supervisor_lite.control.access import Caller
 from supervisor_lite.control.gateway_identity import is_gateway
 from supervisor_lite.control.jsonrpc import RawJson, Result
 from supervisor_lite.control.methods.output import no_log_file, no_such_stream
@@ -53,18 +51,6 @@ DEFINITIONS_AT_ONCE = 50
 method = Methods()
 
 
-@dataclass(frozen=True, slots=True)
-class HttpCaller(Caller):
-    """The gateway, asking for a user whom it knows and the daemon does not."""
-
-    whom: str = ""
-
-    @property
-    def words(self) -> str:
-        """Name both."""
-        return f"{super(HttpCaller, self).words} for {self.whom}"
-
-
 class CompatMethods:
     """Methods for the gateway; see docs/protocol.md."""
 
@@ -101,7 +87,7 @@ class CompatMethods:
             connection.denied("introduce", None)
             text = f'{caller.user} may not use "introduce": it is not the gateway'
             raise NotPermitted(text)
-        connection.caller = HttpCaller(caller.uid, caller.gid, caller.pid, caller.groups, whom)
+        connection.caller = caller._replace(whom=whom)
         connection.reduce_to(role)
         return {"ok": True}
 
