@@ -257,6 +257,7 @@ def test_a_path_is_believed_only_where_nobody_else_could_exchange_it(tmp_path: P
     """A group that may write to a directory on the way could, between a look and its use."""
     directory = tmp_path / "ours" / "log"
     directory.mkdir(parents=True)
+    os.chown(directory.parent, 0, THEM)
     for mode, known in ((0o755, True), (0o775, False)):
         directory.parent.chmod(mode)
         safe_paths._known.clear()

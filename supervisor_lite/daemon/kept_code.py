@@ -6,7 +6,7 @@ another version than all the rest. So the copy is what is gone back to (going_ba
 modules are loaded from as soon as it is there.
 
 It is made once a version, a moment after the daemon is ready and a few files at a time: neither
-the start nor a program waits for it.
+the start nor a program waits for it. There is none where others may write on the way to it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
 import supervisor_lite
+from supervisor_lite import safe_paths
 
 _DIRECTORY = "code"
 
@@ -77,6 +78,9 @@ def _keep(state_dir: str) -> Iterator[str]:
         yield os.path.dirname(package)  # gone back to: it is what runs
         return
     with contextlib.suppress(OSError):
+        safe_paths.make_directories(base, 0o700)
+        if not safe_paths.is_ours_alone(base):
+            return  # others could have us run what they like
         files: dict[str, _Stamp] = {}
         for names in _folders(package):
             files.update((name, _stamp(os.stat(f"{package}/{name}"))) for name in names)

@@ -27,12 +27,12 @@ import stat
 import time
 
 from supervisor_lite.safe_paths.place import SAFE, Place
-from supervisor_lite.safe_paths.rule import count_as_ours
+from supervisor_lite.safe_paths.rule import count_as_ours, is_for_others
 from supervisor_lite.safe_paths.walk import Walk
 
 __all__ = [
-    "Place", "at", "count_as_ours", "file_status", "locate", "make_directories", "open_directory",
-    "open_file",
+    "Place", "at", "count_as_ours", "file_status", "is_ours_alone", "locate", "make_directories",
+    "open_directory", "open_file",
 ]  # fmt: skip
 
 _known: dict[str, tuple[float, os.stat_result]] = {}
@@ -106,6 +106,15 @@ def open_directory(path: str, *, make: int | None = None) -> tuple[int, bool]:
     made = walk.enter(make)
     with walk.here() as place:
         return os.open(place.name, os.O_RDONLY | os.O_DIRECTORY | SAFE, dir_fd=place.fd), made
+
+
+def is_ours_alone(path: str) -> bool:
+    """Tell whether only root and we may put files into a directory, or exchange it. OSError."""
+    walk = Walk(path)
+    walk.enter(None)
+    with walk.here() as place:
+        status = place.directory
+    return status is not None and walk.is_ours_alone and not is_for_others(status)
 
 
 def make_directories(path: str, mode: int = 0o755) -> bool:

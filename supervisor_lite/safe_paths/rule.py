@@ -56,10 +56,15 @@ def may_be_exchanged(directory: os.stat_result, *, by_group: bool = False) -> bo
 
     A group is not asked about without `by_group`: /var/log is one's on some systems.
     """
-    mode, uid = directory.st_mode, directory.st_uid
-    others = stat.S_IWOTH | (stat.S_IWGRP if by_group else 0)
-    somebody = mode & others and not mode & stat.S_ISVTX
-    return bool(somebody) or not is_trusted(uid)
+    mode = directory.st_mode
+    somebody = is_for_others(directory) if by_group else bool(mode & stat.S_IWOTH)
+    return (somebody and not mode & stat.S_ISVTX) or not is_trusted(directory.st_uid)
+
+
+def is_for_others(directory: os.stat_result) -> bool:
+    """Tell whether others, or a group that is neither root's nor our own, may put files there."""
+    by_group = directory.st_mode & stat.S_IWGRP and directory.st_gid not in (0, os.getegid())
+    return bool(by_group or directory.st_mode & stat.S_IWOTH)
 
 
 def mistrust(link: os.stat_result, *, private: bool) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import stat
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,28 @@ def test_no_copy_of_what_is_replaced_meanwhile(tmp_path: Path, package: Path, ho
     assert kept.finish() == ""
     assert list((tmp_path / "code").iterdir()) == []
     loop.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can play another user")
+@pytest.mark.parametrize("whose", ["above", "code", "everybody", "group", "ours"])
+def test_no_copy_where_others_could_exchange_it(tmp_path: Path, whose: str) -> None:
+    """It would be run as root. What is made here is closed to others, whatever the umask is."""
+    state, code = tmp_path / "above" / "state", tmp_path / "above" / "state" / "code"
+    state.mkdir(parents=True)
+    before = os.umask(0)
+    loop = asyncio.new_event_loop()
+    try:
+        assert Path(KeptCode(loop, str(state)).finish()).parent == code
+        assert stat.S_IMODE(code.stat().st_mode) == 0o700
+        if whose in ("everybody", "group"):
+            code.chmod(0o777 if whose == "everybody" else 0o770)
+        if whose != "everybody":
+            user, group = {"ours": (0, 0), "group": (0, 65534)}.get(whose, (65534, 65534))
+            os.chown(state.parent if whose == "above" else code, user, group)
+        assert (KeptCode(loop, str(state)).finish() == "") is (whose != "ours")
+    finally:
+        os.umask(before)
+        loop.close()
 
 
 def test_a_place_that_cannot_be_written_to_is_no_reason_not_to_run(tmp_path: Path) -> None:
