@@ -56,7 +56,7 @@ def _found() -> str:
     """Return the configuration in one of the usual places. Raises ConfigError."""
     try:
         path = locate.find_config()
-    except locate.ForeignConfigError as error:
+    except locate.ForeignPathError as error:
         raise ConfigError([Diagnostic(error.path, 0, "", str(error))]) from None
     if path is None:
         raise ConfigError([_nothing_found()])

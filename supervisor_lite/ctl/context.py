@@ -95,11 +95,11 @@ class CommandContext:
             if self._socket.startswith(("http://", "https://")):
                 raise UsageError("-s takes the path of a control socket; slctl does not speak HTTP")
             return self._socket.removeprefix("unix://")
-        from supervisor_lite.protocol.locate import ForeignConfigError, find_socket
+        from supervisor_lite.protocol.locate import ForeignPathError, find_socket
 
         try:
             return find_socket(self.config)
-        except ForeignConfigError as error:
+        except ForeignPathError as error:
             raise UsageError(f'cannot use "{error.path}": {error}') from error
         except (OSError, ValueError) as error:
             where = self.config or "its file"

@@ -52,7 +52,7 @@ def last_known(config: str | None) -> Configuration | None:
     """Return the configuration that the journal has for this path; None if nothing goes on."""
     try:
         path = locate.absolute_config(config)
-    except locate.ForeignConfigError:
+    except locate.ForeignPathError:
         return None
     if path is None:
         return None

@@ -12,8 +12,8 @@ whoever was there is known afterwards, whatever it has shed.
 *Our own children.* The daemon is a child subreaper (prctl(2)): what loses its parent becomes our
 child, whatever it did before (setsid, double fork, closed descriptors). A child of ours that is no
 main process is such an orphan, and the question is only whose. That is asked once per orphan, of
-the run identity in its environment, its session and group, the mark in its limits (limit_mark.py),
-and its stdout and stderr. Nothing is concluded from there being nobody else whose it could be: if
+its session and group, its stdout and stderr, the mark in its limits (limit_mark.py), and the run
+identity in its environment. Nothing is concluded from there being nobody else whose it could be: if
 we are PID 1 of a container, what an operator has started beside us comes to us as well; and what
 programs were told to keep may be of a run that nobody knows any more. Who shows nothing is left
 alone, and reported.
@@ -27,10 +27,10 @@ is one rmdir(2), and the list of our own children is one read(2) for all exits o
 that is a single process is written down in 20 microseconds. Only runs that were adopted pay for a
 search, and those that asked for a limit of memory, at each look.
 
-What is in an environment can be written by anybody, and so can the mark: a claim and no proof. At
-the end of a run of ours a claim is enough: who says so without being so costs nobody but itself its
-life. In a search of /proc, and where memory is counted, it takes a user who could do that anyway,
-or one of the run's FIFOs (`Trust`).
+What is in an environment can be written by anybody, and so can the mark: a claim and no proof. It
+is asked for only of who is in no session of a run and has none of its FIFOs. At the end of a run of
+ours a claim is enough: who says so without being so costs nobody but itself its life. In a search
+of /proc, and where memory is counted, it takes a user who could do that anyway (`Trust`).
 """
 
 from __future__ import annotations
@@ -193,21 +193,33 @@ class Descendants:
         known = self._owners.get(stat.pid)
         if known is not None:
             return known
-        marker = read_marker(stat.pid)
-        owner = self._by_marker.get(marker) if marker is not None else None
-        claimed = owner is not None and stat.session not in owner.sessions
-        owner = owner or self._of_session(stat)
-        if owner is None and marker is None:
-            mark = read_mark(stat.pid)
-            if mark is not None:
-                owner = self._by_mark.get(mark)
-                claimed = owner is not None
-            else:
+        owner = self._of_session(stat)
+        claims: list[Run] = []
+        if owner is None:
+            mark, marker = read_mark(stat.pid), read_marker(stat.pid)
+            if not self._is_elsewhere(stat, marker):
                 owner = _by_output(stat, self._by_output)
-                if owner is None and not self._cgroups.holds(stat.pid):
-                    self._on_stranger(stat)
-        self._owners[stat.pid] = owner, claimed
-        return owner, claimed
+            if owner is None:
+                named = (self._by_mark.get(mark or 0), self._by_marker.get(marker or ""))
+                claims = sorted(filter(None, named), key=lambda run: not _is_trusted(run, stat))
+            shows_nothing = owner is None and mark is None and marker is None
+            if shows_nothing and not self._cgroups.holds(stat.pid):
+                self._on_stranger(stat)
+        answer = claims[0] if claims else owner, bool(claims)
+        self._owners[stat.pid] = answer
+        return answer
+
+    def _is_elsewhere(self, stat: Stat, marker: str | None) -> bool:
+        """Is a process surely of the run that it says, or of one of ours that is over?
+
+        That was to be kept, perhaps; its output is that of the run after it, as the FIFO is the
+        program's.
+        """
+        run = self._by_marker.get(marker or "")
+        if run is not None or marker is None:
+            return run is not None and stat.session in run.sessions
+        instance = next(iter(self._by_marker), "").partition(":")[0]
+        return marker.partition(":")[0] == instance
 
     def _of_session(self, stat: Stat) -> Run | None:
         """Return the run in whose session a process is: nobody can join one."""
@@ -233,17 +245,17 @@ class Descendants:
         # The kernel gives a pid out again only when no process has it as its session any more:
         # a member that is surely of the run proves that the session still is, too.
         proved = {run.number for run in runs if run.watched}
+        run: Run | None
         for stat in self._strangers(oldest):
             by_session = sessions.get(stat.session)
-            marker = read_marker(stat.pid)
-            mark = read_mark(stat.pid) if marker is None else None
-            claimed = marker is not None or mark is not None
-            if claimed:
-                run = markers.get(marker or "") or marks.get(mark or 0)
+            marker, mark = read_marker(stat.pid), read_mark(stat.pid)
+            claims = list(filter(None, (marks.get(mark or 0), markers.get(marker or ""))))
+            if by_session in claims:
+                run = by_session
             else:
-                run = _by_output(stat, outputs)
-            if run is not None and claimed and run is not by_session:
-                run = run if _is_trusted(run, stat) else None
+                elsewhere = self._is_elsewhere(stat, marker)
+                run = None if elsewhere else _by_output(stat, outputs)
+                run = run or next((claim for claim in claims if _is_trusted(claim, stat)), None)
             if run is not None:
                 yield run.number, stat
                 if by_session is run:

@@ -68,11 +68,11 @@ def candidates() -> list[str]:
         return places  # the current directory was deleted
 
 
-class ForeignConfigError(ValueError):
-    """Others could have put a configuration into the current directory; the text says who."""
+class ForeignPathError(ValueError):
+    """Others could have put there what is found where nobody named it; the text says who."""
 
     def __init__(self, path: str, cause: str) -> None:
-        super().__init__(f"root does not use it unless it is named with -c: {cause}")
+        super().__init__(cause)
         self.path = path
 
 
@@ -80,13 +80,14 @@ def find_config() -> str | None:
     """Return the first configuration file that exists, or None.
 
     Root takes nothing from the current directory that others could have put there: it would run
-    their commands, or obey to be shown what they like. Raises ForeignConfigError.
+    their commands, or obey to be shown what they like. Raises ForeignPathError.
     """
     path = next((path for path in candidates() if os.path.isfile(path)), None)
     if path is None or os.geteuid() != 0 or path in usual_configs():
         return path
     if cause := _not_roots(path):
-        raise ForeignConfigError(path, cause)
+        cause = f"root does not use it unless it is named with -c: {cause}"
+        raise ForeignPathError(path, cause)
     return path
 
 
@@ -194,16 +195,35 @@ def find_state_dir(config: str) -> str:
     return directory + mark_of(directory, config)
 
 
+def _refuse_foreign(directory: str) -> None:
+    """Raise ForeignPathError if another user has made what is to be ours: whoever listens there.
+
+    In /tmp anybody can. Root's are in /run, and may belong to the daemon's user.
+    """
+    me = os.geteuid()
+    if me == 0:
+        return
+    try:
+        uid = os.lstat(directory).st_uid
+    except OSError:
+        return
+    if uid not in (0, me):
+        raise ForeignPathError(directory, f"it belongs to uid {uid}")
+
+
 def find_socket(config: str | None) -> str:
     """Return the control socket of the daemon that runs with `config` (a file, a directory, None).
 
-    Raises OSError or ValueError (tomli's) if the configuration cannot be read.
+    Raises OSError or ValueError (tomli's) if the configuration cannot be read, ForeignPathError.
     """
     path = config or find_config()
     if found := _configured(path, {"socket": "", "runtime_dir": "supervisor.sock"}):
         return found
     directory = default_runtime_dir()
+    if os.path.dirname(directory) == own_tmp_dir():
+        _refuse_foreign(own_tmp_dir())
     mark = "" if path is None else mark_of(directory, directories.absolute(path))
+    _refuse_foreign(directory + mark)
     socket = os.path.join(directory + mark, "supervisor.sock")
     if config is None and path in (None, candidates()[-1]) and not os.path.exists(socket):
         # A user without a daemon of their own means the system's, which may let them in.

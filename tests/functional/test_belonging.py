@@ -245,3 +245,41 @@ def test_a_process_whose_first_thread_has_ended(
     assert not runs(pid)
     if not main and end == "stop":
         assert f"killed: {pid} python" in daemon.status("web")["reason"]
+
+
+# Who says that it is of another run.
+
+STAYS = {
+    "session": f"{NO_MARK}exec <&- >&- 2>&-; ",
+    "output": f"{NO_MARK}exec setsid ",
+    "mark": "exec <&- >&- 2>&-; exec setsid ",
+}
+"""How a process stays in the session of its run, at its output, or keeps its mark; and no more."""
+
+CLAIMS = {
+    "nobody": "none:1",
+    "another": '"$(echo $SUPERVISOR_LITE_RUN | cut -d: -f1)":1',
+}
+"""Run identities that a process may write into its environment: of another daemon, of run 1."""
+
+
+@pytest.mark.parametrize("adopted", [False, True])
+@pytest.mark.parametrize("claim", CLAIMS)
+@pytest.mark.parametrize("stays", STAYS)
+def test_a_false_identity_outlives_no_stop(
+    daemons: Daemons, stays: str, claim: str, adopted: bool
+) -> None:
+    """Neither an invented one nor that of another program's run: what it has inherited counts."""
+    lies = f"SUPERVISOR_LITE_RUN={CLAIMS[claim]}; export SUPERVISOR_LITE_RUN; {STAYS[stays]}"
+    script = f"({lies} sh -c '{NOTE}' &); exec sleep 100000"
+    other = program("other", SLEEPER, startsecs=0, priority=1)
+    daemon = daemons(other + program("web", sh(script), startsecs=0), settings=SETTINGS)
+    daemon.wait_running("other", "web")
+    (liar,) = noted(daemon, "web")
+    wait_until(lambda: b"sleep" in Path(f"/proc/{liar}/cmdline").read_bytes())
+    if adopted:
+        crash(daemon)
+        daemon.wait_running("other", "web")
+    daemon.ctl("stop", "web")
+    assert not alive(liar)
+    assert daemon.status("other")["state"] == "RUNNING"

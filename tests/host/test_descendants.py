@@ -250,7 +250,7 @@ def test_a_lie_costs_nobody_but_the_liar(public: Path, others: set[int]) -> None
     """An orphan of one user that says it is of another's run ends with that, and is not counted."""
     victim = Tree(public, "exec sleep 9999")
     lie = f"{RUN_VARIABLE}=abc:1 setsid sh -c 'NOTE' >/dev/null 2>&1"
-    liar = Tree(public, f"({lie} &)\nexec sleep 9999", number=2, uid=NOBODY)
+    liar = Tree(public, f"({lie} &)\nexec sleep 9999", number=2, uid=NOBODY, marked=False)
     descendants = knowing(others, victim, liar)
     (member,) = liar.noted()
     wait_until(lambda: member in own_children(), what="it is an orphan")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -67,9 +68,33 @@ def test_root_takes_no_configuration_that_others_have_put_where_it_is(
     else:
         os.chown(path, 65534, 65534, follow_symlinks=False)
     for find in (locate.find_config, lambda: locate.find_socket(None), load):
-        with pytest.raises((locate.ForeignConfigError, ConfigError), match="named with -c"):
+        with pytest.raises((locate.ForeignPathError, ConfigError), match="named with -c"):
             find()
     assert last_known(None) is None
     assert load(str(config)).plan.groups
     config.unlink()
     assert locate.find_config() is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can play another user")
+@pytest.mark.parametrize("whose", ["above", "own", "nobody"])
+def test_a_user_obeys_nobody_who_has_made_his_directory_before_him(
+    monkeypatch: pytest.MonkeyPatch, whose: str
+) -> None:
+    """That in /tmp, which users have who have no XDG_RUNTIME_DIR, anybody can make."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as above:
+        directory = Path(above, "own")
+        directory.mkdir()
+        for path in (above, directory):
+            os.chown(path, 65534, 65534)
+        if whose != "nobody":
+            os.chown(above if whose == "above" else directory, 65533, 65533)
+        monkeypatch.setattr(locate, "default_runtime_dir", lambda: str(directory))
+        monkeypatch.setattr(locate, "own_tmp_dir", lambda: above)
+        monkeypatch.setattr(locate, "find_config", lambda: None)
+        monkeypatch.setattr(os, "geteuid", lambda: 65534)
+        if whose == "nobody":
+            assert locate.find_socket(None) == f"{directory}/supervisor.sock"
+        else:
+            with pytest.raises(locate.ForeignPathError, match="it belongs to uid 65533"):
+                locate.find_socket(None)
