@@ -43,6 +43,8 @@ class _Kept:
         self.variable = variable
         self.environment = dict(os.environ)
         self.directory = os.getcwd()
+        self.blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        """The signals that the old version has left blocked."""
         self.journal = ""
         """The journal of which there is a copy."""
         fds = [values["socket"], *values["locks"], *values["held"]]
@@ -132,7 +134,7 @@ def go_back(reason: str) -> None:
             os.set_inheritable(fd, True)
         if kept.journal:
             _put_back(kept.journal)
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        signal.pthread_sigmask(signal.SIG_SETMASK, kept.blocked)
         os.chdir(kept.directory)
         command = [sys.executable, "-c", START, fallback["code"], *sys.argv[1:]]
         os.execve(command[0], command, {**kept.environment, kept.variable: str(memory)})

@@ -18,6 +18,7 @@ from supervisor_lite.model.known_configuration import KnownConfiguration, KnownG
 from supervisor_lite.model.plan import Configuration, Group, Plan
 from supervisor_lite.model.program import Program
 from supervisor_lite.protocol import locate
+from supervisor_lite.protocol.home import NoHomeError
 from supervisor_lite.store.journal import Journal
 from supervisor_lite.store.peek import Peeked, peek
 from supervisor_lite.takeover.other_world import is_other_world
@@ -55,7 +56,10 @@ def last_known(config: str | None) -> Configuration | None:
         return None
     if path is None:
         return None
-    state_dir = _state_dir(path)
+    try:
+        state_dir = _state_dir(path)
+    except NoHomeError:
+        return None
     found = peek(os.path.join(state_dir, "journal.db"), lambda text: None)
     if found is None or not _goes_on(found):
         return None

@@ -61,7 +61,7 @@ class Journal:
         self._names = names
         self._run = max(self._last("runs"), ids.last if ids is not None else 0)
         self.highest_run = self._given_out()
-        """No run that an earlier daemon has begun has a higher id."""
+        """No run that an earlier daemon has begun can have a higher id."""
         self._defined: dict[str, Program] = {}
         """The definitions that are in the file, as far as they were written by us."""
         self._pending: list[Change] = []
@@ -90,13 +90,13 @@ class Journal:
         return int(self._database.select(sql, (HIGHEST_RUN,))[0][0] or 0)
 
     def _given_out(self) -> int:
-        """Return the highest run id that was given out.
+        """Return the highest run id that can have been given out.
 
         A journal that was made in place of a lost one has skipped many; then the file knows more.
         """
         if self._ids is None or not self._ids.last:
             return self._run
-        return max(self._ids.last, self._highest_in("runs"))
+        return max(self._ids.possible, self._highest_in("runs"))
 
     def last_world(self) -> World | None:
         """Return where the last daemon was; None if there was none."""
@@ -262,7 +262,8 @@ class Journal:
         retention.trim(self._serial, self._run)
 
     def close(self) -> None:
-        """Commit and close the file."""
+        """Commit and close the file; what is too old by now goes, as far as time is counted."""
+        self._until_trim = 0
         self.commit()
         self._database.close()
         if self._ids is not None:

@@ -25,8 +25,9 @@ class RunIds:
     def __init__(self, path: str, boot: str) -> None:
         self._boot = boot
         self._promised = 0
-        self.last = self._highest(read_small_file(path))
-        """The highest that an earlier daemon can have given out; 0 if nothing is known of it."""
+        self.last, self.possible = self._read(read_small_file(path))
+        """The highest that an earlier daemon has written down as given out, and the highest that it
+        can have given out: on a disk without space it could not write. 0 if nothing is known."""
         # If it cannot be written, neither can the journal beside it, and that is told there.
         flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
@@ -34,12 +35,13 @@ class RunIds:
         except OSError:
             self._fd = -1
 
-    def _highest(self, text: str) -> int:
+    def _read(self, text: str) -> tuple[int, int]:
         match text.partition("\n")[0].split():
             case [last, promised, boot] if last.isdecimal() and promised.isdecimal():
                 highest = int(last if boot == self._boot else promised)
-                return highest if highest <= HIGHEST_RUN else 0
-        return 0
+                possible = max(highest, int(promised))
+                return (highest, possible) if possible <= HIGHEST_RUN else (0, 0)
+        return 0, 0
 
     def reserve(self, run: int) -> None:
         """Note that all ids up to this one are given out; to be called before they are."""

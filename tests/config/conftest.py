@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import encodings.utf_8_sig  # noqa: F401 see `unprivileged`
 import os
 import shutil
 import tempfile
@@ -62,7 +63,11 @@ class Folder:
 
 @contextlib.contextmanager
 def unprivileged() -> Iterator[None]:
-    """Be a user to whom permissions apply."""
+    """Be a user to whom permissions apply.
+
+    That user may not be able to read Python's library, and what cannot be imported once is taken
+    for missing ever after: the codec that files are read by is loaded before.
+    """
     if os.geteuid() != 0:
         yield
         return

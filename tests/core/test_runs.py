@@ -44,7 +44,9 @@ def test_a_bug_about_one_end_does_not_hide_the_others(
         for process in (first, second):
             assert process.pidfd is not None
             send(process.pidfd, signal.SIGHUP)
-        await engine.until(lambda: second.record.exit is not None, "the other end is answered")
+        await engine.until(
+            lambda: bool(engine.errors) and second.record.exit is not None, "both have ended"
+        )
         (error,) = engine.errors
         assert isinstance(error["exception"], ZeroDivisionError)
         assert "a" in error["message"]

@@ -84,6 +84,7 @@ class Terminal:
         def take() -> None:
             os.setsid()
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run below nohup
 
         command = [*before, sys.executable, "-m", "supervisor_lite", "-c", str(daemon.config)]
         self.process = subprocess.Popen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -341,6 +342,12 @@ def sabotage(package: Path, how: str) -> None:
         clock.write_text(text.replace("_TOO_LONG = 40.0", "_TOO_LONG = 2.0"))
 
 
+def blocked(pid: int) -> str:
+    """Return the mask of signals that a process has blocked."""
+    (mask,) = re.findall(r"^SigBlk:\t(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return str(mask)
+
+
 @pytest.mark.parametrize("how", BREAKS)
 def test_a_version_that_fails_when_it_runs_goes_back(daemons: Daemons, how: str) -> None:
     """The old one goes on, also if its files were replaced in place; slctl says what happened.
@@ -352,7 +359,7 @@ def test_a_version_that_fails_when_it_runs_goes_back(daemons: Daemons, how: str)
     daemon.start()
     before = daemon.wait_running("web", "tree")
     kept(daemon)
-    marked = daemon.marked()
+    marked, mask = daemon.marked(), blocked(daemon.pid)
     sabotage(daemon.dir / "good/supervisor_lite", how)  # in place, as a package manager does
     failed = daemon.ctl("upgrade", code=1)
     assert "the upgrade has failed, and the old version goes on" in failed.stderr
@@ -360,6 +367,7 @@ def test_a_version_that_fails_when_it_runs_goes_back(daemons: Daemons, how: str)
     assert daemon.call("version")["pid"] == daemon.pid
     assert daemon.wait_running("web", "tree") == before
     assert daemon.marked() == marked
+    assert blocked(daemon.pid) == mask  # the watchdog's SIGABRT still ends it
     assert "the upgrade has failed" in daemon.log()
     daemon.ctl("restart", "web")
     before = daemon.wait_running("web", "tree")
