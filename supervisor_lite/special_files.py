@@ -38,10 +38,15 @@ def standard_number(path: str) -> int | None:
 
 def is_special(path: str) -> bool:
     """Tell whether a path is something else than a regular file, or a place for one."""
-    if standard_number(path) is not None or path.startswith("/proc/"):
+    if _STANDARD.fullmatch(path) or path.startswith("/proc/"):
         return True
     try:
-        status = safe_paths.file_status(path)
+        with safe_paths.at(path) as place:
+            status = place.status()
+        if status is not None and stat.S_ISLNK(status.st_mode):
+            if standard_number(path) is not None:
+                return True
+            status = safe_paths.file_status(path)
     except (OSError, ValueError):  # it cannot be looked at; a NUL in a path
         return False
     if status is None:

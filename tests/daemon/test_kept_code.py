@@ -50,27 +50,8 @@ def test_it_has_what_a_daemon_needs_and_is_made_once(tmp_path: Path, package: Pa
     loop.close()
 
 
-def test_the_loop_goes_round_between_its_parts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(kept_code, "_WAIT", 0.0)
-    monkeypatch.setattr(kept_code, "_PAUSE", 0.0)
-
-    async def live() -> int:
-        loop = asyncio.get_running_loop()
-        kept = KeptCode(loop, str(tmp_path))
-        kept.begin()
-        turns = 0
-        while not list(tmp_path.glob("code/*-????????")):
-            await asyncio.sleep(0.3 if not turns else 0)
-            turns += 1
-        return turns
-
-    assert asyncio.run(live()) > 20
-
-
 def test_programs_come_first(tmp_path: Path) -> None:
-    """What is to be copied is noted at once; then there is time for others between the parts."""
+    """What is copied is noted at once; then there is time for others between its parts."""
 
     async def live() -> tuple[float, int]:
         loop = asyncio.get_running_loop()
