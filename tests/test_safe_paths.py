@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from supervisor_lite import safe_paths
+from supervisor_lite.safe_paths import known as known_ways
+from supervisor_lite.safe_paths.walk import Walk
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can play another user")
 
@@ -265,3 +267,35 @@ def test_a_path_is_believed_only_where_nobody_else_could_exchange_it(tmp_path: P
             with safe_paths.at(f"{directory}/web.log") as place:
                 by_path = place.fd is None
         assert by_path is known
+
+
+@pytest.mark.parametrize("what", ["nothing", "mode", "owner", "other", "link"])
+def test_a_way_is_looked_at_again_from_the_root_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """After a while; what was changed by us or root since may have let somebody in."""
+    directory = tmp_path / "above" / "ours" / "log"
+    directory.mkdir(parents=True)
+    above = tmp_path / "above"
+    monkeypatch.setattr(known_ways, "_BELIEVED_FOR", 0.0)
+    walked: list[str] = []
+
+    def walk(path: str) -> Walk:
+        walked.append(path)
+        return Walk(path)
+
+    monkeypatch.setattr(safe_paths, "Walk", walk)
+    safe_paths._known.clear()
+    for _ in range(3):
+        safe_paths.at(f"{directory}/web.log").__exit__()
+    assert len(walked) == 1
+    if what == "mode":
+        above.chmod(0o777)
+    elif what == "owner":
+        os.chown(above, THEM, THEM)
+    elif what in ("other", "link"):
+        above.rename(tmp_path / "elsewhere")
+        directory.mkdir(parents=True) if what == "other" else above.symlink_to("elsewhere")
+    with safe_paths.at(f"{directory}/web.log") as place:
+        assert (place.fd is not None) == (what != "nothing")
+    assert len(walked) == (1 if what == "nothing" else 2)

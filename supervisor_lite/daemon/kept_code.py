@@ -5,8 +5,10 @@ run until then is on no disk any more; and what we load only when somebody asks 
 another version than all the rest. So the copy is what is gone back to (going_back.py), and what
 modules are loaded from as soon as it is there.
 
-It is made once a version, a moment after the daemon is ready and a few files at a time: neither
-the start nor a program waits for it. There is none where others may write on the way to it.
+It is made once a version, a few files at a time with pauses between them: neither the start nor a
+program waits for it. To make hundreds of files takes as long as to start a hundred programs. What
+is to be copied is noted before, a moment after the daemon is ready: a file that has been replaced
+since is noticed, and then there is no copy. There is none either where others may write on the way.
 """
 
 from __future__ import annotations
@@ -31,6 +33,12 @@ _NOT_NEEDED = ("ctl", "gateway", "migrate", "__pycache__")
 _DELAY = 0.25
 """Seconds after the start: short, since until then changed files would be taken for ours."""
 
+_WAIT = 0.4
+"""Seconds after that until the first file is copied: a hundred programs have started then."""
+
+_PAUSE = 0.03
+"""Seconds between one part of the copy and the next."""
+
 _FILES_AT_A_TIME = 8
 
 _Stamp: TypeAlias = tuple[int, int]
@@ -44,6 +52,7 @@ class KeptCode:
         self._loop = loop
         self._steps = _keep(state_dir)
         self._place = ""
+        self._pause = 0.0
 
     def begin(self) -> None:
         """Have a copy soon, as long as the files on disk are surely ours."""
@@ -51,12 +60,12 @@ class KeptCode:
 
     def _go_on(self) -> None:
         if self.step():
-            self._loop.call_soon(self._go_on)
+            self._loop.call_later(self._pause, self._go_on)
 
     def step(self) -> bool:
         """Do a part of it; tell whether there is more to do."""
-        for place in self._steps:
-            self._place = place
+        for place, pause in self._steps:
+            self._place, self._pause = place, pause
             return True
         return False
 
@@ -67,15 +76,16 @@ class KeptCode:
         return self._place
 
 
-def _keep(state_dir: str) -> Iterator[str]:
-    """Have a copy of the code that runs, in steps; yield the directory that holds it, once it does.
+def _keep(state_dir: str) -> Iterator[tuple[str, float]]:
+    """Have a copy of the code that runs, in steps.
 
-    Copies of other versions are removed. Never raises: a disk that is full is no reason not to run.
+    Yield the directory that holds it, once it does, and the seconds until the next step. Copies of
+    other versions are removed. Never raises: a disk that is full is no reason not to run.
     """
     package = os.path.realpath(os.path.dirname(supervisor_lite.__file__))
     base = os.path.realpath(os.path.join(state_dir, _DIRECTORY))
     if os.path.dirname(os.path.dirname(package)) == base:
-        yield os.path.dirname(package)  # gone back to: it is what runs
+        yield os.path.dirname(package), 0.0  # gone back to: it is what runs
         return
     with contextlib.suppress(OSError):
         safe_paths.make_directories(base, 0o700)
@@ -84,18 +94,19 @@ def _keep(state_dir: str) -> Iterator[str]:
         files: dict[str, _Stamp] = {}
         for names in _folders(package):
             files.update((name, _stamp(os.stat(f"{package}/{name}"))) for name in names)
-            yield ""
+            yield "", 0.0
         place = os.path.join(base, _name(package, files))
         if not os.path.isdir(place):
+            yield "", _WAIT
             for _ in _copy(package, files, f"{place}.new"):
-                yield ""
+                yield "", _PAUSE
             os.rename(f"{place}.new", place)
         _load_from(place)
-        yield place
+        yield place, _PAUSE
         for name in os.listdir(base):
             if os.path.join(base, name) != place:
                 for _ in _remove(os.path.join(base, name)):
-                    yield place
+                    yield place, _PAUSE
 
 
 def _folders(package: str) -> Iterator[list[str]]:

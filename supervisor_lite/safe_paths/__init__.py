@@ -24,8 +24,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import time
 
+from supervisor_lite.safe_paths.known import KnownWay
 from supervisor_lite.safe_paths.place import SAFE, Place
 from supervisor_lite.safe_paths.rule import count_as_ours, is_for_others
 from supervisor_lite.safe_paths.walk import Walk
@@ -35,39 +35,28 @@ __all__ = [
     "open_directory", "open_file",
 ]  # fmt: skip
 
-_known: dict[str, tuple[float, os.stat_result]] = {}
-"""Directories to which the whole way is only ours, with the time at which that was seen.
+_known: dict[str, KnownWay] = {}
+"""Directories to which the whole way is only ours, by path.
 
 Their paths are used as they are: nobody could exchange a directory between a look and its use.
 """
 _MAX_KNOWN = 100
-_KNOWN_FOR = 0.1
-"""Seconds for which that is believed: a thousand programs are started with one look."""
 
 
 def at(path: str) -> Place:
     """Return the place of a path, its last component not looked at. Raises OSError."""
     directory, _, name = path.rpartition("/")
     plain = directory.startswith("/") and name not in ("", ".", "..")
-    if plain and (known := _known_status(directory)) is not None:
-        return Place(path, None, path, known, private=True)
+    known = _known.get(directory) if plain else None
+    if known is not None and (status := known.status()) is not None:
+        return Place(path, None, path, status, private=True)
     walk = Walk(path)
     place = walk.place()
     if plain and walk.is_ours_alone and place.directory is not None:
         if len(_known) > _MAX_KNOWN:
             _known.clear()
-        _known[directory] = time.monotonic() + _KNOWN_FOR, place.directory
+        _known[directory] = walk.way(directory)
     return place
-
-
-def _known_status(directory: str) -> os.stat_result | None:
-    """Return the status of a directory that was looked at just now, and is still what it was."""
-    seen, before = _known.get(directory, (0.0, None))
-    if before is None or seen < time.monotonic():
-        return None
-    now = os.stat(directory)
-    same = os.path.samestat(now, before) and now.st_mode == before.st_mode
-    return before if same and (now.st_uid, now.st_gid) == (before.st_uid, before.st_gid) else None
 
 
 def locate(path: str) -> Place:

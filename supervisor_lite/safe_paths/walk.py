@@ -9,6 +9,7 @@ import stat
 from collections import deque
 from collections.abc import Iterator
 
+from supervisor_lite.safe_paths.known import KnownWay
 from supervisor_lite.safe_paths.place import MAX_LINKS, Place
 from supervisor_lite.safe_paths.rule import is_of_another_self, may_be_exchanged, mistrust
 
@@ -29,6 +30,7 @@ class Walk:
         self._private = True
         self.is_ours_alone = True
         """As `Place.private`, and there is no group either that may exchange a directory."""
+        self._entered: list[os.stat_result] = []
         self._kernel = path if path.startswith("/proc/") else ""
         self._fd = os.open("/" if path.startswith("/") else ".", LOOK | os.O_DIRECTORY)
         self._status = os.fstat(self._fd)
@@ -36,6 +38,7 @@ class Walk:
 
     def _judge(self) -> None:
         """Note whether others may exchange what is in the directory that was entered."""
+        self._entered.append(self._status)
         if may_be_exchanged(self._status, by_group=True):
             self.is_ours_alone = False
         if may_be_exchanged(self._status):
@@ -85,6 +88,10 @@ class Walk:
         """Return the directory that was entered."""
         with self._closing():
             return self._found()
+
+    def way(self, path: str) -> KnownWay:
+        """Return the way to the directory that was entered, of this path, to be looked at again."""
+        return KnownWay(path, self._entered, straight=not self._links)
 
     def _found(self) -> Place:
         if self._kernel:

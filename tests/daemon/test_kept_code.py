@@ -13,6 +13,7 @@ import pytest
 import supervisor_lite
 from supervisor_lite.daemon import kept_code
 from supervisor_lite.daemon.kept_code import KeptCode
+from tests.core import fake
 
 _PACKAGE = Path(supervisor_lite.__file__).parent
 
@@ -49,7 +50,12 @@ def test_it_has_what_a_daemon_needs_and_is_made_once(tmp_path: Path, package: Pa
     loop.close()
 
 
-def test_the_loop_goes_round_between_its_parts(tmp_path: Path) -> None:
+def test_the_loop_goes_round_between_its_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_code, "_WAIT", 0.0)
+    monkeypatch.setattr(kept_code, "_PAUSE", 0.0)
+
     async def live() -> int:
         loop = asyncio.get_running_loop()
         kept = KeptCode(loop, str(tmp_path))
@@ -61,6 +67,23 @@ def test_the_loop_goes_round_between_its_parts(tmp_path: Path) -> None:
         return turns
 
     assert asyncio.run(live()) > 20
+
+
+def test_programs_come_first(tmp_path: Path) -> None:
+    """What is to be copied is noted at once; then there is time for others between the parts."""
+
+    async def live() -> tuple[float, int]:
+        loop = asyncio.get_running_loop()
+        KeptCode(loop, str(tmp_path)).begin()
+        began, turns = loop.time(), 0
+        while not list(tmp_path.glob("code/*-????????")):
+            await asyncio.sleep(0.01)
+            turns += 1
+        return loop.time() - began, turns
+
+    seconds, turns = fake.run(live())
+    assert seconds > 1.0
+    assert turns > 100
 
 
 @pytest.mark.parametrize("how", ["changed", "gone"])
