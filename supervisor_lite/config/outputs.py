@@ -15,6 +15,7 @@ from supervisor_lite.config.source import Location
 from supervisor_lite.model.output import Output
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.settings import DaemonSettings
+from supervisor_lite.protocol.directories import OWN_FILES
 from supervisor_lite.special_files import is_special, special_error
 from supervisor_lite.users import user_id
 
@@ -59,6 +60,9 @@ class Outputs:
         self._foreign: dict[str, str] = {}
         """By directory, whose it is, or is in, that is neither root nor the daemon's user."""
         self._reserved = {self._identity(path): "a file of the configuration" for path in files}
+        for directory in (settings.runtime_dir, settings.state_dir):
+            for name in OWN_FILES:
+                self._reserved[self._identity(f"{directory}/{name}")] = "a file of the daemon's own"
         self._reserved[self._identity(settings.pidfile)] = "the daemon's pid file"
         self._reserved[self._identity(settings.socket)] = "the control socket"
         if settings.logfile is not None and not self._is_special(settings.logfile):

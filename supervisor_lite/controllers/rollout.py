@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from supervisor_lite import safe_paths
 from supervisor_lite.core.operations import Operations
+from supervisor_lite.core.out_of_use import OutOfUse
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.errors import ConfigError, Diagnostic, NoSuchGroup, OperationFailed
@@ -30,6 +31,7 @@ class Rollout:
         operations: Operations,
         read: Callable[[], Configuration],
         settings: DaemonSettings,
+        out_of_use: OutOfUse,
         refused: tuple[str, ...] = (),
     ) -> None:
         """`settings` are those that the daemon works with as long as it lives.
@@ -48,26 +50,34 @@ class Rollout:
         self._operations = operations
         self._read_configuration = read
         self._settings = settings
+        self._out_of_use = out_of_use
         self._log_dir = settings.log_dir
         """The directory of logs that was read last."""
         self._lock = asyncio.Lock()
 
     def begin(self, plan: Plan) -> None:
-        """Put a plan in force: all of its processes are on the table; nothing is started.
+        """Put a plan in force: its processes are on the table; nothing is started.
 
-        Processes that were adopted under an older definition count as changed.
+        Processes that were adopted under an older definition count as changed. Groups that were
+        taken out of use stay so.
         """
         table = self._supervisor.processes
-        for program in plan.processes():
+        used = self._out_of_use.without(plan)
+        for program in used.processes():
             if program.fullname not in table:
                 self._supervisor.table.add(program)
         groups = {
             name: group._replace(processes=tuple(table[p.fullname].latest for p in group.processes))
-            for name, group in plan.groups.items()
+            for name, group in used.groups.items()
         }
         self.available, self.active = plan, Plan(groups=groups)
-        self._supervisor.table.regroup(plan.groups)
+        self._supervisor.table.regroup(used.groups)
+        self._settle()
         self._mark_stale()
+
+    def _settle(self) -> None:
+        """Groups that are in use, or gone from the configuration, are not out of use any more."""
+        self._out_of_use.settle(self.active, self.available, is_on_disk=not self.refused)
 
     def _mark_stale(self) -> None:
         """Show which processes run with a definition that is no longer the one on disk."""
@@ -183,6 +193,7 @@ class Rollout:
                 results.append((name, "stopped"))
             results.append((name, "removed"))
         self.active = plan
+        self._settle()
         supervisor.table.regroup(plan.groups)
         await self._change(diff, by)
         results += [(name, "changed") for name in diff.groups_changed]
@@ -222,12 +233,17 @@ class Rollout:
                 raise NoSuchGroup([name], "no such process/group")
             self._make_log_dir()
             self.active = with_groups(self.active, (group,))
+            self._settle()
             self._supervisor.table.regroup(self.active.groups)
             added = [self._supervisor.table.add(program) for program in group.processes]
             self._start(added, by, CauseKind.ADDED)
+            self._supervisor.flush()
 
     async def remove(self, name: str) -> None:
-        """Take a group whose processes are all down out of force. Raises OperationFailed."""
+        """Take a group whose processes are all down out of force; committed on return.
+
+        It stays so after a crash or an upgrade. Raises OperationFailed.
+        """
         async with self._lock:
             group = self.active.groups.get(name)
             if group is None:
@@ -238,7 +254,10 @@ class Rollout:
             for process in processes:
                 self._supervisor.drop(process)
             self.active = without_groups(self.active, (name,))
+            self._out_of_use.add(name)
             self._supervisor.table.regroup(self.active.groups)
+            self._settle()
+            self._supervisor.flush()
 
     async def reload(self, by: str) -> None:
         """Stop everything, read the configuration anew and start from it.
@@ -257,5 +276,6 @@ class Rollout:
                 await self._operations.stop_in_order(everything, by)
                 for process in everything:
                     supervisor.drop(process)
+                self._out_of_use.forget_all()
                 self.begin(configuration.plan)
                 self.start_all(by)

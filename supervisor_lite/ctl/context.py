@@ -7,7 +7,7 @@ import sys
 from supervisor_lite.client.errors import RemoteError
 from supervisor_lite.client.sync import DEFAULT_TIMEOUT, Client
 from supervisor_lite.ctl import render
-from supervisor_lite.ctl.options import Arguments, UsageError, parse
+from supervisor_lite.ctl.options import Arguments, UnusableConfiguration, UsageError, parse
 from supervisor_lite.protocol import codes
 from supervisor_lite.protocol.commands import GROUPS, METHODS
 from supervisor_lite.text import sanitize
@@ -100,10 +100,11 @@ class CommandContext:
         try:
             return find_socket(self.config)
         except ForeignPathError as error:
-            raise UsageError(f'cannot use "{error.path}": {error}') from error
+            raise UnusableConfiguration(f'cannot use "{error.path}": {error}') from error
         except (OSError, ValueError) as error:
             where = self.config or "its file"
-            raise UsageError(f'cannot read the configuration "{where}": {error}') from error
+            text = f'cannot read the configuration "{where}": {error}'
+            raise UnusableConfiguration(text) from error
 
     def configuration(self) -> str:
         """Return the absolute path of the daemon's configuration; "" if a socket was named."""

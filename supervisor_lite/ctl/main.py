@@ -16,7 +16,7 @@ from supervisor_lite.client.errors import (
 )
 from supervisor_lite.ctl import render
 from supervisor_lite.ctl.context import CommandContext, report_missing, tolerant_streams
-from supervisor_lite.ctl.options import HelpAsked, UsageError, parse
+from supervisor_lite.ctl.options import HelpAsked, UnusableConfiguration, UsageError, parse
 from supervisor_lite.protocol import codes
 from supervisor_lite.protocol.codes import ErrorCode
 from supervisor_lite.protocol.commands import SLCTL
@@ -84,6 +84,9 @@ def execute(ctl: CommandContext, words: list[str]) -> int:
         from supervisor_lite.ctl.commands.help import help as show_help
 
         return show_help(ctl, [command])
+    except UnusableConfiguration as error:
+        render.err(f"slctl: {sanitize(error)}")
+        return codes.USAGE
     except UsageError as error:
         return _usage(command, str(error))
     except RemoteError as error:
@@ -198,9 +201,7 @@ def _unreachable(error: Unreachable, ctl: CommandContext, words: list[str]) -> i
         if ctl.relocated:
             return execute(ctl, words)
         if other := lost.other_configuration(config):
-            what = (
-                f'no daemon runs with "{config}", which was found; the one here runs with "{other}"'
-            )
+            what = f'no daemon runs with "{config}"; the one here runs with "{other}"'
             render.err(f"slctl: {sanitize(what)}: name that with -c")
             return codes.USAGE
         way_out = lost.way_out(config, error.path)

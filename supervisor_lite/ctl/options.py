@@ -16,6 +16,10 @@ class UsageError(Exception):
     """The command line makes no sense; the text says what is wrong with it."""
 
 
+class UnusableConfiguration(UsageError):
+    """The command line is right, but the configuration that it leads to cannot be used."""
+
+
 class HelpAsked(Exception):
     """-h or --help was among the options."""
 

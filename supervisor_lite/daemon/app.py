@@ -21,6 +21,7 @@ from supervisor_lite.core.bus import Bus
 from supervisor_lite.core.clock import Clock
 from supervisor_lite.core.context import EngineContext
 from supervisor_lite.core.operations import Operations
+from supervisor_lite.core.out_of_use import OutOfUse
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.daemon.denials import Denials
 from supervisor_lite.daemon.finish import Finish
@@ -92,6 +93,7 @@ class App:
         self.memory_limit = MemoryLimit(self.supervisor, self.bus, self.loop)
         self.rollout = Rollout(
             self.supervisor, self.operations, resources.read, settings,
+            OutOfUse(self.supervisor, resources.journal.unused_groups, log.info),
             resources.configuration.refused,
         )  # fmt: skip
         self.keeper = ConfigurationKeeper(

@@ -96,7 +96,8 @@ def on_stop(program: Program) -> str:
         return f"{text} Whatever else of it is alive after its end is left alone."
     return (
         f"{text} Whatever else of it is alive after its end gets {program.stopsignal},"
-        f" and KILL after {wait}; the next start waits for that."
+        f" and KILL after {wait} (after a stop what is left of that, at least"
+        f" {duration(min(1.0, program.stopwaitsecs))}); the next start waits for that."
     )
 
 

@@ -189,6 +189,7 @@ TABLE: Final = (
     Command(
         "remove", "GROUP…", "take stopped groups out of use",
         role=ADMIN, module="processes", takes=GROUPS, params="names", changes=True,
+        details="Also for the daemon after a crash or an upgrade; add or update bring them back.",
     ),
     Command(
         "avail", "", "every process of the configuration", role=VIEW, module="configuration",

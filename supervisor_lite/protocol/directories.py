@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 NOTE = "daemon.json"
+OWN_FILES = (
+    "supervisor.lock", "journal.db", "journal.db-wal", "journal.db-shm", "run-ids",
+    "instance", NOTE,
+)  # fmt: skip
+"""What a daemon keeps in its directories besides socket and pid file: no log goes there."""
 
 _MAX_NAME = 24
 """Characters of the project's name that are in the mark."""

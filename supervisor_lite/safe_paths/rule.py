@@ -32,7 +32,11 @@ def planted(file: os.stat_result, directory: os.stat_result) -> tuple[int, str] 
     others = "and others may write to its directory"
     ours = is_trusted(file.st_uid)
     if not stat.S_ISREG(file.st_mode):
-        return None if ours else (errno.EPERM, f"it is no file, of uid {file.st_uid}, {others}")
+        return (
+            None
+            if ours
+            else (errno.EPERM, f"it is no regular file, belongs to uid {file.st_uid}, {others}")
+        )
     if file.st_nlink > 1:
         return errno.EMLINK, f"it has a second name (a hard link), {others}"
     if ours or file.st_uid == directory.st_uid or (by_group and file.st_gid == directory.st_gid):
@@ -73,7 +77,7 @@ def mistrust(link: os.stat_result, *, private: bool) -> str:
     `private`: nobody else can have moved it there.
     """
     if not is_trusted(link.st_uid):
-        return f"belongs to uid {link.st_uid}"
+        return f"belongs to uid {link.st_uid} and is not followed"
     if not private:
-        return "lies where others than root and the daemon may have moved it"
-    return "has a second name (a hard link)" if link.st_nlink > 1 else ""
+        return "is not followed: others than root and the daemon may have moved it there"
+    return "has a second name (a hard link) and is not followed" if link.st_nlink > 1 else ""

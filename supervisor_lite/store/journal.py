@@ -26,6 +26,7 @@ from supervisor_lite.store.operation_log import OperationLog
 from supervisor_lite.store.retention import Retention
 from supervisor_lite.store.run_ids import HIGHEST_RUN, RunIds
 from supervisor_lite.store.unsent_signals import UnsentSignals
+from supervisor_lite.store.unused_groups import UnusedGroups
 
 _TRIM_EVERY = 256
 """Changes after which what is too old is forgotten: no timer is needed for that."""
@@ -54,6 +55,7 @@ class Journal:
         """What has begun and is not done."""
         self.unsent_signals = UnsentSignals(database)
         """What is about to be sent."""
+        self.unused_groups = UnusedGroups(database)
         self.instance = self._meta("instance") or ""
         """Random name of this state directory: part of every run's identity."""
         self._serial = self._last("changes")
@@ -205,6 +207,7 @@ class Journal:
         self._database.write("DELETE FROM processes")
         self.operations.forget_all()
         self.unsent_signals.forget_all()
+        self.unused_groups.forget_all()
         self._defined.clear()
 
     # Changes.
@@ -242,7 +245,9 @@ class Journal:
         return self._commit()
 
     def _commit(self) -> bool:
+        self.unused_groups.write()
         if self._database.commit():
+            self.unused_groups.on_committed()
             return True
         self._defined.clear()  # which of them are in the file is not known any more
         return False

@@ -147,6 +147,11 @@ def test_a_pipe_is_not_rotated_and_may_be_shared(folder: Folder) -> None:
             "it is a file of the configuration",
         ),
         (
+            f'[daemon]\nstate_dir = "s"\n{A}stderr_logfile = "s/journal.db"\n',
+            "supervisor.toml:5: program.a.stderr_logfile: cannot write DIR/s/journal.db: "
+            "it is a file of the daemon's own",
+        ),
+        (
             f'[daemon]\npidfile = "x.pid"\n{A}stderr_logfile = "x.pid"\n',
             "supervisor.toml:5: program.a.stderr_logfile: cannot write DIR/x.pid: "
             "it is the daemon's pid file",

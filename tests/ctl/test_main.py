@@ -167,7 +167,9 @@ def test_a_configuration_that_cannot_be_read(
     if text is not None:
         file.write_text(text)
     assert main(["-c", str(file), "version"]) == 2
-    assert f'cannot read the configuration "{file}"' in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f'cannot read the configuration "{file}"' in said
+    assert "usage" not in said  # the command line was right
 
 
 def test_a_method_that_the_daemon_does_not_have(serve: Serve, slctl: Slctl) -> None:

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -272,6 +273,134 @@ def test_an_orderly_shutdown_starts_afresh(daemons: Daemons) -> None:
     daemon.start()
     daemon.wait_running("web", "db")
     assert min(daemon.status(name)["run"] for name in ("web", "db")) > used
+
+
+# Groups that were taken out of use.
+
+
+def leave(daemon: Daemon) -> None:
+    """End the daemon alone, and start the next one."""
+    daemon.ctl("shutdown", "--leave-running")
+    assert daemon.wait_exit() == 0
+    daemon.start()
+
+
+def in_use(daemon: Daemon) -> list[str]:
+    listed = daemon.call("avail")["processes"]
+    return sorted(row["fullname"] for row in listed if row["in_use"])
+
+
+def without_db(daemon: Daemon) -> int:
+    """Take db out of use; return the pid of web."""
+    pid = daemon.wait_running("web", "db")["web"]
+    daemon.ctl("stop", "db")
+    daemon.ctl("remove", "db")
+    return pid
+
+
+@pytest.mark.parametrize("ending", [crash, upgrade, leave])
+def test_a_removed_group_stays_out_of_use(
+    daemons: Daemons, ending: Callable[[Daemon], None]
+) -> None:
+    """However often the daemon is replaced; until somebody wants it back."""
+    daemon = daemons(WEB + DB)
+    pid = without_db(daemon)
+    for _ in range(2):
+        ending(daemon)
+        assert daemon.states() == {"web": "RUNNING"}
+        assert daemon.status("web")["pid"] == pid
+        assert in_use(daemon) == ["web"]
+    assert "db: not started, it was taken out of use" in daemon.log()
+    daemon.ctl("add", "db")
+    daemon.wait_running("db")
+    ending(daemon)
+    assert daemon.wait_running("web", "db")["web"] == pid
+
+
+@pytest.mark.parametrize("verb", ["update", "update db", "reload", "SIGHUP"])
+def test_a_removed_group_is_brought_back_by_what_applies_the_configuration(
+    daemons: Daemons, verb: str
+) -> None:
+    """As in Supervisor, and also for the daemon after the next one."""
+    daemon = daemons(WEB + DB)
+    without_db(daemon)
+    crash(daemon)
+    assert daemon.ctl("reread").stdout == "db: available\n"
+    if verb == "SIGHUP":
+        daemon.signal(signal.SIGHUP)
+    else:
+        daemon.ctl(*verb.split())
+    wait_until(lambda: "db" in daemon.states(), what="db is in use")
+    pid = daemon.wait_running("db")["db"]
+    crash(daemon)
+    assert daemon.wait_running("web", "db")["db"] == pid
+
+
+def test_an_update_of_other_groups_brings_no_removed_one_back(daemons: Daemons) -> None:
+    daemon = daemons(WEB + DB)
+    without_db(daemon)
+    daemon.configure(WEB + DB + program("more", SLEEPER, startsecs=0))
+    daemon.ctl("update", "more")
+    daemon.wait_running("more")
+    crash(daemon)
+    assert sorted(daemon.states()) == ["more", "web"]
+
+
+def test_an_orderly_shutdown_ends_a_removal(daemons: Daemons) -> None:
+    """A new supervisord starts everything in its file, and so does a daemon after a full stop."""
+    daemon = daemons(WEB + DB)
+    without_db(daemon)
+    daemon.ctl("shutdown")
+    daemon.wait_exit()
+    daemon.start()
+    daemon.wait_running("web", "db")
+
+
+def test_a_removal_does_not_outlive_the_machine(daemons: Daemons) -> None:
+    daemon = daemons(WEB + DB)
+    pid = without_db(daemon)
+    kill(daemon)
+    kill_process(pid)
+    edit(daemon, "UPDATE meta SET value = replace(value, ?, ?) WHERE key = 'world'",
+         Path("/proc/sys/kernel/random/boot_id").read_text().strip(), "another-boot")  # fmt: skip
+    daemon.start()
+    daemon.wait_running("web", "db")
+
+
+def test_a_removal_outlives_a_configuration_that_is_broken_meanwhile(daemons: Daemons) -> None:
+    """What was last in force has no such group: that does not mean that it is gone."""
+    daemon = daemons(WEB + DB)
+    without_db(daemon)
+    whole = daemon.config.read_text()
+    daemon.config.write_text(whole + "[program.broken]\n")
+    crash(daemon)
+    assert daemon.call("version")["refused"]
+    daemon.config.write_text(whole)
+    crash(daemon)
+    assert daemon.states() == {"web": "RUNNING"}
+
+
+def test_a_removed_group_that_leaves_the_configuration_is_new_when_it_returns(
+    daemons: Daemons,
+) -> None:
+    daemon = daemons(WEB + DB)
+    without_db(daemon)
+    daemon.configure(WEB)
+    crash(daemon)
+    daemon.configure(WEB + DB)
+    crash(daemon)
+    daemon.wait_running("web", "db")
+
+
+def test_a_removed_group_that_runs_all_the_same_is_in_use(daemons: Daemons) -> None:
+    """A version that knew nothing of its removal has started it: it is not left to itself."""
+    daemon = daemons(WEB + DB)
+    before = daemon.wait_running("web", "db")
+    kill(daemon)
+    edit(daemon, "INSERT INTO meta VALUES ('unused:db', '')")
+    daemon.start()
+    assert daemon.wait_running("web", "db") == before
+    assert rows(daemon, "SELECT key FROM meta WHERE key GLOB 'unused:*'") == []
 
 
 # A configuration that changed meanwhile.

@@ -172,7 +172,7 @@ def test_links_of_others_are_not_followed(tmp_path: Path, where: str) -> None:
     os.chown(link, 65534, 65534, follow_symlinks=False)
     with pytest.raises(PermissionError) as caught:
         read_secret(str(link if where == "last" else link / "shadow"))
-    assert caught.value.strerror == f'the link "{link}" belongs to uid 65534'
+    assert caught.value.strerror == f'the link "{link}" belongs to uid 65534 and is not followed'
 
 
 def test_what_a_program_leaves_in_the_directory_is_removed(tmp_path: Path) -> None:

@@ -113,6 +113,18 @@ def test_a_stop_by_an_operator_during_the_shutdown_is_a_wish(daemons: Daemons) -
     wait_until(lambda: daemon.states()["mid"] == "STOPPED", what="mid is down")
 
 
+def test_what_was_taken_out_of_use_stays_so_after_a_cut_shutdown(daemons: Daemons) -> None:
+    daemon = daemons(gated(*WAVES) + program("gone", SLEEPER, startsecs=0))
+    daemon.wait_running(*WAVES, "gone")
+    daemon.ctl("stop", "gone")
+    daemon.ctl("remove", "gone")
+    cut(daemon, 1, lambda: by_signal(daemon))
+    end_gates(daemon)
+    daemon.start()
+    daemon.wait_running(*WAVES)
+    assert set(daemon.states()) == set(WAVES)
+
+
 def test_a_second_signal_changes_nothing_about_the_wishes(daemons: Daemons) -> None:
     """It kills what is left; a daemon that dies in between has not forgotten what was wanted."""
     daemon = daemons(gated(*WAVES))

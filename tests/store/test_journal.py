@@ -278,6 +278,38 @@ def test_a_full_disk_is_said_once_and_tried_again(place: Place) -> None:
     assert [row.run for row in later.history.runs(None, 9)] == [after, before]
 
 
+def test_groups_that_are_out_of_use(place: Place) -> None:
+    """From the commit on, until they are in use again, or the daemon ends in order."""
+    journal = place.open()
+    for name in ("web", "db", "a:*?[b]"):
+        journal.unused_groups.add(name)
+    journal.unused_groups.discard("web")
+    journal.unused_groups.discard("never")
+    assert place.open().unused_groups.names == frozenset()
+    assert journal.commit() is True
+    later = place.open()
+    assert later.unused_groups.names == {"db", "a:*?[b]"}
+    later.unused_groups.discard("db")
+    later.commit()
+    assert place.open().unused_groups.names == {"a:*?[b]"}
+    later.forget_all()
+    later.commit()
+    assert place.open().unused_groups.names == frozenset()
+    assert place.complaints == []
+
+
+def test_a_group_out_of_use_is_written_when_the_disk_is_not_full_any_more(place: Place) -> None:
+    journal = place.open()
+    journal.unused_groups.add("back")
+    journal.commit()
+    with full_disk():
+        journal.unused_groups.add("web")
+        journal.unused_groups.discard("back")
+        assert journal.commit() is False
+    assert journal.commit() is True
+    assert place.open().unused_groups.names == {"web"}
+
+
 def test_what_cannot_be_read_is_an_error_of_ours(place: Place) -> None:
     journal = place.open()
     journal.close()
