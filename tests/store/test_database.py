@@ -168,4 +168,19 @@ def test_a_full_disk_stops_no_spawn(state: Path) -> None:
         ids.reserve(7)
     assert ids.last == 7
     ids.reserve(8)
-    assert RunIds(str(state / "run-ids"), "boot").last == 8
+    again = RunIds(str(state / "run-ids"), "boot")
+    assert (again.last, again.possible) == (8, 8)
+
+
+def test_ids_that_a_full_disk_kept_unwritten_can_have_been_given_out(state: Path) -> None:
+    """As far as they were promised; and no others, once it can be written again."""
+    path = str(state / "run-ids")
+    ids = RunIds(path, "boot")
+    ids.reserve(1)
+    with full_disk():
+        ids.reserve(9)
+    behind = RunIds(path, "boot")
+    assert behind.last == 1
+    assert behind.possible >= 9
+    ids.reserve(10)
+    assert RunIds(path, "boot").possible == 10
