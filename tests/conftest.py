@@ -27,8 +27,8 @@ def pytest_configure(config: pytest.Config) -> None:
         # A shell has started us in the background; what tests start would ignore it, too.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
-        # With PYTHONDONTWRITEBYTECODE each of more than a thousand daemons and clients would compile
-        # the package again, which takes longer than all that they do.
+        # With PYTHONDONTWRITEBYTECODE each of more than a thousand daemons and clients would
+        # compile the package again, which takes longer than all that they do.
         compileall.compile_dir(str(ROOT / "supervisor_lite"), quiet=2)
 
 
