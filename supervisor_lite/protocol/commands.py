@@ -123,9 +123,10 @@ TABLE: Final = (
         changes=True, rest=f"POST {_ONE}/signal",
     ),
     Command(
-        "pid", "[NAME…]", "pid of the daemon, or of processes (0: not running)",
+        "pid", "[NAME…]", "pid of the daemon, or of processes",
         role=VIEW, module="status", takes=PROCESSES, params="names?",
-        details="Exits 1 if a process named is not running.",
+        details="One a line, of those that run: `kill $(slctl pid web)` is harmless if web is down."
+        "\nExits 3 if a process named is not running; `all` means those that are.",
     ),
     Command(
         "clear", "NAME…", "empty log files",
