@@ -93,10 +93,12 @@ _ONE = "/processes/{name}"
 TABLE: Final = (
     # Of slctl and of the socket, in the order of the help text.
     Command(
-        "status", "[NAME…] [--json]", "what is up, and why the rest is not",
+        "status", "[NAME…] [--health] [--json]", "what is up, and why the rest is not",
         role=VIEW, module="status", takes=PROCESSES, params="names?",
         details="Exits 3 if anything listed is STOPPED, EXITED or FATAL; 4 if a name is unknown"
-        " or\nno daemon answers. --json prints every key that docs/slctl.md lists.",
+        " or\nno daemon answers. --json prints every key that docs/slctl.md lists.\n"
+        "--health shows only what is wanted and not up, and exits 3 if that is anything: a check\n"
+        "for containers and monitoring, to which finished jobs and stopped programs are fine.",
     ),
     Command(
         "start", "NAME… [--no-wait] [--timeout S]", "start; done when RUNNING",
