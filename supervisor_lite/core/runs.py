@@ -25,7 +25,7 @@ from supervisor_lite.host.run import Run
 from supervisor_lite.host.signals import end, send, signal_number
 from supervisor_lite.host.spawn import Child
 from supervisor_lite.host.spawn_request import SpawnRequest
-from supervisor_lite.host.usage import Usage
+from supervisor_lite.host.usage import RunUsage
 from supervisor_lite.model.cause import Cause, CauseKind, Note
 from supervisor_lite.model.events import Event, LeftoversGone, Spawned, SpawnFailed
 from supervisor_lite.model.exit import Exit
@@ -252,7 +252,7 @@ class Runs:
         names = {p.record.run: p.name for p in processes if p.record.run is not None}
         return {names[run]: used for run, used in self._trees.memory_used(names).items()}
 
-    def usage(self, processes: Sequence[Process]) -> Iterator[dict[str, Usage]]:
+    def usage(self, processes: Sequence[Process]) -> Iterator[dict[str, RunUsage]]:
         """Yield what each process's run uses, by the process's name, some at a time."""
         names = {p.record.run: p.name for p in processes if p.record.run is not None}
         for piece in self._trees.usage(list(names)):

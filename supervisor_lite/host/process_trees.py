@@ -16,7 +16,7 @@ from supervisor_lite.host.reached import Reached, ticks_at
 from supervisor_lite.host.run import Run
 from supervisor_lite.host.succession import successor
 from supervisor_lite.host.terminate import OnGone, Terminator
-from supervisor_lite.host.usage import Usage, usage
+from supervisor_lite.host.usage import RunUsage, usage
 from supervisor_lite.host.users import ids
 from supervisor_lite.model.program import Program
 
@@ -140,7 +140,7 @@ class ProcessTrees:
         """Return the bytes of resident memory of each of these runs."""
         return memory_usage.resident(self._descendants, self._known(numbers))
 
-    def usage(self, numbers: Sequence[int]) -> Iterator[dict[int, Usage]]:
+    def usage(self, numbers: Sequence[int]) -> Iterator[dict[int, RunUsage]]:
         """Yield what these runs use, some at a time; between them others may have their turn."""
         # Those of an earlier daemon take a search of /proc, whether they are one or many.
         adopted = {run.number for run in self._known(numbers) if run.adopted}

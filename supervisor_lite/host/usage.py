@@ -24,7 +24,7 @@ _CPU, _RESIDENT = slice(11, 15), 21
 """Of proc_pid_stat(5) behind the name: utime, stime, cutime, cstime; and rss."""
 
 
-class Usage(NamedTuple):
+class RunUsage(NamedTuple):
     """What the live processes of a run use together."""
 
     processes: int
@@ -34,7 +34,7 @@ class Usage(NamedTuple):
     """Seconds since the run began."""
 
 
-def usage(descendants: Descendants, runs: Collection[Run]) -> dict[int, Usage]:
+def usage(descendants: Descendants, runs: Collection[Run]) -> dict[int, RunUsage]:
     """Return what each run uses, by number; those of which nobody is left are not in the answer.
 
     That a process is of a run must be proved, as for its memory.
@@ -47,7 +47,7 @@ def usage(descendants: Descendants, runs: Collection[Run]) -> dict[int, Usage]:
             counted, used = cgroup_memory(path), _cgroup_cpu(path)
             memory = memory if counted is None else counted
             cpu = cpu if used is None else used
-        found[number] = Usage(len(stats), memory, cpu)
+        found[number] = RunUsage(len(stats), memory, cpu)
     return found
 
 

@@ -13,7 +13,7 @@ from supervisor_lite.host.cgroups import Cgroups
 from supervisor_lite.host.descendants import Descendants
 from supervisor_lite.host.procfs import read_stat
 from supervisor_lite.host.run import Run
-from supervisor_lite.host.usage import Usage, usage
+from supervisor_lite.host.usage import RunUsage, usage
 
 BURN = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done"
 
@@ -30,7 +30,7 @@ def family() -> Iterator[int]:
         os.killpg(process.pid, 9)
 
 
-def measured(*runs: Run) -> dict[int, Usage]:
+def measured(*runs: Run) -> dict[int, RunUsage]:
     descendants = Descendants(Cgroups("off", "x", print), lambda pid: False, print)
     for run in runs:
         descendants.add(run)
@@ -56,7 +56,7 @@ def test_a_cgroup_has_counted_what_has_ended_too(family: int, tmp_path: Path) ->
     assert measured(run_of(1, family, str(tmp_path)))[1].memory > 100_000
     (tmp_path / "memory.stat").write_text("anon 70000\nfile 900000\nfile_mapped 3000\n")
     (tmp_path / "cpu.stat").write_text("usage_usec 2500000\nuser_usec 1\n")
-    assert measured(run_of(1, family, str(tmp_path))) == {1: Usage(1, 73000, 2.5)}
+    assert measured(run_of(1, family, str(tmp_path))) == {1: RunUsage(1, 73000, 2.5)}
 
 
 def test_who_is_gone_is_not_in_the_answer() -> None:

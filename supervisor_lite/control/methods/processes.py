@@ -22,7 +22,7 @@ from supervisor_lite.core.results import done, refused
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.errors import BadSignal, OperationFailed, ProtocolError
 from supervisor_lite.host.signals import signal_number
-from supervisor_lite.host.usage import Usage
+from supervisor_lite.host.usage import RunUsage
 from supervisor_lite.protocol.codes import INVALID_PARAMS, ErrorCode, ResultCode
 
 method = Methods()
@@ -85,7 +85,7 @@ class ProcessMethods:
         names = request.params.names(required=False)
         request.params.done()
         processes = self._visible(request, names)
-        used: dict[str, Usage] = {}
+        used: dict[str, RunUsage] = {}
         for piece in self._supervisor.runs.usage(processes):
             used |= piece
             await request.connection.turn()
@@ -179,7 +179,7 @@ def _name(process: Process) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _usage(process: Process, used: Usage) -> dict[str, Any]:
+def _usage(process: Process, used: RunUsage) -> dict[str, Any]:
     return {
         **_name(process), "run": process.record.run, "processes": used.processes,
         "memory_bytes": used.memory, "cpu_seconds": round(used.cpu, 3),
