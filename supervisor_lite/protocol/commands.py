@@ -243,7 +243,8 @@ TABLE: Final = (
         "help", "[COMMAND]", "this text, or more about one command",
         module="help", takes=COMMAND,
     ),
-    # Of the socket alone: what the gateway needs for Supervisor's clients.
+    # Of the socket alone: what the gateway needs, for its page and for Supervisor's clients.
+    Command("usage", role=VIEW, params="names?"),
     # introduce is for the gateway itself, and for whoever may do everything anyway.
     Command("introduce", role=ADMIN, params="whom, role?"),
     Command("definitions", role=VIEW),
