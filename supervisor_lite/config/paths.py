@@ -91,3 +91,8 @@ def directory_of_others(path: str, daemon: int) -> str:
             return f"{directory} belongs to uid {owner}, who can put what they like in its place"
         directory = os.path.dirname(directory)
     return ""
+
+
+def can_list(directory: str) -> bool:
+    """May we read which files there are? Of one that we may not, every pattern matches nothing."""
+    return os.access(directory, os.R_OK | os.X_OK, effective_ids=True)

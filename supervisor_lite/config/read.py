@@ -55,6 +55,11 @@ class Tables:
         self.complete = True
         """Every file could be read; if not, what is missing may stand in another."""
 
+    def places(self) -> dict[str, str]:
+        """Return the file that defines each program and each event listener, by its name."""
+        named = (self.named.get(table, {}) for table in ("eventlistener", "program"))
+        return {name: entry.location.source.path for some in named for name, entry in some.items()}
+
 
 class Context:
     """Where a value stands: what its type may ask for while it reads the value."""
