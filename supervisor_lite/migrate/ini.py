@@ -66,7 +66,10 @@ class _Reading:
         self._sections: dict[str, Section] = {}
         self._defaults: dict[str, Setting] = {}
         self._tables: dict[int, tuple[str, dict[str, Setting], _IniTable]] = {}
-        """By identity of a table of the parser, for the current file: its section, the settings in it, and itself."""
+        """By identity of a table of the parser: its section, the settings in it, and itself.
+
+        Those of the current file.
+        """
         self._labels: set[str] = set()
         self._line = 0
         self._marks: dict[int, Section | Setting] = {}
