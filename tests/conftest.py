@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import inspect
 import signal
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from tests.client import ROOT
 from tests.loops import run
 from tests.rerun import EXIT_STATUS
 from tests.support import Daemons
@@ -24,6 +26,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell has started us in the background; what tests start would ignore it, too.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if not hasattr(config, "workerinput"):
+        # With PYTHONDONTWRITEBYTECODE each of more than a thousand daemons and clients would
+        # compile the package again, which takes longer than all that they do.
+        compileall.compile_dir(str(ROOT / "supervisor_lite"), quiet=2)
 
 
 @pytest.hookimpl(tryfirst=True)

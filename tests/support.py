@@ -362,11 +362,12 @@ class Daemons:
 
 def _marked(entries: Sequence[str]) -> Iterator[int]:
     wanted = {entry.encode() for entry in entries}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                if wanted <= set((entry / "environ").read_bytes().split(b"\0")):
-                    yield int(entry.name)
+    first = next(iter(wanted))
+    for name in filter(str.isdigit, os.listdir("/proc")):  # a Path for each takes thrice as long
+        with contextlib.suppress(OSError), open(f"/proc/{name}/environ", "rb", 0) as file:
+            environment = file.readall()
+            if first in environment and wanted <= set(environment.split(b"\0")):
+                yield int(name)
 
 
 def _describe(pid: int) -> str:
