@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from supervisor_lite.model.sources import Include, Sources, Stamp
+from supervisor_lite.model.sources import Sources, Stamp
 
 
 def stamp(path: str) -> Stamp | None:
@@ -41,8 +41,3 @@ def looked_at_again(sources: Sources) -> Sources:
     included = (os.path.join(each.directory, name) for each in includes for name in each.files)
     paths = dict.fromkeys((*sources.stamps, *included))
     return sources._replace(stamps={path: stamp(path) for path in paths}, includes=includes)
-
-
-def text_of(include: Include) -> str:
-    """Return the pattern as an absolute path."""
-    return os.path.join(include.directory, include.pattern)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Container
+
+from supervisor_lite.protocol import locate
 
 
 def log_error(path: str, own_directories: tuple[str, ...]) -> str:
@@ -94,5 +97,14 @@ def directory_of_others(path: str, daemon: int) -> str:
 
 
 def can_list(directory: str) -> bool:
-    """May we read which files there are? Of one that we may not, every pattern matches nothing."""
+    """May its names be read? One that may not looks empty."""
     return os.access(directory, os.R_OK | os.X_OK, effective_ids=True)
+
+
+def unread(directory: str, read: Container[str]) -> list[str]:
+    """Return the *.toml files of a directory of which the absolute paths are not in `read`."""
+    try:
+        labels = locate.toml_files(directory)
+    except OSError:
+        return []
+    return [label for label in labels if os.path.abspath(label) not in read]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from supervisor_lite import safe_paths
 from supervisor_lite.config.freshness import looked_at_again, newer_files
-from supervisor_lite.errors import ConfigError
+from supervisor_lite.errors import ConfigError, Diagnostic
 from supervisor_lite.model.plan import Configuration, Plan
 from supervisor_lite.model.settings import DaemonSettings
 from supervisor_lite.rules import pending_settings
@@ -45,6 +46,14 @@ class ConfigurationOnDisk:
         self.sources = configuration.sources
         self.log_dir = configuration.settings.log_dir
         return configuration
+
+    def make_log_dir(self) -> None:
+        """Make the directory of logs if it is another than at the start. Raises ConfigError."""
+        try:
+            safe_paths.make_directories(self.log_dir, 0o750)
+        except OSError as error:
+            text = f"cannot make this directory: {error.strerror}"
+            raise ConfigError([Diagnostic(self.log_dir, 0, "", text)]) from error
 
     def has_changed(self) -> bool:
         """Has a file been written, made or removed since it was read? A look at every file."""

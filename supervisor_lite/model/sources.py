@@ -25,6 +25,12 @@ class Include(NamedTuple):
     files: tuple[str, ...] = ()
     """As the pattern has found them."""
 
+    @property
+    def path(self) -> str:
+        """The pattern as an absolute path."""
+        absolute = self.pattern.startswith("/")
+        return self.pattern if absolute else f"{self.directory}/{self.pattern}"
+
 
 class Sources(NamedTuple):
     """Every file and every pattern of one reading."""

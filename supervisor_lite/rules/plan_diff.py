@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
+from supervisor_lite.errors import NoSuchGroup
 from supervisor_lite.model.plan import Group, Plan
 from supervisor_lite.model.program import Program
 
@@ -89,6 +90,21 @@ def _by_group(programs: Iterable[Program]) -> dict[str, tuple[str, ...]]:
         name = program.group or program.name
         found[name] = (*found.get(name, ()), program.fullname)
     return found
+
+
+def target(active: Plan, available: Plan, names: Collection[str]) -> Plan:
+    """Return what is to be in force when these groups are updated, without names or by `all` all.
+
+    Raises NoSuchGroup.
+    """
+    if not names or "all" in names:
+        return available
+    old, new = active.groups, available.groups
+    unknown = sorted(name for name in names if name not in old and name not in new)
+    if unknown:
+        raise NoSuchGroup(unknown)
+    kept = without_groups(active, names)
+    return with_groups(kept, (new[name] for name in names if name in new))
 
 
 def with_groups(plan: Plan, groups: Iterable[Group]) -> Plan:

@@ -6,7 +6,6 @@ removed. That is asked about before anything is stopped.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -15,7 +14,7 @@ from supervisor_lite.model.sources import Include
 from supervisor_lite.rules.plan_diff import Difference
 
 
-class Loss(NamedTuple):
+class PlanLoss(NamedTuple):
     """What would be lost."""
 
     removed: tuple[str, ...]
@@ -26,7 +25,7 @@ class Loss(NamedTuple):
 
 def loss(
     before: Iterable[Include], now: Iterable[Include], diff: Difference, wanted: Plan
-) -> Loss | None:
+) -> PlanLoss | None:
     """Return what has to be confirmed; None if nothing.
 
     That is where something would be removed, and a pattern that matched something matches nothing,
@@ -35,13 +34,9 @@ def loss(
     """
     if not diff.removed:
         return None
-    matched = {(each.directory, each.pattern): bool(each.files) for each in now}
-    vanished = tuple(
-        os.path.join(*key)
-        for each in before
-        if each.files and matched.get(key := (each.directory, each.pattern)) is False
-    )
+    matched = {each.path: bool(each.files) for each in now}
+    vanished = tuple(each.path for each in before if each.files and matched.get(each.path) is False)
     removed = diff.groups_removed or tuple(sorted({p.group or p.name for p in diff.removed}))
     if not vanished and any(True for _ in wanted.processes()):
         return None
-    return Loss(removed, vanished)
+    return PlanLoss(removed, vanished)
