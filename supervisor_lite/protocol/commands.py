@@ -153,7 +153,7 @@ TABLE: Final = (
     ),
     Command(
         "send", "NAME TEXT", "write a line to its input",
-        role=OPERATE, module="foreground", takes=PROCESSES, params="name, text",
+        role=OPERATE, module="foreground", takes=PROCESSES, params="name, text, foreground?",
         changes=True, rest=f"POST {_ONE}/send", details='The program needs stdin = "pipe".',
     ),
     Command(
