@@ -123,9 +123,10 @@ TABLE: Final = (
         changes=True, rest=f"POST {_ONE}/signal",
     ),
     Command(
-        "pid", "[NAME…]", "pid of the daemon, or of processes (0: not running)",
+        "pid", "[NAME…]", "pid of the daemon, or of processes",
         role=VIEW, module="status", takes=PROCESSES, params="names?",
-        details="Exits 1 if a process named is not running.",
+        details="One a line, of those that run: `kill $(slctl pid web)` is harmless if web is down."
+        "\nExits 3 if a process named is not running; `all` means those that are.",
     ),
     Command(
         "clear", "NAME…", "empty log files",
@@ -242,7 +243,8 @@ TABLE: Final = (
         "help", "[COMMAND]", "this text, or more about one command",
         module="help", takes=COMMAND,
     ),
-    # Of the socket alone: what the gateway needs for Supervisor's clients.
+    # Of the socket alone: what the gateway needs, for its page and for Supervisor's clients.
+    Command("usage", role=VIEW, params="names?"),
     # introduce is for the gateway itself, and for whoever may do everything anyway.
     Command("introduce", role=ADMIN, params="whom, role?"),
     Command("definitions", role=VIEW),

@@ -192,11 +192,12 @@ def test_pid_of_the_daemon_and_of_processes(serve: Serve, slctl: Slctl) -> None:
     assert daemon.asked == [("pid", {}), ("pid", {"names": ["web", "b"]})]
 
 
-def test_pid_of_what_does_not_run_is_0(serve: Serve, slctl: Slctl) -> None:
-    """Asked for by name it is a failure; in the list of all it is an answer."""
-    serve(pid=result({"pids": [{"pid": 42}, {"pid": None}, {"pid": 0}]}))
-    assert slctl("pid", "web", "b", "c") == (1, "42\n0\n0\n", "")
-    assert slctl("pid", "all") == (0, "42\n0\n0\n", "")
+def test_pid_of_what_does_not_run_is_no_line(serve: Serve, slctl: Slctl) -> None:
+    """So that `kill $(slctl pid X)` never means this process group; `all` means those that run."""
+    serve(pid=result({"pids": [{"pid": 42}, {"pid": None, "fullname": "b"}, {"pid": 0}]}))
+    code, out, err = slctl("pid", "web", "b", "c")
+    assert (code, out, err.splitlines()[0]) == (3, "42\n", "b: ERROR (not running)")
+    assert slctl("pid", "all") == (0, "42\n", "")
 
 
 def test_version_is_the_daemons(serve: Serve, slctl: Slctl) -> None:

@@ -1,4 +1,4 @@
-"""The methods about processes: status, pid, start, stop, restart, signal, clear, send."""
+"""The methods about processes: status, pid, usage, start, stop, restart, signal …"""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from supervisor_lite.core.results import done, refused
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.errors import BadSignal, OperationFailed, ProtocolError
 from supervisor_lite.host.signals import signal_number
+from supervisor_lite.host.usage import RunUsage
 from supervisor_lite.protocol.codes import INVALID_PARAMS, ErrorCode, ResultCode
 
 method = Methods()
@@ -77,6 +78,19 @@ class ProcessMethods:
             return {"pid": os.getpid()}
         processes = self._chosen(request, names)
         return {"pids": [{**_name(p), "pid": p.record.pid} for p in processes]}
+
+    @method("usage")
+    async def usage(self, request: Request) -> Result:
+        """Answer what the processes of each run use together, measured now."""
+        names = request.params.names(required=False)
+        request.params.done()
+        processes = self._visible(request, names)
+        used: dict[str, RunUsage] = {}
+        for piece in self._supervisor.runs.usage(processes):
+            used |= piece
+            await request.connection.turn()
+        rows = [_usage(p, used[p.name]) for p in processes if p.name in used]
+        return {"now": round(time.monotonic(), 3), "processes": rows}
 
     @method("start")
     async def start(self, request: Request) -> Result:
@@ -166,6 +180,13 @@ class ProcessMethods:
 def _name(process: Process) -> dict[str, str]:
     return {
         "name": process.program.name, "group": process.group, "fullname": process.name
+    }  # fmt: skip
+
+
+def _usage(process: Process, used: RunUsage) -> dict[str, Any]:
+    return {
+        **_name(process), "run": process.record.run, "processes": used.processes,
+        "memory_bytes": used.memory, "cpu_seconds": round(used.cpu, 3),
     }  # fmt: skip
 
 

@@ -75,18 +75,21 @@ def is_missing(process: Message) -> bool:
 
 @command("pid")
 def pid(ctl: CommandContext, arguments: list[str]) -> int:
-    """Print the pid of the daemon, or of processes: 0 for one that is not running."""
+    """Print the pid of the daemon, or of those processes that run: `kill $(slctl pid X)`."""
     names = ctl.parse(arguments, {}).words
     with ctl.client() as client:
         result = client.call("pid", {"names": names} if names else {})
     if not names:
         render.out(sanitize(result.get("pid")))
         return codes.DONE
-    pids = [row["pid"] or 0 for row in listed(result, "pids", "pid")]
-    for number in pids:
-        render.out(sanitize(number))
-    # `all` asks for a list in which a 0 is an answer, as in Supervisor.
-    return codes.FAILED if 0 in pids and "all" not in names else codes.DONE
+    code = codes.DONE
+    for row in listed(result, "pids", "pid"):
+        if row["pid"]:
+            render.out(sanitize(row["pid"]))
+        elif "all" not in names:  # which means those that run
+            render.err(f"{sanitize(row.get('fullname') or names[0])}: ERROR (not running)")
+            code = codes.NOT_UP
+    return code
 
 
 @command("version")
