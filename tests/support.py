@@ -194,11 +194,10 @@ class Daemon:
 
     def spawn_ctl(self, *args: str, **options: Any) -> subprocess.Popen[bytes]:
         """Start `slctl` for this daemon, its output on pipes unless the options say otherwise."""
-        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        options = {"stdin": subprocess.DEVNULL, **pipes, **options}
         line = [*slctl_command(), "-c", str(self.config), *args]
-        return subprocess.Popen(
-            line, cwd=self.dir, stdin=subprocess.DEVNULL, env=environment_of("client"), **options
-        )
+        return subprocess.Popen(line, cwd=self.dir, env=environment_of("client"), **options)
 
     def ctl(self, *args: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
         """Run `slctl` and return what it said; fail unless it ends with `code`."""

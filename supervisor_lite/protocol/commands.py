@@ -104,10 +104,12 @@ _ONE = "/processes/{name}"
 TABLE: Final = (
     # Of slctl and of the socket, in the order of the help text.
     Command(
-        "status", "[NAME…] [--json]", "what is up, and why the rest is not",
+        "status", "[NAME…] [--health] [--json]", "what is up, and why the rest is not",
         role=VIEW, module="status", takes=PROCESSES, params="names?",
         details="Exits 3 if anything listed is STOPPED, EXITED or FATAL; 4 if a name is unknown"
-        " or\nno daemon answers. --json prints every key that docs/slctl.md lists.",
+        " or\nno daemon answers. --json prints every key that docs/slctl.md lists.\n"
+        "--health shows only what is wanted and not up, and exits 3 if that is anything: a check\n"
+        "for containers and monitoring, to which finished jobs and stopped programs are fine.",
     ),
     Command(
         "start", "NAME… [--no-wait] [--timeout S]", "start; done when RUNNING",
@@ -133,9 +135,10 @@ TABLE: Final = (
         changes=True, rest=f"POST {_ONE}/signal",
     ),
     Command(
-        "pid", "[NAME…]", "pid of the daemon, or of processes (0: not running)",
+        "pid", "[NAME…]", "pid of the daemon, or of processes",
         role=VIEW, module="status", takes=PROCESSES, params="names?",
-        details="Exits 1 if a process named is not running.",
+        details="One a line, of those that run: `kill $(slctl pid web)` is harmless if web is down."
+        "\nExits 3 if a process named is not running; `all` means those that are.",
     ),
     Command(
         "clear", "NAME…", "empty log files",
@@ -165,7 +168,7 @@ TABLE: Final = (
     Command(
         "send", "NAME TEXT", "write a line to its input",
         role=OPERATE, module="foreground", takes=PROCESSES, words=(PROCESSES, NOTHING),
-        params="name, text",
+        params="name, text, foreground?",
         changes=True, rest=f"POST {_ONE}/send", details='The program needs stdin = "pipe".',
     ),
     Command(
@@ -254,7 +257,8 @@ TABLE: Final = (
         "help", "[COMMAND]", "this text, or more about one command",
         module="help", takes=COMMAND,
     ),
-    # Of the socket alone: what the gateway needs for Supervisor's clients.
+    # Of the socket alone: what the gateway needs, for its page and for Supervisor's clients.
+    Command("usage", role=VIEW, params="names?"),
     # introduce is for the gateway itself, and for whoever may do everything anyway.
     Command("introduce", role=ADMIN, params="whom, role?"),
     Command("definitions", role=VIEW),

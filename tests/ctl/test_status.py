@@ -68,6 +68,45 @@ def test_the_exit_code_says_whether_all_is_up(
     assert slctl("status", *options)[0] == code
 
 
+@pytest.mark.parametrize(
+    ("state", "wanted", "failures", "code"),
+    [("RUNNING", True, 0, 0), ("RUNNING", False, 0, 0), ("EXITED", False, 0, 0),
+     ("STOPPED", False, 0, 0), ("STOPPING", False, 0, 0), ("FATAL", False, 4, 0),
+     ("STARTING", True, 0, 0), ("STARTING", True, 2, 3), ("BACKOFF", True, 1, 3),
+     ("FATAL", True, 4, 3), ("EXITED", True, 0, 3), ("STOPPING", True, 0, 3),
+     ("STOPPED", True, 0, 3), ("WAITING", True, 0, 3)],
+)  # fmt: skip
+def test_health_is_whether_what_is_wanted_is_up(
+    serve: Serve, slctl: Slctl, state: str, wanted: bool, failures: int, code: int
+) -> None:
+    """What nobody wants any more may be down; the first try of a start counts, no further one."""
+    b = process("b", state, wanted=wanted, failures=failures, reason="so")
+    serve(status=result({"now": 98, "processes": [process("web"), b]}))
+    found, out, err = slctl("status", "--health")
+    assert (found, err) == (code, "")
+    if code:
+        assert [line.split() for line in out.splitlines()] == [["b", state, "so"]]
+    else:
+        assert out == f"everything that is wanted is up: {1 + wanted} of 2\n"
+    found, out, err = slctl("status", "--json", "--health", "web", "b")
+    document = json.loads(out)
+    assert (found, err, document["healthy"]) == (code, "", code == 0)
+    assert document["not_up"] == (["b"] if code else [])
+    assert [row["name"] for row in document["processes"]] == ["web", "b"]
+
+
+def test_health_of_nothing_is_fine(serve: Serve, slctl: Slctl) -> None:
+    serve(status=result({"now": 1, "processes": []}))
+    assert slctl("status", "--health")[0] == 0
+    code, out, _ = slctl("status", "--health", "--json")
+    assert (code, json.loads(out)) == (0, {"healthy": True, "not_up": [], "processes": []})
+
+
+def test_health_of_an_unknown_name_is_error_4(serve: Serve, slctl: Slctl) -> None:
+    serve(status=error(4, "no such process", {"code": "no_such_process", "names": ["ghost"]}))
+    assert slctl("status", "--health", "ghost") == (4, "", "ghost: ERROR (no such process)\n")
+
+
 def test_json_has_every_documented_key_in_order(serve: Serve, slctl: Slctl) -> None:
     """`up_since` becomes `uptime`; keys that we do not know yet come last."""
     rows = [process("web", new=1), process("b", "STARTING", up_since=None)]
@@ -154,11 +193,12 @@ def test_pid_of_the_daemon_and_of_processes(serve: Serve, slctl: Slctl) -> None:
     assert daemon.asked == [("pid", {}), ("pid", {"names": ["web", "b"]})]
 
 
-def test_pid_of_what_does_not_run_is_0(serve: Serve, slctl: Slctl) -> None:
-    """Asked for by name it is a failure; in the list of all it is an answer."""
-    serve(pid=result({"pids": [{"pid": 42}, {"pid": None}, {"pid": 0}]}))
-    assert slctl("pid", "web", "b", "c") == (1, "42\n0\n0\n", "")
-    assert slctl("pid", "all") == (0, "42\n0\n0\n", "")
+def test_pid_of_what_does_not_run_is_no_line(serve: Serve, slctl: Slctl) -> None:
+    """So that `kill $(slctl pid X)` never means this process group; `all` means those that run."""
+    serve(pid=result({"pids": [{"pid": 42}, {"pid": None, "fullname": "b"}, {"pid": 0}]}))
+    code, out, err = slctl("pid", "web", "b", "c")
+    assert (code, out, err.splitlines()[0]) == (3, "42\n", "b: ERROR (not running)")
+    assert slctl("pid", "all") == (0, "42\n", "")
 
 
 def test_version_is_the_daemons(serve: Serve, slctl: Slctl) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from supervisor_lite.protocol.codes import ErrorCode, ResultCode
 from tests.client import CallError
-from tests.programs import SLEEPER, exits, program
+from tests.programs import SLEEPER, exits, program, sh
 from tests.support import Daemon, Daemons
 
 PROGRAMS = (
@@ -116,3 +117,44 @@ def test_a_stop_that_takes_too_long_is_timed_out(daemons: Daemons) -> None:
     (result,) = daemon.call("stop", names=["deaf"], timeout=0.2)["results"]
     assert (result["ok"], result["code"]) == (False, ErrorCode.TIMED_OUT)
     daemon.call("signal", names=["deaf"], signal="KILL")
+
+
+def test_the_check_of_health_is_about_what_is_wanted(daemons: Daemons) -> None:
+    """A finished job and what an operator stopped are fine; BACKOFF and FATAL are not."""
+    daemon = daemons(
+        program("web", SLEEPER, startsecs=0)
+        + program("job", sh("exit 0"), startsecs=0)
+        + program("once", sh("exit 4"), startsecs=0, autorestart=False)
+        + program("later", SLEEPER, autostart=False)
+        + program("slow", SLEEPER, startsecs=1000)
+        + program("flaky", exits(3), autostart=False, backoff=1000)
+        + program("dead", exits(3), autostart=False, startretries=0)
+    )
+    for name in ("job", "once"):
+        daemon.wait_state(name, "EXITED")
+    daemon.wait_state("slow", "STARTING")
+    daemon.ctl("status", code=3)
+    assert daemon.ctl("status", "--health").stdout == "everything that is wanted is up: 2 of 7\n"
+    daemon.ctl("start", "--no-wait", "flaky", "dead")
+    daemon.wait_state("flaky", "BACKOFF")
+    daemon.wait_state("dead", "FATAL")
+    shown = daemon.ctl("status", "--health", code=3).stdout
+    assert [line.split()[:2] for line in shown.splitlines()] == [
+        ["dead", "FATAL"], ["flaky", "BACKOFF"]
+    ]  # fmt: skip
+    found = json.loads(daemon.ctl("status", "--health", "--json", code=3).stdout)
+    assert (found["healthy"], found["not_up"]) == (False, ["dead", "flaky"])
+    daemon.ctl("status", "--health", "web", "job")
+    daemon.ctl("stop", "flaky", "dead")  # somebody has seen it, and does not want them any more
+    daemon.ctl("status", "--health")
+    daemon.ctl("shutdown")
+    daemon.wait_exit()
+    daemon.ctl("status", "--health", code=4)
+
+
+def test_the_health_check_of_the_container_is_about_what_is_wanted() -> None:
+    """Everywhere a check is shown it is this one."""
+    root = Path(__file__).parents[2]
+    dockerfile = (root / "packaging/container/Dockerfile").read_text()
+    assert 'CMD ["slctl", "status", "--health"]' in dockerfile
+    assert "slctl status --health" in (root / "docs/containers.md").read_text()

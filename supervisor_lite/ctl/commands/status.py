@@ -30,8 +30,8 @@ KEYS = (
 @command("status")
 def status(ctl: CommandContext, arguments: list[str]) -> int:
     """Show what is up, and why the rest is not."""
-    given = ctl.parse(arguments, {"--json": "json"})
-    names = given.words
+    given = ctl.parse(arguments, {"--json": "json", "--health": "health"})
+    names, health = given.words, given.has("health")
     code = codes.DONE
     with ctl.client() as client:
         try:
@@ -45,34 +45,51 @@ def status(ctl: CommandContext, arguments: list[str]) -> int:
             result = client.call("status", {"names": known}) if known else {"processes": []}
     processes = listed(result, "processes", "fullname", "state")
     now = float(result.get("now") or 0.0)
+    down = [each for each in processes if (is_missing(each) if health else each["state"] in NOT_UP)]
     if given.has("json"):
-        render.out(render.json_rows("processes", [_as_json(process, now) for process in processes]))
+        rows = render.json_rows("processes", [_as_json(process, now) for process in processes])
+        render.out(_health_json(down, rows) if health else rows)
     else:
-        for line in _lines(ctl.style, processes, now):
+        for line in _lines(ctl.style, down if health else processes, now):
             render.out(line)
+        if health and not down and code == codes.DONE:
+            render.out(_all_up(processes))
         show_refused(result)
         if ctl.style.terminal:
-            for hint in _hints(processes):
+            for hint in _hints(down if health else processes):
                 render.err(hint)
-    if code == codes.DONE and any(process["state"] in NOT_UP for process in processes):
-        return codes.NOT_UP
-    return code
+    return codes.NOT_UP if code == codes.DONE and down else code
+
+
+def is_missing(process: Message) -> bool:
+    """Is it wanted, and not up?
+
+    The first try of a start counts as up while it lasts, a further one does not: it is a part of
+    the pauses between failures. What is down and not wanted is as it should be.
+    """
+    if not process.get("wanted"):
+        return False
+    first_try = process["state"] == "STARTING" and not process.get("failures")
+    return process["state"] != "RUNNING" and not first_try
 
 
 @command("pid")
 def pid(ctl: CommandContext, arguments: list[str]) -> int:
-    """Print the pid of the daemon, or of processes: 0 for one that is not running."""
+    """Print the pid of the daemon, or of those processes that run: `kill $(slctl pid X)`."""
     names = ctl.parse(arguments, {}).words
     with ctl.client() as client:
         result = client.call("pid", {"names": names} if names else {})
     if not names:
         render.out(sanitize(result.get("pid")))
         return codes.DONE
-    pids = [row["pid"] or 0 for row in listed(result, "pids", "pid")]
-    for number in pids:
-        render.out(sanitize(number))
-    # `all` asks for a list in which a 0 is an answer, as in Supervisor.
-    return codes.FAILED if 0 in pids and "all" not in names else codes.DONE
+    code = codes.DONE
+    for row in listed(result, "pids", "pid"):
+        if row["pid"]:
+            render.out(sanitize(row["pid"]))
+        elif "all" not in names:  # which means those that run
+            render.err(f"{sanitize(row.get('fullname') or names[0])}: ERROR (not running)")
+            code = codes.NOT_UP
+    return code
 
 
 @command("version")
@@ -86,6 +103,18 @@ def version(ctl: CommandContext, arguments: list[str]) -> int:
         render.err(f"{sanitize(about['log_lines_lost'])} lines of the daemon's own log are lost")
     show_refused(about)
     return codes.DONE
+
+
+def _health_json(down: list[Message], rows: str) -> str:
+    """Return the document of `--health --json`: the verdict, and the whole one of `--json`."""
+    names = render.json_line([each["fullname"] for each in down])
+    return f'{{"healthy": {"false" if down else "true"}, "not_up": {names}, {rows[1:]}'
+
+
+def _all_up(processes: list[Message]) -> str:
+    """Return the line of `--health` when it has nothing else to show."""
+    wanted = sum(bool(process.get("wanted")) for process in processes)
+    return f"everything that is wanted is up: {wanted} of {len(processes)}"
 
 
 def show_refused(result: Message) -> None:
