@@ -56,10 +56,12 @@ class Reload:
         self._supervisor.refuse_if_stopping()
         self._log.warning("reload: stopping everything and starting anew", by=by)
         self._bus.publish(DaemonStateChanged("STOPPING"))
+        self._readiness.notify_reload()
         try:
             return await self._rollout.reload(by)
         except SupervisorLiteError as error:
             self._log.error(f"not reloaded, everything is as before: {error}")
             raise
         finally:
+            self._readiness.notify_status()
             self._bus.publish(DaemonStateChanged("RUNNING"))
