@@ -141,6 +141,7 @@ class App:
                 self.shutdown.request,
                 self.upgrade.run,
                 lambda: resources.log_target.lost,
+                lambda text, by: resources.log.info(text, by=by),
                 resources.inherited.failed,
             ),
             self.gateway.user,
