@@ -32,9 +32,9 @@ class Patience:
 
     async def result(self, job: asyncio.Future[T], what: str) -> T:
         """Return what the job returns, if it does in time. Raises OperationFailed, and its own."""
+        job.add_done_callback(_retrieve)
         await asyncio.wait((job,), timeout=self._left())
         if not job.done():
-            job.add_done_callback(_retrieve)
             text = f"the {what} is not done in time; it goes on"
             raise OperationFailed(text, ErrorCode.TIMED_OUT)
         return job.result()
@@ -48,6 +48,6 @@ class Patience:
 
 
 def _retrieve(job: asyncio.Future[Any]) -> None:
-    """Nobody is there any more who could be told how it went."""
+    """Perhaps nobody is there any more who could be told how it went."""
     if not job.cancelled():
         job.exception()

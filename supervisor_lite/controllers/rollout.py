@@ -149,6 +149,7 @@ class Rollout:
             if not yes:
                 self._refuse_loss("update", diff, wanted)
             self.disk.make_log_dir()
+            self._supervisor.bus.publish(self.disk.gateway)
             if wanted is self.available:
                 self._includes = self.disk.sources.includes
             operation = Operation(OperationKind.UPDATE, by, tuple(names))
@@ -281,6 +282,7 @@ class Rollout:
             self._refuse_loss("reload", lost, self.available)
             self.disk.make_log_dir()
             supervisor = self._supervisor
+            supervisor.bus.publish(self.disk.gateway)
             everything = list(supervisor.processes.values())
             wanted = tuple(p.name for p in everything if p.record.wanted)
             operation = Operation(OperationKind.RELOAD, by, wanted=wanted)

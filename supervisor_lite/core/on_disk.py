@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from supervisor_lite import safe_paths
 from supervisor_lite.config.freshness import looked_at_again, newer_files
+from supervisor_lite.core.topics import GatewayInForce
 from supervisor_lite.errors import ConfigError, Diagnostic
 from supervisor_lite.model.plan import Configuration, Plan
 from supervisor_lite.model.settings import DaemonSettings
@@ -26,6 +27,7 @@ class ConfigurationOnDisk:
         self.warnings = configuration.warnings
         self.sources = configuration.sources
         self.log_dir = configuration.settings.log_dir
+        self.gateway = _gateway_of(configuration)
         self._read = read
         self._settings: DaemonSettings = configuration.settings
         """Those that the daemon works with as long as it lives."""
@@ -45,6 +47,7 @@ class ConfigurationOnDisk:
         self.plan, self.warnings = configuration.plan, configuration.warnings
         self.sources = configuration.sources
         self.log_dir = configuration.settings.log_dir
+        self.gateway = _gateway_of(configuration)
         return configuration
 
     def make_log_dir(self) -> None:
@@ -58,3 +61,7 @@ class ConfigurationOnDisk:
     def has_changed(self) -> bool:
         """Has a file been written, made or removed since it was read? A look at every file."""
         return bool(newer_files(self.sources))
+
+
+def _gateway_of(configuration: Configuration) -> GatewayInForce:
+    return GatewayInForce(configuration.gateway, configuration.settings.gateway_group)
