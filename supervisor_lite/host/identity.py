@@ -10,6 +10,7 @@ import os
 from functools import cache
 from typing import NamedTuple
 
+from supervisor_lite.host.own_limits import is_shortage
 from supervisor_lite.host.procfs import read_stat
 from supervisor_lite.model.world import World
 
@@ -64,12 +65,17 @@ def _shared_inode() -> int:
 
 
 def open_same(identity: Identity) -> int | None:
-    """Open a pidfd on exactly this process; None if it is gone or another one has its pid."""
+    """Open a pidfd on exactly this process; None if it is gone or another one has its pid.
+
+    Raises OSError if there is no descriptor for it.
+    """
     if identity.boot != boot_id():
         return None
     try:
         pidfd = os.pidfd_open(identity.pid)
-    except OSError:
+    except OSError as error:
+        if is_shortage(error):
+            raise
         return None
     # The pidfd pins the process: what is read now, after it was opened, is about the pidfd's
     # process or about nobody.
