@@ -39,9 +39,12 @@ class Request(NamedTuple):
     caller: Caller
     connection: Connection
 
-    def by(self, *words: str) -> str:
-        """Name the caller and what it typed, for the record of who did what."""
-        typed = " ".join(("slctl", self.method, *words))
+    def by(self, *words: str, command: str = "") -> str:
+        """Name the caller and what it typed, for the record of who did what.
+
+        `command` is that of slctl where it is not the name of the method.
+        """
+        typed = " ".join(("slctl", command or self.method, *words))
         if len(typed) > MAX_TYPED:
             typed = f"{typed[:MAX_TYPED]}…"  # it is kept with every change that it causes
         return f"{self.caller.words}: {typed}"

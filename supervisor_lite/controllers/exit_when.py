@@ -54,6 +54,8 @@ class ExitCondition:
             self._evaluate(name)
 
     def _on_change(self, change: Change) -> None:
+        if change.from_state == change.to_state:
+            return
         self._examine(change.name)
         self._evaluate(change.name)
 

@@ -183,6 +183,9 @@ class Rollout:
         removed = [supervisor.processes[p.fullname] for p in diff.removed]
         for process in removed:
             process.mark_removed()
+            if process.is_down():
+                gone = Cause(CauseKind.NO_LONGER_DEFINED)
+                supervisor.interventions.note(process, gone, by)
         down = {p.group for p in removed if not p.is_down()}
         await self._operations.stop_in_order(removed, by)
         for process in removed:
@@ -239,7 +242,7 @@ class Rollout:
             self._start(added, by, CauseKind.ADDED)
             self._supervisor.flush()
 
-    async def remove(self, name: str) -> None:
+    async def remove(self, name: str, by: str) -> None:
         """Take a group whose processes are all down out of force; committed on return.
 
         It stays so after a crash or an upgrade. Raises OperationFailed.
@@ -252,6 +255,7 @@ class Rollout:
             if not all(process.is_down() for process in processes):
                 raise OperationFailed("process/group still running", ErrorCode.STILL_RUNNING)
             for process in processes:
+                self._supervisor.interventions.note(process, Cause(CauseKind.REMOVED), by)
                 self._supervisor.drop(process)
             self.active = without_groups(self.active, (name,))
             self._out_of_use.add(name)

@@ -196,8 +196,10 @@ class Runs:
                 self._loop.call_exception_handler(context)
 
     def _with_reason(self, process: Process, exit_status: Exit) -> Exit:
-        """Add why it was killed, where the kernel did that for want of memory."""
+        """Add why it was killed: somebody has asked for it, or the kernel had no more memory."""
         run = process.record.run
+        if by := process.who_signalled(exit_status):
+            return exit_status._replace(sent_by=by)
         if run is None or not process.is_killed_by_others(exit_status):
             return exit_status
         killed = self._trees.oom_kill(run)

@@ -23,6 +23,10 @@ class DefinitionChanged(NamedTuple):
     process: Process
 
 
+class TableChanged(NamedTuple):
+    """A process was put on the table, or taken off it."""
+
+
 class GroupsChanged(NamedTuple):
     """A new plan is in force, which may have other groups."""
 

@@ -140,6 +140,7 @@ class App:
                 self.shutdown.request,
                 self.upgrade.run,
                 lambda: resources.log_target.lost,
+                lambda text, by: resources.log.info(text, by=by),
                 resources.inherited.failed,
             ),
             gateway.user if (gateway := resources.configuration.gateway) is not None else None,

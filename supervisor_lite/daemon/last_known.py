@@ -17,7 +17,7 @@ from supervisor_lite.host.identity import this_world
 from supervisor_lite.model.known_configuration import KnownConfiguration, KnownGroup
 from supervisor_lite.model.plan import Configuration, Group, Plan
 from supervisor_lite.model.program import Program
-from supervisor_lite.protocol import locate
+from supervisor_lite.protocol import directories, locate
 from supervisor_lite.protocol.home import NoHomeError
 from supervisor_lite.store.journal import Journal
 from supervisor_lite.store.peek import Peeked, peek
@@ -64,7 +64,7 @@ def last_known(config: str | None) -> Configuration | None:
     if found is None or not _goes_on(found):
         return None
     known = found.configuration
-    if known.config != path or known.settings.state_dir != state_dir:
+    if not directories.same(known.config, path) or known.settings.state_dir != state_dir:
         return None  # of another project
     programs = {process.name: process.program for process in found.processes}
     groups = {group.name: _group(group, programs) for group in known.groups}

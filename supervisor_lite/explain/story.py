@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 from itertools import groupby
 
-from supervisor_lite.explain.episode_reader import EpisodeReader
+from supervisor_lite.explain.episode_reader import EpisodeReader, end_glue
 from supervisor_lite.explain.episodes import Episode, Known, Verb
 from supervisor_lite.explain.output import amount_text, trouble_text
 from supervisor_lite.explain.reason import reason
@@ -136,4 +136,5 @@ def _range(group: list[Episode]) -> str:
     if not lasted:
         return ""
     least, most = span(min(lasted)), span(max(lasted))
-    return f" after {least}" if least == most else f" after {least} to {most}"
+    after = f"{end_glue(group[0].cause)} after {least}"
+    return after if least == most else f"{after} to {most}"

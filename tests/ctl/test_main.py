@@ -159,6 +159,30 @@ def test_the_socket_is_found_in_the_configuration(
     assert capsys.readouterr().out == "1\n"
 
 
+def test_the_configuration_may_be_named_after_the_command_and_by_the_environment(
+    serve: Serve, capsys: pytest.CaptureFixture[str], tmp_path: Path, socket_path: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The command line comes first, and in it what is typed last; an error names the variable."""
+    config = tmp_path / "supervisor.toml"
+    config.write_text(f'[daemon]\nsocket = "{socket_path}"\n')
+    serve(pid=result({"pid": 1}))
+    assert main(["pid", "-c", str(config)]) == 0
+    assert main(["-c", "/none", "pid", "--config", str(config)]) == 0
+    assert main(["-c", "/none", "pid", "-s", socket_path]) == 0
+    assert main(["-s", "/none", "pid", f"-c{config}"]) == 0
+    monkeypatch.setenv("SLCTL_CONFIG", str(config))
+    assert main(["pid"]) == 0
+    assert main(["-c", "", "pid"]) == 0
+    capsys.readouterr()
+    assert main(["-c", "/none", "pid"]) == 2
+    assert "SLCTL_CONFIG" not in capsys.readouterr().err
+    monkeypatch.setenv("SLCTL_CONFIG", "/none")
+    assert main(["pid"]) == 2
+    assert '"/none" (named by SLCTL_CONFIG)' in capsys.readouterr().err
+    assert main(["-s", socket_path, "pid"]) == 0
+
+
 @pytest.mark.parametrize("text", ["[daemon\nsocket = 1", '[daemon]\nsocket = "%(nope)s"', None])
 def test_a_configuration_that_cannot_be_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None

@@ -38,6 +38,9 @@ MAX_ROWS = 1000
 STORY_CHANGES = 150
 """Changes from which the story of one process is told."""
 
+STORY_INTERVENTIONS = 20
+"""The same, of those which are signals, input and emptied logs."""
+
 
 class HistoryMethods:
     """Answers from the journal."""
@@ -154,11 +157,16 @@ class HistoryMethods:
     def _story(self, name: str) -> list[str]:
         now = time.time()
         process = self._supervisor.processes.get(name)
-        changes = self._journal.history.changes(names=[name], limit=STORY_CHANGES)
+        history = self._journal.history
+        changes = history.changes(names=[name], limit=STORY_CHANGES, interventions=False)
+        done = history.changes(names=[name], limit=STORY_INTERVENTIONS, interventions=True)
+        complete = len(changes) < STORY_CHANGES and len(done) < STORY_INTERVENTIONS
+        changes = sorted(changes + done, key=lambda change: change.serial)
         runs = self._journal.history.runs([name], STORY_CHANGES)
         if process is None:
-            return ["it is not defined any more", *_told(_gone(name, now), changes, runs, now)[1:]]
-        return _told(process, changes, runs, now)
+            told = _told(_gone(name, now), changes, runs, complete, now)
+            return ["it is not defined any more", *told[1:]]
+        return _told(process, changes, runs, complete, now)
 
 
 def _gone(name: str, now: float) -> Process:
@@ -167,7 +175,9 @@ def _gone(name: str, now: float) -> Process:
     return Process(Program(name=process, group=group, command=("unknown",)), now)
 
 
-def _told(process: Process, changes: list[Change], runs: list[RunRow], now: float) -> list[str]:
+def _told(
+    process: Process, changes: list[Change], runs: list[RunRow], complete: bool, now: float
+) -> list[str]:
     from supervisor_lite.explain import episodes, story  # not before somebody asks
 
     record = process.record
@@ -182,7 +192,7 @@ def _told(process: Process, changes: list[Change], runs: list[RunRow], now: floa
         due=due,
         changes=changes,
         runs=runs,
-        complete=len(changes) < STORY_CHANGES,
+        complete=complete,
     )
     lines = story.tell(known, now, story.local_clock(now))
     lines[1:1] = story.tell_output(process.output_trouble(), process.output_dropped(), now)

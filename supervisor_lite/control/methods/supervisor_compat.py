@@ -60,7 +60,10 @@ class CompatMethods:
         rollout: Rollout,
         main_log: Callable[[], LogFile | None],
         gateway_user: str | None,
+        note: Callable[[str, str], None],
     ) -> None:
+        """`note` writes to the daemon's own log what was done, and who asked for it."""
+        self._note = note
         self._gateway_user = gateway_user
         self._supervisor = supervisor
         self._rollout = rollout
@@ -155,6 +158,7 @@ class CompatMethods:
         except OSError as error:
             text = f'cannot clear "{log.path}": {error.strerror}'
             raise OperationFailed(text, ErrorCode.IO_ERROR) from error
+        self._note("the log before this line was cleared", request.by())
         return {"ok": True}
 
     @method("remote_event")

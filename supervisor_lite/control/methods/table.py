@@ -41,6 +41,8 @@ def method_table(
         **output.method.of(output.OutputMethods(supervisor, main_log)),
         **history.method.of(history.HistoryMethods(supervisor, journal)),
         **supervisor_compat.method.of(
-            supervisor_compat.CompatMethods(supervisor, rollout, main_log, gateway_user)
+            supervisor_compat.CompatMethods(
+                supervisor, rollout, main_log, gateway_user, controls.note
+            )
         ),
     }

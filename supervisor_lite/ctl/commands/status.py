@@ -37,7 +37,7 @@ def status(ctl: CommandContext, arguments: list[str]) -> int:
         try:
             result = client.call("status", {"names": names} if names else {})
         except RemoteError as error:
-            missing = report_missing(error)
+            missing = report_missing(ctl, error)
             known = [name for name in names if name not in missing]
             if not missing:
                 raise
