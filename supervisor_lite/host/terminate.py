@@ -33,7 +33,7 @@ LOOK_AGAIN = 0.5
 class Termination:
     """Leftovers of one run that are being ended."""
 
-    __slots__ = ("members", "names", "on_gone", "reached", "run", "signal", "told")
+    __slots__ = ("members", "names", "on_gone", "reached", "run", "signal", "signalled")
 
     def __init__(self, run: Run, name: str, on_gone: OnGone) -> None:
         self.run = run
@@ -43,7 +43,7 @@ class Termination:
         self.on_gone = on_gone
         self.members: dict[int, int] = {}
         """pid -> pidfd of those that are still alive, as far as there are descriptors."""
-        self.told: set[tuple[int, int]] = set()
+        self.signalled: set[tuple[int, int]] = set()
         """Pid and start of those that were sent the signal by us."""
         self.names: dict[int, str] = {}
         """Everyone that was ever found, for the note."""
@@ -83,7 +83,7 @@ class Terminator:
         termination.signal = name
         termination.on_gone = on_gone
         termination.reached = None if name == "KILL" else reached
-        termination.told.clear()
+        termination.signalled.clear()
         for pidfd in termination.members.values():
             _send(pidfd, name)
         self._look_soon(termination)
@@ -142,8 +142,8 @@ class Terminator:
             return
         termination.names.setdefault(stat.pid, stat.name)
         reached, who = termination.reached, (stat.pid, stat.start)
-        if who not in termination.told and (reached is None or not reached.covers(stat)):
-            termination.told.add(who)
+        if who not in termination.signalled and (reached is None or not reached.covers(stat)):
+            termination.signalled.add(who)
             _send(pidfd, termination.signal)
         if termination.members and not has_room(RESERVE):
             os.close(pidfd)  # it is waited for when others are gone
