@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 
+from supervisor_lite.config import own_gateway
 from supervisor_lite.config.diagnostics import Diagnostics
 from supervisor_lite.config.expand import Names
 from supervisor_lite.config.find import find
@@ -111,12 +112,17 @@ class _Loading:
         tables, reader, names = self._tables, self._reader, self._names
         settings = resolve_settings(tables, reader, names, config)
         with_environment = names.plus({}, settings.environment)
-        plan = resolve_plan(tables, settings, reader, with_environment, self._files)
         gateway = resolve_gateway(tables.single.get("gateway"), reader, names)
+        if gateway is not None and config is not None:
+            own_gateway.define(tables, settings, gateway, config, self._diagnostics)
+        plan = resolve_plan(tables, settings, reader, with_environment, self._files)
         daemon = tables.single.get("daemon")
         self._check_exit_when(daemon, settings.exit_when)
         if errors := self._diagnostics.errors():
             raise ConfigError(errors)
+        if gateway is not None:
+            plan = own_gateway.with_marks(plan, gateway, own=tables.own_gateway)
+            settings = own_gateway.open_socket(tables, settings, gateway, self._diagnostics)
         main = daemon.location.source.path if daemon is not None else ""
         # The main file first; without [daemon] that is the first that was read.
         files = sorted(self._files, key=lambda path: path != main)

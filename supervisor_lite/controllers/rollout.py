@@ -10,6 +10,7 @@ from supervisor_lite.core.operations import Operations
 from supervisor_lite.core.out_of_use import OutOfUse
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
+from supervisor_lite.core.topics import GatewayInForce
 from supervisor_lite.errors import ConfigError, Diagnostic, NoSuchGroup, OperationFailed
 from supervisor_lite.model.cause import Cause, CauseKind
 from supervisor_lite.model.operation import Operation, OperationKind
@@ -53,6 +54,8 @@ class Rollout:
         self._out_of_use = out_of_use
         self._log_dir = settings.log_dir
         """The directory of logs that was read last."""
+        self._gateway: GatewayInForce | None = None
+        """What was read last."""
         self._lock = asyncio.Lock()
 
     def begin(self, plan: Plan) -> None:
@@ -131,6 +134,7 @@ class Rollout:
         )
         self.available = configuration.plan
         self._log_dir = configuration.settings.log_dir
+        self._gateway = GatewayInForce(configuration.gateway, configuration.settings.gateway_group)
         self._mark_stale()
         return configuration
 
@@ -154,6 +158,7 @@ class Rollout:
             self._read()
             wanted = self._target(names)
             self._make_log_dir()
+            self._supervisor.bus.publish(self._gateway)
             diff = difference(self.active, wanted)
             operation = Operation(OperationKind.UPDATE, by, tuple(names))
             with self._supervisor.unfinished.during(operation):
@@ -273,6 +278,7 @@ class Rollout:
             configuration = self._read()
             self._make_log_dir()
             supervisor = self._supervisor
+            supervisor.bus.publish(self._gateway)
             everything = list(supervisor.processes.values())
             wanted = tuple(p.name for p in everything if p.record.wanted)
             operation = Operation(OperationKind.RELOAD, by, wanted=wanted)

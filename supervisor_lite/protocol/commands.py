@@ -179,7 +179,8 @@ TABLE: Final = (
     ),
     Command(
         "why", "NAME…", "the chain of causes",
-        role=VIEW, module="history", takes=PROCESSES, params="names", rest=f"GET {_ONE}/why",
+        role=VIEW, module="history", takes=PROCESSES, params="names, offset?",
+        rest=f"GET {_ONE}/why",
     ),
     Command(
         "runs", "[NAME…] [--json] [-n COUNT]", "the history of runs",
