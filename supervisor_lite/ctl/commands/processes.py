@@ -109,7 +109,27 @@ def _wait_for(
     if given.has("no-wait"):
         timeout = DEFAULT_TIMEOUT
     with ctl.client(timeout) as client:
-        return report(client.call(verb, params))
+        result = client.call(verb, params)
+    code = report(result)
+    _tell_newer(result.get("newer") or {})
+    return code
+
+
+def _tell_newer(newer: Message) -> None:
+    """Say that the configuration on disk is newer than what runs, and what applies it."""
+    for line in newer.get("refused") or ():
+        render.err(
+            f"slctl: the configuration on disk is newer, and cannot be used: {sanitize(line)}"
+        )
+    groups, others = newer.get("groups") or [], newer.get("others") or []
+    if groups:
+        files = " and ".join(f'"{sanitize(file)}"' for file in newer.get("files") or [])
+        are = "are" if len(newer.get("files") or []) > 1 else "is"
+        what = f"{files or 'the configuration'} {are} newer than what runs"
+        render.err(f"slctl: {what}: `slctl update {sanitize(' '.join(groups))}` applies it")
+    elif others:
+        what = f"the configuration is newer than what runs ({sanitize(', '.join(others))})"
+        render.err(f"slctl: {what}: `slctl update` applies it")
 
 
 def _cause(word: str, reason: str) -> str:
