@@ -151,14 +151,15 @@ def test_an_unknown_name_is_error_4(
 def test_known_names_are_shown_beside_an_unknown_one(serve: Serve, slctl: Slctl) -> None:
     """As in Supervisor the table follows, but the exit code stays 4."""
     answers = iter([
-        error(4, "?", {"code": "no_such_process", "names": ["ghost"]}),
+        error(4, "?", {"code": "no_such_process", "names": ["wbe"]}),
+        result({"now": 98, "processes": [process("web", "FATAL"), process("db", "RUNNING")]}),
         result({"now": 98, "processes": [process("web", "FATAL")]}),
     ])  # fmt: skip
     daemon = serve(status=lambda *args: next(answers)(*args))
-    code, out, err = slctl("status", "web", "ghost")
-    assert (code, err) == (4, "ghost: ERROR (no such process)\n")
+    code, out, err = slctl("status", "web", "wbe")
+    assert (code, err) == (4, 'wbe: ERROR (no such process); did you mean "web"?\n')
     assert out == "web                              FATAL\n"
-    assert daemon.asked[1] == ("status", {"names": ["web"]})
+    assert daemon.asked[2] == ("status", {"names": ["web"]})
 
 
 def test_what_a_process_says_cannot_harm(serve: Serve, slctl: Slctl) -> None:

@@ -104,7 +104,8 @@ def test_start_stop_restart_signal(served: Served) -> None:
     by = [
         c["by"] for c in served.daemon.call("events", limit=20)["changes"] if c["name"] == "manual"
     ]
-    assert any(re.search(r"for uid \d+ over HTTP: slctl start manual", text) for text in by)
+    for verb in ("start", "signal CONT"):
+        assert any(re.search(rf"for uid \d+ over HTTP: slctl {verb} manual", text) for text in by)
 
 
 def test_what_could_not_be_done_is_a_conflict_with_the_reason(served: Served) -> None:
