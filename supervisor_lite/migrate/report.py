@@ -17,7 +17,7 @@ class Kind(StrEnum):
 
     DIFFERENT = "different"
     """The result behaves differently."""
-    TODO = "to do"
+    OPEN = "to do"
     """It behaves the same when something has been done first."""
     NOTE = "note"
     """It is good to know, no more."""
@@ -148,7 +148,7 @@ class KeyNotes(NamedTuple):
 
     def todo(self, text: str, detail: str = "") -> None:
         """Say what must be done, so that it is not."""
-        self._add(text, Kind.TODO, detail)
+        self._add(text, Kind.OPEN, detail)
 
     def note(self, text: str, detail: str = "") -> None:
         """Say what is good to know about it."""

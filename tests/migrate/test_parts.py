@@ -160,8 +160,8 @@ def test_a_listener_with_a_handler_of_its_own_is_left_out(folder: Folder) -> Non
 @pytest.mark.parametrize(
     ("line", "kind", "words"),
     [
-        ("command=sh -c 'supervisorctl restart x'", Kind.TODO, "slctl"),
-        ("command=/usr/bin/supervisorctl status", Kind.TODO, "slctl"),
+        ("command=sh -c 'supervisorctl restart x'", Kind.OPEN, "slctl"),
+        ("command=/usr/bin/supervisorctl status", Kind.OPEN, "slctl"),
         ("command=my-supervisorctl-x", None, ""),
         ("command=pidproxy /run/x.pid x", Kind.NOTE, "part of Supervisor"),
         ("command=x \\\n  --more", Kind.NOTE, "backslash at the end of a line"),
@@ -184,7 +184,7 @@ def test_what_else_makes_a_difference_is_counted(
 def test_the_gateway_is_something_to_do(folder: Folder) -> None:
     folder.write("etc/supervisord.conf", "[unix_http_server]\nfile=/run/x\n")
     (note,) = convert("etc/supervisord.conf").notes
-    assert note.kind is Kind.TODO
+    assert note.kind is Kind.OPEN
     assert "pip install 'supervisor-lite[gateway]'" in note.text
 
 

@@ -117,7 +117,7 @@ def _refused(path: str) -> list[ConversionNote]:
     try:
         load(path)
     except ConfigError as error:
-        return [ConversionNote(d.file, d.line, "", d.key, d.text, Kind.TODO)
+        return [ConversionNote(d.file, d.line, "", d.key, d.text, Kind.OPEN)
                 for d in error.diagnostics]  # fmt: skip
     return []
 
