@@ -42,12 +42,22 @@ class History:
         found = self._runs("WHERE run = ?", (number,))
         return found[0] if found else None
 
-    def runs(self, names: Sequence[str] | None, limit: int) -> list[RunRow]:
-        """Return the latest runs, the newest first; `names`: only those of these processes."""
-        if names is None:
-            return self._runs("ORDER BY run DESC LIMIT ?", (limit,))
-        where = f"WHERE name IN ({_marks(names)}) ORDER BY run DESC LIMIT ?"
-        return self._runs(where, (*names, limit))
+    def runs(
+        self, names: Sequence[str] | None, limit: int, before: int | None = None
+    ) -> list[RunRow]:
+        """Return the latest runs, the newest first; `names`: only those of these processes.
+
+        With `before` only those with a lower id than that.
+        """
+        where, values = [], list[object]()
+        if names is not None:
+            where.append(f"name IN ({_marks(names)})")
+            values.extend(names)
+        if before is not None:
+            where.append("run < ?")
+            values.append(before)
+        clause = f"WHERE {' AND '.join(where)} " if where else ""
+        return self._runs(f"{clause}ORDER BY run DESC LIMIT ?", (*values, limit))
 
     def _runs(
         self,
@@ -75,9 +85,17 @@ class History:
                 self._warn(f"{row[0]}: what the journal knows of it is unusable: {error}")
 
     def changes(
-        self, *, names: Sequence[str] | None = None, after: int | None = None, limit: int = 100
+        self,
+        *,
+        names: Sequence[str] | None = None,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int = 100,
     ) -> list[Change]:
-        """Return changes, the oldest first: those after a serial, or else the latest ones."""
+        """Return changes, the oldest first: those after a serial, or else the latest ones.
+
+        With `before` only those with a lower serial than that.
+        """
         self._write_pending()
         where, values = [], list[object]()
         if names is not None:
@@ -86,6 +104,9 @@ class History:
         if after is not None:
             where.append("serial > ?")
             values.append(after)
+        if before is not None:
+            where.append("serial < ?")
+            values.append(before)
         clause = f"WHERE {' AND '.join(where)}" if where else ""
         order = "ASC" if after is not None else "DESC"
         sql = f"SELECT change FROM changes {clause} ORDER BY serial {order} LIMIT ?"
