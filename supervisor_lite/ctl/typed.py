@@ -98,7 +98,7 @@ class Typed:
             text = self._lines[0].decode(errors="surrogateescape")
             try:
                 with Client(self._path, configuration=self._configuration) as client:
-                    client.call("send", {"name": self._name, "text": text})
+                    _send_line(client, {"name": self._name, "text": text})
             except Unreachable:
                 return  # the next daemon gets it
             except RemoteError as error:
@@ -111,6 +111,16 @@ class Typed:
 
     def _report(self, error: ClientError) -> None:
         render.err(f"slctl: {sanitize(error)}")
+
+
+def _send_line(client: Client, params: dict[str, object]) -> None:
+    """Send what was typed, so that it is noted as such."""
+    try:
+        client.call("send", {**params, "foreground": True})
+    except RemoteError as error:
+        if error.code != ErrorCode.INVALID_PARAMS:
+            raise
+        client.call("send", params)  # an older daemon
 
 
 def _pieces(line: bytes) -> list[bytes]:

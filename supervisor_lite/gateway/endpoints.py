@@ -53,13 +53,14 @@ class Endpoint:
 
 PARAMETERS: Json = {
     "names": NAMES, "wait": BOOLEAN, "timeout": SECONDS, "signal": STRING, "text": STRING,
-    "at_once": BOOLEAN,
+    "at_once": BOOLEAN, "yes": BOOLEAN,
 }  # fmt: skip
 """Parameters of the control socket that a body may hold."""
 
 ANSWERS = {
     "start": "Results", "stop": "Results", "restart": "Results", "signal": "Results",
     "clear": "Results", "why": "Story", "explain": "Future", "reread": "Difference",
+    "update": "Results",
 }  # fmt: skip
 """The schema of what a method answers, where it is more than an object."""
 
@@ -117,6 +118,12 @@ SCHEMAS: Json = {
         "required": ["name", "group", "fullname", "state", "wanted", "pid"],
     },
     "Processes": _object(processes=_list_of("Process")),
+    "Usage": _object(
+        name=STRING, group=STRING, fullname=STRING, run={"type": "integer"},
+        processes={"type": "integer"}, memory_bytes={"type": "integer"},
+        cpu_seconds={"type": "number"},
+    ),
+    "Usages": _object(now={"type": "number"}, processes=_list_of("Usage")),
     "Change": _object(
         serial={"type": "integer"}, time=STRING, name=STRING, process=STRING, group=STRING,
         cause=STRING, cause_data=_MAYBE_CAUSE, note=STRING,
