@@ -10,6 +10,7 @@ from supervisor_lite.config import own_gateway
 from supervisor_lite.config.diagnostics import Diagnostics
 from supervisor_lite.config.expand import Names
 from supervisor_lite.config.find import find
+from supervisor_lite.config.freshness import matching, stamp
 from supervisor_lite.config.groups import resolve_plan
 from supervisor_lite.config.paths import can_list, is_writable_by_others, unread
 from supervisor_lite.config.read import Entry, Reader, Tables
@@ -23,6 +24,7 @@ from supervisor_lite.config.wording import describe
 from supervisor_lite.errors import ConfigError
 from supervisor_lite.model.plan import Configuration
 from supervisor_lite.model.settings import GatewaySettings
+from supervisor_lite.model.sources import Include, Sources, Stamp
 from supervisor_lite.protocol import locate
 from supervisor_lite.protocol.directories import MAIN, main_file
 from supervisor_lite.protocol.home import NoHomeError, expand_home
@@ -69,8 +71,9 @@ class _Loading:
         self._names = Names({"host_node_name": os.uname().nodename}, environ)
         self._tables = Tables()
         self._keys = {name: table.by_name() for name, table in TABLES.items()}
-        self._files: dict[str, None] = {}
-        """Absolute paths of all files, in the order of reading."""
+        self._files: dict[str, Stamp | None] = {}
+        """All files by absolute path, in the order of reading."""
+        self._includes: list[Include] = []
 
     def read_file(self, label: str) -> None:
         """Read the main file and what it includes."""
@@ -92,6 +95,8 @@ class _Loading:
             self._diagnostics.error_in_file(
                 0, directory, "there is no *.toml file in this directory"
             )
+        names = tuple(os.path.basename(label) for label in labels)
+        self._includes.append(Include(os.path.abspath(directory), "*.toml", names))
         sources = [source for label in labels if (source := self._read(label))]
         for source in sources:
             self._collect(source, main=None)
@@ -132,6 +137,7 @@ class _Loading:
             gateway=gateway,
             files=tuple(files),
             warnings=self._diagnostics.warnings(),
+            sources=Sources(self._files, tuple(self._includes), tables.places()),
         )
 
     def _check_exit_when(self, daemon: Entry | None, condition: str | None) -> None:
@@ -166,7 +172,7 @@ class _Loading:
         path = os.path.abspath(label)
         if path in self._files:
             return None
-        self._files[path] = None
+        self._files[path] = stamp(path)
         if os.geteuid() == 0:
             self._check_writers(path)
         source = parse(label, path, len(self._files), self._diagnostics)
@@ -204,8 +210,6 @@ class _Loading:
 
     def _matching(self, directory: str, pattern: str, location: Location | None) -> list[str]:
         """Return the files that a pattern means; `location` is None for the default pattern."""
-        import glob
-
         try:
             pattern = expand_home(pattern)
         except NoHomeError as error:
@@ -213,7 +217,7 @@ class _Loading:
                 self._diagnostics.error(location, str(error))
             self._tables.complete = False
             return []
-        if not glob.has_magic(pattern):
+        if not re.search(r"[*?\[]", pattern):
             label = os.path.join(directory, pattern)
             try:
                 os.lstat(label)
@@ -223,7 +227,8 @@ class _Loading:
                 self._tables.complete = False
                 return []
             return [label]
-        found = sorted(glob.glob(pattern, root_dir=directory or None, recursive=True))
+        found = matching(directory, pattern)
+        self._includes.append(Include(os.path.abspath(directory), pattern, tuple(found)))
         if not found:
             # A directory that may not be read looks empty.
             fixed = re.split(r"[*?\[]", pattern, maxsplit=1)[0]

@@ -53,13 +53,14 @@ class Endpoint:
 
 PARAMETERS: Json = {
     "names": NAMES, "wait": BOOLEAN, "timeout": SECONDS, "signal": STRING, "text": STRING,
-    "at_once": BOOLEAN,
+    "at_once": BOOLEAN, "yes": BOOLEAN,
 }  # fmt: skip
 """Parameters of the control socket that a body may hold."""
 
 ANSWERS = {
     "start": "Results", "stop": "Results", "restart": "Results", "signal": "Results",
     "clear": "Results", "why": "Story", "explain": "Future", "reread": "Difference",
+    "update": "Results",
 }  # fmt: skip
 """The schema of what a method answers, where it is more than an object."""
 

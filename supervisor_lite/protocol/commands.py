@@ -99,6 +99,10 @@ _WAIT_DETAILS = """\
 --no-wait returns when the daemon has taken the order. With --timeout (30, 1m30s)
 exits 7 if it has not come true by then; the daemon goes on all the same."""
 
+_STARTS_DETAILS = """\
+--no-wait does not wait for that. With --timeout
+exits 7 if it has not come true by then; the daemon goes on all the same."""
+
 _ONE = "/processes/{name}"
 
 TABLE: Final = (
@@ -196,13 +200,18 @@ TABLE: Final = (
         role=ADMIN, module="configuration", rest="POST /reread",
     ),
     Command(
-        "update", "[GROUP…]", "read the configuration, apply what has changed",
-        role=ADMIN, module="configuration", takes=GROUPS, params="names?",
+        "update", "[GROUP…] [--yes] [--no-wait] [--timeout S]",
+        "read the configuration, apply what has changed",
+        role=ADMIN, module="configuration", takes=GROUPS, params="names?, wait?, timeout?, yes?",
         changes=True, rest="POST /update",
+        details="Done when what it has started is RUNNING; if something is not, exits 1 and says"
+        " why.\nIf a pattern of `include` matches nothing any more, or nothing would be left, it"
+        " asks;\nwithout a terminal it needs --yes. " + _STARTS_DETAILS,
     ),
     Command(
-        "add", "GROUP…", "take groups of the configuration into use",
-        role=ADMIN, module="processes", takes=GROUPS, params="names", changes=True,
+        "add", "GROUP… [--no-wait] [--timeout S]", "take groups of the configuration into use",
+        role=ADMIN, module="processes", takes=GROUPS, params="names, wait?, timeout?",
+        changes=True, details="Done when what it has started is RUNNING. " + _STARTS_DETAILS,
     ),
     Command(
         "remove", "GROUP…", "take stopped groups out of use",
@@ -227,9 +236,11 @@ TABLE: Final = (
         "schema", "", "JSON Schema of the configuration, for editors", module="configuration",
     ),
     Command(
-        "reload", "", "stop everything, start the new configuration",
-        role=ADMIN, module="daemon", changes=True, question="Really restart every program?",
-        details="This restarts every process. `slctl update` touches only what has changed.",
+        "reload", "[--no-wait] [--timeout S]", "stop everything, start the new configuration",
+        role=ADMIN, module="daemon", params="wait?, timeout?", changes=True,
+        question="Really restart every program?",
+        details="This restarts every process. `slctl update` touches only what has changed.\n"
+        "Done when all that starts by itself is RUNNING. " + _STARTS_DETAILS,
     ),
     Command(
         "shutdown", "[--leave-running]", "stop all processes and end the daemon, or the latter"
