@@ -18,7 +18,7 @@ from supervisor_lite.gateway.guard import Guard
 from supervisor_lite.gateway.hub import Hub
 from supervisor_lite.gateway.metrics import Metrics
 from supervisor_lite.gateway.page import Page
-from supervisor_lite.gateway.refusals import MISTAKE, in_words, refused
+from supervisor_lite.gateway.refusals import MISTAKE, in_words, nothing_there, refused
 from supervisor_lite.model.settings import GatewaySettings
 
 
@@ -39,6 +39,7 @@ def make_app(settings: GatewaySettings, daemon: Daemon, hub: Hub) -> ASGIApp:
         },
     )
     app.router.redirect_slashes = False  # a path is right or it is not
+    app.router.default = nothing_there
     return Guard(app, settings, PasswordChecker(settings.users))
 
 

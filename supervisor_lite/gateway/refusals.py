@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 from supervisor_lite.gateway.endpoints import PREFIX
 from supervisor_lite.protocol.messages import Message
@@ -43,11 +43,14 @@ def refused(
 
 
 def in_words(scope: Scope, error: HTTPException) -> str:
-    """Return what an error says: the router of starlette has but the standard's words for two."""
-    path, method = scope["path"], scope["method"]
+    """Return what an error says; where that is but the standard's words, what helps."""
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")
-        return f"{method} is not for {path}; use {allowed or 'another method'}"
-    if error.status_code == 404 and error.detail == "Not Found":
-        return f"there is nothing at {path}; {PREFIX}/ describes the REST interface"
+        return f"{scope['method']} is not for {scope['path']}; use {allowed or 'another method'}"
     return error.detail
+
+
+async def nothing_there(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request for an address that does not exist."""
+    text = f"there is nothing at {scope['path']}; {PREFIX}/ describes the REST interface"
+    await refused(scope, 404, text)(scope, receive, send)

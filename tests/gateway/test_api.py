@@ -84,7 +84,7 @@ def test_one_process_is_found_by_its_name_encoded_or_not(served: Served) -> None
     for name in ("web:web_1", "web%3Aweb_1"):
         assert served.get(f"{API}/processes/{name}").json()["name"] == "web_1"
     nope = served.unix("GET", f"{API}/processes/nope")
-    error = {"status": 404, "message": "nope", "code": "no_such_process"}
+    error = {"status": 404, "message": "no such process: nope", "code": "no_such_process"}
     assert (nope.status, nope.json()) == (404, {"error": error})
     assert served.unix("GET", f"{API}/processes/web").status == 409
     assert served.unix("GET", f"{API}/no").status == 404
