@@ -182,6 +182,9 @@ def openapi(endpoints: list[Endpoint]) -> Json:
     }
 
 
+_REFUSALS = ("400", "401", "403", "404", "405", "409", "413", "415", "429", "500", "503")
+
+
 def _operation(endpoint: Endpoint) -> Json:
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": STRING, "description": text}
@@ -198,7 +201,7 @@ def _operation(endpoint: Endpoint) -> Json:
         "operationId": _identifier(endpoint),
         "parameters": parameters,
         "responses": {"200": {"description": "done", "content": _content(endpoint.answer)},
-                      **dict.fromkeys(("400", "401", "403", "404", "409", "503"), failed)},
+                      **dict.fromkeys(_REFUSALS, failed)},
     }  # fmt: skip
     if endpoint.method == "POST":
         schema: Json = {**_object(**endpoint.body), "additionalProperties": False}
