@@ -79,6 +79,7 @@ class Metrics:
         ]  # fmt: skip
         parts += self._processes(rows)
         parts += _outputs(rows)
+        parts += _listeners([row for row in rows if row.get("listener")])
         parts += _resources(rows, used)
         own = used.get(int(about["pid"]))
         if own is not None:
@@ -201,6 +202,37 @@ def _outputs(rows: list[Message]) -> list[str]:
             "counter",
             "Lines of output that were dropped since the daemon is there.",
             [(_labels(row), _lost(row, "lines")) for row in rows],
+        ),
+    ]
+
+
+def _listeners(rows: list[Message]) -> list[str]:
+    if not rows:
+        return []
+    return [
+        _family(
+            "listener_trouble",
+            "gauge",
+            "Whether an event listener gets no events, rejects them or is too slow for them.",
+            [(_labels(row), bool(row["listener"].get("trouble"))) for row in rows],
+        ),
+        _family(
+            "listener_rejected_events_total",
+            "counter",
+            "Events that the present run of an event listener has rejected.",
+            [(_labels(row), int(row["listener"].get("rejected", 0))) for row in rows],
+        ),
+        _family(
+            "listener_dropped_events_total",
+            "counter",
+            "Events that the pool of an event listener had no room for.",
+            [(_labels(row), int(row["listener"].get("dropped", 0))) for row in rows],
+        ),
+        _family(
+            "listener_waiting_events",
+            "gauge",
+            "Events that wait for the pool of an event listener.",
+            [(_labels(row), int(row["listener"].get("waiting", 0))) for row in rows],
         ),
     ]
 
