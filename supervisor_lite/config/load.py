@@ -6,9 +6,11 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 
+from supervisor_lite.config import own_gateway
 from supervisor_lite.config.diagnostics import Diagnostics
 from supervisor_lite.config.expand import Names
 from supervisor_lite.config.find import find
+from supervisor_lite.config.freshness import matching, stamp
 from supervisor_lite.config.groups import resolve_plan
 from supervisor_lite.config.paths import can_list, is_writable_by_others, unread
 from supervisor_lite.config.read import Entry, Reader, Tables
@@ -22,6 +24,7 @@ from supervisor_lite.config.wording import describe
 from supervisor_lite.errors import ConfigError
 from supervisor_lite.model.plan import Configuration
 from supervisor_lite.model.settings import GatewaySettings
+from supervisor_lite.model.sources import Include, Sources, Stamp
 from supervisor_lite.protocol import locate
 from supervisor_lite.protocol.directories import MAIN, main_file
 from supervisor_lite.protocol.home import NoHomeError, expand_home
@@ -68,8 +71,9 @@ class _Loading:
         self._names = Names({"host_node_name": os.uname().nodename}, environ)
         self._tables = Tables()
         self._keys = {name: table.by_name() for name, table in TABLES.items()}
-        self._files: dict[str, None] = {}
-        """Absolute paths of all files, in the order of reading."""
+        self._files: dict[str, Stamp | None] = {}
+        """All files by absolute path, in the order of reading."""
+        self._includes: list[Include] = []
 
     def read_file(self, label: str) -> None:
         """Read the main file and what it includes."""
@@ -91,6 +95,8 @@ class _Loading:
             self._diagnostics.error_in_file(
                 0, directory, "there is no *.toml file in this directory"
             )
+        names = tuple(os.path.basename(label) for label in labels)
+        self._includes.append(Include(os.path.abspath(directory), "*.toml", names))
         sources = [source for label in labels if (source := self._read(label))]
         for source in sources:
             self._collect(source, main=None)
@@ -111,12 +117,17 @@ class _Loading:
         tables, reader, names = self._tables, self._reader, self._names
         settings = resolve_settings(tables, reader, names, config)
         with_environment = names.plus({}, settings.environment)
-        plan = resolve_plan(tables, settings, reader, with_environment, self._files)
         gateway = resolve_gateway(tables.single.get("gateway"), reader, names)
+        if gateway is not None and config is not None:
+            own_gateway.define(tables, settings, gateway, config, self._diagnostics)
+        plan = resolve_plan(tables, settings, reader, with_environment, self._files)
         daemon = tables.single.get("daemon")
         self._check_exit_when(daemon, settings.exit_when)
         if errors := self._diagnostics.errors():
             raise ConfigError(errors)
+        if gateway is not None:
+            plan = own_gateway.with_marks(plan, gateway, own=tables.own_gateway)
+            settings = own_gateway.open_socket(tables, settings, gateway, self._diagnostics)
         main = daemon.location.source.path if daemon is not None else ""
         # The main file first; without [daemon] that is the first that was read.
         files = sorted(self._files, key=lambda path: path != main)
@@ -126,6 +137,7 @@ class _Loading:
             gateway=gateway,
             files=tuple(files),
             warnings=self._diagnostics.warnings(),
+            sources=Sources(self._files, tuple(self._includes), tables.places()),
         )
 
     def _check_exit_when(self, daemon: Entry | None, condition: str | None) -> None:
@@ -160,7 +172,7 @@ class _Loading:
         path = os.path.abspath(label)
         if path in self._files:
             return None
-        self._files[path] = None
+        self._files[path] = stamp(path)
         if os.geteuid() == 0:
             self._check_writers(path)
         source = parse(label, path, len(self._files), self._diagnostics)
@@ -198,8 +210,6 @@ class _Loading:
 
     def _matching(self, directory: str, pattern: str, location: Location | None) -> list[str]:
         """Return the files that a pattern means; `location` is None for the default pattern."""
-        import glob
-
         try:
             pattern = expand_home(pattern)
         except NoHomeError as error:
@@ -207,7 +217,7 @@ class _Loading:
                 self._diagnostics.error(location, str(error))
             self._tables.complete = False
             return []
-        if not glob.has_magic(pattern):
+        if not re.search(r"[*?\[]", pattern):
             label = os.path.join(directory, pattern)
             try:
                 os.lstat(label)
@@ -217,7 +227,8 @@ class _Loading:
                 self._tables.complete = False
                 return []
             return [label]
-        found = sorted(glob.glob(pattern, root_dir=directory or None, recursive=True))
+        found = matching(directory, pattern)
+        self._includes.append(Include(os.path.abspath(directory), pattern, tuple(found)))
         if not found:
             # A directory that may not be read looks empty.
             fixed = re.split(r"[*?\[]", pattern, maxsplit=1)[0]

@@ -46,6 +46,7 @@ _MEANINGS = {
     "color": "when to use colours",
     "config": "the daemon's configuration",
     "follow": "go on as it happens",
+    "health": "only what is wanted and not up",
     "json": "for programs to read",
     "leave-running": "end the daemon alone",
     "limit": "how many",

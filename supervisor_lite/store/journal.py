@@ -169,10 +169,10 @@ class Journal:
         run: int,
         cause: Cause,
         *,
-        usage: tuple[int, float, float] | None = None,
+        usage: tuple[int | None, float, float] | None = None,
         last_words: str = "",
     ) -> None:
-        """The run is over. `usage`: maxrss in bytes, user and system seconds."""
+        """The run is over. `usage`: maxrss in bytes or None, user and system seconds."""
         code, signal = (cause.exit.code, cause.exit.signal) if cause.exit else (None, None)
         text, used = to_text(encode(cause)), usage or (None,) * 3
         self._database.write(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from tests.ctl.conftest import Serve, Slctl
-from tests.ctl.fake import Params, result
+from tests.ctl.fake import Connection, Params, result
 
 CHANGE: Params = {
     "serial": 41, "time": "2025-11-21T10:42:07Z", "name": "site:web", "process": "web",
@@ -24,9 +25,9 @@ def test_events_in_words(serve: Serve, slctl: Slctl) -> None:
     serve(events=result({"changes": [CHANGE, FAILED]}))
     assert slctl("events") == (
         0,
-        "41  2025-11-21T10:42:07Z  site:web: RUNNING -> STOPPING: stop (pid 7)"
+        "41  2025-11-21T10:42:07+00:00  site:web: RUNNING -> STOPPING: stop (pid 7)"
         " by uid 1000 (deploy)\n"
-        "42  2025-11-21T10:42:07Z  site:web: BACKOFF -> FATAL: exit 1\n"
+        "42  2025-11-21T10:42:07+00:00  site:web: BACKOFF -> FATAL: exit 1\n"
         "    | Traceback\n    | ValueError: \\x1b[2J\n",
         "",
     )
@@ -42,14 +43,47 @@ def test_events_as_json_is_one_object_a_line(serve: Serve, slctl: Slctl) -> None
 def test_events_go_on_until_the_end(serve: Serve, slctl: Slctl) -> None:
     daemon = serve(
         events=result(
-            {"changes": [], "subscription": 1},
+            {"changes": [], "serial": 40, "subscription": 1},
             ("change", {"change": CHANGE}),
             ("end", {"reason": "the daemon is going down"}),
         )
     )
     code, out, err = slctl("events", "-f")
     assert (code, out[:4], err) == (0, "41  ", "[the daemon is going down]\n")
-    assert daemon.asked == [("events", {"follow": True})]
+    following = ("events", {"limit": 0, "follow": True, "since": 0})
+    assert daemon.asked == [("events", {}), following]
+
+
+def test_more_events_and_runs_than_fit_into_an_answer(serve: Serve, slctl: Slctl) -> None:
+    """They are asked for a thousand at a time: backwards, or from a number on."""
+
+    def events(connection: Connection, number: Any, params: Params) -> None:
+        last, limit = 2500, params.get("limit", 1000)
+        if "since" in params:
+            serials = range(params["since"] + 1, min(last, params["since"] + limit) + 1)
+        else:
+            before = params.get("before", last + 1)
+            serials = range(max(1, before - limit), before)
+        changes = [{**CHANGE, "serial": serial} for serial in serials]
+        connection.send({"id": number, "result": {"changes": changes, "serial": last}})
+
+    def runs(connection: Connection, number: Any, params: Params) -> None:
+        before = params.get("before", 2501)
+        rows = [{"run": n, "name": "web"} for n in range(before - 1, 0, -1)][: params["limit"]]
+        connection.send({"id": number, "result": {"runs": rows}})
+
+    def numbers(text: str) -> list[int]:
+        return [json.loads(line)["serial"] for line in text.splitlines()]
+
+    serve(events=events, runs=runs)
+    assert numbers(slctl("events", "--json", "-n", "2200")[1]) == list(range(301, 2501))
+    assert numbers(slctl("events", "--json", "-n", "9999")[1]) == list(range(1, 2501))
+    assert numbers(slctl("events", "--json", "--since", "7")[1]) == list(range(8, 2501))
+    assert numbers(slctl("events", "--json", "--since", "7", "-n", "1200")[1]) == list(
+        range(8, 1208)
+    )
+    rows = json.loads(slctl("runs", "--json", "-n", "2400")[1])["runs"]
+    assert [row["run"] for row in rows] == list(range(2500, 100, -1))
 
 
 def test_why_of_one_and_of_several(serve: Serve, slctl: Slctl) -> None:
@@ -89,11 +123,11 @@ def test_runs(serve: Serve, slctl: Slctl) -> None:
     daemon = serve(runs=result({"runs": rows}))
     assert slctl("runs", "web", "-n", "4") == (
         0,
-        "RUN  NAME  PID  SPAWNED  DURATION  CPU   MEMORY   END\n"
-        "4    web   9    T        4.2s      -     -        still running\n"
-        "3    web   9    T        2h 3m     1.5s  12.0 MB  exit 1: unexpected\n"
-        "2    web   9    T        2h 3m     1.5s  12.0 MB  SIGSEGV\n"
-        "1    web   9    T        -         1.5s  12.0 MB  unknown\n",
+        "RUN  NAME  PID  SPAWNED  DURATION  CPU    MEMORY   END\n"
+        "4    web   9    T        4.2 s     -      -        still running\n"
+        "3    web   9    T        2 h 3 m   1.5 s  12.0 MB  exit 1: unexpected\n"
+        "2    web   9    T        2 h 3 m   1.5 s  12.0 MB  SIGSEGV\n"
+        "1    web   9    T        -         1.5 s  12.0 MB  unknown\n",
         "",
     )
     assert daemon.asked == [("runs", {"names": ["web"], "limit": 4})]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from datetime import datetime, tzinfo
 from functools import partial
 from typing import Any
 
@@ -21,12 +22,13 @@ from supervisor_lite.control.subscriptions import Subscription
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.core.view import rfc3339
-from supervisor_lite.errors import NoSuchProcess
+from supervisor_lite.errors import NoSuchProcess, ProtocolError
 from supervisor_lite.explain.cause import beyond_exit_text
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.run import RunRow
 from supervisor_lite.model.states import State
+from supervisor_lite.protocol.codes import INVALID_PARAMS
 from supervisor_lite.store.codec import encode
 from supervisor_lite.store.journal import Journal
 
@@ -55,16 +57,19 @@ class HistoryMethods:
         """Answer changes of state; with `follow`, go on as they happen."""
         since = request.params.number("since")
         limit = request.params.count("limit", 100 if since is None else MAX_ROWS, maximum=MAX_ROWS)
+        before = request.params.number("before")
         follow = request.params.flag("follow", False)
         request.params.done()
         last = self._journal.serial
         after = min(since, last) if since is not None else None
-        found = self._journal.history.changes(names=self._seen(request), after=after, limit=limit)
+        found = self._journal.history.changes(
+            names=self._seen(request), after=after, before=before, limit=limit
+        )
         result: dict[str, Any] = {"changes": [change_json(change) for change in found]}
         if follow:
             cut = after is not None and len(found) == limit
             position = last if not cut else found[-1].serial if found else after or 0
-            result["subscription"] = self._follow(request, position)
+            result |= {"subscription": self._follow(request, position), "serial": last}
         return result
 
     def _follow(self, request: Request, position: int) -> int:
@@ -87,20 +92,23 @@ class HistoryMethods:
         """Answer runs, the newest first."""
         names = request.params.names(required=False)
         limit = request.params.count("limit", 50, maximum=MAX_ROWS)
+        before = request.params.number("before")
         request.params.done()
         chosen = self._chosen(request, names) if names else self._seen(request)
         now = time.time()
-        return {"runs": [_run(row, now) for row in self._journal.history.runs(chosen, limit)]}
+        found = self._journal.history.runs(chosen, limit, before)
+        return {"runs": [_run(row, now) for row in found]}
 
     @method("why")
     async def why(self, request: Request) -> Result:
         """Answer the chain of causes of each process, in words."""
         names = request.params.names(required=True)
+        zone = _zone(request.params.text("offset", ""))
         request.params.done()
         told = []
         for name in self._chosen(request, names):
             await request.connection.turn()  # many take a while: others have their turn
-            told.append({"fullname": name, "lines": [sendable(s) for s in self._story(name)]})
+            told.append({"fullname": name, "lines": [sendable(s) for s in self._story(name, zone)]})
         return {"processes": told}
 
     @method("explain")
@@ -154,7 +162,7 @@ class HistoryMethods:
         asked = unknown < MAX_ROWS and name == sendable(name)
         return asked and self._journal.history.has(name)
 
-    def _story(self, name: str) -> list[str]:
+    def _story(self, name: str, zone: tzinfo | None) -> list[str]:
         now = time.time()
         process = self._supervisor.processes.get(name)
         history = self._journal.history
@@ -164,9 +172,9 @@ class HistoryMethods:
         changes = sorted(changes + done, key=lambda change: change.serial)
         runs = self._journal.history.runs([name], STORY_CHANGES)
         if process is None:
-            told = _told(_gone(name, now), changes, runs, complete, now)
+            told = _told(_gone(name, now), changes, runs, complete, now, zone)
             return ["it is not defined any more", *told[1:]]
-        return _told(process, changes, runs, complete, now)
+        return _told(process, changes, runs, complete, now, zone)
 
 
 def _gone(name: str, now: float) -> Process:
@@ -175,8 +183,23 @@ def _gone(name: str, now: float) -> Process:
     return Process(Program(name=process, group=group, command=("unknown",)), now)
 
 
+def _zone(offset: str) -> tzinfo | None:
+    """Return the zone of a reader whose clock is that far from UTC (`+01:00`); None for ours."""
+    if not offset:
+        return None
+    try:
+        return datetime.fromisoformat(f"2000-01-01T00:00{offset}").tzinfo
+    except ValueError:
+        raise ProtocolError(INVALID_PARAMS, 'offset must be a time like "+01:00"') from None
+
+
 def _told(
-    process: Process, changes: list[Change], runs: list[RunRow], complete: bool, now: float
+    process: Process,
+    changes: list[Change],
+    runs: list[RunRow],
+    complete: bool,
+    now: float,
+    zone: tzinfo | None,
 ) -> list[str]:
     from supervisor_lite.explain import episodes, story  # not before somebody asks
 
@@ -194,8 +217,9 @@ def _told(
         runs=runs,
         complete=complete,
     )
-    lines = story.tell(known, now, story.local_clock(now))
-    lines[1:1] = story.tell_output(process.output_trouble(), process.output_dropped(), now)
+    clock = story.local_clock(now, zone)
+    lines = story.tell(known, now, clock, story.clock_offset(now, zone))
+    lines[1:1] = story.tell_output(process.output_trouble(), process.output_dropped(), clock)
     return lines
 
 

@@ -7,7 +7,7 @@ from supervisor_lite.client.errors import RemoteError
 from supervisor_lite.ctl import render
 from supervisor_lite.ctl.context import CommandContext, Commands, none_left, report_missing
 from supervisor_lite.protocol import codes
-from supervisor_lite.text import sanitize, uptime
+from supervisor_lite.text import columns, fit, pad, sanitize, uptime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -136,14 +136,18 @@ def _as_json(process: Message, now: float) -> Message:
 
 
 def _lines(style: render.Style, processes: list[Message], now: float) -> list[str]:
-    """Return the table in Supervisor's layout."""
+    """Return the table: in Supervisor's layout, and as wide as a terminal is on one."""
     names = [sanitize(process["fullname"]) for process in processes]
-    column = max(30, *map(len, names), 0) + 3
+    widest = max(map(columns, names), default=0)
+    column = max(30, widest) + 3
+    if style.width is not None:
+        column = min(widest, max(style.width // 2 - 5, 8)) + 2
     lines = []
     for name, process in zip(names, processes, strict=True):
         state = sanitize(process["state"])
         words = style.cut(_description(process, now), column + 10)
-        lines.append(f"{name:<{column}}{style.state(state)}{words}".rstrip())
+        line = f"{pad(fit(name, column - 2), column)}{style.state(state)}{words}"
+        lines.append(line.rstrip())
     return lines
 
 
