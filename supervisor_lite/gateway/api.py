@@ -14,7 +14,7 @@ from starlette.routing import Route
 from supervisor_lite.client.buffer import listed
 from supervisor_lite.client.errors import ClientError, RemoteError, Unreachable
 from supervisor_lite.gateway.compat import output
-from supervisor_lite.gateway.daemon import Daemon, shown
+from supervisor_lite.gateway.daemon import Daemon, own_process, shown
 from supervisor_lite.gateway.endpoints import (
     ANSWERS,
     BOOLEAN,
@@ -33,6 +33,7 @@ from supervisor_lite.gateway.http import (
     require,
     while_connected,
 )
+from supervisor_lite.gateway.log_events import LogEvents
 from supervisor_lite.gateway.usage import UsageMeter
 from supervisor_lite.protocol import codes, messages
 from supervisor_lite.protocol.commands import METHODS, ROLES, Command
@@ -113,7 +114,9 @@ class Api:
         """Answer who the daemon is, and what the caller may do."""
         found = await self._ask(request, "version", {})
         known = principal(request)
-        return JSONResponse({**found, "user": known.name, "role": known.role, "roles": list(ROLES)})
+        more = {"user": known.name, "role": known.role, "roles": list(ROLES)}
+        own = {"password": known.by_password, "gateway": own_process()}
+        return JSONResponse({**found, **more, **own})
 
     async def processes(self, request: Request) -> Response:
         """Answer where processes are."""
@@ -173,6 +176,8 @@ class Api:
         if request.query_params.get("follow", "false") != "true":
             found = await self._ask(request, verb, params)
             return Response(messages.unpack_data(found), media_type="text/plain")
+        if "text/event-stream" in request.headers.get("accept", ""):
+            return await self._log_events(request, verb, params)
         client = self._daemon.connect(principal(request))
         await client.open()
         try:
@@ -183,6 +188,15 @@ class Api:
                 raise refusal(error) from error
             raise
         return StreamResponse(output(client, first), self._daemon.ending, "text/plain")
+
+    async def _log_events(self, request: Request, verb: str, params: Message) -> Response:
+        after = request.query_params.get("after")
+        log = LogEvents(self._daemon, principal(request), verb, params, after)
+        try:
+            await log.open()
+        except RemoteError as error:
+            raise refusal(error) from error
+        return StreamResponse(log.events(), self._daemon.ending, "text/event-stream")
 
     async def describe(self, request: Request) -> Response:
         """Answer the OpenAPI description."""
