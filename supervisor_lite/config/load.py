@@ -6,10 +6,13 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 
+from supervisor_lite.config import own_gateway
 from supervisor_lite.config.diagnostics import Diagnostics
 from supervisor_lite.config.expand import Names
+from supervisor_lite.config.find import find
+from supervisor_lite.config.freshness import matching, stamp
 from supervisor_lite.config.groups import resolve_plan
-from supervisor_lite.config.paths import is_writable_by_others
+from supervisor_lite.config.paths import can_list, is_writable_by_others, unread
 from supervisor_lite.config.read import Entry, Reader, Tables
 from supervisor_lite.config.schema import TABLES
 from supervisor_lite.config.schema.daemon import DAEMON
@@ -18,10 +21,12 @@ from supervisor_lite.config.settings import resolve_gateway, resolve_settings
 from supervisor_lite.config.source import Location, Source, parse
 from supervisor_lite.config.types.base import BAD
 from supervisor_lite.config.wording import describe
-from supervisor_lite.errors import ConfigError, Diagnostic
+from supervisor_lite.errors import ConfigError
 from supervisor_lite.model.plan import Configuration
 from supervisor_lite.model.settings import GatewaySettings
+from supervisor_lite.model.sources import Include, Sources, Stamp
 from supervisor_lite.protocol import locate
+from supervisor_lite.protocol.directories import MAIN, main_file
 from supervisor_lite.protocol.home import NoHomeError, expand_home
 from supervisor_lite.text import suggest
 
@@ -31,15 +36,20 @@ _INCLUDE = next(key for key in DAEMON.keys if key.name == "include")
 def load(path: str | None = None, environ: Mapping[str, str] | None = None) -> Configuration:
     """Read the configuration from a file, from a directory, or from the usual places (None).
 
+    A directory that has a supervisor.toml is read from that; of another one every *.toml is.
+
     `environ` is what %(ENV_X)s refers to; the environment of this process unless given.
     Raises ConfigError with everything that is wrong in every file.
     """
-    path = path or _found()
+    named = path or find()
+    path = main_file(named)
     loading = _Loading(os.environ if environ is None else environ)
     if os.path.isdir(path):
         loading.read_directory(path)
     else:
         loading.read_file(path)
+        if path != named:
+            loading.warn_of_unread(named)
     return loading.resolve(locate.absolute_config(path))
 
 
@@ -49,27 +59,7 @@ def load_gateway(path: str | None = None) -> GatewaySettings | None:
     The gateway's user may not be allowed to read, or to use, what the programs need: only a
     mistake in this table, or a main file that is no TOML, is a ConfigError.
     """
-    return _Loading(os.environ).gateway(path or _found())
-
-
-def _found() -> str:
-    """Return the configuration in one of the usual places. Raises ConfigError."""
-    try:
-        path = locate.find_config()
-    except locate.ForeignPathError as error:
-        raise ConfigError([Diagnostic(error.path, 0, "", str(error))]) from None
-    if path is None:
-        raise ConfigError([_nothing_found()])
-    return path
-
-
-def _nothing_found() -> Diagnostic:
-    first, *others = locate.candidates()
-    text = (
-        f"there is no such file, nor {' nor '.join(others)}; name one with -c, or write it:\n"
-        '  [program.web]\n  command = "python3 -m http.server 8000"'
-    )
-    return Diagnostic(first, 0, "", text)
+    return _Loading(os.environ).gateway(main_file(path or find()))
 
 
 class _Loading:
@@ -81,8 +71,9 @@ class _Loading:
         self._names = Names({"host_node_name": os.uname().nodename}, environ)
         self._tables = Tables()
         self._keys = {name: table.by_name() for name, table in TABLES.items()}
-        self._files: dict[str, None] = {}
-        """Absolute paths of all files, in the order of reading."""
+        self._files: dict[str, Stamp | None] = {}
+        """All files by absolute path, in the order of reading."""
+        self._includes: list[Include] = []
 
     def read_file(self, label: str) -> None:
         """Read the main file and what it includes."""
@@ -104,11 +95,19 @@ class _Loading:
             self._diagnostics.error_in_file(
                 0, directory, "there is no *.toml file in this directory"
             )
+        names = tuple(os.path.basename(label) for label in labels)
+        self._includes.append(Include(os.path.abspath(directory), "*.toml", names))
         sources = [source for label in labels if (source := self._read(label))]
         for source in sources:
             self._collect(source, main=None)
         if (entry := self._tables.single.get("daemon")) is not None and "include" in entry.raw:
             self._include(directory, directory)
+
+    def warn_of_unread(self, directory: str) -> None:
+        """Warn of what lies beside the main file of a directory and is not included."""
+        for label in unread(directory, self._files):
+            text = f"is not read: {MAIN} beside it is the main file, and includes it nowhere"
+            self._diagnostics.warn_about_path(label, text)
 
     def resolve(self, config: str | None) -> Configuration:
         """Turn everything that was read into a Configuration, or raise ConfigError.
@@ -118,12 +117,17 @@ class _Loading:
         tables, reader, names = self._tables, self._reader, self._names
         settings = resolve_settings(tables, reader, names, config)
         with_environment = names.plus({}, settings.environment)
-        plan = resolve_plan(tables, settings, reader, with_environment, self._files)
         gateway = resolve_gateway(tables.single.get("gateway"), reader, names)
+        if gateway is not None and config is not None:
+            own_gateway.define(tables, settings, gateway, config, self._diagnostics)
+        plan = resolve_plan(tables, settings, reader, with_environment, self._files)
         daemon = tables.single.get("daemon")
         self._check_exit_when(daemon, settings.exit_when)
         if errors := self._diagnostics.errors():
             raise ConfigError(errors)
+        if gateway is not None:
+            plan = own_gateway.with_marks(plan, gateway, own=tables.own_gateway)
+            settings = own_gateway.open_socket(tables, settings, gateway, self._diagnostics)
         main = daemon.location.source.path if daemon is not None else ""
         # The main file first; without [daemon] that is the first that was read.
         files = sorted(self._files, key=lambda path: path != main)
@@ -133,6 +137,7 @@ class _Loading:
             gateway=gateway,
             files=tuple(files),
             warnings=self._diagnostics.warnings(),
+            sources=Sources(self._files, tuple(self._includes), tables.places()),
         )
 
     def _check_exit_when(self, daemon: Entry | None, condition: str | None) -> None:
@@ -167,7 +172,7 @@ class _Loading:
         path = os.path.abspath(label)
         if path in self._files:
             return None
-        self._files[path] = None
+        self._files[path] = stamp(path)
         if os.geteuid() == 0:
             self._check_writers(path)
         source = parse(label, path, len(self._files), self._diagnostics)
@@ -205,8 +210,6 @@ class _Loading:
 
     def _matching(self, directory: str, pattern: str, location: Location | None) -> list[str]:
         """Return the files that a pattern means; `location` is None for the default pattern."""
-        import glob
-
         try:
             pattern = expand_home(pattern)
         except NoHomeError as error:
@@ -214,7 +217,7 @@ class _Loading:
                 self._diagnostics.error(location, str(error))
             self._tables.complete = False
             return []
-        if not glob.has_magic(pattern):
+        if not re.search(r"[*?\[]", pattern):
             label = os.path.join(directory, pattern)
             try:
                 os.lstat(label)
@@ -224,12 +227,13 @@ class _Loading:
                 self._tables.complete = False
                 return []
             return [label]
-        found = sorted(glob.glob(pattern, root_dir=directory or None, recursive=True))
+        found = matching(directory, pattern)
+        self._includes.append(Include(os.path.abspath(directory), pattern, tuple(found)))
         if not found:
             # A directory that may not be read looks empty.
             fixed = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
             searched = os.path.join(directory, os.path.dirname(fixed))
-            if os.path.isdir(searched) and not _can_list(searched):
+            if os.path.isdir(searched) and not can_list(searched):
                 text = "cannot read it: permission denied"
                 self._diagnostics.error_in_file(len(self._files) + 1, searched, text)
                 self._tables.complete = False
@@ -290,7 +294,3 @@ class _Loading:
         elif (first := tables.single.setdefault(table, entry)) is not entry:
             text = f"is defined twice, first at {first.location}; one file may have it"
             self._diagnostics.error(location, text)
-
-
-def _can_list(directory: str) -> bool:
-    return os.access(directory, os.R_OK | os.X_OK, effective_ids=True)

@@ -54,6 +54,13 @@ class Tables:
         """[[access]], by name."""
         self.complete = True
         """Every file could be read; if not, what is missing may stand in another."""
+        self.own_gateway = False
+        """Among the programs is one that no file has: the daemon's own gateway."""
+
+    def places(self) -> dict[str, str]:
+        """Return the file that defines each program and each event listener, by its name."""
+        named = (self.named.get(table, {}) for table in ("eventlistener", "program"))
+        return {name: entry.location.source.path for some in named for name, entry in some.items()}
 
 
 class Context:

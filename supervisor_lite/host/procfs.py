@@ -11,7 +11,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from supervisor_lite.host.kernel_files import read_value
+from supervisor_lite.host.kernel_files import read_start, read_value
+from supervisor_lite.host.own_limits import is_shortage
 
 _PF_EXITING = 0x4
 """A flag of the process (proc_pid_stat(5), field 9)."""
@@ -22,6 +23,10 @@ _SIGKILL = 1 << 8
 
 _ONE_THREAD = 3
 """Links of /proc/PID/task of a process that has one thread."""
+
+_MAX_ENVIRONMENT = 1 << 20
+"""Bytes of an environment that are looked at. Where it lies and how long it is says the process
+itself (PR_SET_MM of prctl(2)), and that may be all of its address space."""
 
 RUN_VARIABLE = "SUPERVISOR_LITE_RUN"
 """Every process of a run carries the run's identity in this environment variable."""
@@ -96,8 +101,8 @@ def live_thread(stat: Stat) -> int:
 def _threads(pid: int) -> list[int]:
     try:
         return [int(name) for name in os.listdir(f"/proc/{pid}/task")]
-    except OSError:
-        return []
+    except OSError as error:
+        return _none_of(error)
 
 
 def named(stats: Iterable[Stat]) -> str:
@@ -169,16 +174,14 @@ def read_variable(pid: int, variable: str) -> str | None:
 
 def _read_environment(pid: int) -> bytes:
     try:
-        with open(f"/proc/{pid}/environ", "rb", buffering=0) as file:
-            return b"\0" + file.read()
+        return b"\0" + read_start(f"/proc/{pid}/environ", _MAX_ENVIRONMENT)
     except ProcessLookupError:  # gone, or at least its first thread
         if _has_one_thread(pid):
             raise
         stat = read_stat(pid)
         if stat is None or stat.is_dead:
             raise
-        with open(f"/proc/{live_thread(stat)}/environ", "rb", buffering=0) as file:
-            return b"\0" + file.read()
+        return b"\0" + read_start(f"/proc/{live_thread(stat)}/environ", _MAX_ENVIRONMENT)
 
 
 def _has_one_thread(pid: int) -> bool:
@@ -212,12 +215,22 @@ def is_dying(pid: int) -> bool:
 
 
 def children(pid: int, thread: int) -> list[int]:
-    """Return the children that one thread of a process has made; none if it is gone."""
+    """Return the children that one thread of a process has made; none if it is gone.
+
+    Raises OSError if there is no descriptor to look with.
+    """
     try:
         with open(f"/proc/{pid}/task/{thread}/children", "rb", buffering=0) as file:
             return [int(word) for word in file.readall().split()]
-    except OSError:
-        return []
+    except OSError as error:
+        return _none_of(error)
+
+
+def _none_of(error: OSError) -> list[int]:
+    """Return that there are none, for the process is gone. Raises OSError if we cannot look."""
+    if is_shortage(error):
+        raise error
+    return []
 
 
 def own_children() -> list[int]:

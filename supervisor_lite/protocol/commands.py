@@ -30,7 +30,15 @@ ROLES: Final = (VIEW, OPERATE, ADMIN)
 PROCESSES: Final = "processes"
 GROUPS: Final = "groups"
 COMMAND: Final = "command"
+SIGNALS: Final = "signals"
+STREAMS: Final = "streams"
+FILES: Final = "files"
+SHELLS: Final = "shells"
 NOTHING: Final = ""
+KINDS: Final = {PROCESSES, GROUPS, COMMAND, SIGNALS, STREAMS, FILES, SHELLS, NOTHING}
+
+STREAM_NAMES: Final = ("stdout", "stderr")
+SHELL_NAMES: Final = ("bash", "zsh", "fish")
 
 
 class Command:
@@ -38,7 +46,7 @@ class Command:
 
     __slots__ = (
         "changes", "details", "module", "name", "params", "question", "rest", "role", "summary",
-        "synopsis", "takes",
+        "synopsis", "takes", "words",
     )  # fmt: skip
 
     def __init__(
@@ -50,6 +58,7 @@ class Command:
         role: str = "",
         module: str = "",
         takes: str = NOTHING,
+        words: tuple[str, ...] = (),
         params: str = "",
         changes: bool = False,
         rest: str = "",
@@ -66,7 +75,9 @@ class Command:
         self.module = module
         """Which module of ctl/commands/ has its function; empty if slctl has no such command."""
         self.takes = takes
-        """What its words are: PROCESSES, GROUPS, COMMAND or NOTHING that could be completed."""
+        """What its words are: PROCESSES, GROUPS, COMMAND, … or NOTHING that could be completed."""
+        self.words = words
+        """What its words are one by one, the last for all that follow, if they differ."""
         self.params = params
         """The method's parameters, as docs/protocol.md has them; `?` marks optional ones."""
         self.changes = changes
@@ -86,6 +97,10 @@ class Command:
 
 _WAIT_DETAILS = """\
 --no-wait returns when the daemon has taken the order. With --timeout (30, 1m30s)
+exits 7 if it has not come true by then; the daemon goes on all the same."""
+
+_STARTS_DETAILS = """\
+--no-wait does not wait for that. With --timeout
 exits 7 if it has not come true by then; the daemon goes on all the same."""
 
 _ONE = "/processes/{name}"
@@ -119,13 +134,15 @@ TABLE: Final = (
     ),
     Command(
         "signal", "SIGNAL NAME…", "send a signal (HUP, SIGHUP, 1)",
-        role=OPERATE, module="processes", takes=PROCESSES, params="signal, names",
+        role=OPERATE, module="processes", takes=PROCESSES, words=(SIGNALS, PROCESSES),
+        params="signal, names",
         changes=True, rest=f"POST {_ONE}/signal",
     ),
     Command(
-        "pid", "[NAME…]", "pid of the daemon, or of processes (0: not running)",
+        "pid", "[NAME…]", "pid of the daemon, or of processes",
         role=VIEW, module="status", takes=PROCESSES, params="names?",
-        details="Exits 1 if a process named is not running.",
+        details="One a line, of those that run: `kill $(slctl pid web)` is harmless if web is down."
+        "\nExits 3 if a process named is not running; `all` means those that are.",
     ),
     Command(
         "clear", "NAME…", "empty log files",
@@ -134,7 +151,8 @@ TABLE: Final = (
     ),
     Command(
         "tail", "[-f] [-BYTES] NAME [stdout|stderr]", "the end of one output (1600 bytes)",
-        role=VIEW, module="output", takes=PROCESSES, params="name, stream?, bytes?, follow?",
+        role=VIEW, module="output", takes=PROCESSES, words=(PROCESSES, STREAMS),
+        params="name, stream?, bytes?, follow?",
         details="Without -f the last BYTES (1600); with -f also what comes, until Ctrl-C.",
     ),
     Command(
@@ -148,12 +166,13 @@ TABLE: Final = (
     ),
     Command(
         "fg", "NAME", "its output here, what you type to its input",
-        module="foreground", takes=PROCESSES,
+        module="foreground", takes=PROCESSES, words=(PROCESSES, NOTHING),
         details='The program needs stdin = "pipe". Ctrl-C leaves it running.',
     ),
     Command(
         "send", "NAME TEXT", "write a line to its input",
-        role=OPERATE, module="foreground", takes=PROCESSES, params="name, text",
+        role=OPERATE, module="foreground", takes=PROCESSES, words=(PROCESSES, NOTHING),
+        params="name, text, foreground?",
         changes=True, rest=f"POST {_ONE}/send", details='The program needs stdin = "pipe".',
     ),
     Command(
@@ -164,7 +183,8 @@ TABLE: Final = (
     ),
     Command(
         "why", "NAME…", "the chain of causes",
-        role=VIEW, module="history", takes=PROCESSES, params="names", rest=f"GET {_ONE}/why",
+        role=VIEW, module="history", takes=PROCESSES, params="names, offset?",
+        rest=f"GET {_ONE}/why",
     ),
     Command(
         "runs", "[NAME…] [--json] [-n COUNT]", "the history of runs",
@@ -180,13 +200,18 @@ TABLE: Final = (
         role=ADMIN, module="configuration", rest="POST /reread",
     ),
     Command(
-        "update", "[GROUP…]", "read the configuration, apply what has changed",
-        role=ADMIN, module="configuration", takes=GROUPS, params="names?",
+        "update", "[GROUP…] [--yes] [--no-wait] [--timeout S]",
+        "read the configuration, apply what has changed",
+        role=ADMIN, module="configuration", takes=GROUPS, params="names?, wait?, timeout?, yes?",
         changes=True, rest="POST /update",
+        details="Done when what it has started is RUNNING; if something is not, exits 1 and says"
+        " why.\nIf a pattern of `include` matches nothing any more, or nothing would be left, it"
+        " asks;\nwithout a terminal it needs --yes. " + _STARTS_DETAILS,
     ),
     Command(
-        "add", "GROUP…", "take groups of the configuration into use",
-        role=ADMIN, module="processes", takes=GROUPS, params="names", changes=True,
+        "add", "GROUP… [--no-wait] [--timeout S]", "take groups of the configuration into use",
+        role=ADMIN, module="processes", takes=GROUPS, params="names, wait?, timeout?",
+        changes=True, details="Done when what it has started is RUNNING. " + _STARTS_DETAILS,
     ),
     Command(
         "remove", "GROUP…", "take stopped groups out of use",
@@ -198,11 +223,11 @@ TABLE: Final = (
     ),
     Command(
         "check", "[FILE|DIR]", "validate a configuration, without a daemon",
-        module="configuration",
+        module="configuration", takes=FILES,
     ),
     Command(
         "import", "[-o DIR] [--strict] SUPERVISORD.CONF", "convert a configuration of Supervisor",
-        module="import_",
+        module="import_", takes=FILES,
         details="Prints one TOML file; with -o writes DIR/supervisor.toml and DIR/conf.d/*.toml;"
         " it\noverwrites nothing. What will be different goes to stderr; --strict makes it exit"
         " code 1.",
@@ -211,9 +236,11 @@ TABLE: Final = (
         "schema", "", "JSON Schema of the configuration, for editors", module="configuration",
     ),
     Command(
-        "reload", "", "stop everything, start the new configuration",
-        role=ADMIN, module="daemon", changes=True, question="Really restart every program?",
-        details="This restarts every process. `slctl update` touches only what has changed.",
+        "reload", "[--no-wait] [--timeout S]", "stop everything, start the new configuration",
+        role=ADMIN, module="daemon", params="wait?, timeout?", changes=True,
+        question="Really restart every program?",
+        details="This restarts every process. `slctl update` touches only what has changed.\n"
+        "Done when all that starts by itself is RUNNING. " + _STARTS_DETAILS,
     ),
     Command(
         "shutdown", "[--leave-running]", "stop all processes and end the daemon, or the latter"
@@ -235,7 +262,7 @@ TABLE: Final = (
     ),
     Command(
         "completion", "bash|zsh|fish", "a completion script with live names",
-        module="completion",
+        module="completion", takes=SHELLS,
         details="For bash: slctl completion bash >/etc/bash_completion.d/slctl",
     ),
     Command(

@@ -64,7 +64,7 @@ class ProcessMethods:
         request.params.done()
         views = self._listing.views(self._visible(request, names))
         more = b""
-        if self._rollout.refused:
+        if self._rollout.disk.refused:
             refused = refused_fields(self._rollout, request)["refused"]
             more = b',"refused":' + json.dumps(refused).encode()
         return RawJson(b'{"now":%.3f,"processes":[%s]%s}' % (time.monotonic(), views, more))
@@ -130,10 +130,11 @@ class ProcessMethods:
         names = request.params.names(required=True)
         request.params.done()
         number = parse_signal(name)
+        by = request.by(name, *names)
         results = []
         for process in self._chosen(request, names):
             try:
-                self._supervisor.signal(process, number)
+                self._supervisor.interventions.signal(process, number, by)
                 results.append(done(process, ResultCode.SIGNALLED))
             except OperationFailed as error:
                 results.append(refused(process, error))
@@ -148,10 +149,11 @@ class ProcessMethods:
         """Empty the logs of processes, running or not."""
         names = request.params.names(required=True)
         request.params.done()
+        by = request.by(*names)
         results = []
         for process in self._chosen(request, names):
             try:
-                self._supervisor.channels.logs_of(process).clear()
+                self._supervisor.interventions.clear(process, by)
                 results.append(done(process, ResultCode.CLEARED))
             except OperationFailed as error:
                 results.append(refused(process, error))
@@ -161,6 +163,7 @@ class ProcessMethods:
     def send(self, request: Request) -> Result:
         """Write text to a process's standard input."""
         name, text = request.params.text("name"), request.params.text("text")
+        foreground = request.params.flag("foreground", False)
         request.params.done()
         process = request.chosen_one(name, self._supervisor.processes)
         try:
@@ -170,7 +173,8 @@ class ProcessMethods:
         if len(data) > MAX_SEND:
             text = f"cannot send more than {MAX_SEND} bytes at once"
             raise OperationFailed(text, ErrorCode.INPUT_TOO_LONG)
-        return {"sent": self._supervisor.channels.send_input(process, data)}
+        by = request.by(name, command="fg" if foreground else "")
+        return {"sent": self._supervisor.interventions.send(process, data, by)}
 
 
 def _name(process: Process) -> dict[str, str]:
