@@ -56,7 +56,7 @@ class Api:
         self._daemon = daemon
         self._meter = UsageMeter(daemon)
         one = "/processes/{name}"
-        logged = {"bytes": count(16384, 4 << 20), "follow": BOOLEAN}
+        logged = {"bytes": count(16384, 4 << 20), "follow": BOOLEAN, "after": STRING}
         self.endpoints = [
             Endpoint("GET", "/daemon", "version", "Who the daemon is, and who you are",
                      self.about, "Daemon"),
@@ -178,27 +178,25 @@ class Api:
         if not flag(request, "follow"):
             found = await self._ask(request, verb, params)
             return Response(messages.unpack_data(found), media_type="text/plain")
+        try:
+            return await self._followed(request, verb, params)
+        except RemoteError as error:
+            raise refusal(error) from error
+
+    async def _followed(self, request: Request, verb: str, params: Message) -> Response:
+        who, ending = principal(request), self._daemon.ending
         if "text/event-stream" in request.headers.get("accept", ""):
-            return await self._log_events(request, verb, params)
-        client = self._daemon.connect(principal(request))
+            log = LogEvents(self._daemon, who, verb, params, request.query_params.get("after"))
+            await log.open()
+            return StreamResponse(log.events(), ending, "text/event-stream")
+        client = self._daemon.connect(who)
         await client.open()
         try:
             first = await client.call(verb, {**params, "follow": True})
-        except BaseException as error:
+        except BaseException:
             client.close()
-            if isinstance(error, RemoteError):
-                raise refusal(error) from error
             raise
-        return StreamResponse(output(client, first), self._daemon.ending, "text/plain")
-
-    async def _log_events(self, request: Request, verb: str, params: Message) -> Response:
-        after = request.query_params.get("after")
-        log = LogEvents(self._daemon, principal(request), verb, params, after)
-        try:
-            await log.open()
-        except RemoteError as error:
-            raise refusal(error) from error
-        return StreamResponse(log.events(), self._daemon.ending, "text/event-stream")
+        return StreamResponse(output(client, first), ending, "text/plain")
 
     async def describe(self, request: Request) -> Response:
         """Answer the OpenAPI description."""

@@ -32,7 +32,7 @@ _SIGNED_OUT = """\
 """
 
 
-class _File(NamedTuple):
+class _PageFile(NamedTuple):
     data: bytes
     kind: str
     tag: str
@@ -44,11 +44,11 @@ class Page:
 
     def __init__(self) -> None:
         folder = resources.files(__package__) / "static"
-        self._files: dict[str, _File] = {}
+        self._files: dict[str, _PageFile] = {}
         for path, (name, kind) in _FILES.items():
             data = (folder / name).read_bytes()
             tag = f'"{hashlib.blake2b(data, digest_size=12).hexdigest()}"'
-            self._files[path] = _File(data, kind, tag, gzip.compress(data, mtime=0))
+            self._files[path] = _PageFile(data, kind, tag, gzip.compress(data, mtime=0))
         self._signed_out: deque[str] = deque(maxlen=_MAX_SIGN_OUTS)
 
     def routes(self) -> list[Route]:

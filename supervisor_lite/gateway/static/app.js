@@ -1,6 +1,6 @@
 // The page: a live table, and one process in detail. No library, no build step, no other hosts.
 import { act } from "./actions.js";
-import { $, KIND, alarm, ask, element, moment, recall, remember, safe, toast } from "./base.js";
+import { $, KIND, alarm, ask, element, moment, recall, remember, safe, toast, told } from "./base.js";
 import { api, link, listen, looking, may, me, notices, onLink, since, tick } from "./daemon.js";
 import { TABS, close, describe, follow, picked, reload, show, shownView } from "./detail.js";
 import { currentRow, drop, move, processes, put, refresh, repaint, snapshot, tickRows, usage } from "./table.js";
@@ -21,6 +21,16 @@ function change(about, old = false) {
 
 const WORDS = [["added", "is new: it will be added"], ["changed", "has changed: it will be restarted if it needs to be"], ["removed", "is gone: it will be stopped and removed"]];
 
+// What may not be meant, such as a directory of files that is empty now, is asked about once more.
+async function update() {
+  try {
+    return await api("/update", {});
+  } catch (error) {
+    if (error.code !== "confirmation_needed") throw error;
+    return (await ask("Is that meant?", told(error), "Apply all the same", true)) ? api("/update", { yes: true }) : null;
+  }
+}
+
 async function configure() {
   let found;
   try {
@@ -32,10 +42,12 @@ async function configure() {
   const body = [lines.length ? element("ul", {}, ...lines) : element("p", {}, "No program has changed in the configuration."), more.length ? element("ul", { class: "details" }, ...more) : null].filter(Boolean);
   if (!(await ask("Configuration", body, lines.length ? "Apply" : "", found.removed.length + found.changed.length > 0))) return undefined;
   try {
-    const done = await api("/update", {});
+    const done = await update();
+    if (!done) return undefined;
     const failed = (done.results || []).filter((result) => result.ok === false);
-    for (const result of failed) alarm(`cannot update ${result.name}`, { message: result.reason || result.result, details: (result.last_words || "").split("\n").filter(Boolean) });
-    if (!failed.length) toast(`The configuration is applied: ${(done.results || []).map((result) => `${result.name} ${result.result}`).join(", ") || "nothing had to be done"}.`);
+    for (const result of failed) alarm(`not up after the update: ${result.fullname || result.name}`, { message: result.reason || result.result, details: (result.last_words || "").split("\n").filter(Boolean) });
+    const applied = (done.results || []).filter((result) => result.ok !== false).map((result) => `${result.name} ${result.result}`);
+    toast(`The configuration is applied: ${applied.join(", ") || "nothing had to be done"}.`);
     for (const note of done.notes || []) alarm("not all of it is true yet", { message: note });
   } catch (error) { alarm("cannot apply the configuration", error); }
   return undefined;
