@@ -6,10 +6,11 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 
+from supervisor_lite.config.advise import LookAhead
 from supervisor_lite.config.diagnostics import Diagnostics
 from supervisor_lite.config.expand import Names
 from supervisor_lite.config.groups import resolve_plan
-from supervisor_lite.config.paths import is_writable_by_others
+from supervisor_lite.config.paths import can_list, is_writable_by_others
 from supervisor_lite.config.read import Entry, Reader, Tables
 from supervisor_lite.config.schema import TABLES
 from supervisor_lite.config.schema.daemon import DAEMON
@@ -28,10 +29,15 @@ from supervisor_lite.text import suggest
 _INCLUDE = next(key for key in DAEMON.keys if key.name == "include")
 
 
-def load(path: str | None = None, environ: Mapping[str, str] | None = None) -> Configuration:
+def load(
+    path: str | None = None,
+    environ: Mapping[str, str] | None = None,
+    look: LookAhead | None = None,
+) -> Configuration:
     """Read the configuration from a file, from a directory, or from the usual places (None).
 
-    `environ` is what %(ENV_X)s refers to; the environment of this process unless given.
+    `environ` is what %(ENV_X)s refers to; the environment of this process unless given. `look`
+    finds what would keep a program from being started, of which is warned then.
     Raises ConfigError with everything that is wrong in every file.
     """
     path = path or _found()
@@ -40,7 +46,7 @@ def load(path: str | None = None, environ: Mapping[str, str] | None = None) -> C
         loading.read_directory(path)
     else:
         loading.read_file(path)
-    return loading.resolve(locate.absolute_config(path))
+    return loading.resolve(locate.absolute_config(path), look)
 
 
 def load_gateway(path: str | None = None) -> GatewaySettings | None:
@@ -110,15 +116,16 @@ class _Loading:
         if (entry := self._tables.single.get("daemon")) is not None and "include" in entry.raw:
             self._include(directory, directory)
 
-    def resolve(self, config: str | None) -> Configuration:
+    def resolve(self, config: str | None, look: LookAhead | None) -> Configuration:
         """Turn everything that was read into a Configuration, or raise ConfigError.
 
-        `config` is the absolute path of all of it.
+        `config` is the absolute path of all of it; `look` as in `load`.
         """
         tables, reader, names = self._tables, self._reader, self._names
         settings = resolve_settings(tables, reader, names, config)
         with_environment = names.plus({}, settings.environment)
-        plan = resolve_plan(tables, settings, reader, with_environment, self._files)
+        finder = look(settings) if look is not None else None
+        plan = resolve_plan(tables, settings, reader, with_environment, self._files, finder)
         gateway = resolve_gateway(tables.single.get("gateway"), reader, names)
         daemon = tables.single.get("daemon")
         self._check_exit_when(daemon, settings.exit_when)
@@ -229,7 +236,7 @@ class _Loading:
             # A directory that may not be read looks empty.
             fixed = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
             searched = os.path.join(directory, os.path.dirname(fixed))
-            if os.path.isdir(searched) and not _can_list(searched):
+            if os.path.isdir(searched) and not can_list(searched):
                 text = "cannot read it: permission denied"
                 self._diagnostics.error_in_file(len(self._files) + 1, searched, text)
                 self._tables.complete = False
@@ -290,7 +297,3 @@ class _Loading:
         elif (first := tables.single.setdefault(table, entry)) is not entry:
             text = f"is defined twice, first at {first.location}; one file may have it"
             self._diagnostics.error(location, text)
-
-
-def _can_list(directory: str) -> bool:
-    return os.access(directory, os.R_OK | os.X_OK, effective_ids=True)

@@ -49,6 +49,11 @@ def _can_write(directory: str) -> bool:
     return os.access(directory, os.W_OK | os.X_OK, effective_ids=True)
 
 
+def can_list(directory: str) -> bool:
+    """May we see what is in a directory?"""
+    return os.access(directory, os.R_OK | os.X_OK, effective_ids=True)
+
+
 def is_missing(path: str) -> bool:
     """Tell whether there is certainly nothing at `path`; what may not be looked at may be there."""
     try:

@@ -7,14 +7,18 @@ shows them makes them harmless.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from itertools import groupby
 
+from supervisor_lite.explain.advice import advice_text
 from supervisor_lite.explain.episode_reader import EpisodeReader
 from supervisor_lite.explain.episodes import Episode, Known, Verb
+from supervisor_lite.explain.hints import hints, is_failing
 from supervisor_lite.explain.output import amount_text, trouble_text
 from supervisor_lite.explain.reason import reason
+from supervisor_lite.model.advice import Advice
+from supervisor_lite.model.cause import SpawnFailure
 from supervisor_lite.model.output import OutputLoss, OutputTrouble
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.states import QUIET, State
@@ -43,6 +47,19 @@ def tell(known: Known, now: float, clock: Callable[[float], str]) -> list[str]:
     elif not known.changes:
         lines.append("the journal knows of nothing that has happened to it")
     return lines
+
+
+def tell_hints(known: Known, more: Iterable[SpawnFailure | Advice] = ()) -> list[str]:
+    """Return what is probably wrong with a process that fails; `more` is what was found besides."""
+    if not is_failing(known.record):
+        return []
+    about = dict.fromkeys([*more, *hints(known)])
+    if known.record.error is not None:
+        about.pop(known.record.error, None)  # that is said already
+    return [
+        f"hint: {each.text if isinstance(each, SpawnFailure) else advice_text(each)}"
+        for each in about
+    ]
 
 
 def local_clock(now: float) -> Callable[[float], str]:

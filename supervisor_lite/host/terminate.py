@@ -28,7 +28,7 @@ OnGone: TypeAlias = Callable[[Note | None], None]
 class Termination:
     """Leftovers of one run that are being ended."""
 
-    __slots__ = ("members", "names", "on_gone", "reached", "run", "signal")
+    __slots__ = ("found", "members", "on_gone", "reached", "run", "signal")
 
     def __init__(self, run: Run, name: str, on_gone: OnGone) -> None:
         self.run = run
@@ -38,17 +38,16 @@ class Termination:
         self.on_gone = on_gone
         self.members: dict[int, int] = {}
         """pid -> pidfd of those that are still alive."""
-        self.names: dict[int, str] = {}
+        self.found: dict[int, Leftover] = {}
         """Everyone that was ever found, for the note."""
 
     def note(self) -> Note | None:
         """Return who had to be ended, and how."""
-        if not self.names:
+        if not self.found:
             return None
         killed = self.signal == "KILL"
         kind = NoteKind.LEFTOVERS_KILLED if killed else NoteKind.LEFTOVERS_ENDED
-        found = sorted(self.names.items())
-        return Note(kind, processes=tuple(Leftover(pid, name) for pid, name in found))
+        return Note(kind, processes=tuple(sorted(self.found.values())))
 
 
 class Terminator:
@@ -127,7 +126,7 @@ class Terminator:
         if pidfd is None:
             return
         termination.members[stat.pid] = pidfd
-        termination.names.setdefault(stat.pid, stat.name)
+        termination.found.setdefault(stat.pid, _leftover(stat, termination.run.root))
         self._loop.add_reader(pidfd, self._on_member_ended, termination, stat.pid)
         if termination.reached is None or not termination.reached.covers(stat):
             _send(pidfd, termination.signal)
@@ -163,9 +162,16 @@ def _send(pidfd: int, name: str) -> None:
         return  # it became somebody else's; the note will show that it is still there
 
 
-def kept(survivors: list[Stat]) -> Note | None:
-    """Note who is left running because its program wants it so; None if nobody is."""
+def kept(survivors: list[Stat], root: int) -> Note | None:
+    """Note who is left running because its program wants it so; None if nobody is.
+
+    `root` is the pid of the main process, whose session is that of the run.
+    """
     if not survivors:
         return None
-    left = tuple(Leftover(stat.pid, stat.name) for stat in survivors)
+    left = tuple(_leftover(stat, root) for stat in survivors)
     return Note(NoteKind.LEFTOVERS_KEPT, processes=left)
+
+
+def _leftover(stat: Stat, root: int) -> Leftover:
+    return Leftover(stat.pid, stat.name, detached=0 < root != stat.session)
