@@ -26,6 +26,9 @@ LookAhead: TypeAlias = "Callable[[DaemonSettings], Finder]"
 
 _OF_A_SHELL: Final = frozenset("&|;<>$`~*?[")
 
+_OF_A_SERVICE: Final = frozenset({"sockets", "pidfile", "stopsignal", "stopwaitsecs"})
+"""Keys of what runs until somebody stops it."""
+
 
 def advise(entry: Entry, values: Values, diagnostics: Diagnostics) -> None:
     """Warn of what a program says; `values` are those of its keys that are right."""
@@ -70,8 +73,8 @@ def _job(entry: Entry, values: Values, words: tuple[str, ...]) -> Advice | None:
     from supervisor_lite.rules.jobs import ends_by_itself, runs_on
 
     if not ends_by_itself(words):
-        several = values.get("numprocs", 1) != 1 or "sockets" in entry.raw
-        if autorestart is AutoRestart.UNEXPECTED or several or runs_on(words):
+        is_service = values.get("numprocs", 1) != 1 or not _OF_A_SERVICE.isdisjoint(entry.raw)
+        if autorestart is AutoRestart.UNEXPECTED or is_service or runs_on(words):
             return None
     assert isinstance(tries, int)
     assert isinstance(seconds, float)

@@ -109,6 +109,7 @@ JOB = "[program.web]\ncommand = 'python3 once.py'\nautorestart = false\n"
         "startsecs = 1\n",
         "startretries = 0\n",
         "numprocs = 2\nprocess_name = 'w%(process_num)d'\n",
+        "stopsignal = 'INT'\n",
         "sockets = ['tcp://127.0.0.1:8000']\n",
     ],
 )
