@@ -29,6 +29,35 @@ def sanitize(text: object, keep: str = "") -> str:
     )
 
 
+def columns(text: str) -> int:
+    """Return how many columns of a terminal the text takes: wide characters two, marks none."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(
+        0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text
+    )
+
+
+def pad(text: str, width: int) -> str:
+    """Return the text with blanks after it, so that it takes at least `width` columns."""
+    return text + " " * (width - columns(text))
+
+
+def fit(text: str, width: int) -> str:
+    """Return the text, cut so that it takes at most `width` columns; … stands for what is cut."""
+    if columns(text) <= width:
+        return text
+    if text.isascii():
+        return f"{text[: max(width - 1, 0)].rstrip()}…"
+    taken, end = 0, 0
+    while end < len(text) and taken + columns(text[end]) < width:
+        taken += columns(text[end])
+        end += 1
+    return f"{text[:end].rstrip()}…"
+
+
 def plural(number: int, one: str, many: str) -> str:
     """Return a number with its noun: `1 process`, `2 processes`."""
     return f"{number} {one if number == 1 else many}"
@@ -68,19 +97,6 @@ def span(seconds: float) -> str:
     if seconds < 0.095:
         return f"{max(round(seconds * 1000), 0)} ms"
     return duration(seconds)
-
-
-def compact_duration(seconds: float) -> str:
-    """Return a duration as it fits into a column: `0.25s`, `4.2s`, `2m 5s`, `2h 3m`, `5d 1h`."""
-    if seconds < 1:
-        return f"{seconds:.2f}s"
-    if seconds < 59.95:
-        return f"{seconds:.1f}s"
-    whole = round(seconds)
-    for unit, size, below, small in (("d", 86400, "h", 3600), ("h", 3600, "m", 60)):
-        if whole >= size:
-            return f"{whole // size}{unit} {whole % size // small}{below}"
-    return f"{whole // 60}m {whole % 60}s"
 
 
 def uptime(seconds: float) -> str:

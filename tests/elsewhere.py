@@ -44,7 +44,6 @@ def copy_packages(place: Path) -> None:
         assert spec.origin is not None
         sources.append(Path(spec.origin).parent)
     for source in sources:
-        ignore = shutil.ignore_patterns("__pycache__", "tests")
-        shutil.copytree(source, place / source.name, ignore=ignore)
+        shutil.copytree(source, place / source.name, ignore=shutil.ignore_patterns("tests"))
     for path in [place, *place.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)

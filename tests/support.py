@@ -194,11 +194,10 @@ class Daemon:
 
     def spawn_ctl(self, *args: str, **options: Any) -> subprocess.Popen[bytes]:
         """Start `slctl` for this daemon, its output on pipes unless the options say otherwise."""
-        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        options = {"stdin": subprocess.DEVNULL, **pipes, **options}
         line = [*slctl_command(), "-c", str(self.config), *args]
-        return subprocess.Popen(
-            line, cwd=self.dir, stdin=subprocess.DEVNULL, env=environment_of("client"), **options
-        )
+        return subprocess.Popen(line, cwd=self.dir, env=environment_of("client"), **options)
 
     def ctl(self, *args: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
         """Run `slctl` and return what it said; fail unless it ends with `code`."""
@@ -365,7 +364,7 @@ def _marked(entries: Sequence[str]) -> Iterator[int]:
     first = next(iter(wanted))
     for name in filter(str.isdigit, os.listdir("/proc")):  # a Path for each takes thrice as long
         with contextlib.suppress(OSError), open(f"/proc/{name}/environ", "rb", 0) as file:
-            environment = file.readall()
+            environment = file.read(1 << 20)  # a process can claim to have any size of it
             if first in environment and wanted <= set(environment.split(b"\0")):
                 yield int(name)
 

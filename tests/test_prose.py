@@ -21,10 +21,6 @@ ALLOWED = {
     ("ctl/commands/processes.py", "reason.startswith(word)"): "the same",
     ("explain/episode_reader.py", "self._changes[self._index].cause == change.cause"): "data",
     ("explain/episode_reader.py", "again.notes != change.notes"): "data",
-    (
-        "host/succession.py",
-        "read_value(f'/proc/{process.pid}/cmdline').startswith(_TITLES)",
-    ): "names that other programs give themselves",
     ("gateway/guard.py", "header == _EMPTY_CREDENTIALS"): "a header of HTTP, not a sentence",
 }
 """By file and code: why it may stay."""

@@ -24,11 +24,7 @@ def test_the_nearest_word_is_suggested() -> None:
     assert text.suggest("zzz", ["status"]) == ""
 
 
-def test_durations_and_sizes_of_a_table() -> None:
-    seconds = (0.25, 4.24, 59.96, 125, 3599.9, 7384, 90000)
-    assert [text.compact_duration(s) for s in seconds] == [
-        "0.25s", "4.2s", "1m 0s", "2m 5s", "1h 0m", "2h 3m", "1d 1h",
-    ]  # fmt: skip
+def test_sizes_and_uptimes() -> None:
     assert [text.size(n) for n in (0, 1023, 1536, 5 << 30, 3 << 40)] == [
         "0 B", "1023 B", "1.5 KB", "5.0 GB", "3.0 TB",
     ]  # fmt: skip
@@ -75,4 +71,18 @@ def test_what_is_no_size(written: str) -> None:
 def test_sizes_are_written_as_they_are_read() -> None:
     assert [text.exact_size(n) for n in (0, 1, 1024, 50 << 20, 3 << 40, 1025)] == [
         0, 1, "1KB", "50MB", "3TB", 1025,
+    ]  # fmt: skip
+
+
+def test_columns_of_a_terminal() -> None:
+    """Wide characters take two columns, marks none; what is cut ends in …, within the width."""
+    assert [text.columns(word) for word in ("web", "日本", "gru\u0308n", "grün", "")] == [
+        3, 4, 4, 4, 0,
+    ]  # fmt: skip
+    assert text.pad("日本", 6) == "日本  "
+    assert [text.fit("日本語のprog", width) for width in (12, 11, 6, 5, 2, 1)] == [
+        "日本語のprog", "日本語のpr…", "日本…", "日本…", "…", "…",
+    ]  # fmt: skip
+    assert [text.fit("some words", width) for width in (10, 9, 6, 1)] == [
+        "some words", "some wor…", "some…", "…",
     ]  # fmt: skip

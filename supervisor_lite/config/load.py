@@ -6,11 +6,13 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 
+from supervisor_lite.config import own_gateway
 from supervisor_lite.config.advise import LookAhead
 from supervisor_lite.config.diagnostics import Diagnostics
 from supervisor_lite.config.expand import Names
+from supervisor_lite.config.find import find
 from supervisor_lite.config.groups import resolve_plan
-from supervisor_lite.config.paths import can_list, is_writable_by_others
+from supervisor_lite.config.paths import can_list, is_writable_by_others, unread
 from supervisor_lite.config.read import Entry, Reader, Tables
 from supervisor_lite.config.schema import TABLES
 from supervisor_lite.config.schema.daemon import DAEMON
@@ -19,10 +21,11 @@ from supervisor_lite.config.settings import resolve_gateway, resolve_settings
 from supervisor_lite.config.source import Location, Source, parse
 from supervisor_lite.config.types.base import BAD
 from supervisor_lite.config.wording import describe
-from supervisor_lite.errors import ConfigError, Diagnostic
+from supervisor_lite.errors import ConfigError
 from supervisor_lite.model.plan import Configuration
 from supervisor_lite.model.settings import GatewaySettings
 from supervisor_lite.protocol import locate
+from supervisor_lite.protocol.directories import MAIN, main_file
 from supervisor_lite.protocol.home import NoHomeError, expand_home
 from supervisor_lite.text import suggest
 
@@ -36,16 +39,21 @@ def load(
 ) -> Configuration:
     """Read the configuration from a file, from a directory, or from the usual places (None).
 
+    A directory that has a supervisor.toml is read from that; of another one every *.toml is.
+
     `environ` is what %(ENV_X)s refers to; the environment of this process unless given. `look`
     finds what would keep a program from being started, of which is warned then.
     Raises ConfigError with everything that is wrong in every file.
     """
-    path = path or _found()
+    named = path or find()
+    path = main_file(named)
     loading = _Loading(os.environ if environ is None else environ)
     if os.path.isdir(path):
         loading.read_directory(path)
     else:
         loading.read_file(path)
+        if path != named:
+            loading.warn_of_unread(named)
     return loading.resolve(locate.absolute_config(path), look)
 
 
@@ -55,27 +63,7 @@ def load_gateway(path: str | None = None) -> GatewaySettings | None:
     The gateway's user may not be allowed to read, or to use, what the programs need: only a
     mistake in this table, or a main file that is no TOML, is a ConfigError.
     """
-    return _Loading(os.environ).gateway(path or _found())
-
-
-def _found() -> str:
-    """Return the configuration in one of the usual places. Raises ConfigError."""
-    try:
-        path = locate.find_config()
-    except locate.ForeignPathError as error:
-        raise ConfigError([Diagnostic(error.path, 0, "", str(error))]) from None
-    if path is None:
-        raise ConfigError([_nothing_found()])
-    return path
-
-
-def _nothing_found() -> Diagnostic:
-    first, *others = locate.candidates()
-    text = (
-        f"there is no such file, nor {' nor '.join(others)}; name one with -c, or write it:\n"
-        '  [program.web]\n  command = "python3 -m http.server 8000"'
-    )
-    return Diagnostic(first, 0, "", text)
+    return _Loading(os.environ).gateway(main_file(path or find()))
 
 
 class _Loading:
@@ -116,6 +104,12 @@ class _Loading:
         if (entry := self._tables.single.get("daemon")) is not None and "include" in entry.raw:
             self._include(directory, directory)
 
+    def warn_of_unread(self, directory: str) -> None:
+        """Warn of what lies beside the main file of a directory and is not included."""
+        for label in unread(directory, self._files):
+            text = f"is not read: {MAIN} beside it is the main file, and includes it nowhere"
+            self._diagnostics.warn_about_path(label, text)
+
     def resolve(self, config: str | None, look: LookAhead | None) -> Configuration:
         """Turn everything that was read into a Configuration, or raise ConfigError.
 
@@ -125,12 +119,17 @@ class _Loading:
         settings = resolve_settings(tables, reader, names, config)
         with_environment = names.plus({}, settings.environment)
         finder = look(settings) if look is not None else None
-        plan = resolve_plan(tables, settings, reader, with_environment, self._files, finder)
         gateway = resolve_gateway(tables.single.get("gateway"), reader, names)
+        if gateway is not None and config is not None:
+            own_gateway.define(tables, settings, gateway, config, self._diagnostics)
+        plan = resolve_plan(tables, settings, reader, with_environment, self._files, finder)
         daemon = tables.single.get("daemon")
         self._check_exit_when(daemon, settings.exit_when)
         if errors := self._diagnostics.errors():
             raise ConfigError(errors)
+        if gateway is not None:
+            plan = own_gateway.with_marks(plan, gateway, own=tables.own_gateway)
+            settings = own_gateway.open_socket(tables, settings, gateway, self._diagnostics)
         main = daemon.location.source.path if daemon is not None else ""
         # The main file first; without [daemon] that is the first that was read.
         files = sorted(self._files, key=lambda path: path != main)

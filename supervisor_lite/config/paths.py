@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Container
+
+from supervisor_lite.protocol import locate
 
 
 def log_error(path: str, own_directories: tuple[str, ...]) -> str:
@@ -49,11 +52,6 @@ def _can_write(directory: str) -> bool:
     return os.access(directory, os.W_OK | os.X_OK, effective_ids=True)
 
 
-def can_list(directory: str) -> bool:
-    """May we see what is in a directory?"""
-    return os.access(directory, os.R_OK | os.X_OK, effective_ids=True)
-
-
 def is_missing(path: str) -> bool:
     """Tell whether there is certainly nothing at `path`; what may not be looked at may be there."""
     try:
@@ -96,3 +94,17 @@ def directory_of_others(path: str, daemon: int) -> str:
             return f"{directory} belongs to uid {owner}, who can put what they like in its place"
         directory = os.path.dirname(directory)
     return ""
+
+
+def can_list(directory: str) -> bool:
+    """May its names be read? One that may not looks empty."""
+    return os.access(directory, os.R_OK | os.X_OK, effective_ids=True)
+
+
+def unread(directory: str, read: Container[str]) -> list[str]:
+    """Return the *.toml files of a directory of which the absolute paths are not in `read`."""
+    try:
+        labels = locate.toml_files(directory)
+    except OSError:
+        return []
+    return [label for label in labels if os.path.abspath(label) not in read]

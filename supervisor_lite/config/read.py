@@ -54,6 +54,8 @@ class Tables:
         """[[access]], by name."""
         self.complete = True
         """Every file could be read; if not, what is missing may stand in another."""
+        self.own_gateway = False
+        """Among the programs is one that no file has: the daemon's own gateway."""
 
 
 class Context:

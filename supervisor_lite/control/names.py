@@ -19,19 +19,25 @@ def resolve(
     names: Sequence[str],
     table: Mapping[str, Process],
     sees: Callable[[str], bool] | None = None,
+    *,
+    spare_internal: bool = False,
 ) -> list[Process]:
     """Return the processes that the names mean, each once, in the order of the names.
 
-    `web` (a process, else the group or program of that name), `site:web`, `site:*`, `site:`,
-    `all`, shell globs over `group:name` and `name`. A name that may mean many means those that the
-    caller `sees`. Raises NoSuchProcess for the names that mean nothing, all of them; then nothing
-    at all is to be done. Raises LimitExceeded.
+    `web` (a process, else the group, the program or the processes of that name), `site:web` (the
+    same in a group), `site:*`, `site:`, `all`, and shell globs over all of these. A name that may
+    mean many means those that the caller `sees`. Raises LimitExceeded, and NoSuchProcess for the
+    names that mean nothing, all of them; then nothing at all is to be done.
+
+    `spare_internal`: what is the daemon's own is meant by its name, not by `all` or a pattern.
     """
     found: dict[str, Process] = {}
     unknown: list[str] = []
     for name, matches in meant(names, table, sees):
         if not matches and name != "all":
             unknown.append(name)
+        if spare_internal and _is_broad(name):
+            matches = [process for process in matches if not process.program.internal]
         for process in matches:
             found.setdefault(process.name, process)
     if unknown:
@@ -61,6 +67,11 @@ def _seen(name: str, matches: list[Process], sees: Callable[[str], bool]) -> lis
 
 def _is_pattern(name: str) -> bool:
     return "*" in name or "?" in name or "[" in name
+
+
+def _is_broad(name: str) -> bool:
+    """Tell whether it may mean what nobody has thought of: `all`, patterns; not `group:*`."""
+    return name == "all" or _is_pattern(name.removesuffix(":*"))
 
 
 def in_order(processes: Iterable[Process]) -> list[Process]:
@@ -95,7 +106,7 @@ class Search:
         self._table = table
         patterns = [pattern for pattern in patterns if not pattern.endswith(":*")]
         if patterns:
-            _check(patterns, sum(map(_compared, table)))
+            _check(patterns, sum(map(_compared, table.values())))
 
     @cached_property
     def _groups(self) -> dict[str, list[Process]]:
@@ -105,12 +116,13 @@ class Search:
         return groups
 
     @cached_property
-    def _programs(self) -> dict[str, list[Process]]:
-        programs: dict[str, list[Process]] = {}
+    def _short(self) -> dict[str, list[Process]]:
+        """Processes by what they are called without their group: their program, and themselves."""
+        short: dict[str, list[Process]] = {}
         for process in self._table.values():
-            if process.program.program != process.group:
-                programs.setdefault(process.program.program, []).append(process)
-        return programs
+            for name in {process.program.program, process.program.name} - {process.group}:
+                short.setdefault(name, []).append(process)
+        return short
 
     def matches(self, name: str) -> list[Process]:
         """Return the processes that one name means."""
@@ -125,19 +137,27 @@ class Search:
             return [self._table[group]]
         if _is_pattern(name):
             return in_order(self._matching(re.compile(translate(name)).match))
-        if colon:
-            return []  # it would be in the table by this name
-        return in_order([*self._groups.get(name, ()), *self._programs.get(name, ())])
+        if colon:  # a process would be in the table by this name
+            return in_order(p for p in self._groups.get(group, ()) if p.program.program == process)
+        return in_order([*self._groups.get(name, ()), *self._short.get(name, ())])
 
     def _matching(self, match: Callable[[str], object]) -> Iterator[Process]:
-        for name, process in self._table.items():
-            if match(name) or (":" not in name and match(f"{name}:{name}")):
+        """Yield what is called like this: with its group, or by any name that means it alone."""
+        for process in self._table.values():
+            if any(map(match, _called(process))):
                 yield process
 
 
-def _compared(name: str) -> int:
+def _called(process: Process) -> tuple[str, ...]:
+    """Return all that a process is called: by itself and by its program, with its group and not."""
+    program, group = process.program, process.group
+    own, of = program.name, program.program or program.name
+    return tuple(dict.fromkeys((f"{group}:{own}", own, group, f"{group}:{of}", of)))
+
+
+def _compared(process: Process) -> int:
     """Return how many characters of a process a pattern is compared with."""
-    return len(name) if ":" in name else 3 * len(name) + 1
+    return sum(map(len, _called(process)))
 
 
 def _check(patterns: Sequence[str], size: int) -> None:

@@ -27,6 +27,9 @@ from supervisor_lite.protocol.codes import ErrorCode
 if TYPE_CHECKING:
     from supervisor_lite.control.connection import Connection
 
+_SPARING = ("stop", "restart", "signal")
+"""Methods that do this to the daemon's own processes only if they are named."""
+
 MAX_TYPED = 200
 """Characters of what a caller typed that are kept."""
 
@@ -39,9 +42,12 @@ class Request(NamedTuple):
     caller: Caller
     connection: Connection
 
-    def by(self, *words: str) -> str:
-        """Name the caller and what it typed, for the record of who did what."""
-        typed = " ".join(("slctl", self.method, *words))
+    def by(self, *words: str, command: str = "") -> str:
+        """Name the caller and what it typed, for the record of who did what.
+
+        `command` is that of slctl where it is not the name of the method.
+        """
+        typed = " ".join(("slctl", command or self.method, *words))
         if len(typed) > MAX_TYPED:
             typed = f"{typed[:MAX_TYPED]}…"  # it is kept with every change that it causes
         return f"{self.caller.words}: {typed}"
@@ -51,7 +57,8 @@ class Request(NamedTuple):
 
         Raises NoSuchProcess, NotPermitted, LimitExceeded.
         """
-        processes = resolve(names, table, self.seen())
+        spare = self.method in _SPARING
+        processes = resolve(names, table, self.seen(), spare_internal=spare)
         for process in processes:
             self.require(process.name)
         return processes

@@ -41,10 +41,11 @@ class ControlServer:
         report_denied: Callable[[Caller, str, str | None], None],
         report_error: Callable[[str], None],
         own: OwnConfiguration = OwnConfiguration(),  # noqa: B008 it is immutable
+        own_role: Callable[[Caller], str | None] = lambda _: None,
     ) -> None:
         self.handlers = handlers
         self.own = own
-        self.access = AccessTable(rules)
+        self.access = AccessTable(rules, own_role)
         self.report_bug = report_bug
         self.report_denied = report_denied
         self.report_error = report_error
@@ -142,8 +143,9 @@ class ControlSocket:
         Raises OSError.
         """
         self.path = settings.socket
-        self._mode = settings.socket_mode
-        self._owner = owner
+        self._settings_mode = settings.socket_mode
+        self._settings_owner = owner
+        self._group = settings.gateway_group
         self._inode: tuple[int, int] | None = None
         if inherited is None:
             self.bind_again()
@@ -153,6 +155,7 @@ class ControlSocket:
             if not self._leads_to_us() and spare:
                 self.path = spare
             self._inode = inode_of(self.path) if self._leads_to_us() else None
+            self.open_for(self._group)
 
     def bind_again(self, path: str = "") -> None:
         """Bind a new one, to another path if one is given. Raises OSError; the old one stays."""
@@ -163,6 +166,33 @@ class ControlSocket:
                 unlink_same(self.path, self._inode)
             self.path = path
         self._inode = inode_of(self.path)
+
+    @property
+    def _mode(self) -> int:
+        return self._settings_mode | (0 if self._group is None else 0o060)
+
+    @property
+    def _owner(self) -> tuple[int, int]:
+        uid, gid = self._settings_owner
+        return (uid, gid) if self._group is None else (uid, self._group)
+
+    def open_for(self, group: int | None) -> None:
+        """Let this group connect from now on, besides whom the settings let; None: nobody else.
+
+        Raises OSError.
+        """
+        if (before := self._group) == group:
+            return
+        self._group = group
+        if not self.is_there():
+            return
+        if before is not None:
+            os.chmod(self.path, self._settings_mode)
+            gid = self._settings_owner[1]
+            os.chown(self.path, -1, os.getegid() if gid == -1 else gid)
+        if group is not None:
+            os.chown(self.path, -1, group)
+            os.chmod(self.path, self._mode)
 
     def is_there(self) -> bool:
         """Does the path still lead to it?"""

@@ -43,6 +43,8 @@ class MemoryLimit:
                 self._watch(process)
 
     def _on_change(self, change: Change) -> None:
+        if change.from_state == change.to_state:
+            return
         process = self._supervisor.processes.get(change.name)
         if process is not None and change.to_state == State.RUNNING.name:
             self._watch(process)

@@ -10,6 +10,7 @@ from supervisor_lite.core.operations import Operations
 from supervisor_lite.core.out_of_use import OutOfUse
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
+from supervisor_lite.core.topics import GatewayInForce
 from supervisor_lite.errors import ConfigError, Diagnostic, NoSuchGroup, OperationFailed
 from supervisor_lite.model.cause import Cause, CauseKind
 from supervisor_lite.model.operation import Operation, OperationKind
@@ -53,6 +54,8 @@ class Rollout:
         self._out_of_use = out_of_use
         self._log_dir = settings.log_dir
         """The directory of logs that was read last."""
+        self._gateway: GatewayInForce | None = None
+        """What was read last."""
         self._lock = asyncio.Lock()
 
     def begin(self, plan: Plan) -> None:
@@ -131,6 +134,7 @@ class Rollout:
         )
         self.available = configuration.plan
         self._log_dir = configuration.settings.log_dir
+        self._gateway = GatewayInForce(configuration.gateway, configuration.settings.gateway_group)
         self._mark_stale()
         return configuration
 
@@ -154,6 +158,7 @@ class Rollout:
             self._read()
             wanted = self._target(names)
             self._make_log_dir()
+            self._supervisor.bus.publish(self._gateway)
             diff = difference(self.active, wanted)
             operation = Operation(OperationKind.UPDATE, by, tuple(names))
             with self._supervisor.unfinished.during(operation):
@@ -183,6 +188,9 @@ class Rollout:
         removed = [supervisor.processes[p.fullname] for p in diff.removed]
         for process in removed:
             process.mark_removed()
+            if process.is_down():
+                gone = Cause(CauseKind.NO_LONGER_DEFINED)
+                supervisor.interventions.note(process, gone, by)
         down = {p.group for p in removed if not p.is_down()}
         await self._operations.stop_in_order(removed, by)
         for process in removed:
@@ -239,7 +247,7 @@ class Rollout:
             self._start(added, by, CauseKind.ADDED)
             self._supervisor.flush()
 
-    async def remove(self, name: str) -> None:
+    async def remove(self, name: str, by: str) -> None:
         """Take a group whose processes are all down out of force; committed on return.
 
         It stays so after a crash or an upgrade. Raises OperationFailed.
@@ -252,6 +260,7 @@ class Rollout:
             if not all(process.is_down() for process in processes):
                 raise OperationFailed("process/group still running", ErrorCode.STILL_RUNNING)
             for process in processes:
+                self._supervisor.interventions.note(process, Cause(CauseKind.REMOVED), by)
                 self._supervisor.drop(process)
             self.active = without_groups(self.active, (name,))
             self._out_of_use.add(name)
@@ -269,6 +278,7 @@ class Rollout:
             configuration = self._read()
             self._make_log_dir()
             supervisor = self._supervisor
+            supervisor.bus.publish(self._gateway)
             everything = list(supervisor.processes.values())
             wanted = tuple(p.name for p in everything if p.record.wanted)
             operation = Operation(OperationKind.RELOAD, by, wanted=wanted)

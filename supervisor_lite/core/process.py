@@ -27,8 +27,8 @@ class Process:
     """
 
     __slots__ = (
-        "_adopted", "_definition", "_logs", "_output_lost", "_pidfd", "_record", "_since",
-        "_started", "_view",
+        "_adopted", "_definition", "_logs", "_output_lost", "_pidfd", "_record",
+        "_signals", "_since", "_started", "_view",
     )  # fmt: skip
 
     def __init__(
@@ -47,6 +47,8 @@ class Process:
         self._pidfd: int | None = None
         self._adopted = False
         self._output_lost = False
+        self._signals: dict[str, str] = {}
+        """Who has asked for which signal to the live run."""
         self._view: bytes | None = None
 
     # What it is.
@@ -132,6 +134,15 @@ class Process:
         unknown = how.signal is None and how.code is None
         return (unknown or how.signal == "SIGKILL") and not self._record.killed
 
+    def who_signalled(self, how: Exit) -> str:
+        """Return who asked for the signal that has ended the run; empty if nobody did."""
+        signal, record = how.signal or "", self._record
+        if record.state is State.STOPPING:
+            # It got the signals of its stop, too.
+            own = "SIGKILL" if record.killed else f"SIG{self.program.stopsignal}"
+            return "" if signal == own else self._signals.get(signal, "")
+        return self._signals.get(signal, "")
+
     def memory_limit_met(self, killed: OomKill) -> int | None:
         """Return the limit of memory that somebody was killed for; None: it was not for that."""
         return self.program.memory_max if killed.own else None
@@ -183,10 +194,15 @@ class Process:
     def end_run(self) -> None:
         """Have no main process any more."""
         self._output_lost = False
+        self._signals.clear()
         if self._pidfd is not None:
             os.close(self._pidfd)
             self._pidfd = None
         self._adopted = False
+
+    def note_signal(self, name: str, by: str) -> None:
+        """The live run was sent this signal, because somebody has asked for it."""
+        self._signals[name] = by
 
     def set_logs(self, logs: ProcessLogs | None) -> None:
         """Have this output, or none."""

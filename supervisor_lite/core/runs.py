@@ -6,7 +6,7 @@ It decides nothing: it carries out actions of the rules, and feeds them what has
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from supervisor_lite.core.channels import ProcessChannels, child_environment
@@ -25,6 +25,7 @@ from supervisor_lite.host.run import Run
 from supervisor_lite.host.signals import end, send, signal_number
 from supervisor_lite.host.spawn import Child
 from supervisor_lite.host.spawn_request import SpawnRequest
+from supervisor_lite.host.usage import RunUsage
 from supervisor_lite.model.cause import Cause, CauseKind, Note
 from supervisor_lite.model.events import Event, LeftoversGone, Spawned, SpawnFailed
 from supervisor_lite.model.exit import Exit
@@ -185,8 +186,10 @@ class Runs:
                 self._loop.call_exception_handler(context)
 
     def _with_reason(self, process: Process, exit_status: Exit) -> Exit:
-        """Add why it was killed, where the kernel did that for want of memory."""
+        """Add why it was killed: somebody has asked for it, or the kernel had no more memory."""
         run = process.record.run
+        if by := process.who_signalled(exit_status):
+            return exit_status._replace(sent_by=by)
         if run is None or not process.is_killed_by_others(exit_status):
             return exit_status
         killed = self._trees.oom_kill(run)
@@ -250,6 +253,12 @@ class Runs:
         """Return the bytes of resident memory of each process's run, by the process's name."""
         names = {p.record.run: p.name for p in processes if p.record.run is not None}
         return {names[run]: used for run, used in self._trees.memory_used(names).items()}
+
+    def usage(self, processes: Sequence[Process]) -> Iterator[dict[str, RunUsage]]:
+        """Yield what each process's run uses, by the process's name, some at a time."""
+        names = {p.record.run: p.name for p in processes if p.record.run is not None}
+        for piece in self._trees.usage(list(names)):
+            yield {names[run]: used for run, used in piece.items()}
 
     def start_reaping(self) -> None:
         """Collect deaths from now on; the main processes of earlier daemons are adopted by now."""

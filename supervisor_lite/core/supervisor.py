@@ -38,6 +38,7 @@ from supervisor_lite.core.bus import Bus
 from supervisor_lite.core.changes import describe_change
 from supervisor_lite.core.channels import ProcessChannels
 from supervisor_lite.core.context import EngineContext
+from supervisor_lite.core.interventions import Interventions
 from supervisor_lite.core.persistence import Persistence
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.runs import Runs
@@ -48,7 +49,6 @@ from supervisor_lite.core.timers import Timers
 from supervisor_lite.core.topics import WishWithdrawn
 from supervisor_lite.core.unfinished import Unfinished
 from supervisor_lite.errors import OperationFailed
-from supervisor_lite.host.signals import send
 from supervisor_lite.model.actions import Action, Signal, SignalLeftovers, Spawn
 from supervisor_lite.model.cause import Cause, CauseKind
 from supervisor_lite.model.change import Change
@@ -93,6 +93,9 @@ class Supervisor:
         self.channels = ProcessChannels(context, bus)
         self.runs = make_runs(context, self.channels, self.feed)
         self.flush = self._persistence.flush
+        self.interventions = Interventions(
+            context, bus, self.channels, self._persistence.schedule_flush
+        )
         self.signals = StopSignals(context, self.runs, self._persistence)
         self.unfinished = Unfinished(self._journal.operations, self._persistence.schedule_flush)
         self.stopping = False
@@ -148,17 +151,6 @@ class Supervisor:
         self.table.discard(process)
         self.runs.forget(process)
         self.channels.remove(process)
-
-    def signal(self, process: Process, number: int) -> None:
-        """Send a signal to the main process. Raises OperationFailed if there is none."""
-        if process.pidfd is None:
-            raise OperationFailed("not running", ErrorCode.NOT_RUNNING)
-        try:
-            send(process.pidfd, number)
-        except ProcessLookupError:
-            raise OperationFailed("not running", ErrorCode.NOT_RUNNING) from None
-        except OSError as error:
-            raise OperationFailed(f"cannot signal: {error.strerror}") from error
 
     # The machine.
 

@@ -9,7 +9,7 @@ from supervisor_lite.core.bus import Bus
 from supervisor_lite.core.clock import Clock
 from supervisor_lite.core.persistence import Persistence
 from supervisor_lite.core.process import Process
-from supervisor_lite.core.topics import DefinitionChanged, GroupsChanged
+from supervisor_lite.core.topics import DefinitionChanged, GroupsChanged, TableChanged
 from supervisor_lite.model.plan import Group
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record
@@ -59,12 +59,14 @@ class ProcessTable:
 
     def _put(self, process: Process) -> Process:
         self.processes[process.name] = process
+        self._bus.publish(TableChanged())
         return process
 
     def discard(self, process: Process) -> None:
         """Take a process that is down off the table, and out of the journal."""
         del self.processes[process.name]
         self._persistence.forget(process)
+        self._bus.publish(TableChanged())
 
     def regroup(self, groups: Mapping[str, Group]) -> None:
         """Have the groups of a new plan."""

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from supervisor_lite.core.process import Process
     from supervisor_lite.logs.filtering import OutputKind
     from supervisor_lite.model.plan import Group
+    from supervisor_lite.model.settings import GatewaySettings
 
 
 class WishWithdrawn(NamedTuple):
@@ -23,11 +24,22 @@ class DefinitionChanged(NamedTuple):
     process: Process
 
 
+class TableChanged(NamedTuple):
+    """A process was put on the table, or taken off it."""
+
+
 class GroupsChanged(NamedTuple):
     """A new plan is in force, which may have other groups."""
 
     before: Mapping[str, Group]
     after: Mapping[str, Group]
+
+
+class GatewayInForce(NamedTuple):
+    """What is served over HTTP from now on, and the gid for which the control socket is open."""
+
+    gateway: GatewaySettings | None
+    group: int | None
 
 
 class OutputSeen(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from supervisor_lite.client.errors import RemoteError
@@ -9,7 +10,7 @@ from supervisor_lite.client.sync import DEFAULT_TIMEOUT, Client
 from supervisor_lite.ctl import render
 from supervisor_lite.ctl.options import Arguments, UnusableConfiguration, UsageError, parse
 from supervisor_lite.protocol import codes
-from supervisor_lite.protocol.commands import GROUPS, METHODS
+from supervisor_lite.protocol.commands import GROUPS, METHODS, PROCESSES
 from supervisor_lite.text import sanitize
 
 # As typing.TYPE_CHECKING, without the cost of importing typing.
@@ -23,7 +24,16 @@ if TYPE_CHECKING:
 EMPTY = '""'
 """How a name is shown that is not there: of a variable of a shell that was not set."""
 
-_COLORS = ("auto", "always", "never")
+COLORS = ("auto", "always", "never")
+
+CONFIG_VARIABLE = "SLCTL_CONFIG"
+"""The environment variable that stands for -c where neither -c nor -s is given."""
+
+OPTIONS = {
+    "-c": "config=", "--config": "config=", "-s": "socket=", "--socket": "socket=",
+    "--color": "color=",
+}  # fmt: skip
+"""The options that every command takes, before its name and after it."""
 
 
 class Commands:
@@ -48,19 +58,23 @@ class Commands:
 
 
 class CommandContext:
-    """The choices made before the command's name, resolved when a command needs them."""
+    """The choices that hold for every command, resolved when a command needs them."""
 
-    __slots__ = ("_color", "_found", "_socket", "_style", "config", "relocated")
+    __slots__ = ("_color", "_config", "_found", "_socket", "_style", "relocated")
 
-    def __init__(self, config: str | None = None, socket: str | None = None) -> None:
-        self.config = config
-        """What was given with -c, or None."""
-        self._socket = socket
+    def __init__(self) -> None:
+        self._config: str | None = None
+        self._socket: str | None = None
         self._found: str | None = None
         self.relocated = ""
         """Where the daemon is, found out because nobody answered where it should be."""
         self._color = "auto"
         self._style: render.Style | None = None
+
+    @property
+    def config(self) -> str | None:
+        """What was given with -c, else by the environment, else None."""
+        return self._config or os.environ.get(CONFIG_VARIABLE) or None
 
     @property
     def located(self) -> bool:
@@ -74,17 +88,22 @@ class CommandContext:
             self._style = render.style(self._color)
         return self._style
 
-    def use_color(self, choice: str) -> None:
-        """Take the value of --color. Raises UsageError."""
-        if choice not in _COLORS:
-            raise UsageError(f"--color is one of {', '.join(_COLORS)}")
-        self._color = choice
+    def use(self, given: Arguments) -> None:
+        """Take what was given of `OPTIONS`. Raises UsageError."""
+        if given.has("config"):
+            self._config, self._socket, self._found = given.text("config"), None, None
+        if given.has("socket"):
+            self._socket = given.text("socket")
+        if given.has("color"):
+            choice = given.text("color")
+            if choice not in COLORS:
+                raise UsageError(f"--color is one of {', '.join(COLORS)}")
+            self._color, self._style = choice, None
 
     def parse(self, arguments: list[str], known: dict[str, str]) -> Arguments:
         """Sort a command's options from its words; see `options.parse`."""
-        parsed = parse(arguments, {**known, "--color": "color="})
-        if parsed.has("color"):
-            self.use_color(parsed.text("color"))
+        parsed = parse(arguments, {**OPTIONS, **known})
+        self.use(parsed)
         return parsed
 
     def socket(self) -> str:
@@ -103,8 +122,13 @@ class CommandContext:
             raise UnusableConfiguration(f'cannot use "{error.path}": {error}') from error
         except (OSError, ValueError) as error:
             where = self.config or "its file"
-            text = f'cannot read the configuration "{where}": {error}'
+            text = f'cannot read the configuration "{where}"{self._named_by()}: {error}'
             raise UnusableConfiguration(text) from error
+
+    def _named_by(self) -> str:
+        """Return where the name of the configuration comes from, unless it was typed."""
+        inherited = not self._config and self.config
+        return f" (named by {CONFIG_VARIABLE})" if inherited else ""
 
     def configuration(self) -> str:
         """Return the absolute path of the daemon's configuration; "" if a socket was named."""
@@ -134,8 +158,10 @@ def none_left(words: list[str]) -> None:
         raise UsageError(f'cannot use "{words[0]}" here')
 
 
-def report_missing(error: RemoteError) -> list[str]:
+def report_missing(ctl: CommandContext, error: RemoteError) -> list[str]:
     """Report on stderr the names that nothing matches, and return those; [] for other errors.
+
+    Says what may have been meant, which the daemon is asked for.
 
     A daemon from before error codes does not say which they are, except where only one was asked.
     """
@@ -144,9 +170,15 @@ def report_missing(error: RemoteError) -> list[str]:
     asked = error.params.get("names") or [error.params.get("name")]
     missing = error.names or (asked if len(asked) == 1 else [])
     row = METHODS.get(error.method)
-    noun = "group" if row is not None and row.takes == GROUPS else "process"
+    takes = row.takes if row is not None else PROCESSES
+    noun = "group" if takes == GROUPS else "process"
+    from supervisor_lite.ctl.unknown import name_hints
+
+    with ctl.client() as client:
+        hints = name_hints(client, missing, takes)
     for name in missing:
-        render.err(f"{sanitize(name) or EMPTY}: ERROR (no such {noun})")
+        hint = sanitize(hints.get(name, ""))
+        render.err(f"{sanitize(name) or EMPTY}: ERROR (no such {noun}){hint}")
     return missing
 
 

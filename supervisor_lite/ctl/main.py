@@ -15,12 +15,12 @@ from supervisor_lite.client.errors import (
     Unreachable,
 )
 from supervisor_lite.ctl import render
-from supervisor_lite.ctl.context import CommandContext, report_missing, tolerant_streams
+from supervisor_lite.ctl.context import OPTIONS, CommandContext, report_missing, tolerant_streams
 from supervisor_lite.ctl.options import HelpAsked, UnusableConfiguration, UsageError, parse
 from supervisor_lite.protocol import codes
 from supervisor_lite.protocol.codes import ErrorCode
 from supervisor_lite.protocol.commands import SLCTL
-from supervisor_lite.text import sanitize, suggest
+from supervisor_lite.text import sanitize
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,11 +31,6 @@ INTERRUPTED = 130
 
 READER_GONE = 141
 """As a shell reports a death by SIGPIPE."""
-
-_GLOBAL = {
-    "-c": "config=", "--config": "config=", "-s": "socket=", "--socket": "socket=",
-    "--color": "color=", "--version": "version",
-}  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -62,12 +57,11 @@ def main(argv: list[str] | None = None) -> int:
 def _run(argv: list[str]) -> int:
     ctl = CommandContext()
     try:
-        given = parse(argv, _GLOBAL, leading=True)
+        given = parse(argv, {**OPTIONS, "--version": "version"}, leading=True)
         if given.has("version"):
             render.out(f"slctl {__version__}")
             return codes.DONE
-        ctl = CommandContext(given.text("config") or None, given.text("socket") or None)
-        ctl.use_color(given.text("color", "auto"))
+        ctl.use(given)
     except HelpAsked:
         return execute(ctl, ["help"])
     except UsageError as error:
@@ -79,7 +73,7 @@ def execute(ctl: CommandContext, words: list[str]) -> int:
     """Run one command; report what goes wrong, and return the exit code."""
     command, *arguments = words
     try:
-        return _function(command)(ctl, arguments)
+        return function(command)(ctl, arguments)
     except HelpAsked:
         from supervisor_lite.ctl.commands.help import help as show_help
 
@@ -90,7 +84,7 @@ def execute(ctl: CommandContext, words: list[str]) -> int:
     except UsageError as error:
         return _usage(command, str(error))
     except RemoteError as error:
-        return _refused(error)
+        return _refused(ctl, error)
     except Unreachable as error:
         return _unreachable(error, ctl, words)
     except ClientError as error:
@@ -101,11 +95,13 @@ def execute(ctl: CommandContext, words: list[str]) -> int:
         raise
 
 
-def _function(name: str) -> Function:
+def function(name: str) -> Function:
     """Return the function of a command. Raises UsageError if there is none."""
     row = SLCTL.get(name)
     if row is None:
-        hint = suggest(name, SLCTL, "{}", ";")
+        from supervisor_lite.ctl.unknown import command_hint
+
+        hint = command_hint(name)
         raise UsageError(f'there is no command "{sanitize(name)}"{hint}')
     return dispatch(row.module).functions[name]
 
@@ -162,13 +158,13 @@ def _usage(command: str, text: str) -> int:
     return codes.USAGE
 
 
-def _refused(error: RemoteError) -> int:
+def _refused(ctl: CommandContext, error: RemoteError) -> int:
     """Report what the daemon said, and return the exit code that this means."""
     if error.code == ErrorCode.BAD_CONFIGURATION and error.details:
         for text in error.details:  # complaints about the configuration, each with its place
             render.err(sanitize(text))
         return codes.USAGE
-    if not report_missing(error):
+    if not report_missing(ctl, error):
         render.err(f"slctl: {_refusal(error)}")
     for text in error.details:
         render.err(f"  {sanitize(text)}")

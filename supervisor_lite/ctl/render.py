@@ -6,6 +6,7 @@ import os
 import sys
 
 from supervisor_lite.protocol import quick_json
+from supervisor_lite.text import columns, fit, pad, sanitize
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,12 +47,9 @@ class Style:
         """Return the name of a state, padded to its column."""
         return self.paint(state, _STATE_COLOURS.get(state, DIM)) + " " * max(1, 10 - len(state))
 
-    def cut(self, text: str, used: int, min_width: int = 20) -> str:
+    def cut(self, text: str, used: int = 0) -> str:
         """Return the text, cut to what is left of the line after `used` columns."""
-        if self.width is None:
-            return text
-        room = max(min_width, self.width - used)
-        return text if len(text) <= room else f"{text[: room - 1].rstrip()}…"
+        return text if self.width is None else fit(text, max(1, self.width - used))
 
 
 def style(color: str) -> Style:
@@ -101,8 +99,30 @@ def json_rows(key: str, rows: list[Message]) -> str:
 
 def table(rows: list[list[str]]) -> list[str]:
     """Return the rows as lines with aligned columns, two blanks apart, none at the end."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(columns, column)) for column in zip(*rows, strict=True)]
     return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        "  ".join(pad(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
+
+
+def moment(text: object) -> str:
+    """Return a time that the daemon tells (RFC 3339), in the reader's zone, with its offset.
+
+    What is no such time is returned as it is.
+    """
+    from datetime import datetime
+
+    try:
+        time = datetime.fromisoformat(str(text)).astimezone()
+    except ValueError:
+        return sanitize(text)
+    return time.isoformat(timespec="milliseconds" if time.microsecond else "seconds")
+
+
+def clock_offset() -> str:
+    """Return how far the reader's clock is from UTC now: `+01:00`."""
+    import time
+
+    minutes = time.localtime().tm_gmtoff // 60
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import cmd
 import contextlib
+import copy
 import os
 import shlex
-import time
 
-from supervisor_lite.client.errors import ClientError
 from supervisor_lite.ctl import render
+from supervisor_lite.ctl.completions import Completions
 from supervisor_lite.ctl.context import CommandContext
-from supervisor_lite.protocol.commands import COMMAND, GROUPS, NOTHING, SLCTL
+from supervisor_lite.protocol.commands import SLCTL
 from supervisor_lite.protocol.home import NoHomeError, own_directory
 
 TYPE_CHECKING = False
@@ -22,42 +22,6 @@ if TYPE_CHECKING:
 
 MAX_HISTORY = 1000
 """Lines of history that are kept."""
-
-_CACHE_TIME = 2.0
-"""Seconds that names got for one completion serve the next."""
-
-
-class Completions:
-    """The words that may come next: commands, and the live names of processes and groups."""
-
-    def __init__(self, ctl: CommandContext) -> None:
-        self._ctl = ctl
-        self._known: dict[str, tuple[float, list[str]]] = {}
-
-    def after(self, command: str) -> list[str]:
-        """Return what may follow a command; nothing if no daemon answers."""
-        row = SLCTL.get(command)
-        if row is None or row.takes == NOTHING:
-            return []
-        if row.takes == COMMAND:
-            return [*SLCTL]
-        at, names = self._known.get(row.takes, (-_CACHE_TIME, []))
-        if time.monotonic() - at >= _CACHE_TIME:
-            names = self._ask(row.takes)
-            self._known[row.takes] = time.monotonic(), names
-        return names
-
-    def _ask(self, takes: str) -> list[str]:
-        try:
-            with self._ctl.client() as client:
-                if takes == GROUPS:
-                    rows = client.call("avail")["processes"]
-                    return sorted({str(row["group"]) for row in rows})
-                rows = client.call("status")["processes"]
-        except (ClientError, KeyError):
-            return []
-        groups = {f"{row['group']}:*" for row in rows if row["group"] != row["fullname"]}
-        return sorted({str(row["fullname"]) for row in rows} | groups | {"all"})
 
 
 class Shell(cmd.Cmd):
@@ -70,7 +34,6 @@ class Shell(cmd.Cmd):
         self._ctl = ctl
         self._run = run
         self._commands = sorted([*SLCTL, "quit", "exit"])
-        self._completions = Completions(ctl)
 
     def onecmd(self, line: str) -> bool:
         """Run one line; True ends the shell."""
@@ -90,17 +53,17 @@ class Shell(cmd.Cmd):
         if row is not None and row.question and not _confirmed(row.question):
             return False
         with contextlib.suppress(KeyboardInterrupt):
-            self._run(self._ctl, words)
+            self._run(copy.copy(self._ctl), words)  # -c and -s hold for this line alone
         return False
 
     def completenames(self, text: str, *ignored: object) -> list[str]:
         """Complete the first word."""
         return _matching(self._commands, text)
 
-    def completedefault(self, text: str, line: str, *ignored: object) -> list[str]:
+    def completedefault(self, text: str, line: str, begin: int, end: int) -> list[str]:
         """Complete what may follow the command."""
-        command = line.split(maxsplit=1)[0] if line.split() else ""
-        return _matching(self._completions.after(command), text)
+        words = [*line[:begin].split(), text]
+        return _matching(list(Completions(copy.copy(self._ctl)).after(words).words), text)
 
     complete_help = completedefault
 

@@ -12,12 +12,12 @@ import os
 from collections.abc import Mapping
 
 from supervisor_lite.core.bus import Bus
-from supervisor_lite.core.topics import GroupsChanged
+from supervisor_lite.core.topics import GatewayInForce, GroupsChanged
 from supervisor_lite.host.identity import this_world
 from supervisor_lite.model.known_configuration import KnownConfiguration, KnownGroup
 from supervisor_lite.model.plan import Configuration, Group, Plan
 from supervisor_lite.model.program import Program
-from supervisor_lite.protocol import locate
+from supervisor_lite.protocol import directories, locate
 from supervisor_lite.protocol.home import NoHomeError
 from supervisor_lite.store.journal import Journal
 from supervisor_lite.store.peek import Peeked, peek
@@ -31,11 +31,17 @@ class ConfigurationKeeper:
         self, bus: Bus, journal: Journal, config: str, configuration: Configuration
     ) -> None:
         self._journal = journal
-        gateway = configuration.gateway
-        if gateway is not None:
-            gateway = gateway._replace(users=())
-        self._known = KnownConfiguration(config, configuration.settings, gateway=gateway)
+        self._known = KnownConfiguration(config, configuration.settings)
+        self._take_gateway(GatewayInForce(configuration.gateway, None))
+        bus.subscribe(GatewayInForce, self._take_gateway)
         bus.subscribe(GroupsChanged, lambda change: self._keep(change.after))
+
+    def _take_gateway(self, change: GatewayInForce) -> None:
+        gateway = change.gateway
+        if gateway is not None:
+            users = tuple(user._replace(password_hash="") for user in gateway.users)
+            gateway = gateway._replace(users=users)
+        self._known = self._known._replace(gateway=gateway)
 
     def _keep(self, groups: Mapping[str, Group]) -> None:
         known = tuple(
@@ -64,7 +70,7 @@ def last_known(config: str | None) -> Configuration | None:
     if found is None or not _goes_on(found):
         return None
     known = found.configuration
-    if known.config != path or known.settings.state_dir != state_dir:
+    if not directories.same(known.config, path) or known.settings.state_dir != state_dir:
         return None  # of another project
     programs = {process.name: process.program for process in found.processes}
     groups = {group.name: _group(group, programs) for group in known.groups}

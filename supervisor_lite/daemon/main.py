@@ -94,7 +94,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("-c", "--configuration", dest="config", metavar="FILE|DIR",
-        help="a TOML file, or a directory of *.toml")  # fmt: skip
+        help="a TOML file, or a directory: its supervisor.toml, or all of its *.toml")  # fmt: skip
     add("-n", "--nodaemon", action="store_true", help="stay in the foreground (the default)")
     add("--daemonize", action="store_true", help="detach from the terminal")
     add("--check", action="store_true", help="only check the configuration: exit 0 or 2")

@@ -162,7 +162,7 @@ def ready(recovery: Recovery) -> None:
 
     def report() -> None:
         app.resources.on_ready()
-        app.readiness.notify_ready()
+        app.readiness.begin()
         app.kept_code.begin()
 
     app.supervisor.when_spawned(report)

@@ -52,5 +52,9 @@ class Reload:
         self._supervisor.refuse_if_stopping()
         self._log.warning("reload: stopping everything and starting anew", by=by)
         self._bus.publish(DaemonStateChanged("STOPPING"))
-        await self._rollout.reload(by)
+        self._readiness.notify_reload()
+        try:
+            await self._rollout.reload(by)
+        finally:
+            self._readiness.notify_status()
         self._bus.publish(DaemonStateChanged("RUNNING"))

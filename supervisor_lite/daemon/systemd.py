@@ -6,8 +6,10 @@ import asyncio
 import os
 import socket
 import time
+from collections.abc import Callable
 
 from supervisor_lite.core.supervisor import Supervisor
+from supervisor_lite.core.topics import TableChanged
 from supervisor_lite.text import plural
 
 VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "JOURNAL_STREAM",
@@ -31,6 +33,11 @@ class Notifier:
         """The manager had no room for what was sent last: it is lost."""
         self.variables = variables or {}
         """What was taken out of the environment; a new version of ourselves needs it again."""
+
+    @property
+    def has_manager(self) -> bool:
+        """Is there anybody who wants to be notified?"""
+        return self._address is not None
 
     @property
     def watchdog_timeout(self) -> float:
@@ -101,15 +108,50 @@ class Readiness:
         self._loop = loop
         self._notifier = notifier
         self._supervisor = supervisor
+        self._told = ""
+        """The status that it knows."""
+        self._scheduled = False
+
+    def begin(self) -> None:
+        """Notify that we are ready, and from now on what our status is."""
+        self.notify_ready()
+        if self._notifier.has_manager:
+            self._supervisor.bus.subscribe(TableChanged, lambda _: self._schedule_status())
 
     def notify_ready(self) -> None:
         """Notify that we are ready, at the start or again; not while the daemon ends."""
+        self._send(self.notify_ready, "READY=1")
+
+    def notify_reload(self) -> None:
+        """Notify that everything is being stopped and started anew; see `notify_status`."""
+        self._told = "STATUS=reloading: everything is stopped and started anew"
+        self._notifier.send(self._told)
+
+    def notify_status(self) -> None:
+        """Notify what our status is, if that is news."""
+        self._scheduled = False
+        if self._told != self._status():
+            self._send(self.notify_status)
+
+    def _schedule_status(self) -> None:
+        """Look in the loop's next iteration: many processes come and go at once."""
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self.notify_status)
+
+    def _status(self) -> str:
+        count = plural(len(self._supervisor.processes), "process", "processes")
+        return f"STATUS=supervising {count}"
+
+    def _send(self, again: Callable[[], None], *lines: str) -> None:
+        """Send this and the status; `again` is called later if there is no room."""
         if self._supervisor.stopping:
             return
-        count = plural(len(self._supervisor.processes), "process", "processes")
-        self._notifier.send("READY=1", f"STATUS=supervising {count}")
-        if self._notifier.is_full:  # of descriptors of many programs that were to be stored
-            self._loop.call_later(_RETRY, self.notify_ready)
+        status = self._status()
+        if self._notifier.send(*lines, status):
+            self._told = status
+        elif self._notifier.is_full:  # of descriptors of many programs that were to be stored
+            self._loop.call_later(_RETRY, again)
 
     def start_watchdog(self) -> None:
         """Give signs of life from the event loop, if asked for (sd_watchdog_enabled(3))."""

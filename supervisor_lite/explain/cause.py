@@ -29,6 +29,8 @@ _FIXED = {
     CauseKind.MACHINE_RESTARTED: "the machine was restarted",
     CauseKind.NEVER_SPAWNED: "never spawned: the daemon died",
     CauseKind.WITHDRAWN: "never spawned",
+    CauseKind.LOG_CLEARED: "log cleared",
+    CauseKind.REMOVED: "taken out of use",
 }
 """Kinds without fields."""
 
@@ -58,6 +60,10 @@ def cause_text(cause: Cause | None) -> str:
         case CauseKind.MEMORY_RESTART:
             used, limit = _rounded_up(cause.used or 0), _rounded_up(cause.limit or 0)
             return f"memory {used} over memory_restart {limit}"
+        case CauseKind.SIGNAL_SENT:
+            return f"{cause.signal} sent"
+        case CauseKind.INPUT_SENT:
+            return f"{plural(cause.used or 0, 'byte', 'bytes')} of input sent"
         case CauseKind.MAIN_REPLACED:
             return f"main process replaced: {cause.number} by {cause.pid}"
         case CauseKind.TAKEN_OVER:
@@ -111,6 +117,8 @@ def exit_text(exit_status: Exit, by: str = "killed by") -> str:
     text = "ended with an unknown exit code"
     if exit_status.signal is not None:
         text = f"{by} {exit_status.signal}" + (" (core dumped)" if exit_status.core else "")
+    if exit_status.sent_by:
+        return f"{text}, sent by {exit_status.sent_by}"
     return f"{text}: {_memory_text(exit_status)}" if exit_status.out_of_memory else text
 
 
@@ -121,7 +129,9 @@ def beyond_exit_text(cause: Cause | None) -> str:
         return cause_text(cause)
     if exit_status.out_of_memory:
         return _memory_text(exit_status)
-    return "core dumped" if exit_status.core else ""
+    core = "core dumped" if exit_status.core else ""
+    sent = f"sent by {exit_status.sent_by}" if exit_status.sent_by else ""
+    return ", ".join(filter(None, (core, sent)))
 
 
 def memory_text(limit: int | None) -> str:

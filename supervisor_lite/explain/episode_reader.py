@@ -15,7 +15,7 @@ from supervisor_lite.explain.cause import (
 from supervisor_lite.explain.episodes import Episode, Known, Verb
 from supervisor_lite.model.cause import Cause, CauseKind, Note, NoteKind
 from supervisor_lite.model.change import Change
-from supervisor_lite.text import span
+from supervisor_lite.text import plural, span
 
 _ASKED = frozenset({CauseKind.START_ASKED, CauseKind.RESTART_ASKED, CauseKind.STOP_ASKED})
 """Causes that say no more than the verb of their episode."""
@@ -27,13 +27,25 @@ _NOTES = {
 }
 """Causes of changes from a state to the same one."""
 
+_DONE_TO_IT = {
+    CauseKind.SIGNAL_SENT: Verb.SIGNALLED,
+    CauseKind.INPUT_SENT: Verb.INPUT_SENT,
+    CauseKind.LOG_CLEARED: Verb.LOG_CLEARED,
+    CauseKind.REMOVED: Verb.REMOVED,
+    CauseKind.NO_LONGER_DEFINED: Verb.REMOVED,
+    CauseKind.ADDED: Verb.ADDED,
+    CauseKind.ADDED_BY_UPDATE: Verb.ADDED,
+}
+"""The same, of what somebody did to it; it may come between any two other changes."""
+
 
 class EpisodeReader:
     """Reads changes, the oldest first, into episodes."""
 
     def __init__(self, known: Known) -> None:
         self._program = known.program
-        self._changes = known.changes
+        self._done = [change for change in known.changes if _is_done_to_it(change)]
+        self._changes = [change for change in known.changes if not _is_done_to_it(change)]
         self._runs = {row.run: row for row in known.runs}
         self._numbers = sorted(self._runs)
         self._index = 0
@@ -43,13 +55,17 @@ class EpisodeReader:
     def episodes(self) -> list[Episode]:
         """Return what happened, the oldest first."""
         found: list[Episode] = []
+        done = [_done_to_it(change) for change in self._done][::-1]
         while self._index < len(self._changes):
             change = self._changes[self._index]
             self._index += 1
             episode = self._read(change)
-            if episode is not None:
-                found.append(episode)
-        return found
+            if episode is None:
+                continue
+            while done and done[-1].time < episode.time:
+                found.append(done.pop())
+            found.append(episode)
+        return found + done[::-1]
 
     def _read(self, change: Change) -> Episode | None:
         if change.from_state == change.to_state:
@@ -132,7 +148,7 @@ class EpisodeReader:
         end = end_text(change.cause)
         lasted = self._lasted(change)
         aside = " (expected)" if change.expected else " (unexpected)"
-        up = f" after {span(lasted)}" if lasted is not None else ""
+        up = f"{end_glue(change.cause)} after {span(lasted)}" if lasted is not None else ""
         after = _also(change.notes)
         again = self._take("STARTING", CauseKind.RESTARTED)
         if again is not None:
@@ -198,6 +214,23 @@ class EpisodeReader:
         return f"; run {row.run} started {span(max(0.0, row.spawned - ended))} later"
 
 
+def _is_done_to_it(change: Change) -> bool:
+    """Is it no change of state, but what somebody did?"""
+    same = change.from_state == change.to_state
+    return same and change.cause is not None and change.cause.kind in _DONE_TO_IT
+
+
+def _done_to_it(change: Change) -> Episode:
+    assert change.cause is not None
+    by = f" by {change.by}" if change.by else ""
+    match change.cause.kind:
+        case CauseKind.SIGNAL_SENT:
+            by = f": {change.cause.signal}{by}"
+        case CauseKind.INPUT_SENT:
+            by = f": {plural(change.cause.used or 0, 'byte', 'bytes')}{by}"
+    return Episode(_DONE_TO_IT[change.cause.kind], change.time, by)
+
+
 def _noted(change: Change) -> Episode:
     cause = change.cause
     verb = _NOTES.get(cause.kind) if cause is not None else None
@@ -206,6 +239,14 @@ def _noted(change: Change) -> Episode:
     if cause.kind is CauseKind.MAIN_REPLACED:
         return Episode(verb, change.time, f": {cause.number} by {cause.pid}")
     return Episode(verb, change.time, f" {daemon_text(cause)}{_also(change.notes)}")
+
+
+def end_glue(cause: Cause | None) -> str:
+    """Return what goes between the end of a run in words and how long it was up.
+
+    Words of who has sent a signal end with what he has typed.
+    """
+    return ";" if cause is not None and cause.exit is not None and cause.exit.sent_by else ""
 
 
 def _is(change: Change, kind: CauseKind) -> bool:

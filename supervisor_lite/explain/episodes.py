@@ -31,6 +31,15 @@ class Verb(Enum):
     REPLACED = "main process replaced"
     FOUND_ENDED = "found ended"
     NOTED = "noted"
+    SIGNALLED = "signalled"
+    INPUT_SENT = "input sent"
+    LOG_CLEARED = "log cleared"
+    REMOVED = "taken out of use"
+    ADDED = "added"
+
+
+_ONCE = frozenset({Verb.TAKEN_OVER, Verb.FOUND_ENDED, Verb.INPUT_SENT, Verb.LOG_CLEARED})
+"""What is told once with its number however the episodes differ."""
 
 
 class Known(NamedTuple):
@@ -76,7 +85,7 @@ class Episode:
     @property
     def sameness(self) -> tuple[object, ...]:
         """What is equal in episodes that are told once, with their number."""
-        if self.verb in (Verb.TAKEN_OVER, Verb.FOUND_ENDED):
+        if self.verb in _ONCE:
             return (self.verb,)
         return (self.verb, self.cause) if self.cause is not None else (self.verb, self.rest)
 

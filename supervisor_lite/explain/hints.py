@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from supervisor_lite.explain.advice import advice_text
 from supervisor_lite.explain.episodes import Known
 from supervisor_lite.model.advice import Advice, AdviceKind
-from supervisor_lite.model.cause import Note, NoteKind
+from supervisor_lite.model.cause import Note, NoteKind, SpawnFailure
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.record import Record
 from supervisor_lite.model.states import State
@@ -26,6 +27,19 @@ def is_failing(record: Record) -> bool:
     if record.state is State.EXITED:
         return True
     return bool(record.failures or record.restart_count) and record.wanted
+
+
+def tell_hints(known: Known, more: Iterable[SpawnFailure | Advice] = ()) -> list[str]:
+    """Return what is probably wrong with a process that fails; `more` is what was found besides."""
+    if not is_failing(known.record):
+        return []
+    about = dict.fromkeys([*more, *hints(known)])
+    if known.record.error is not None:
+        about.pop(known.record.error, None)  # that is said already
+    return [
+        f"hint: {each.text if isinstance(each, SpawnFailure) else advice_text(each)}"
+        for each in about
+    ]
 
 
 def hints(known: Known) -> Iterator[Advice]:

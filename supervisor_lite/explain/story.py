@@ -7,18 +7,14 @@ shows them makes them harmless.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, tzinfo
 from itertools import groupby
 
-from supervisor_lite.explain.advice import advice_text
-from supervisor_lite.explain.episode_reader import EpisodeReader
+from supervisor_lite.explain.episode_reader import EpisodeReader, end_glue
 from supervisor_lite.explain.episodes import Episode, Known, Verb
-from supervisor_lite.explain.hints import hints, is_failing
 from supervisor_lite.explain.output import amount_text, trouble_text
 from supervisor_lite.explain.reason import reason
-from supervisor_lite.model.advice import Advice
-from supervisor_lite.model.cause import SpawnFailure
 from supervisor_lite.model.output import OutputLoss, OutputTrouble
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.states import QUIET, State
@@ -28,10 +24,13 @@ MOST_LINES = 60
 """Lines that are told of one process."""
 
 
-def tell(known: Known, now: float, clock: Callable[[float], str]) -> list[str]:
-    """Return the story, line by line: first what it is now, then why, the newest cause first."""
+def tell(known: Known, now: float, clock: Callable[[float], str], offset: str = "") -> list[str]:
+    """Return the story, line by line: first what it is now, then why, the newest cause first.
+
+    `offset` says which clock that is, `+01:00`; the first time has it.
+    """
     episodes = EpisodeReader(known).episodes()[::-1]
-    lines = [_head(known, now, clock)]
+    lines = [_head(known, now, clock, offset)]
     for index, (_, group) in enumerate(groupby(episodes, lambda episode: episode.sameness)):
         same = list(group)
         told = _told(same, known.program, clock)
@@ -49,33 +48,27 @@ def tell(known: Known, now: float, clock: Callable[[float], str]) -> list[str]:
     return lines
 
 
-def tell_hints(known: Known, more: Iterable[SpawnFailure | Advice] = ()) -> list[str]:
-    """Return what is probably wrong with a process that fails; `more` is what was found besides."""
-    if not is_failing(known.record):
-        return []
-    about = dict.fromkeys([*more, *hints(known)])
-    if known.record.error is not None:
-        about.pop(known.record.error, None)  # that is said already
-    return [
-        f"hint: {each.text if isinstance(each, SpawnFailure) else advice_text(each)}"
-        for each in about
-    ]
-
-
-def local_clock(now: float) -> Callable[[float], str]:
-    """Return how to show times: the hour alone if it was today, in the zone of this machine."""
-    today = datetime.fromtimestamp(now).date()
+def local_clock(now: float, zone: tzinfo | None = None) -> Callable[[float], str]:
+    """Return how to show times: the hour alone if it was today; in the machine's zone for None."""
+    today = datetime.fromtimestamp(now, zone).date()
 
     def clock(seconds: float) -> str:
-        moment = datetime.fromtimestamp(seconds)
+        moment = datetime.fromtimestamp(seconds, zone)
         return f"{moment:%H:%M:%S}" if moment.date() == today else f"{moment:%Y-%m-%d %H:%M:%S}"
 
     return clock
 
 
-def tell_output(trouble: OutputTrouble | None, lost: OutputLoss, now: float) -> list[str]:
+def clock_offset(now: float, zone: tzinfo | None = None) -> str:
+    """Return how far that clock is from UTC: `+01:00`."""
+    whole = datetime.fromtimestamp(now, zone).astimezone(zone).strftime("%z")
+    return f"{whole[:3]}:{whole[3:5]}"
+
+
+def tell_output(
+    trouble: OutputTrouble | None, lost: OutputLoss, clock: Callable[[float], str]
+) -> list[str]:
     """Return the lines about output that cannot be written, or could not."""
-    clock = local_clock(now)
     lines = [f"since {clock(trouble.since)}: {trouble_text(trouble)}"] if trouble else []
     if lost.bytes:
         when = f"between {clock(lost.first)} and {clock(lost.last)}"
@@ -86,12 +79,13 @@ def tell_output(trouble: OutputTrouble | None, lost: OutputLoss, now: float) -> 
 # What it is now.
 
 
-def _head(known: Known, now: float, clock: Callable[[float], str]) -> str:
+def _head(known: Known, now: float, clock: Callable[[float], str], offset: str) -> str:
     program, record = known.program, known.record
     why = reason(program, record)
     if record.run is None and record.state is State.STOPPED:
         return f"{program.fullname} is STOPPED: it was not started"
-    since = f"since {clock(known.since)} ({span(max(0.0, now - known.since))})"
+    when = f"{clock(known.since)} {offset}".rstrip()
+    since = f"since {when} ({span(max(0.0, now - known.since))})"
     line = f"{program.fullname} is {record.state.name} {since}"
     facts = [f"pid {record.pid}, run {record.run}"] if record.pid is not None else []
     # The next line says why it is down, unless the journal does not know.
@@ -153,4 +147,5 @@ def _range(group: list[Episode]) -> str:
     if not lasted:
         return ""
     least, most = span(min(lasted)), span(max(lasted))
-    return f" after {least}" if least == most else f" after {least} to {most}"
+    after = f"{end_glue(group[0].cause)} after {least}"
+    return after if least == most else f"{after} to {most}"

@@ -33,6 +33,7 @@ from supervisor_lite.gateway.http import (
     require,
     while_connected,
 )
+from supervisor_lite.gateway.usage import UsageMeter
 from supervisor_lite.protocol import codes, messages
 from supervisor_lite.protocol.commands import METHODS, ROLES, Command
 from supervisor_lite.protocol.messages import Message
@@ -52,6 +53,7 @@ class Api:
 
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
+        self._meter = UsageMeter(daemon)
         one = "/processes/{name}"
         logged = {"bytes": count(16384, 4 << 20), "follow": BOOLEAN}
         self.endpoints = [
@@ -59,6 +61,8 @@ class Api:
                      self.about, "Daemon"),
             Endpoint("GET", "/processes", "status", "Where all processes are",
                      self.processes, "Processes", {"name": STRING}),
+            Endpoint("GET", "/usage", "usage", "What the processes of each run use together",
+                     self.usage, "Usages"),
             Endpoint("GET", one, "status", "Where one process is", self.process, "Process"),
             *[self._passed_on(row) for row in METHODS.values() if row.rest],
             Endpoint("GET", f"{one}/log/{{stream}}", "tail",
@@ -116,6 +120,13 @@ class Api:
         names = request.query_params.getlist("name")
         found = await self._ask(request, "status", {"names": names} if names else {})
         return JSONResponse({"processes": shown(found)})
+
+    async def usage(self, request: Request) -> Response:
+        """Answer what processes use; measured at most every two seconds, whoever asks."""
+        try:
+            return JSONResponse(await self._meter.measure(principal(request)))
+        except RemoteError as error:
+            raise refusal(error) from error
 
     async def process(self, request: Request) -> Response:
         """Answer where one process is."""

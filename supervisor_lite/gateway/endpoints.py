@@ -117,6 +117,12 @@ SCHEMAS: Json = {
         "required": ["name", "group", "fullname", "state", "wanted", "pid"],
     },
     "Processes": _object(processes=_list_of("Process")),
+    "Usage": _object(
+        name=STRING, group=STRING, fullname=STRING, run={"type": "integer"},
+        processes={"type": "integer"}, memory_bytes={"type": "integer"},
+        cpu_seconds={"type": "number"},
+    ),
+    "Usages": _object(now={"type": "number"}, processes=_list_of("Usage")),
     "Change": _object(
         serial={"type": "integer"}, time=STRING, name=STRING, process=STRING, group=STRING,
         cause=STRING, cause_data=_MAYBE_CAUSE, note=STRING,

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+from typing import Final
+
+_PART: Final = 64 * 1024
+"""Bytes of one read(2): hardly any environment has more, so there is a single one."""
 
 
 def read_value(path: str) -> str:
@@ -12,6 +16,17 @@ def read_value(path: str) -> str:
             return file.readall().decode(errors="replace")
     except OSError:
         return ""
+
+
+def read_start(path: str, most: int) -> bytes:
+    """Return what a file in /proc begins with, of which a process says how long it is; OSError."""
+    found = b""
+    with open(path, "rb", buffering=0) as file:
+        while len(found) < most and (part := file.read(min(_PART, most - len(found)))):
+            found += part
+            if len(part) < _PART:
+                break
+    return found
 
 
 def write_value(path: str, text: str) -> None:

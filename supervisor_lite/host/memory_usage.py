@@ -30,7 +30,7 @@ def resident(descendants: Descendants, runs: Collection[Run]) -> dict[int, int]:
     found: dict[int, int] = {}
     others: list[Run] = []
     for run in runs:
-        counted = _of_cgroup(run.cgroup) if run.cgroup is not None else None
+        counted = cgroup_memory(run.cgroup) if run.cgroup is not None else None
         if counted is None:
             others.append(run)
         else:
@@ -41,7 +41,7 @@ def resident(descendants: Descendants, runs: Collection[Run]) -> dict[int, int]:
     return found
 
 
-def _of_cgroup(path: str) -> int | None:
+def cgroup_memory(path: str) -> int | None:
     """Return what a cgroup uses, with all below it; None if its memory is not counted."""
     lines = (line.partition(" ") for line in read_value(f"{path}/memory.stat").splitlines())
     counts = {name: int(count) for name, _, count in lines if name in _RESIDENT}

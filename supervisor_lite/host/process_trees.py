@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from supervisor_lite.host import memory_usage
 from supervisor_lite.host.cgroup import OomKill
@@ -16,8 +16,12 @@ from supervisor_lite.host.reached import Reached, ticks_at
 from supervisor_lite.host.run import Run
 from supervisor_lite.host.succession import successor
 from supervisor_lite.host.terminate import OnGone, Terminator
+from supervisor_lite.host.usage import RunUsage, usage
 from supervisor_lite.host.users import ids
 from supervisor_lite.model.program import Program
+
+_MEASURED_AT_ONCE = 16
+"""Runs whose usage is measured without looking after anything else."""
 
 
 class ProcessTrees:
@@ -135,6 +139,16 @@ class ProcessTrees:
     def memory_used(self, numbers: Iterable[int]) -> dict[int, int]:
         """Return the bytes of resident memory of each of these runs."""
         return memory_usage.resident(self._descendants, self._known(numbers))
+
+    def usage(self, numbers: Sequence[int]) -> Iterator[dict[int, RunUsage]]:
+        """Yield what these runs use, some at a time; between them others may have their turn."""
+        # Those of an earlier daemon take a search of /proc, whether they are one or many.
+        adopted = {run.number for run in self._known(numbers) if run.adopted}
+        if adopted:
+            yield usage(self._descendants, self._known(adopted))
+        others = [number for number in numbers if number not in adopted]
+        for at in range(0, len(others), _MEASURED_AT_ONCE):
+            yield usage(self._descendants, self._known(others[at : at + _MEASURED_AT_ONCE]))
 
     def _known(self, numbers: Iterable[int]) -> list[Run]:
         found = map(self._descendants.get, numbers)

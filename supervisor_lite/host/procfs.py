@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from supervisor_lite.host.kernel_files import read_value
+from supervisor_lite.host.kernel_files import read_start, read_value
 
 _PF_EXITING = 0x4
 """A flag of the process (proc_pid_stat(5), field 9)."""
@@ -22,6 +22,10 @@ _SIGKILL = 1 << 8
 
 _ONE_THREAD = 3
 """Links of /proc/PID/task of a process that has one thread."""
+
+_MAX_ENVIRONMENT = 1 << 20
+"""Bytes of an environment that are looked at. Where it lies and how long it is says the process
+itself (PR_SET_MM of prctl(2)), and that may be all of its address space."""
 
 RUN_VARIABLE = "SUPERVISOR_LITE_RUN"
 """Every process of a run carries the run's identity in this environment variable."""
@@ -169,16 +173,14 @@ def read_variable(pid: int, variable: str) -> str | None:
 
 def _read_environment(pid: int) -> bytes:
     try:
-        with open(f"/proc/{pid}/environ", "rb", buffering=0) as file:
-            return b"\0" + file.read()
+        return b"\0" + read_start(f"/proc/{pid}/environ", _MAX_ENVIRONMENT)
     except ProcessLookupError:  # gone, or at least its first thread
         if _has_one_thread(pid):
             raise
         stat = read_stat(pid)
         if stat is None or stat.is_dead:
             raise
-        with open(f"/proc/{live_thread(stat)}/environ", "rb", buffering=0) as file:
-            return b"\0" + file.read()
+        return b"\0" + read_start(f"/proc/{live_thread(stat)}/environ", _MAX_ENVIRONMENT)
 
 
 def _has_one_thread(pid: int) -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import select
 import signal
 from collections.abc import Callable
@@ -39,10 +40,19 @@ class Ended(NamedTuple):
 class Usage(NamedTuple):
     """What a run has used (getrusage(2)); unknown for adopted runs."""
 
-    maxrss: int
-    """Bytes."""
+    maxrss: int | None
+    """Bytes; None where the kernel has no more to tell than what we had in memory at the fork."""
     utime: float
     stime: float
+
+
+def _own_peak(used: resource.struct_rusage) -> int | None:
+    """Return the most memory that a child has had, in bytes; None if that is not known.
+
+    Before its exec a child has our memory, and the kernel counts that, too (setmax_mm_hiwater_rss).
+    """
+    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used.ru_maxrss * 1024 if used.ru_maxrss > ours else None
 
 
 def become_subreaper() -> bool:
@@ -167,7 +177,7 @@ class Reaper:
                 else:
                     self._on_orphan(pid)
                 continue
-            usage = Usage(used.ru_maxrss * 1024, used.ru_utime, used.ru_stime)
+            usage = Usage(_own_peak(used), used.ru_utime, used.ru_stime)
             ended.append(Ended(pid, exit_from_status(status), usage))
         if ended:
             self._on_ended(ended)

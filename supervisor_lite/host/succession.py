@@ -24,13 +24,15 @@ import os
 from collections.abc import Collection
 
 from supervisor_lite.files import open_regular
-from supervisor_lite.host.kernel_files import read_value
+from supervisor_lite.host.kernel_files import read_start
 from supervisor_lite.host.procfs import Stat, read_variable, real_uid
 
 _MAX_PIDFILE = 64
 _SUFFIXES = ("", ".2")
 _OLD_MASTER = "GUNICORN_PID"
-_TITLES = ("nginx: master process", "unicorn master", "gunicorn: master")
+_TITLES = (b"nginx: master process", b"unicorn master", b"gunicorn: master")
+_MAX_TITLE = 64
+"""Bytes: a command line is as long as its process says."""
 
 
 def successor(old: int, members: Collection[Stat], pidfile: str | None) -> Stat | None:
@@ -71,4 +73,7 @@ def _is_next_master(process: Stat, old: int) -> bool:
         return False
     if read_variable(process.pid, _OLD_MASTER) == str(old):
         return True
-    return read_value(f"/proc/{process.pid}/cmdline").startswith(_TITLES)
+    try:
+        return read_start(f"/proc/{process.pid}/cmdline", _MAX_TITLE).startswith(_TITLES)
+    except OSError:
+        return False

@@ -13,7 +13,8 @@ the next:
 1. The position is in the live file: read through the log's own descriptor.
 2. The file in which the position lies is rotated in this moment: `on_rotate` comes before the log
    closes it, and the follower keeps a duplicate of the descriptor. Whatever happens to its name
-   afterwards (renamed again, deleted because of `backups`), it can be read to its end.
+   afterwards (renamed again, deleted because of `backups`), it can be read to its end. That is done
+   for MAX_HELD readers: each takes a descriptor, and who does not read would take them all.
 3. Several rotations have happened since the last read, because the reader was slow. Only the file
    of the first one is held; those after it are looked for by name, counted back from the live one
    (`LogFile.chain` tells how many of `.1`, `.2` … hold exactly what came before it). What is not
@@ -30,6 +31,7 @@ only at the end of a file that is complete it may end anywhere.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable
 from typing import Final
@@ -45,6 +47,8 @@ MAX_BEHIND: Final = 8 * MIB
 """Bytes that a reader may be behind before it is made to skip."""
 SKIP_TO: Final = 64 * 1024
 """Bytes before the end to which it skips."""
+MAX_HELD: Final = 128
+"""Rotated files that are held open for all readers; beyond that they are looked for by name."""
 
 
 class Follower:
@@ -60,6 +64,9 @@ class Follower:
         "_closed", "_deliver", "_held", "_held_origin", "_log", "_loop", "_lost", "_missed",
         "_paused", "_position", "_scheduled",
     )  # fmt: skip
+
+    holding = 0
+    """How many of all of them hold a file open."""
 
     def __init__(
         self,
@@ -105,9 +112,9 @@ class Follower:
 
     def on_rotate(self, fd: int, origin: int, end: int) -> None:
         """Keep a file open that is about to be closed, if it is being read and has more."""
-        if self._held < 0 and origin <= self._position < end:
-            self._held = os.dup(fd)
-            self._held_origin = origin
+        if self._held < 0 and origin <= self._position < end and Follower.holding < MAX_HELD:
+            with contextlib.suppress(OSError):
+                self._hold(os.dup(fd), origin)
 
     def on_truncate(self, position: int) -> None:
         """Forget what an operator has cleared."""
@@ -134,6 +141,8 @@ class Follower:
         if chunk and not self._closed:
             self._position += len(chunk)
             self._paused = not self._deliver(chunk)
+            if self._paused and Follower.holding > MAX_HELD:
+                self._close_held()  # to be found again by its name
             self.on_append()
 
     def _is_far_behind(self) -> bool:
@@ -186,15 +195,19 @@ class Follower:
                 break
             earlier = origin - os.fstat(fd).st_size
             if earlier <= self._position:
-                self._held = fd
-                self._held_origin = earlier
+                self._hold(fd, earlier)
                 return
             os.close(fd)
             origin = earlier
         self._lost += origin - self._position
         self._position = origin
 
+    def _hold(self, fd: int, origin: int) -> None:
+        self._held, self._held_origin = fd, origin
+        Follower.holding += 1
+
     def _close_held(self) -> None:
         if self._held >= 0:
             os.close(self._held)
             self._held = -1
+            Follower.holding -= 1

@@ -13,6 +13,9 @@ import contextlib
 from supervisor_lite import safe_paths
 from supervisor_lite.safe_paths import Place
 
+_MAX_BEYOND = 1000
+"""Rotated files that are removed beyond `backups`: of an earlier setting, or planted."""
+
 
 class RotatedFiles:
     """Renames and removes them; remembers what it need not look for again."""
@@ -67,10 +70,11 @@ class RotatedFiles:
         return gap
 
     def remove(self, path: str, backups: int) -> None:
-        """Delete them all; raises OSError."""
+        """Delete them all, or the first of more than anybody keeps; raises OSError."""
         self.forget()
         with contextlib.suppress(FileNotFoundError), safe_paths.at(path) as place:
-            number = 1
-            while number <= backups or place.status(f"{place.name}.{number}") is not None:
-                place.unlink(f"{place.name}.{number}", missing_ok=True)
-                number += 1
+            for number in range(1, backups + _MAX_BEYOND + 1):
+                name = f"{place.name}.{number}"
+                if number > backups and place.status(name) is None:
+                    return
+                place.unlink(name, missing_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from supervisor_lite.migrate.daemon import adjust_daemon
 from supervisor_lite.migrate.groups import GroupConverter
@@ -61,7 +62,7 @@ def convert(path: str, out: str | None = None) -> Conversion:
     sources: dict[str, list[str]] = {}
     for file in ini.files:
         made = [f"Converted from {file.label} by slctl import."]
-        keeps = any(map(converter.has_programs, ini.files if out is None else [file]))
+        keeps = converter.has_programs(None if out is None else file)
         made += _AS_SUPERVISOR if keeps else ()
         if file is not ini.files[0] and out is None:
             made = [f"From {file.label}:"]
@@ -76,6 +77,7 @@ def convert(path: str, out: str | None = None) -> Conversion:
 def _file_names(files: list[File], out: str | None) -> dict[str, str]:
     """Return where each file goes, by label."""
     names = {files[0].label: MAIN}
+    taken: set[str] = set()
     for file in files[1:]:
         if out is None:
             names[file.label] = MAIN
@@ -83,10 +85,11 @@ def _file_names(files: list[File], out: str | None) -> dict[str, str]:
         directory, base = os.path.split(file.label)
         # A name that begins with a dot is not included.
         stem = os.path.splitext(base)[0].lstrip(".") or "included"
-        wanted = [stem, f"{os.path.basename(directory) or 'root'}-{stem}"]
-        wanted += [f"{stem}-{number}" for number in range(2, len(files) + 2)]
-        free = (f"conf.d/{name}.toml" for name in wanted)
-        names[file.label] = next(name for name in free if name not in names.values())
+        wanted = (stem, f"{os.path.basename(directory) or 'root'}-{stem}")
+        numbered = (f"{stem}-{number}" for number in range(2, len(files) + 2))
+        name = next(name for name in chain(wanted, numbered) if name not in taken)
+        taken.add(name)
+        names[file.label] = f"conf.d/{name}.toml"
     return names
 
 
@@ -108,36 +111,40 @@ class _Converter:
         self._keys = keys
         self._groups = GroupConverter(ini, keys)
         self._programs = ProgramConverter(ini, keys, self._groups)
-        self._tables: list[tuple[File, TomlTable]] = []
+        self._tables: dict[str, list[TomlTable]] = {file.label: [] for file in ini.files}
+        """By label of the old file."""
         self._daemon_log: str | None = None
 
-    def tables(self, file: File) -> Iterator[TomlTable]:
-        """Yield what goes into the TOML of one file."""
-        return (table for owner, table in self._tables if owner is file)
+    def tables(self, file: File) -> list[TomlTable]:
+        """Return what goes into the TOML of one file."""
+        return self._tables[file.label]
 
-    def has_programs(self, file: File) -> bool:
-        """Tell whether a program stands in this file."""
-        return any(table.path[:1] == ("program",) for table in self.tables(file))
+    def has_programs(self, file: File | None) -> bool:
+        """Tell whether a program stands in this file, or in any."""
+        files = self._tables.values() if file is None else [self.tables(file)]
+        return any(table.path[:1] == ("program",) for table in chain(*files))
 
     def convert(self) -> None:
         """Convert every section."""
-        main = self._ini.files[0]
+        main = self.tables(self._ini.files[0])
         daemon = TomlTable(("daemon",))
         for section in self._ini.sections.values():
             for table in self._section(section):
                 if table.path == ("daemon",):
                     daemon = table
                 else:
-                    self._tables.append((section.file, table))
-        reached = [(main, table) for table in servers(self._ini, self._keys, daemon)]
+                    self.tables(section.file).append(table)
+        reached = list(servers(self._ini, self._keys, daemon))
         # [daemon] can only stand in the main file, and is what one looks for first.
-        first = [(main, daemon)] if daemon.lines or daemon.above else []
-        self._tables = [*first, *reached, *self._tables]
+        main[:0] = [*([daemon] if daemon.lines or daemon.above else []), *reached]
         programs = self._programs.converted
-        for _, table in list(self._tables):
+        dropped: list[TomlTable] = []
+        for table in list(chain(*self._tables.values())):
             if table.path[:1] == ("group",):
-                dropped = self._groups.drop_missing(table, programs)
-                self._tables = [entry for entry in self._tables if entry[1] not in dropped]
+                dropped += self._groups.drop_missing(table, programs)
+        gone = set(map(id, dropped))
+        for tables in self._tables.values() if gone else ():
+            tables[:] = (table for table in tables if id(table) not in gone)
         separate(list(programs.values()), self._daemon_log, self._keys)
 
     def _section(self, section: Section) -> Iterator[TomlTable]:

@@ -21,9 +21,14 @@ class GroupConverter:
     def __init__(self, ini: Ini, keys: Keys) -> None:
         self._keys = keys
         self._groups: dict[str, Section] = {}
+        self._listed: dict[str, list[str]] = {}
+        """By program: the groups that list it."""
         for section in ini.sections.values():
             if section.kind == "group":
                 self._groups.setdefault(section.own_name, section)
+        for name, group in self._groups.items():
+            for member in dict.fromkeys(_members(group)):
+                self._listed.setdefault(member, []).append(name)
 
     def section(self, name: str) -> Section | None:
         """Return the group of this name."""
@@ -31,7 +36,7 @@ class GroupConverter:
 
     def of(self, program: str) -> list[str]:
         """Return the groups that list a program."""
-        return [name for name, group in self._groups.items() if program in _members(group)]
+        return list(self._listed.get(program, ()))
 
     def convert(self, section: Section) -> Iterator[TomlTable]:
         """Yield the table of a group, if it can be here."""

@@ -64,10 +64,13 @@ class _Reading:
         self._notes = notes
         self._files: list[File] = []
         self._sections: dict[str, Section] = {}
-        self._tables: dict[int, dict[str, Setting]] = {}
-        """By identity of the parser's table: the settings in it."""
-        self._raw: dict[str, _IniTable] = {}
-        """By name of the section: the parser's table."""
+        self._defaults: dict[str, Setting] = {}
+        self._tables: dict[int, tuple[str, dict[str, Setting], _IniTable]] = {}
+        """By identity of a table of the parser: its section, the settings in it, and itself.
+
+        Those of the current file.
+        """
+        self._labels: set[str] = set()
         self._line = 0
         self._marks: dict[int, Section | Setting] = {}
         """What stands on which line of the file that is being read."""
@@ -77,15 +80,13 @@ class _Reading:
             strict=False,
             inline_comment_prefixes=(";", "#"),
         )
-        self._defaults = self._parser.defaults()
 
     def read(self, path: str) -> Ini:
         self._read_file(path, path)
         for label, file in self._included(path):
             self._read_file(label, file)
-        defaults = self._tables.get(id(self._defaults), {})
         for section in self._sections.values():
-            for key, setting in defaults.items():
+            for key, setting in self._defaults.items():
                 own = Setting(setting.value, setting.file, setting.line, inherited=True)
                 section.settings.setdefault(key, own)
         return Ini(self._files, self._sections)
@@ -98,25 +99,23 @@ class _Reading:
             return
         section = self._sections.get(name)
         if section is None:
-            settings = self._tables.setdefault(id(table), {})
-            section = Section(name, self._files[-1], self._line, settings=settings)
+            section = Section(name, self._files[-1], self._line)
             self._sections[name] = section
-            self._raw[name] = table
         elif section.line != self._line or section.file is not self._files[-1]:
             place = f"{section.file.label}:{section.line}"
             text = f"is a part of the section that began at {place}; they are merged"
             if name == "include" and len(self._files) > 1:
                 text = "Supervisor ignores this in a file that is included"
             self._notes.note(self._files[-1].label, self._line, name, "", text)
+        self._tables.setdefault(id(table), (name, section.settings, table))
         self._marks[self._line] = section
 
     def found_setting(self, table: _IniTable, key: str) -> None:
         """Note a key on the current line."""
-        settings = self._tables.setdefault(id(table), {})
-        if key in settings and table is not self._raw.get("include"):
+        section, settings, _ = self._tables[id(table)]
+        if key in settings and section != "include":
             first = settings[key]
             text = f"is set before, at {first.file.label}:{first.line}; the last one counts"
-            section = next((n for n, raw in self._raw.items() if raw is table), "DEFAULT")
             self._notes.note(self._files[-1].label, self._line, section, key, text)
         settings[key] = Setting("", self._files[-1], self._line)
         self._marks[self._line] = settings[key]
@@ -124,7 +123,7 @@ class _Reading:
     def found_more(self, table: _IniTable, key: str) -> None:
         """Note that the value of a key goes on."""
         if self._line not in self._marks:
-            self._marks[self._line] = self._tables[id(table)][key]
+            self._marks[self._line] = self._tables[id(table)][1][key]
 
     # one file
 
@@ -132,7 +131,14 @@ class _Reading:
         path = os.path.abspath(os.path.expanduser(path))
         text = self._text(label, path)
         self._files.append(File(label, path, os.path.dirname(path)))
+        self._labels.add(label)
         self._marks = {}
+        # What it still held would be looked through again at the end of every file.
+        for name in self._parser.sections():
+            self._parser.remove_section(name)
+        table = self._parser.defaults()
+        assert isinstance(table, _IniTable)
+        self._tables = {id(table): ("DEFAULT", self._defaults, table)}
         # Only \n and its relatives end a line, as in a text file; splitlines() knows more.
         lines = list(io.StringIO(text, newline=None))
         try:
@@ -146,9 +152,9 @@ class _Reading:
             ) from None  # fmt: skip
         finally:
             self._line = 0
-        for table in [*self._raw.values(), self._defaults]:
-            for key, setting in self._tables.get(id(table), {}).items():
-                setting.value = str(table[key])
+        for _, settings, table in self._tables.values():
+            for key in table:
+                settings[key].value = str(table[key])
         comments.attach(lines, self._files[-1], self._marks)
 
     def _text(self, label: str, path: str) -> str:
@@ -193,7 +199,7 @@ class _Reading:
                 known = not beside.startswith("..") and not os.path.isabs(pattern)
                 label = os.path.join(os.path.dirname(main), beside) if known else path
                 if os.path.isfile(path) and os.access(path, os.R_OK):
-                    if all(label != file.label for file in self._files):
+                    if label not in self._labels:
                         yield label, path
                 else:
                     self._note(setting, f"cannot read {path}: Supervisor skips it without a word")

@@ -37,9 +37,9 @@ class Converted:
 
 def separate(programs: list[Converted], daemon_log: str | None, keys: Keys) -> None:
     """Give every output a file of its own, and say where that was done."""
-    taken: dict[str, str] = {}
+    taken = _Taken()
     if daemon_log is not None:
-        taken[daemon_log] = "the daemon"
+        taken.add(daemon_log, "the daemon")
     for program in programs:
         _join_streams(program, keys)
         for stream in ("stdout", "stderr"):
@@ -75,7 +75,7 @@ def _join_streams(program: Converted, keys: Keys) -> None:
         lines.update(kept)
 
 
-def _own(program: Converted, stream: str, path: str, taken: dict[str, str], keys: Keys) -> None:
+def _own(program: Converted, stream: str, path: str, taken: _Taken, keys: Keys) -> None:
     """Make the path of one log differ from every other."""
     line = program.table.lines[f"{stream}_logfile"]
     numprocs = program.table.lines.get("numprocs")
@@ -86,25 +86,42 @@ def _own(program: Converted, stream: str, path: str, taken: dict[str, str], keys
     if len(program.groups) > 1 and "%(group_name)" not in path:
         new, why = _with(new, "_%(group_name)s"), "it writes to this file in several groups"
     common, number = new, 1
-    while _is_taken(_plain(program, new), taken):
+    while (plain := _plain(program, new)) in taken:
         if number == 1:
-            other = taken.get(_plain(program, new), "the rotation of another log")
+            other = taken.owner(plain)
             why = f"{other} writes there, too"
         name = escaped(program.name) if number == 1 else f"{escaped(program.name)}-{number}"
         new, number = _with(common, f".{name}"), number + 1
-    taken[_plain(program, new)] = f"{stream} of {program.name}"
+    taken.add(plain, f"{stream} of {program.name}")
     if why:
         line.value = new
         text = f"{why}; here it is {new}, so that each log has one writer"
         keys.notes(program.section, f"{stream}_logfile").warn_lossy(text)
 
 
-def _is_taken(path: str, taken: Mapping[str, str]) -> bool:
-    """Tell whether a path is another log, or has the name of a log when it is rotated."""
-    base, _, number = path.rpartition(".")
-    if path in taken or (number.isdigit() and base in taken):
-        return True
-    return any(other.startswith(f"{path}.") and other[len(path) + 1 :].isdigit() for other in taken)
+class _Taken:
+    """The files that have a writer, with the names that they get when they are rotated."""
+
+    def __init__(self) -> None:
+        self._owners: dict[str, str] = {}
+        self._like_rotated: set[str] = set()
+        """The paths of which a file has the name of a rotated one."""
+
+    def __contains__(self, path: str) -> bool:
+        base, _, number = path.rpartition(".")
+        rotated = number.isdigit() and base in self._owners
+        return path in self._owners or rotated or path in self._like_rotated
+
+    def owner(self, path: str) -> str:
+        """Say who writes there."""
+        return self._owners.get(path, "the rotation of another log")
+
+    def add(self, path: str, owner: str) -> None:
+        """Note who writes to a file."""
+        self._owners[path] = owner
+        base, _, number = path.rpartition(".")
+        if number.isdigit():
+            self._like_rotated.add(base)
 
 
 def _with(path: str, addition: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,7 @@ class Notes:
         return tuple(sorted(self._all, key=lambda f: (order.get(f.file, len(order)), f.line)))
 
 
-@dataclass(frozen=True, slots=True)
-class KeyNotes:
+class KeyNotes(NamedTuple):
     """Takes notes about one key of one section."""
 
     notes: Notes

@@ -12,6 +12,9 @@ Toml = bool | int | str | Sequence["Toml"] | Mapping[str, "Toml"]
 WIDTH = 96
 """A longer line is broken where that is possible."""
 
+_CONTROL = re.compile("[\0-\x08\n-\x1f\x7f]")
+"""What needs an escape, in all but the multi-line strings."""
+
 
 @dataclass(slots=True, eq=False)
 class Line:
@@ -41,9 +44,9 @@ def key(name: str) -> str:
 
 def text(value: str) -> str:
     """Return a string in the quotes that need the fewest backslashes."""
-    literal = all(char == "\t" or (char >= " " and char != "\x7f") for char in value)
+    literal = _CONTROL.search(value) is None
     if "\n" in value and "'''" not in value and not value.endswith("'"):
-        if all(char in "\n\t" or (char >= " " and char != "\x7f") for char in value):
+        if _CONTROL.search(value.replace("\n", "")) is None:
             return f"'''\n{value}'''"
     elif literal and ('"' in value or "\\" in value) and "'" not in value:
         return f"'{value}'"
@@ -52,7 +55,8 @@ def text(value: str) -> str:
 
 def comment(body: str) -> str:
     """Return a comment line."""
-    body = "".join(char for char in body if char == "\t" or char.isprintable())
+    if not body.isprintable():
+        body = "".join(char for char in body if char == "\t" or char.isprintable())
     return f"# {body}".rstrip()
 
 

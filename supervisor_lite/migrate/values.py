@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from supervisor_lite.config.types.command import command as check_command
 from supervisor_lite.config.types.restart import signal_name
@@ -30,8 +30,7 @@ class Refused(ValueError):
     """Supervisor does not start with this value."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConvertContext:
+class ConvertContext(NamedTuple):
     """Where a value stood, and where it will stand."""
 
     here: str

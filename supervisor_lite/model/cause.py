@@ -26,6 +26,14 @@ class CauseKind(Enum):
     """Its group was brought into force by hand."""
     ADDED_BY_UPDATE = "added_by_update"
     CHANGED_BY_UPDATE = "changed_by_update"
+    # Somebody did it, and the state is the same.
+    SIGNAL_SENT = "signal_sent"
+    """`signal`, to the main process."""
+    INPUT_SENT = "input_sent"
+    """`used` bytes."""
+    LOG_CLEARED = "log_cleared"
+    REMOVED = "removed"
+    """Its group was taken out of use."""
     # The daemon did it by itself.
     AUTOSTART = "autostart"
     RESUMED = "resumed"
@@ -95,6 +103,12 @@ class Cause(NamedTuple):
     pid: int | None = None
     version: str = ""
     text: str = ""
+    signal: str = ""
+    """"SIGUSR1"."""
+
+
+INTERVENTIONS = frozenset({CauseKind.SIGNAL_SENT, CauseKind.INPUT_SENT, CauseKind.LOG_CLEARED})
+"""What anybody may do any number of times: it must not displace the rest of a process's story."""
 
 
 class NoteKind(Enum):

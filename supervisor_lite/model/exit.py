@@ -16,3 +16,5 @@ class Exit(NamedTuple):
     """The kernel killed it for want of memory; of an unknown end, it probably did."""
     memory_max: int | None = None
     """The limit that it had reached, in bytes; None: memory was short without one."""
+    sent_by: str = ""
+    """Who asked the daemon to send that signal; empty if nobody did."""

@@ -30,7 +30,15 @@ ROLES: Final = (VIEW, OPERATE, ADMIN)
 PROCESSES: Final = "processes"
 GROUPS: Final = "groups"
 COMMAND: Final = "command"
+SIGNALS: Final = "signals"
+STREAMS: Final = "streams"
+FILES: Final = "files"
+SHELLS: Final = "shells"
 NOTHING: Final = ""
+KINDS: Final = {PROCESSES, GROUPS, COMMAND, SIGNALS, STREAMS, FILES, SHELLS, NOTHING}
+
+STREAM_NAMES: Final = ("stdout", "stderr")
+SHELL_NAMES: Final = ("bash", "zsh", "fish")
 
 
 class Command:
@@ -38,7 +46,7 @@ class Command:
 
     __slots__ = (
         "changes", "details", "module", "name", "params", "question", "rest", "role", "summary",
-        "synopsis", "takes",
+        "synopsis", "takes", "words",
     )  # fmt: skip
 
     def __init__(
@@ -50,6 +58,7 @@ class Command:
         role: str = "",
         module: str = "",
         takes: str = NOTHING,
+        words: tuple[str, ...] = (),
         params: str = "",
         changes: bool = False,
         rest: str = "",
@@ -66,7 +75,9 @@ class Command:
         self.module = module
         """Which module of ctl/commands/ has its function; empty if slctl has no such command."""
         self.takes = takes
-        """What its words are: PROCESSES, GROUPS, COMMAND or NOTHING that could be completed."""
+        """What its words are: PROCESSES, GROUPS, COMMAND, … or NOTHING that could be completed."""
+        self.words = words
+        """What its words are one by one, the last for all that follow, if they differ."""
         self.params = params
         """The method's parameters, as docs/protocol.md has them; `?` marks optional ones."""
         self.changes = changes
@@ -119,13 +130,15 @@ TABLE: Final = (
     ),
     Command(
         "signal", "SIGNAL NAME…", "send a signal (HUP, SIGHUP, 1)",
-        role=OPERATE, module="processes", takes=PROCESSES, params="signal, names",
+        role=OPERATE, module="processes", takes=PROCESSES, words=(SIGNALS, PROCESSES),
+        params="signal, names",
         changes=True, rest=f"POST {_ONE}/signal",
     ),
     Command(
-        "pid", "[NAME…]", "pid of the daemon, or of processes (0: not running)",
+        "pid", "[NAME…]", "pid of the daemon, or of processes",
         role=VIEW, module="status", takes=PROCESSES, params="names?",
-        details="Exits 1 if a process named is not running.",
+        details="One a line, of those that run: `kill $(slctl pid web)` is harmless if web is down."
+        "\nExits 3 if a process named is not running; `all` means those that are.",
     ),
     Command(
         "clear", "NAME…", "empty log files",
@@ -134,7 +147,8 @@ TABLE: Final = (
     ),
     Command(
         "tail", "[-f] [-BYTES] NAME [stdout|stderr]", "the end of one output (1600 bytes)",
-        role=VIEW, module="output", takes=PROCESSES, params="name, stream?, bytes?, follow?",
+        role=VIEW, module="output", takes=PROCESSES, words=(PROCESSES, STREAMS),
+        params="name, stream?, bytes?, follow?",
         details="Without -f the last BYTES (1600); with -f also what comes, until Ctrl-C.",
     ),
     Command(
@@ -148,12 +162,13 @@ TABLE: Final = (
     ),
     Command(
         "fg", "NAME", "its output here, what you type to its input",
-        module="foreground", takes=PROCESSES,
+        module="foreground", takes=PROCESSES, words=(PROCESSES, NOTHING),
         details='The program needs stdin = "pipe". Ctrl-C leaves it running.',
     ),
     Command(
         "send", "NAME TEXT", "write a line to its input",
-        role=OPERATE, module="foreground", takes=PROCESSES, params="name, text",
+        role=OPERATE, module="foreground", takes=PROCESSES, words=(PROCESSES, NOTHING),
+        params="name, text, foreground?",
         changes=True, rest=f"POST {_ONE}/send", details='The program needs stdin = "pipe".',
     ),
     Command(
@@ -164,7 +179,8 @@ TABLE: Final = (
     ),
     Command(
         "why", "NAME…", "the chain of causes",
-        role=VIEW, module="history", takes=PROCESSES, params="names", rest=f"GET {_ONE}/why",
+        role=VIEW, module="history", takes=PROCESSES, params="names, offset?",
+        rest=f"GET {_ONE}/why",
     ),
     Command(
         "runs", "[NAME…] [--json] [-n COUNT]", "the history of runs",
@@ -198,11 +214,11 @@ TABLE: Final = (
     ),
     Command(
         "check", "[FILE|DIR]", "validate a configuration, without a daemon",
-        module="configuration",
+        module="configuration", takes=FILES,
     ),
     Command(
         "import", "[-o DIR] [--strict] SUPERVISORD.CONF", "convert a configuration of Supervisor",
-        module="import_",
+        module="import_", takes=FILES,
         details="Prints one TOML file; with -o writes DIR/supervisor.toml and DIR/conf.d/*.toml;"
         " it\noverwrites nothing. What will be different goes to stderr; --strict makes it exit"
         " code 1.",
@@ -235,14 +251,15 @@ TABLE: Final = (
     ),
     Command(
         "completion", "bash|zsh|fish", "a completion script with live names",
-        module="completion",
+        module="completion", takes=SHELLS,
         details="For bash: slctl completion bash >/etc/bash_completion.d/slctl",
     ),
     Command(
         "help", "[COMMAND]", "this text, or more about one command",
         module="help", takes=COMMAND,
     ),
-    # Of the socket alone: what the gateway needs for Supervisor's clients.
+    # Of the socket alone: what the gateway needs, for its page and for Supervisor's clients.
+    Command("usage", role=VIEW, params="names?"),
     # introduce is for the gateway itself, and for whoever may do everything anyway.
     Command("introduce", role=ADMIN, params="whom, role?"),
     Command("definitions", role=VIEW),

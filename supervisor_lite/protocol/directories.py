@@ -16,6 +16,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+MAIN = "supervisor.toml"
+"""What a directory is read from, if it has this file; without, all its *.toml are read."""
+
 NOTE = "daemon.json"
 OWN_FILES = (
     "supervisor.lock", "journal.db", "journal.db-wal", "journal.db-shm", "run-ids",
@@ -59,8 +62,15 @@ def absolute(path: str) -> str:
     return os.path.normpath(os.path.join(here, path))
 
 
+def main_file(config: str) -> str:
+    """Return what is read of a configuration that was named: of a directory its main file."""
+    main = os.path.join(config, MAIN)
+    return main if os.path.lexists(main) else config
+
+
 def same(one: str, other: str) -> bool:
     """Are these the same configuration?"""
+    one, other = main_file(one), main_file(other)
     if one == other:
         return True
     try:
@@ -87,11 +97,16 @@ def suffix(plain: str, config: str | None, usual: list[str]) -> str:
     if config is None:
         return ""
     owner = str(read_owner(plain).get("configuration") or "")
-    if owner == config:
+    folder, name = os.path.split(config)
+    # A daemon of a version that knew no main files was given the directory.
+    names = (config, folder) if name == MAIN else (config,)
+    if owner in names:
         return ""
+    for each in names:
+        own = mark(each)
+        if read_owner(plain + own).get("configuration") in names:
+            return own
     own = mark(config)
-    if read_owner(plain + own).get("configuration") == config:
-        return own
     if owner:
         return own if os.path.exists(owner) and not same(owner, config) else ""
     if config in usual or _is_used(plain):

@@ -107,9 +107,12 @@ def _not_roots(path: str) -> str:
 
 
 def absolute_config(config: str | None) -> str | None:
-    """Return the absolute path of a configuration, or of the one that is found without -c."""
+    """Return the absolute path of a configuration, or of the one that is found without -c.
+
+    Of a directory with a main file that file.
+    """
     path = config or find_config()
-    return None if path is None else directories.absolute(path)
+    return None if path is None else directories.main_file(directories.absolute(path))
 
 
 def mark_of(directory: str, config: str | None) -> str:
@@ -217,6 +220,7 @@ def find_socket(config: str | None) -> str:
     Raises OSError or ValueError (tomli's) if the configuration cannot be read, ForeignPathError.
     """
     path = config or find_config()
+    path = None if path is None else directories.main_file(path)
     if found := _configured(path, {"socket": "", "runtime_dir": "supervisor.sock"}):
         return found
     directory = default_runtime_dir()

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from supervisor_lite.model.cause import Cause
+from supervisor_lite.model.cause import INTERVENTIONS, Cause, CauseKind
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record
@@ -19,6 +19,11 @@ T = TypeVar("T", bound=tuple[Any, ...])
 
 _END_OF_TIME = 253_402_300_800.0
 """The year 10000, in seconds since the epoch."""
+
+_KINDS = [kind.value for kind in CauseKind if kind in INTERVENTIONS]
+# A quotation mark within a text is written with a backslash before it: only a key looks like this.
+_INTERVENTIONS = " OR ".join(f"""change LIKE '%"kind":"{kind}"%'""" for kind in _KINDS)
+"""Whether a row of `changes` is about an intervention, in SQL."""
 
 _RUN_COLUMNS = ", ".join(RunRow._fields)
 
@@ -75,9 +80,17 @@ class History:
                 self._warn(f"{row[0]}: what the journal knows of it is unusable: {error}")
 
     def changes(
-        self, *, names: Sequence[str] | None = None, after: int | None = None, limit: int = 100
+        self,
+        *,
+        names: Sequence[str] | None = None,
+        after: int | None = None,
+        limit: int = 100,
+        interventions: bool | None = None,
     ) -> list[Change]:
-        """Return changes, the oldest first: those after a serial, or else the latest ones."""
+        """Return changes, the oldest first: those after a serial, or else the latest ones.
+
+        `interventions`: only what is one of those, or only what is none.
+        """
         self._write_pending()
         where, values = [], list[object]()
         if names is not None:
@@ -86,6 +99,8 @@ class History:
         if after is not None:
             where.append("serial > ?")
             values.append(after)
+        if interventions is not None:
+            where.append(f"{'' if interventions else 'NOT '}({_INTERVENTIONS})")
         clause = f"WHERE {' AND '.join(where)}" if where else ""
         order = "ASC" if after is not None else "DESC"
         sql = f"SELECT change FROM changes {clause} ORDER BY serial {order} LIMIT ?"

@@ -169,10 +169,10 @@ class Journal:
         run: int,
         cause: Cause,
         *,
-        usage: tuple[int, float, float] | None = None,
+        usage: tuple[int | None, float, float] | None = None,
         last_words: str = "",
     ) -> None:
-        """The run is over. `usage`: maxrss in bytes, user and system seconds."""
+        """The run is over. `usage`: maxrss in bytes or None, user and system seconds."""
         code, signal = (cause.exit.code, cause.exit.signal) if cause.exit else (None, None)
         text, used = to_text(encode(cause)), usage or (None,) * 3
         self._database.write(
@@ -226,14 +226,18 @@ class Journal:
         """Keep a published change, from the next commit on."""
         self._pending.append(change)
 
+    def amend_change(self, change: Change) -> None:
+        """Keep a change that was added as it is now, under the same serial."""
+        self._write_pending()
+        values = (to_text(encode_short(change)), change.serial)
+        self._database.write("UPDATE changes SET change = ? WHERE serial = ?", values)
+
     def _write_pending(self) -> None:
         pending, self._pending = self._pending, []
         self._until_trim -= len(pending)
         for change in pending:
-            self._database.write(
-                "INSERT INTO changes VALUES (?, ?, ?, ?)",
-                (change.serial, change.time, change.name, to_text(encode_short(change))),
-            )
+            values = (change.serial, change.time, change.name, to_text(encode_short(change)))
+            self._database.write("INSERT INTO changes VALUES (?, ?, ?, ?)", values)
 
     # Commits.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor_lite.config.load import load
+from supervisor_lite.config.load import load, load_gateway
 from supervisor_lite.errors import ConfigError
 from tests.config.conftest import Folder, unprivileged
 
@@ -38,6 +38,34 @@ def test_files_of_conf_d_are_included_by_default_in_order(folder: Folder) -> Non
     assert configuration.files == tuple(
         str(folder.path / name) for name in ("supervisor.toml", "conf.d/a.toml", "conf.d/b.toml")
     )
+
+
+def test_a_directory_is_read_from_its_main_file(folder: Folder) -> None:
+    """What `slctl import -o DIR` makes is the same by its file and by its directory."""
+    folder.write("etc/supervisor.toml", WEB)
+    folder.write("etc/conf.d/a.toml", '[program.a]\ncommand = "x"\n')
+    assert names(folder, path="etc") == names(folder, path="etc/supervisor.toml") == ["a", "web"]
+    folder.write("etc/other.toml", '[program.other]\ncommand = "x"\n')
+    configuration = load("etc", {})
+    assert [p.name for p in configuration.plan.processes()] == ["a", "web"]
+    (warning,) = configuration.warnings
+    assert warning == (
+        "etc/other.toml: is not read: supervisor.toml beside it is the main file, and includes it"
+        " nowhere"
+    )
+    assert load("etc/supervisor.toml", {}).warnings == ()
+    folder.write("etc/supervisor.toml", '[daemon]\ninclude = ["*.toml"]\n')
+    assert names(folder, path="etc") == ["other"]
+    (folder.path / "etc/supervisor.toml").unlink()
+    assert names(folder, path="etc/") == ["other"]
+
+
+def test_the_gateway_of_a_directory_is_that_of_its_main_file(folder: Folder) -> None:
+    text = '[gateway]\nlisten = ["unix:///run/{}.sock"]\n'
+    folder.write("etc/a.toml", text.format("a"))
+    assert load_gateway("etc") == load_gateway("etc/a.toml") is not None
+    folder.write("etc/supervisor.toml", text.format("main"))
+    assert load_gateway("etc") == load_gateway("etc/supervisor.toml") != load_gateway("etc/a.toml")
 
 
 def test_includes_are_relative_to_the_main_file(folder: Folder) -> None:

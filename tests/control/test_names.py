@@ -33,6 +33,14 @@ def table(count: int) -> dict[str, Process]:
         ("*", ["db", "site:web_0", "site:web_1"]),
         ("db:?b", ["db"]),
         ("*[0]", ["site:web_0"]),
+        ("web_1", ["site:web_1"]),
+        ("site:web", ["site:web_0", "site:web_1"]),
+        ("s*:web", ["site:web_0", "site:web_1"]),
+        ("web*", ["site:web_0", "site:web_1"]),
+        ("web_?", ["site:web_0", "site:web_1"]),
+        ("we[b]", ["site:web_0", "site:web_1"]),
+        ("sit?", ["site:web_0", "site:web_1"]),
+        ("d*", ["db"]),
     ],
 )
 def test_what_a_name_means(name: str, meant: list[str]) -> None:
@@ -43,8 +51,8 @@ def test_all_is_every_process_and_what_is_not_there_is_named() -> None:
     assert len(resolve(["all", "*", "db"], table(3))) == 4
     assert resolve(["all"], {}) == []
     with pytest.raises(NoSuchProcess) as caught:
-        resolve(["db", "nope", "web_1", "x*", "db:nope", "nope:"], table(3))
-    assert caught.value.names == ("nope", "web_1", "x*", "db:nope", "nope:")
+        resolve(["db", "nope", "web_9", "x*", "db:nope", "nope:"], table(3))
+    assert caught.value.names == ("nope", "web_9", "x*", "db:nope", "nope:")
 
 
 @pytest.mark.parametrize(

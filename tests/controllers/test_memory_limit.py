@@ -25,9 +25,10 @@ class Clock:
 
     def __init__(self) -> None:
         self.timers: list[SimpleNamespace] = []
+        self.now = 100.0
 
     def time(self) -> float:
-        return 100.0
+        return self.now
 
     def call_at(self, when: float, call: object) -> SimpleNamespace:
         timer = SimpleNamespace(when=lambda: when)
@@ -65,6 +66,11 @@ def test_there_is_a_timer_only_while_somebody_asks() -> None:
     bus.publish(change("slow", State.RUNNING))
     assert [timer.when() for timer in clock.timers] == [115.0]
     bus.publish(change("fast", State.RUNNING))
+    assert [timer.when() for timer in clock.timers] == [105.0]
+    clock.now = 104.0  # a signal, say, is no change of state, and puts nothing off
+    bus.publish(change("fast", State.RUNNING)._replace(from_state="RUNNING"))
+    bus.publish(change("slow", State.STARTING))
+    bus.publish(change("slow", State.RUNNING))
     assert [timer.when() for timer in clock.timers] == [105.0]
     bus.publish(change("fast", State.STOPPING))
     bus.publish(change("slow", State.EXITED))

@@ -24,9 +24,9 @@ def test_events_in_words(serve: Serve, slctl: Slctl) -> None:
     serve(events=result({"changes": [CHANGE, FAILED]}))
     assert slctl("events") == (
         0,
-        "41  2025-11-21T10:42:07Z  site:web: RUNNING -> STOPPING: stop (pid 7)"
+        "41  2025-11-21T10:42:07+00:00  site:web: RUNNING -> STOPPING: stop (pid 7)"
         " by uid 1000 (deploy)\n"
-        "42  2025-11-21T10:42:07Z  site:web: BACKOFF -> FATAL: exit 1\n"
+        "42  2025-11-21T10:42:07+00:00  site:web: BACKOFF -> FATAL: exit 1\n"
         "    | Traceback\n    | ValueError: \\x1b[2J\n",
         "",
     )
@@ -89,11 +89,11 @@ def test_runs(serve: Serve, slctl: Slctl) -> None:
     daemon = serve(runs=result({"runs": rows}))
     assert slctl("runs", "web", "-n", "4") == (
         0,
-        "RUN  NAME  PID  SPAWNED  DURATION  CPU   MEMORY   END\n"
-        "4    web   9    T        4.2s      -     -        still running\n"
-        "3    web   9    T        2h 3m     1.5s  12.0 MB  exit 1: unexpected\n"
-        "2    web   9    T        2h 3m     1.5s  12.0 MB  SIGSEGV\n"
-        "1    web   9    T        -         1.5s  12.0 MB  unknown\n",
+        "RUN  NAME  PID  SPAWNED  DURATION  CPU    MEMORY   END\n"
+        "4    web   9    T        4.2 s     -      -        still running\n"
+        "3    web   9    T        2 h 3 m   1.5 s  12.0 MB  exit 1: unexpected\n"
+        "2    web   9    T        2 h 3 m   1.5 s  12.0 MB  SIGSEGV\n"
+        "1    web   9    T        -         1.5 s  12.0 MB  unknown\n",
         "",
     )
     assert daemon.asked == [("runs", {"names": ["web"], "limit": 4})]

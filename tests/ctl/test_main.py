@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,15 @@ from supervisor_lite.ctl.main import dispatch, main
 from supervisor_lite.ctl.options import HelpAsked, UsageError, parse, seconds
 from supervisor_lite.ctl.render import Style, table
 from supervisor_lite.protocol.commands import SLCTL
+from supervisor_lite.text import columns
 from tests.ctl.conftest import ROOT, Serve, Slctl
 from tests.ctl.fake import Connection, Params, error, process, result
 
 HEAVY = (
     "asyncio", "structlog", "psutil", "email", "ssl", "subprocess", "inspect", "dataclasses",
     "argparse", "logging", "socket", "pathlib", "datetime", "shutil", "tempfile", "threading",
-    "difflib", "re", "json", "enum", "functools", "tomli", "tomllib", "supervisor_lite.errors",
-    "supervisor_lite.config",
+    "difflib", "re", "unicodedata", "json", "enum", "functools", "tomli", "tomllib",
+    "supervisor_lite.errors", "supervisor_lite.config",
     "supervisor_lite.rules", "supervisor_lite.ctl.commands.help",
     "supervisor_lite.ctl.commands.processes",
     "supervisor_lite.ctl.commands.output",
@@ -159,6 +161,30 @@ def test_the_socket_is_found_in_the_configuration(
     assert capsys.readouterr().out == "1\n"
 
 
+def test_the_configuration_may_be_named_after_the_command_and_by_the_environment(
+    serve: Serve, capsys: pytest.CaptureFixture[str], tmp_path: Path, socket_path: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The command line comes first, and in it what is typed last; an error names the variable."""
+    config = tmp_path / "supervisor.toml"
+    config.write_text(f'[daemon]\nsocket = "{socket_path}"\n')
+    serve(pid=result({"pid": 1}))
+    assert main(["pid", "-c", str(config)]) == 0
+    assert main(["-c", "/none", "pid", "--config", str(config)]) == 0
+    assert main(["-c", "/none", "pid", "-s", socket_path]) == 0
+    assert main(["-s", "/none", "pid", f"-c{config}"]) == 0
+    monkeypatch.setenv("SLCTL_CONFIG", str(config))
+    assert main(["pid"]) == 0
+    assert main(["-c", "", "pid"]) == 0
+    capsys.readouterr()
+    assert main(["-c", "/none", "pid"]) == 2
+    assert "SLCTL_CONFIG" not in capsys.readouterr().err
+    monkeypatch.setenv("SLCTL_CONFIG", "/none")
+    assert main(["pid"]) == 2
+    assert '"/none" (named by SLCTL_CONFIG)' in capsys.readouterr().err
+    assert main(["-s", socket_path, "pid"]) == 0
+
+
 @pytest.mark.parametrize("text", ["[daemon\nsocket = 1", '[daemon]\nsocket = "%(nope)s"', None])
 def test_a_configuration_that_cannot_be_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None
@@ -279,6 +305,54 @@ def test_a_terminal_gets_colour_hints_and_fitting_lines(serve: Serve, slctl: Slc
     assert len(plain) <= 80
     assert lines[2] == "bad gave up: `slctl why bad` tells the story"
     assert lines[3] == "the configuration has changed: `slctl update web` applies it"
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100])
+def test_status_never_wraps(serve: Serve, slctl: Slctl, width: int) -> None:
+    """The column of names is as wide as they are; wide characters take two columns."""
+    long = "very-long-name-of-a-group:" + "and-of-a-process-in-it-" * 2 + "0"
+    short = [process("web"), process("日本語", "FATAL", reason="理由 " * 40)]
+    answers = iter([short, [process(long), *short]])
+    serve(status=lambda *args: result({"now": 100, "processes": next(answers)})(*args))
+    text, _ = on_terminal(slctl, "status", "--color=never", COLUMNS=str(width))
+    lines = text.splitlines()[:2]
+    assert lines[0].startswith("web     RUNNING   pid 123"), lines
+    assert lines[1].startswith("日本語  FATAL     理由"), lines
+    assert all(columns(line) <= width for line in lines), lines
+    text, _ = on_terminal(slctl, "status", "--color=never", COLUMNS=str(width))
+    assert all(columns(line) <= width for line in text.splitlines()[:3]), text
+    assert "pid 123" in text
+
+
+def test_times_are_those_of_the_reader(
+    serve: Serve, slctl: Slctl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With their offset; `why` asks the daemon for them, unless that is too old."""
+    change = {"serial": 1, "time": "2025-11-21T10:42:07.250Z", "name": "web", "from": "STOPPED"}
+    run = {"run": 1, "name": "web", "spawned": None, "ended": "2025-11-21T10:42:07Z", "pid": None}
+    told = {"processes": [{"fullname": "web", "lines": ["web is RUNNING"]}]}
+
+    def why(connection: Connection, number: Any, params: Params) -> None:
+        asked.append(params)
+        reply = error(-32602, "unknown") if "offset" in params else result(told)
+        reply(connection, number, params)
+
+    asked: list[Params] = []
+    serve(
+        events=result({"changes": [{**change, "to": "STARTING"}]}),
+        runs=result({"runs": [run]}),
+        why=why,
+    )
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    try:
+        assert "2025-11-21T16:12:07.250+05:30" in slctl("events")[1]
+        assert "2025-11-21T16:12:07+05:30" in slctl("runs")[1], "a failed spawn has a time, too"
+        assert slctl("why", "web") == (0, "web is RUNNING\n", "")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert asked == [{"names": ["web"], "offset": "+05:30"}, {"names": ["web"]}]
 
 
 @pytest.mark.parametrize(

@@ -151,14 +151,15 @@ def test_an_unknown_name_is_error_4(
 def test_known_names_are_shown_beside_an_unknown_one(serve: Serve, slctl: Slctl) -> None:
     """As in Supervisor the table follows, but the exit code stays 4."""
     answers = iter([
-        error(4, "?", {"code": "no_such_process", "names": ["ghost"]}),
+        error(4, "?", {"code": "no_such_process", "names": ["wbe"]}),
+        result({"now": 98, "processes": [process("web", "FATAL"), process("db", "RUNNING")]}),
         result({"now": 98, "processes": [process("web", "FATAL")]}),
     ])  # fmt: skip
     daemon = serve(status=lambda *args: next(answers)(*args))
-    code, out, err = slctl("status", "web", "ghost")
-    assert (code, err) == (4, "ghost: ERROR (no such process)\n")
+    code, out, err = slctl("status", "web", "wbe")
+    assert (code, err) == (4, 'wbe: ERROR (no such process); did you mean "web"?\n')
     assert out == "web                              FATAL\n"
-    assert daemon.asked[1] == ("status", {"names": ["web"]})
+    assert daemon.asked[2] == ("status", {"names": ["web"]})
 
 
 def test_what_a_process_says_cannot_harm(serve: Serve, slctl: Slctl) -> None:
@@ -192,11 +193,12 @@ def test_pid_of_the_daemon_and_of_processes(serve: Serve, slctl: Slctl) -> None:
     assert daemon.asked == [("pid", {}), ("pid", {"names": ["web", "b"]})]
 
 
-def test_pid_of_what_does_not_run_is_0(serve: Serve, slctl: Slctl) -> None:
-    """Asked for by name it is a failure; in the list of all it is an answer."""
-    serve(pid=result({"pids": [{"pid": 42}, {"pid": None}, {"pid": 0}]}))
-    assert slctl("pid", "web", "b", "c") == (1, "42\n0\n0\n", "")
-    assert slctl("pid", "all") == (0, "42\n0\n0\n", "")
+def test_pid_of_what_does_not_run_is_no_line(serve: Serve, slctl: Slctl) -> None:
+    """So that `kill $(slctl pid X)` never means this process group; `all` means those that run."""
+    serve(pid=result({"pids": [{"pid": 42}, {"pid": None, "fullname": "b"}, {"pid": 0}]}))
+    code, out, err = slctl("pid", "web", "b", "c")
+    assert (code, out, err.splitlines()[0]) == (3, "42\n", "b: ERROR (not running)")
+    assert slctl("pid", "all") == (0, "42\n", "")
 
 
 def test_version_is_the_daemons(serve: Serve, slctl: Slctl) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from supervisor_lite.explain import episodes, story
 from supervisor_lite.explain.advice import advice_text
+from supervisor_lite.explain.hints import tell_hints
 from supervisor_lite.model.advice import Advice, AdviceKind
 from supervisor_lite.model.cause import Leftover, Note, NoteKind
 from supervisor_lite.model.events import StartAsked
@@ -39,7 +40,7 @@ def hinted(program: Program, runs: list[Run], until: float = 100) -> list[str]:
         complete=True,
     )
     assert story.tell(known, until, clock)
-    return story.tell_hints(known)
+    return tell_hints(known)
 
 
 def failing(*command: str) -> Program:

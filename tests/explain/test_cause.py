@@ -39,6 +39,10 @@ def test_every_kind_of_note_has_words_of_its_own(kind: NoteKind) -> None:
         (Cause(CauseKind.EXITED, exit=Exit(signal="SIGTERM")), ""),
         (Cause(CauseKind.EXITED, exit=Exit(signal="SIGBUS", core=True)), "core dumped"),
         (Cause(CauseKind.EXITED, exit=Exit(signal="SIGKILL", out_of_memory=True)), "out of memory"),
+        (
+            Cause(CauseKind.EXITED, exit=Exit(signal="SIGABRT", core=True, sent_by="uid 0: slctl")),
+            "core dumped, sent by uid 0: slctl",
+        ),
         (Cause(CauseKind.EXITED, exit=Exit()), "ended with an unknown exit code"),
         (Cause(CauseKind.NEVER_SPAWNED), "never spawned: the daemon died"),
         (
@@ -58,6 +62,10 @@ def test_what_a_code_or_a_signal_does_not_tell(cause: Cause | None, more: str) -
         (Exit(0), "ended with exit 0"),
         (Exit(signal="SIGBUS", core=True), "ended by SIGBUS (core dumped)"),
         (Exit(), "ended with an unknown exit code"),
+        (
+            Exit(signal="SIGUSR1", sent_by="uid 0: slctl signal USR1 db"),
+            "ended by SIGUSR1, sent by uid 0: slctl signal USR1 db",
+        ),
     ],
 )
 def test_an_end_as_a_story_tells_it(exit_status: Exit, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -305,3 +306,16 @@ def test_clock_shows_the_day_only_when_it_is_another() -> None:
     show = story.local_clock(now)
     assert show(now - 60) == "03:29:00"
     assert show(now - 86400) == "2025-11-20 03:30:00"
+
+
+def test_the_first_time_says_whose_clock_it_is() -> None:
+    """That of the reader, if it is known; the day is the reader's, too."""
+    zone = timezone(timedelta(hours=-3, minutes=-30))
+    now = datetime(2025, 11, 21, 2, 0, tzinfo=UTC).timestamp()
+    show = story.local_clock(now, zone)
+    assert show(now) == "22:30:00"
+    assert show(now - 86400) == "2025-11-19 22:30:00"
+    assert story.clock_offset(now, zone) == "-03:30"
+    chronicle = played(WEB, [Run(lasts=5, exit=DONE)], {0: START}, 50)
+    told = story.tell(chronicle.known(complete=True), chronicle.now, lambda _: "T", "-03:30")
+    assert " since T -03:30 (" in told[0]

@@ -216,8 +216,10 @@ def test_pid(fleet: Daemon) -> None:
     assert fleet.ctl("pid").stdout == f"{fleet.pid}\n"
     pid = fleet.status("site:a")["pid"]
     assert fleet.ctl("pid", "site:a").stdout == f"{pid}\n"
-    assert fleet.ctl("pid", "all").stdout.split()[0] == "0"
-    assert fleet.ctl("pid", "idle", code=1).stdout == "0\n"
+    everyone = [p["pid"] for p in fleet.call("status")["processes"] if p["pid"]]
+    assert list(map(int, fleet.ctl("pid", "all").stdout.split())) == everyone
+    down = fleet.ctl("pid", "idle", code=3)
+    assert (down.stdout, down.stderr) == ("", "idle: ERROR (not running)\n")
 
 
 def test_signal(daemons: Daemons) -> None:

@@ -191,6 +191,23 @@ def test_what_a_program_leaves_in_the_directory_is_removed(tmp_path: Path) -> No
     assert (outside / "file").read_text() == "precious"
 
 
+@pytest.mark.parametrize("folder", ["", "deep/er"])
+def test_a_directory_that_was_filled_is_emptied_in_parts(tmp_path: Path, folder: str) -> None:
+    """Who makes a million files there does not keep the daemon from everything else."""
+    credentials = Credentials(str(tmp_path))
+    place = Path(credentials.provide(1, [], os.geteuid(), os.getegid()))
+    (place / folder).mkdir(parents=True, exist_ok=True)
+    for number in range(2000):
+        (place / folder / str(number)).touch()
+    steps = []
+    while place.exists():
+        assert credentials.remove(1) == ""
+        steps.append(len(os.listdir(place / folder)) if (place / folder).exists() else 0)
+    assert steps[0] > 1500, "one call removes a part of them"
+    assert steps == sorted(steps, reverse=True)
+    assert credentials.unfinished == set()
+
+
 def test_endless_folders_do_not_take_the_descriptors_of_the_daemon(tmp_path: Path) -> None:
     """What lies too deep is left, and said."""
     credentials = Credentials(str(tmp_path))

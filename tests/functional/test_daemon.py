@@ -342,6 +342,51 @@ def test_sd_notify(daemons: Daemons) -> None:
     assert daemon.wait_exit() == 0
 
 
+def test_the_status_of_sd_notify_is_always_true(daemons: Daemons) -> None:
+    """It follows whatever puts processes on the table or takes them off it, and upgrades."""
+    daemon = daemons.prepare(WEB)
+    address = str(daemon.dir / "notify")
+    daemon.environment["NOTIFY_SOCKET"] = address
+    said: list[str] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as service:
+        service.bind(address)
+        service.settimeout(20)
+
+        def heard(*texts: str) -> None:
+            """Wait until the last statuses are these, with nothing between them."""
+            seen = len(said)
+            while said[-len(texts) :] != list(texts) or len(said) < seen + len(texts):
+                lines = service.recv(4096).decode().splitlines()
+                said.extend(line[7:] for line in lines if line.startswith("STATUS="))
+
+        daemon.launch()
+        heard("supervising 1 process")
+        wait_until(daemon.answers)
+        daemon.configure(WEB + program("two", SLEEPER) + program("three", SLEEPER, numprocs=2,
+                         process_name="n%(process_num)d", startsecs=0))  # fmt: skip
+        daemon.ctl("update")
+        heard("supervising 4 processes")
+        daemon.ctl("stop", "two")
+        daemon.ctl("remove", "two")
+        heard("supervising 3 processes")
+        daemon.ctl("add", "two")
+        heard("supervising 4 processes")
+        daemon.configure(WEB)
+        daemon.ctl("reload")
+        heard("reloading: everything is stopped and started anew", "supervising 1 process")
+        daemon.configure(WEB + program("two", SLEEPER))
+        daemon.signal(signal.SIGHUP)
+        heard("supervising 2 processes")
+        daemon.ctl("upgrade")
+        heard("supervising 2 processes")
+        daemon.configure(program("two", SLEEPER))
+        daemon.ctl("update")
+        heard("supervising 1 process")
+        daemon.ctl("shutdown")
+        heard("stopping")
+    assert daemon.wait_exit() == 0
+
+
 def test_the_log_is_json_on_demand_and_keeps_secrets(daemons: Daemons) -> None:
     """Every line parses, every change of state has its line, no environment value is in it."""
     secret = "hunter2-do-not-log"

@@ -87,13 +87,16 @@ def test_group_priority_goes_before_program_priority(daemons: Daemons) -> None:
         program("a1", SLEEPER, priority=2)
         + program("a2", SLEEPER, priority=1)
         + program("b1", SLEEPER, priority=0)
+        + "".join(program(name, SLEEPER) for name in ("zulu", "mike", "alpha"))
+        + '[group.c]\nprograms = ["mike", "zulu", "alpha"]\n'
         + '[group.a]\nprograms = ["a1", "a2"]\npriority = 1\n'
         + '[group.b]\nprograms = ["b1"]\npriority = 2\n'
     )
-    for name in ("a:a1", "a:a2", "b:b1"):
+    for name in ("a:a1", "a:a2", "b:b1", "c:mike", "c:zulu", "c:alpha"):
         daemon.wait_state(name, "RUNNING")
     runs = {p["fullname"]: p["run"] for p in daemon.call("status")["processes"]}
-    assert runs["a:a2"] < runs["a:a1"] < runs["b:b1"]
+    assert runs["a:a2"] < runs["a:a1"] < runs["b:b1"] < runs["c:mike"]
+    assert runs["c:mike"] < runs["c:zulu"] < runs["c:alpha"], "as the group lists them"
 
 
 def test_restart_all_goes_down_in_waves_and_up_in_order(daemons: Daemons) -> None:

@@ -161,38 +161,92 @@ def test_fg_ends_when_the_process_does(daemon: Daemon) -> None:
     assert terminal.close() == 1
 
 
-@pytest.mark.parametrize(
-    ("line", "word"),
-    [("slctl sta", "status"), ("slctl stop w:w_", "w:w_0"), ("slctl -s {} pid c", "cat")],
-)
-def test_bash_completes(daemon: Daemon, tmp_path: Path, line: str, word: str) -> None:
-    """The script works in a real bash, with live names."""
+@pytest.fixture
+def wrapper(daemon: Daemon, tmp_path: Path) -> Path:
+    """A directory with a `slctl` that knows where this daemon is."""
     command = " ".join([*map(_quoted, slctl_command()), "-s", str(daemon.socket)])
-    wrapper = tmp_path / "slctl"
-    wrapper.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
-    wrapper.chmod(0o755)
-    line = line.format(daemon.socket)
-    script = f"""
-        PATH={tmp_path}:$PATH
-        eval "$(slctl completion bash)"
-        COMP_WORDS=({line}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
-        _slctl; printf '%s\\n' "${{COMPREPLY[@]}}"
-    """
+    directory = tmp_path / "bin"
+    directory.mkdir()
+    script = directory / "slctl"
+    script.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+    script.chmod(0o755)
+    return directory
+
+
+def _interactive(wrapper: Path, *command: str) -> Terminal:
+    """Return a shell that finds that `slctl`, and has a prompt that nothing else looks like."""
+    path = f"{wrapper}:{os.environ['PATH']}"
+    return Terminal(list(command), PATH=path, PS1="READY> ", PROMPT="READY> ", HOME=str(wrapper))
+
+
+def test_bash_completes(daemon: Daemon, wrapper: Path) -> None:
+    """Commands, live names with colons, streams, signals, options, files; what they mean."""
+    (wrapper / "some.toml").touch()
+    terminal = _interactive(wrapper, "bash", "--norc", "--noprofile", "-i")
+    terminal.type("PS1='READY''> '; bind 'set bell-style none'\n")
+    terminal.expect("READY> ")
+    terminal.type(f'cd {wrapper}; eval "$(slctl completion bash)"; declare -F _slctl\n')
+    terminal.expect("\n_slctl")
+    for typed, completed in (
+        ("slctl statu\t", "slctl status "),
+        ("slctl stop w:w_\t", "slctl stop w:w_"),
+        ("slctl tail cat stdo\t", "slctl tail cat stdout "),
+        ("slctl signal WIN\t", "slctl signal WINCH "),
+        ("slctl start --no-w\t", "slctl start --no-wait "),
+        ("slctl check so\t", "slctl check some.toml "),
+        ("slctl -s /tmp/none status --js\t", "status --json "),
+    ):
+        terminal.type(typed)
+        terminal.expect(completed)
+        terminal.type("\x15")  # Ctrl-U: nothing is left of the line
+    terminal.type("slctl re\t\t")
+    terminal.expect("reload           (stop everything, start the new configuration)")
+    terminal.process.kill()
+    terminal.close()
+
+
+def test_zsh_completes_at_the_first_tab(daemon: Daemon, wrapper: Path) -> None:
+    """The file in `fpath` is loaded by the first Tab, which completes something already."""
+    if shutil.which("zsh") is None:
+        pytest.skip("zsh is not installed")
+    (wrapper / "_slctl").write_text(daemon.ctl("completion", "zsh").stdout)
+    terminal = _interactive(wrapper, "zsh", "-f", "-i")
+    terminal.type(f"PROMPT='READY''> '; fpath=({wrapper} $fpath); autoload -U compinit; ")
+    terminal.type("compinit -u -D; unsetopt zle_bracketed_paste\n")
+    terminal.expect("READY> ")
+    for typed, completed in (
+        ("slctl statu\t", "status "),
+        ("slctl stop lat\t", "late "),
+        ("slctl stop w:w_\t", "w:w_0"),
+        ("slctl tail cat stdo\t", "stdout "),
+    ):
+        terminal.type(typed)
+        terminal.expect(completed)
+        terminal.type("\x15")  # Ctrl-U: nothing is left of the line
+    terminal.type("slctl re\t\t")
+    terminal.expect("stop everything, start the new configuration")
+    terminal.process.kill()
+    terminal.close()
+
+
+def test_fish_completes(daemon: Daemon, wrapper: Path) -> None:
+    """What fish would show for a line: words with what they mean, and files."""
+    if shutil.which("fish") is None:
+        pytest.skip("fish is not installed")
+    (wrapper / "some.toml").touch()
+    lines = ("slctl sta", "slctl stop w:", "slctl signal WIN", "slctl start --no", "slctl check so")
+    script = "; ".join(f"complete --do-complete '{line}'" for line in lines)
     done = subprocess.run(
-        ["bash", "-c", script], capture_output=True, text=True, timeout=30,
-        env=environment_of("shell"),
+        ["fish", "-c", f"slctl completion fish | source; {script}"],
+        capture_output=True, text=True, timeout=60, cwd=wrapper,
+        env={**environment_of("shell"), "PATH": f"{wrapper}:{os.environ['PATH']}",
+             "HOME": str(wrapper)},
     )  # fmt: skip
-    assert word in done.stdout.split(), done.stderr
-
-
-@pytest.mark.parametrize("name", ["zsh", "fish"])
-def test_other_shells_accept_their_script(daemon: Daemon, name: str) -> None:
-    """The script has no syntax error for the shell that it is for."""
-    if shutil.which(name) is None:
-        pytest.skip(f"{name} is not installed")
-    script = daemon.ctl("completion", name).stdout
-    done = subprocess.run([name, "-n", "/dev/stdin"], input=script, text=True, capture_output=True)
-    assert done.returncode == 0, done.stderr
+    for wanted in (
+        "status\twhat is up, and why the rest is not",
+        "w:w_0", "w:*", "WINCH", "--no-wait\tdo not wait until it is true", "some.toml",
+    ):  # fmt: skip
+        assert wanted in done.stdout, done
 
 
 def _quoted(word: str) -> str:

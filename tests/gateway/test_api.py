@@ -70,6 +70,16 @@ def test_processes_are_as_in_the_status(served: Served) -> None:
     assert {row["fullname"] for row in some} == {"cat", "web:web_0", "web:web_1"}
 
 
+def test_usage_is_of_all_processes_of_a_run(served: Served) -> None:
+    found = {row["fullname"]: row for row in served.get("/api/v1/usage").json()["processes"]}
+    assert found.keys() == {"cat", "colours", "web:web_0", "web:web_1"}, "who runs"
+    cat = found["cat"]
+    assert cat["processes"] == 1
+    assert cat["memory_bytes"] > 100_000
+    assert cat["cpu_seconds"] >= 0
+    assert cat["run"] == served.daemon.status("cat")["run"]
+
+
 def test_one_process_is_found_by_its_name_encoded_or_not(served: Served) -> None:
     for name in ("web:web_1", "web%3Aweb_1"):
         assert served.get(f"{API}/processes/{name}").json()["name"] == "web_1"
@@ -94,7 +104,8 @@ def test_start_stop_restart_signal(served: Served) -> None:
     by = [
         c["by"] for c in served.daemon.call("events", limit=20)["changes"] if c["name"] == "manual"
     ]
-    assert any(re.search(r"for uid \d+ over HTTP: slctl start manual", text) for text in by)
+    for verb in ("start", "signal CONT"):
+        assert any(re.search(rf"for uid \d+ over HTTP: slctl {verb} manual", text) for text in by)
 
 
 def test_what_could_not_be_done_is_a_conflict_with_the_reason(served: Served) -> None:

@@ -105,6 +105,26 @@ async def test_a_slow_follower_finds_its_way_through_rotations(tmp_path: Path) -
     log.close()
 
 
+async def test_many_who_do_not_read_do_not_take_all_descriptors(tmp_path: Path) -> None:
+    """Beyond a number of them the file is found again by its name, and nothing is missing."""
+    log = a_log(tmp_path, 10, 9)
+    before = len(os.listdir("/proc/self/fd"))
+    readers = [Reader(log) for _ in range(2 * follow.MAX_HELD)]
+    for reader in readers:
+        reader.willing = False
+    for word in (b"one\n", b"two\n", b"three\n", b"four\n", b"five\n"):
+        log.append(word)
+        await rounds(3)
+    assert len(os.listdir("/proc/self/fd")) - before <= follow.MAX_HELD
+    for reader in readers:
+        reader.go_on()
+    await rounds(20)
+    assert {reader.data for reader in readers} == {b"one\ntwo\nthree\nfour\nfive\n"}
+    for reader in readers:
+        reader.follower.close()
+    log.close()
+
+
 async def test_bytes_whose_file_was_dropped_are_counted_as_missed(tmp_path: Path) -> None:
     log = a_log(tmp_path, 4, 1)
     reader = Reader(log)

@@ -141,6 +141,19 @@ async def test_clear_empties_the_log_and_deletes_the_rotated_files(
     bench.logs.close()
 
 
+async def test_clear_has_an_end_whatever_was_planted(tmp_path: Path) -> None:
+    """Whoever may write to the directory of a log can make a million files with its name."""
+    bench = Bench(tmp_path, output(tmp_path / "web.log", 100, 3)).open()
+    planted = [tmp_path / f"web.log.{number}" for number in range(1, 1500)]
+    for path in planted:
+        path.touch()
+    bench.logs.clear()
+    left = [path.exists() for path in planted]
+    assert left[:1003] == [False] * 1003
+    assert all(left[1003:])
+    bench.logs.close()
+
+
 async def test_clearing_what_was_never_written_is_fine(tmp_path: Path) -> None:
     bench = Bench(tmp_path, output(tmp_path / "log"))
     bench.logs.clear()

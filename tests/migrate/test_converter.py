@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import FrameType
 
 import pytest
 import tomli
@@ -96,6 +98,31 @@ def test_comments_stay_with_what_they_explain(folder: Folder) -> None:
 
 
 # files
+
+
+def calls_for(programs: int, folder: Folder) -> int:
+    """Return how many calls a conversion takes: programs in files and groups, with logs."""
+    text = "[program:p{0}]\ncommand=x\nstdout_logfile=/l/{0}.log\n[group:g{0}]\nprograms=p{0}\n"
+    place = f"etc{programs}"
+    for number in range(programs):
+        folder.write(f"{place}/{number}.ini", text.format(number))
+    folder.write(f"{place}/supervisord.conf", "[include]\nfiles=*.ini\n")
+    calls = 0
+
+    def count(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        convert(f"{place}/supervisord.conf", "out")
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def test_twice_as_many_programs_take_twice_as_long(folder: Folder) -> None:
+    assert calls_for(400, folder) < 2.2 * calls_for(200, folder)
 
 
 def test_includes_become_files_of_conf_d(folder: Folder) -> None:

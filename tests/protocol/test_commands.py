@@ -23,9 +23,11 @@ from supervisor_lite.control.methods import (
 )
 from supervisor_lite.control.request import Methods, Request
 from supervisor_lite.ctl.commands import status
+from supervisor_lite.ctl.completions import Completions
 from supervisor_lite.ctl.context import CommandContext
 from supervisor_lite.ctl.main import dispatch, main
-from supervisor_lite.ctl.shell import Completions, Shell
+from supervisor_lite.ctl.options import Arguments
+from supervisor_lite.ctl.shell import Shell
 from supervisor_lite.errors import SpawnErrorCode
 from supervisor_lite.model.cause import CauseKind, NoteKind
 from supervisor_lite.protocol import codes, commands
@@ -45,7 +47,7 @@ def test_every_row_is_whole() -> None:
     for row in TABLE:
         assert row.role or row.module, row.name
         assert row.role in ("", *ROLES), row.name
-        assert row.takes in (commands.PROCESSES, commands.GROUPS, commands.COMMAND, ""), row.name
+        assert {row.takes, *row.words} <= commands.KINDS, row.name
         assert not row.module or row.summary, row.name
         assert not row.changes or row.role != commands.VIEW, row.name
         assert not (row.params or row.rest) or row.role, row.name
@@ -167,8 +169,9 @@ def test_adding_a_command_takes_three_places(
     # Completion and the shell.
     assert main(["completion", "words"]) == 0
     assert "poke" in capsys.readouterr().out.split()
-    ctl = CommandContext(socket=socket_path)
-    assert "poke" in Completions(ctl).after("help")
+    ctl = CommandContext()
+    ctl.use(Arguments({"socket": socket_path}, []))
+    assert "poke" in Completions(ctl).after(["help", ""]).words
     assert "poke " in Shell(ctl, lambda *_: 0).completenames("pok")
     # It changes something: whoever loses the connection is told what is not known.
     serve(poke=lambda connection, *_: connection.hang_up())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from supervisor_lite.config.load import load
 from supervisor_lite.daemon.last_known import last_known
 from supervisor_lite.errors import ConfigError
-from supervisor_lite.protocol import locate
+from supervisor_lite.protocol import directories, locate
 
 
 @pytest.fixture
@@ -44,6 +45,38 @@ def test_whoever_has_a_configuration_means_its_daemon(place: Path) -> None:
     assert locate.find_socket(None) == own
     (place / "supervisor.toml").rename(place / "other.toml")
     assert locate.find_socket(str(place / "other.toml")) == own
+
+
+def test_a_directory_with_a_main_file_is_that_file(place: Path) -> None:
+    """Both names lead to one socket, one state directory, one configuration."""
+    directory, main = str(place / "etc"), str(place / "etc/supervisor.toml")
+    (place / "etc").mkdir()
+    (place / "etc/a.toml").write_text("[daemon]\nsocket = '/run/a'\nstate_dir = '/var/a'\n")
+    assert locate.absolute_config(directory) == directory
+    assert locate.find_socket(directory) == "/run/a"
+    assert not directories.same(directory, main)
+    Path(main).write_text("[daemon]\nsocket = '/run/main'\n")
+    for path in (directory, f"{directory}/", "etc", main):
+        assert locate.absolute_config(path) == main
+        assert locate.find_socket(path) == "/run/main"
+    assert directories.same(directory, main)
+    assert not directories.same(directory, f"{directory}/a.toml")
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_daemon_that_was_given_the_directory_is_found_by_its_main_file(
+    place: Path, plain: bool
+) -> None:
+    """One of an earlier version, which did not tell them apart."""
+    (place / "etc").mkdir()
+    main = place / "etc/supervisor.toml"
+    main.touch()
+    usual = str(place / "own")
+    suffix = "" if plain else directories.mark(str(main.parent))
+    for end, config in (("", "/other.toml"), (suffix, str(main.parent))):
+        Path(usual + end).mkdir(exist_ok=True)
+        Path(usual + end, directories.NOTE).write_text(json.dumps({"configuration": config}))
+    assert directories.suffix(usual, str(main), []) == suffix
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can play another user")

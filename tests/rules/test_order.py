@@ -55,6 +55,23 @@ def test_an_unknown_group_counts_as_the_program_itself() -> None:
     assert names(start_waves(table, {})) == [["b"], ["gone:a"]]
 
 
+def test_in_a_group_equal_priorities_start_as_its_programs_are_listed() -> None:
+    """As in Supervisor: names decide between groups, and the list of `programs` in one."""
+    listed = [process(name, group="site") for name in ("zulu", "web_10", "alpha", "web_2")]
+    first = process("first", 1, "site")
+    groups = {
+        "site": Group(name="site", processes=(*listed, first)),
+        "one": Group(name="one", processes=(process("one"),)),
+    }
+    table = [process("one"), *sorted((*listed, first))]
+    assert names(start_waves(table, groups)) == [
+        ["site:first"],
+        ["one", "site:zulu", "site:web_10", "site:alpha", "site:web_2"],
+    ]
+    some = [listed[2], listed[0]]
+    assert names(start_waves(some, groups)) == [["site:zulu", "site:alpha"]]
+
+
 def test_negative_priorities_go_first() -> None:
     assert names(start_waves([process("a", 0), process("b", -1)], {})) == [["b"], ["a"]]
 

@@ -12,7 +12,7 @@ GROUP = TableSchema(
     Shape.NAMED,
     "Programs that are named, started and stopped together. They lose the group of their own.",
     (
-        Key("programs", text.NAMES, "The programs of this group.", default=[], supervisor_name="programs"),
+        Key("programs", text.NAMES, "The programs of this group. Those of one priority start in this order.", default=[], supervisor_name="programs"),
         Key("priority", basic.NUMBER, "The priority of the group.", Group, supervisor_name="priority"),
     ),
 )  # fmt: skip

@@ -13,7 +13,8 @@ _HEAD = """\
 
 `supervisor-lite -c FILE|DIR`. Without `-c` the first of these that exists: `./supervisor.toml`,
 `$XDG_CONFIG_HOME/supervisor-lite/supervisor.toml` (`~/.config` if that is not set),
-`/etc/supervisor-lite/supervisor.toml`.
+`/etc/supervisor-lite/supervisor.toml`. A directory with a `supervisor.toml` is read from
+that file, and what it includes; of one without, such as a `conf.d`, every `*.toml` is read.
 `supervisor-lite --check` says what is wrong and exits 0 or 2; `slctl schema` prints a JSON Schema,
 with which an editor completes and checks the file.
 

@@ -69,9 +69,8 @@ class ConfigurationMethods:
         _require_groups(names, self._rollout.active.groups)
         results = []
         for name in names:
-            results.append(
-                await _group_result(name, ResultCode.REMOVED, self._rollout.remove(name))
-            )
+            removing = self._rollout.remove(name, request.by(name))
+            results.append(await _group_result(name, ResultCode.REMOVED, removing))
         return {"results": results}
 
     @method("avail")

@@ -32,6 +32,8 @@ class DaemonControls(NamedTuple):
     """(who): become the new version; raises OperationFailed if that cannot be."""
     lost_lines: Callable[[], int] = lambda: 0
     """How many lines of the daemon's own log could not be written."""
+    note: Callable[[str, str], None] = lambda text, by: None
+    """(what was done, who asked): writes it to the daemon's own log."""
     upgrade_error: str = ""
     """Why the last upgrade has failed after the old version was given up, and gone back to."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
+from datetime import datetime, tzinfo
 from functools import partial
 from typing import Any
 
@@ -22,7 +23,7 @@ from supervisor_lite.control.subscriptions import Subscription
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.core.view import rfc3339
-from supervisor_lite.errors import NoSuchProcess
+from supervisor_lite.errors import NoSuchProcess, ProtocolError
 from supervisor_lite.explain.cause import beyond_exit_text
 from supervisor_lite.model.advice import Advice
 from supervisor_lite.model.cause import SpawnFailure
@@ -30,6 +31,7 @@ from supervisor_lite.model.change import Change
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.run import RunRow
 from supervisor_lite.model.states import State
+from supervisor_lite.protocol.codes import INVALID_PARAMS
 from supervisor_lite.store.codec import encode
 from supervisor_lite.store.journal import Journal
 
@@ -43,6 +45,9 @@ _UNKNOWN = ("unknown",)
 
 STORY_CHANGES = 150
 """Changes from which the story of one process is told."""
+
+STORY_INTERVENTIONS = 20
+"""The same, of those which are signals, input and emptied logs."""
 
 
 class HistoryMethods:
@@ -99,11 +104,12 @@ class HistoryMethods:
     async def why(self, request: Request) -> Result:
         """Answer the chain of causes of each process, in words."""
         names = request.params.names(required=True)
+        zone = _zone(request.params.text("offset", ""))
         request.params.done()
         told = []
         for name in self._chosen(request, names):
             await request.connection.turn()  # many take a while: others have their turn
-            told.append({"fullname": name, "lines": [sendable(s) for s in self._story(name)]})
+            told.append({"fullname": name, "lines": [sendable(s) for s in self._story(name, zone)]})
         return {"processes": told}
 
     @method("explain")
@@ -157,14 +163,19 @@ class HistoryMethods:
         asked = unknown < MAX_ROWS and name == sendable(name)
         return asked and self._journal.history.has(name)
 
-    def _story(self, name: str) -> list[str]:
+    def _story(self, name: str, zone: tzinfo | None) -> list[str]:
         now = time.time()
         process = self._supervisor.processes.get(name)
-        changes = self._journal.history.changes(names=[name], limit=STORY_CHANGES)
+        history = self._journal.history
+        changes = history.changes(names=[name], limit=STORY_CHANGES, interventions=False)
+        done = history.changes(names=[name], limit=STORY_INTERVENTIONS, interventions=True)
+        complete = len(changes) < STORY_CHANGES and len(done) < STORY_INTERVENTIONS
+        changes = sorted(changes + done, key=lambda change: change.serial)
         runs = self._journal.history.runs([name], STORY_CHANGES)
         if process is None:
-            return ["it is not defined any more", *_told(_gone(name, now), changes, runs, now)[1:]]
-        return _told(process, changes, runs, now)
+            told = _told(_gone(name, now), changes, runs, complete, now, zone)
+            return ["it is not defined any more", *told[1:]]
+        return _told(process, changes, runs, complete, now, zone)
 
 
 def _gone(name: str, now: float) -> Process:
@@ -173,9 +184,26 @@ def _gone(name: str, now: float) -> Process:
     return Process(Program(name=process, group=group, command=_UNKNOWN), now)
 
 
-def _told(process: Process, changes: list[Change], runs: list[RunRow], now: float) -> list[str]:
+def _zone(offset: str) -> tzinfo | None:
+    """Return the zone of a reader whose clock is that far from UTC (`+01:00`); None for ours."""
+    if not offset:
+        return None
+    try:
+        return datetime.fromisoformat(f"2000-01-01T00:00{offset}").tzinfo
+    except ValueError:
+        raise ProtocolError(INVALID_PARAMS, 'offset must be a time like "+01:00"') from None
+
+
+def _told(
+    process: Process,
+    changes: list[Change],
+    runs: list[RunRow],
+    complete: bool,
+    now: float,
+    zone: tzinfo | None,
+) -> list[str]:
     from supervisor_lite.explain import episodes, story  # not before somebody asks
-    from supervisor_lite.explain.hints import is_failing
+    from supervisor_lite.explain.hints import is_failing, tell_hints
 
     record = process.record
     due = None
@@ -189,12 +217,13 @@ def _told(process: Process, changes: list[Change], runs: list[RunRow], now: floa
         due=due,
         changes=changes,
         runs=runs,
-        complete=len(changes) < STORY_CHANGES,
+        complete=complete,
     )
-    lines = story.tell(known, now, story.local_clock(now))
-    aside = story.tell_output(process.output_trouble(), process.output_dropped(), now)
+    clock = story.local_clock(now, zone)
+    lines = story.tell(known, now, clock, story.clock_offset(now, zone))
+    aside = story.tell_output(process.output_trouble(), process.output_dropped(), clock)
     if is_failing(record):
-        aside += story.tell_hints(known, _what_hinders(process.program))
+        aside += tell_hints(known, _what_hinders(process.program))
     lines[1:1] = aside
     return lines
 

@@ -1,4 +1,4 @@
-"""The methods about processes: status, pid, start, stop, restart, signal, clear, send."""
+"""The methods about processes: status, pid, usage, start, stop, restart, signal …"""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from supervisor_lite.core.results import done, refused
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.errors import BadSignal, OperationFailed, ProtocolError
 from supervisor_lite.host.signals import signal_number
+from supervisor_lite.host.usage import RunUsage
 from supervisor_lite.protocol.codes import INVALID_PARAMS, ErrorCode, ResultCode
 
 method = Methods()
@@ -78,6 +79,19 @@ class ProcessMethods:
         processes = self._chosen(request, names)
         return {"pids": [{**_name(p), "pid": p.record.pid} for p in processes]}
 
+    @method("usage")
+    async def usage(self, request: Request) -> Result:
+        """Answer what the processes of each run use together, measured now."""
+        names = request.params.names(required=False)
+        request.params.done()
+        processes = self._visible(request, names)
+        used: dict[str, RunUsage] = {}
+        for piece in self._supervisor.runs.usage(processes):
+            used |= piece
+            await request.connection.turn()
+        rows = [_usage(p, used[p.name]) for p in processes if p.name in used]
+        return {"now": round(time.monotonic(), 3), "processes": rows}
+
     @method("start")
     async def start(self, request: Request) -> Result:
         """Start processes and answer when they are RUNNING, or have failed."""
@@ -116,10 +130,11 @@ class ProcessMethods:
         names = request.params.names(required=True)
         request.params.done()
         number = parse_signal(name)
+        by = request.by(name, *names)
         results = []
         for process in self._chosen(request, names):
             try:
-                self._supervisor.signal(process, number)
+                self._supervisor.interventions.signal(process, number, by)
                 results.append(done(process, ResultCode.SIGNALLED))
             except OperationFailed as error:
                 results.append(refused(process, error))
@@ -134,10 +149,11 @@ class ProcessMethods:
         """Empty the logs of processes, running or not."""
         names = request.params.names(required=True)
         request.params.done()
+        by = request.by(*names)
         results = []
         for process in self._chosen(request, names):
             try:
-                self._supervisor.channels.logs_of(process).clear()
+                self._supervisor.interventions.clear(process, by)
                 results.append(done(process, ResultCode.CLEARED))
             except OperationFailed as error:
                 results.append(refused(process, error))
@@ -147,6 +163,7 @@ class ProcessMethods:
     def send(self, request: Request) -> Result:
         """Write text to a process's standard input."""
         name, text = request.params.text("name"), request.params.text("text")
+        foreground = request.params.flag("foreground", False)
         request.params.done()
         process = request.chosen_one(name, self._supervisor.processes)
         try:
@@ -156,12 +173,20 @@ class ProcessMethods:
         if len(data) > MAX_SEND:
             text = f"cannot send more than {MAX_SEND} bytes at once"
             raise OperationFailed(text, ErrorCode.INPUT_TOO_LONG)
-        return {"sent": self._supervisor.channels.send_input(process, data)}
+        by = request.by(name, command="fg" if foreground else "")
+        return {"sent": self._supervisor.interventions.send(process, data, by)}
 
 
 def _name(process: Process) -> dict[str, str]:
     return {
         "name": process.program.name, "group": process.group, "fullname": process.name
+    }  # fmt: skip
+
+
+def _usage(process: Process, used: RunUsage) -> dict[str, Any]:
+    return {
+        **_name(process), "run": process.record.run, "processes": used.processes,
+        "memory_bytes": used.memory, "cpu_seconds": round(used.cpu, 3),
     }  # fmt: skip
 
 

@@ -59,8 +59,11 @@ class CompatMethods:
         supervisor: Supervisor,
         rollout: Rollout,
         main_log: Callable[[], LogFile | None],
-        gateway_user: str | None,
+        gateway_user: Callable[[], str | None],
+        note: Callable[[str, str], None],
     ) -> None:
+        """`note` writes to the daemon's own log what was done, and who asked for it."""
+        self._note = note
         self._gateway_user = gateway_user
         self._supervisor = supervisor
         self._rollout = rollout
@@ -83,7 +86,9 @@ class CompatMethods:
         connection = request.connection
         caller = connection.caller
         believed = connection.granted.may(request.method, None)
-        if not believed and not is_gateway(caller, self._supervisor.processes, self._gateway_user):
+        if not believed and not is_gateway(
+            caller, self._supervisor.processes, self._gateway_user()
+        ):
             connection.denied("introduce", None)
             text = f'{caller.user} may not use "introduce": it is not the gateway'
             raise NotPermitted(text)
@@ -155,6 +160,7 @@ class CompatMethods:
         except OSError as error:
             text = f'cannot clear "{log.path}": {error.strerror}'
             raise OperationFailed(text, ErrorCode.IO_ERROR) from error
+        self._note("the log before this line was cleared", request.by())
         return {"ok": True}
 
     @method("remote_event")

@@ -12,7 +12,12 @@ from supervisor_lite.ctl.commands.output import RawWriter, TerminalWriter
 from supervisor_lite.ctl.context import CommandContext, Commands
 from supervisor_lite.ctl.options import UsageError
 from supervisor_lite.protocol import codes, messages
+from supervisor_lite.protocol.codes import ErrorCode
 from supervisor_lite.text import sanitize
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor_lite.client.sync import Client
 
 command = Commands()
 
@@ -82,12 +87,22 @@ def _ended(note: dict[str, object], name: str) -> bool:
     )
 
 
+def _send_line(client: Client, params: dict[str, object]) -> None:
+    """Send what was typed, so that it is noted as such."""
+    try:
+        client.call("send", {**params, "foreground": True})
+    except RemoteError as error:
+        if error.code != ErrorCode.INVALID_PARAMS:
+            raise
+        client.call("send", params)  # an older daemon
+
+
 def _send_lines(ctl: CommandContext, name: str) -> None:
     """Send each line that is typed; runs beside the reader of the output."""
     for line in sys.stdin:
         try:
             with ctl.client() as client:
-                client.call("send", {"name": name, "text": line})
+                _send_line(client, {"name": name, "text": line})
         except ClientError as error:
             render.err(f"slctl: {sanitize(error)}")
             return

@@ -7,7 +7,7 @@ from supervisor_lite.ctl.context import CommandContext, Commands
 from supervisor_lite.ctl.options import UsageError
 from supervisor_lite.protocol import codes
 from supervisor_lite.protocol.commands import PROCESSES, SLCTL
-from supervisor_lite.text import sanitize, suggest
+from supervisor_lite.text import sanitize
 
 command = Commands()
 
@@ -19,7 +19,7 @@ NAMES = "NAME is web, site:web, site:*, all, or a shell pattern in quotes ('web_
 @command("help")
 def help(ctl: CommandContext, arguments: list[str]) -> int:  # noqa: A001  (it is the command's name)
     """Print what slctl can do, or how one command is used. Needs no daemon."""
-    words = [word for word in arguments if not word.startswith("-")]
+    words = ctl.parse([word for word in arguments if not word.startswith("-")], {}).words
     if not words:
         render.out(f"usage: {GENERAL}\n")
         for row in SLCTL.values():
@@ -27,9 +27,14 @@ def help(ctl: CommandContext, arguments: list[str]) -> int:  # noqa: A001  (it i
         render.out(f"\n{NAMES}")
         render.out("Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 (status) not all up,")
         render.out("4 no such process, 5 not permitted, 7 timeout or no daemon.")
+        render.out(
+            "-c, -s and --color may also stand after the command; SLCTL_CONFIG stands for -c."
+        )
         return codes.DONE
     if words[0] not in SLCTL:
-        hint = suggest(words[0], SLCTL, "{}", ";")
+        from supervisor_lite.ctl.unknown import command_hint
+
+        hint = command_hint(words[0])
         raise UsageError(f'there is no command "{sanitize(words[0])}"{hint}')
     row = SLCTL[words[0]]
     render.out(usage(row.name))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from supervisor_lite.client.buffer import listed
+from supervisor_lite.client.errors import RemoteError
 from supervisor_lite.ctl import render
 from supervisor_lite.ctl.commands.follow import follow
 from supervisor_lite.ctl.context import CommandContext, Commands, none_left, required
 from supervisor_lite.protocol import codes, messages
-from supervisor_lite.text import compact_duration, sanitize, size
+from supervisor_lite.protocol.codes import ErrorCode
+from supervisor_lite.text import sanitize, size, span
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ def events(ctl: CommandContext, arguments: list[str]) -> int:
 @command("why")
 def why(ctl: CommandContext, arguments: list[str]) -> int:
     """Tell the chain of causes that led to where a process is."""
-    return _tell(ctl, arguments, "why")
+    return _tell(ctl, arguments, "why", {"offset": render.clock_offset()})
 
 
 @command("explain")
@@ -62,10 +64,17 @@ def explain(ctl: CommandContext, arguments: list[str]) -> int:
     return _tell(ctl, arguments, "explain")
 
 
-def _tell(ctl: CommandContext, arguments: list[str], method: str) -> int:
+def _tell(
+    ctl: CommandContext, arguments: list[str], method: str, more: Message | None = None
+) -> int:
     names = required(ctl.parse(arguments, {}))
     with ctl.client() as client:
-        result = client.call(method, {"names": names})
+        try:
+            result = client.call(method, {"names": names, **(more or {})})
+        except RemoteError as error:
+            if not more or error.code != ErrorCode.INVALID_PARAMS:
+                raise
+            result = client.call(method, {"names": names})  # an older daemon
     for line in _told(listed(result, "processes", "fullname", "lines")):
         render.out(line)
     return codes.DONE
@@ -85,15 +94,16 @@ def runs(ctl: CommandContext, arguments: list[str]) -> int:
     elif rows:
         header = ["RUN", "NAME", "PID", "SPAWNED", "DURATION", "CPU", "MEMORY", "END"]
         for line in render.table([header, *map(_run, rows)]):
-            render.out(line)
+            render.out(ctl.style.cut(line))
     return codes.DONE
 
 
 def _change(style: render.Style, change: Message) -> list[str]:
     """Return the lines for one change; its serial comes first, for `--since`."""
     text = {key: sanitize(value) for key, value in change.items() if value is not None}
+    when = render.moment(change.get("time") or "")
     line = (
-        f"{text.get('serial', '?')}  {text.get('time', '')}  {text.get('name', '?')}: "
+        f"{text.get('serial', '?')}  {when}  {text.get('name', '?')}: "
         f"{text.get('from', '?')} -> {style.state(text.get('to', '?')).rstrip()}"
     )
     if text.get("cause"):
@@ -112,14 +122,15 @@ def _run(row: Message) -> list[str]:
         return "-" if row.get(key) is None else sanitize(row[key])
 
     lasted, memory = row.get("duration"), row.get("maxrss")
+    spawned = row.get("spawned") or row.get("ended")  # the try, of one that could not be spawned
     cpu = [row[key] for key in ("utime", "stime") if row.get(key) is not None]
     return [
         fact("run"),
         fact("name"),
         fact("pid"),
-        fact("spawned"),
-        "-" if lasted is None else compact_duration(float(lasted)),
-        compact_duration(float(sum(cpu))) if cpu else "-",
+        "-" if spawned is None else render.moment(spawned),
+        "-" if lasted is None else span(float(lasted)),
+        span(float(sum(cpu))) if cpu else "-",
         "-" if memory is None else size(float(memory)),
         _end(row),
     ]

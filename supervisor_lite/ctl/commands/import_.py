@@ -26,9 +26,13 @@ def import_file(ctl: CommandContext, arguments: list[str]) -> int:
     source, *rest = required(given, "the path of a supervisord.conf")
     none_left(rest)
     out = given.text("out") or None
+    import gc
+
     from supervisor_lite.errors import ConfigError
     from supervisor_lite.migrate.converter import convert
 
+    # All of it lives until the end, and there may be thousands of programs.
+    gc.disable()
     try:
         conversion = convert(source, out)
     except ConfigError as error:

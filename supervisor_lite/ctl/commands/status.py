@@ -7,7 +7,7 @@ from supervisor_lite.client.errors import RemoteError
 from supervisor_lite.ctl import render
 from supervisor_lite.ctl.context import CommandContext, Commands, none_left, report_missing
 from supervisor_lite.protocol import codes
-from supervisor_lite.text import sanitize, uptime
+from supervisor_lite.text import columns, fit, pad, sanitize, uptime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def status(ctl: CommandContext, arguments: list[str]) -> int:
         try:
             result = client.call("status", {"names": names} if names else {})
         except RemoteError as error:
-            missing = report_missing(error)
+            missing = report_missing(ctl, error)
             known = [name for name in names if name not in missing]
             if not missing:
                 raise
@@ -75,18 +75,21 @@ def is_missing(process: Message) -> bool:
 
 @command("pid")
 def pid(ctl: CommandContext, arguments: list[str]) -> int:
-    """Print the pid of the daemon, or of processes: 0 for one that is not running."""
+    """Print the pid of the daemon, or of those processes that run: `kill $(slctl pid X)`."""
     names = ctl.parse(arguments, {}).words
     with ctl.client() as client:
         result = client.call("pid", {"names": names} if names else {})
     if not names:
         render.out(sanitize(result.get("pid")))
         return codes.DONE
-    pids = [row["pid"] or 0 for row in listed(result, "pids", "pid")]
-    for number in pids:
-        render.out(sanitize(number))
-    # `all` asks for a list in which a 0 is an answer, as in Supervisor.
-    return codes.FAILED if 0 in pids and "all" not in names else codes.DONE
+    code = codes.DONE
+    for row in listed(result, "pids", "pid"):
+        if row["pid"]:
+            render.out(sanitize(row["pid"]))
+        elif "all" not in names:  # which means those that run
+            render.err(f"{sanitize(row.get('fullname') or names[0])}: ERROR (not running)")
+            code = codes.NOT_UP
+    return code
 
 
 @command("version")
@@ -133,14 +136,18 @@ def _as_json(process: Message, now: float) -> Message:
 
 
 def _lines(style: render.Style, processes: list[Message], now: float) -> list[str]:
-    """Return the table in Supervisor's layout."""
+    """Return the table: in Supervisor's layout, and as wide as a terminal is on one."""
     names = [sanitize(process["fullname"]) for process in processes]
-    column = max(30, *map(len, names), 0) + 3
+    widest = max(map(columns, names), default=0)
+    column = max(30, widest) + 3
+    if style.width is not None:
+        column = min(widest, max(style.width // 2 - 5, 8)) + 2
     lines = []
     for name, process in zip(names, processes, strict=True):
         state = sanitize(process["state"])
         words = style.cut(_description(process, now), column + 10)
-        lines.append(f"{name:<{column}}{style.state(state)}{words}".rstrip())
+        line = f"{pad(fit(name, column - 2), column)}{style.state(state)}{words}"
+        lines.append(line.rstrip())
     return lines
 
 

@@ -12,6 +12,7 @@ import errno
 import os
 import stat
 from collections.abc import Collection, Iterable
+from itertools import islice
 
 from supervisor_lite import safe_paths
 from supervisor_lite.errors import SpawnError, SpawnErrorCode
@@ -23,6 +24,8 @@ VARIABLE = "CREDENTIALS_DIRECTORY"
 _DIRECTORY = "credentials"
 _MAX_DEPTH = 8
 """Directories in directories that a program may have made there and that are removed with it."""
+_AT_ONCE = 256
+"""Files that are removed in one call: a program may have made a million."""
 
 _ENTER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -32,6 +35,8 @@ class Credentials:
 
     def __init__(self, runtime_dir: str) -> None:
         self._base = f"{runtime_dir}/{_DIRECTORY}"
+        self.unfinished: set[int] = set()
+        """Runs of which there is more to be removed: `remove` is to be called again."""
 
     def provide(self, run: int, credentials: Iterable[Credential], uid: int, gid: int) -> str:
         """Copy secrets for a run of this user; return their directory.
@@ -89,11 +94,16 @@ class Credentials:
         return base
 
     def remove(self, run: int) -> str:
-        """Remove what a run was given, if anything; return what went wrong, or ""."""
+        """Remove what a run was given, if anything; return what went wrong, or "".
+
+        Where its program has put too much there, a part of it (`unfinished`).
+        """
+        self.unfinished.discard(run)
         try:
             base = self._enter_base()
             try:
-                self._remove_from(base, str(run))
+                if not self._remove_from(base, str(run)):
+                    self.unfinished.add(run)
             finally:
                 os.close(base)
         except FileNotFoundError:
@@ -102,16 +112,24 @@ class Credentials:
             return f'cannot remove the credentials "{self._base}/{run}": {error.strerror}'
         return ""
 
-    def _remove_from(self, base: int, name: str) -> None:
+    def _remove_from(self, base: int, name: str) -> bool:
+        """Remove the directory of a run; False if that takes more than one call."""
         directory = os.open(name, _ENTER, dir_fd=base)
         try:
-            _empty(directory, _MAX_DEPTH)
+            with contextlib.suppress(OSError):  # nobody puts anything there any more
+                os.fchown(directory, os.geteuid(), -1)
+            if not _empty(directory, _MAX_DEPTH, _AT_ONCE):
+                return False
         finally:
             os.close(directory)
         os.rmdir(name, dir_fd=base)
+        return True
 
     def tidy(self, live: Collection[int]) -> list[str]:
-        """Remove what an earlier daemon has given to runs that are over; return what went wrong."""
+        """Remove what an earlier daemon has given to runs that are over, or leave it `unfinished`.
+
+        Return what went wrong.
+        """
         try:
             base = self._enter_base()
         except OSError:
@@ -121,7 +139,8 @@ class Credentials:
         finally:
             os.close(base)
         over = [int(name) for name in names if name.isdecimal() and int(name) not in live]
-        return [error for run in over if (error := self.remove(run))]
+        self.unfinished.update(over[_AT_ONCE:])
+        return [error for run in over[:_AT_ONCE] if (error := self.remove(run))]
 
 
 def _failure(text: str, name: str) -> SpawnError:
@@ -151,18 +170,27 @@ def _copy(credential: Credential, directory: int, uid: int, gid: int) -> None:
         raise no_credential(credential, error) from None
 
 
-def _empty(directory: int, depth: int) -> None:
-    """Remove everything in a directory that its owner may have filled; no link is followed."""
+def _empty(directory: int, depth: int, most: int) -> int:
+    """Remove what is in a directory that its owner may have filled; no link is followed.
+
+    `most` is how many files. Return how many more it might have been: 0, there may be more left.
+    """
     with os.scandir(directory) as entries:
-        found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        found = [(e.name, e.is_dir(follow_symlinks=False)) for e in islice(entries, most)]
     for name, is_directory in found:
+        if most <= 0:
+            return 0
         if not is_directory:
             os.unlink(name, dir_fd=directory)
-            continue
-        if depth:
-            below = os.open(name, _ENTER, dir_fd=directory)
-            try:
-                _empty(below, depth - 1)
-            finally:
-                os.close(below)
-        os.rmdir(name, dir_fd=directory)
+        else:
+            if depth:
+                below = os.open(name, _ENTER, dir_fd=directory)
+                try:
+                    most = _empty(below, depth - 1, most)
+                finally:
+                    os.close(below)
+            if most <= 0:
+                return 0
+            os.rmdir(name, dir_fd=directory)
+        most -= 1
+    return most
