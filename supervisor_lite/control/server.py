@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import socket
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from supervisor_lite.control.limits import Quotas, is_trusted
 from supervisor_lite.control.request import Handler
 from supervisor_lite.control.turns import Turns
 from supervisor_lite.errors import LimitExceeded
+from supervisor_lite.host.own_limits import LAST, RESERVE, has_room
 from supervisor_lite.model.settings import AccessRule, DaemonSettings
 from supervisor_lite.sockets import bind_unix, inode_of, peer_of, unlink_same
 
@@ -49,7 +51,8 @@ class ControlServer:
         self.report_bug = report_bug
         self.report_denied = report_denied
         self.report_error = report_error
-        self.connections: set[Connection] = set()
+        self.connections: dict[Connection, None] = {}
+        """In the order in which they came."""
         self.subscriptions = 0
         self._loop = asyncio.get_running_loop()
         self.quotas = Quotas()
@@ -78,6 +81,8 @@ class ControlServer:
         # Not asyncio's server: out of descriptors, it would try a socket again that is closed.
         for _ in range(_MAX_ACCEPTED):
             try:
+                if not self._has_room():
+                    return  # called again when there is
                 fresh, _ = sock.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 self._out_of_descriptors = False
@@ -97,6 +102,22 @@ class ControlServer:
             )
             self._starting.add(starting)
             starting.add_done_callback(self._starting.discard)
+
+    def _has_room(self) -> bool:
+        """Is there a descriptor for a client, and one for a program after that?
+
+        Else hang up on who has been idle for longest: our own user or root, as others get only a
+        part of them. Raises OSError if even those run out that we need ourselves.
+        """
+        if has_room(RESERVE + LAST):
+            return True
+        if any(connection.trusted and connection.give_way() for connection in self.connections):
+            return False
+        if self._starting:
+            return False  # they are no connections yet, and may be idle
+        if not has_room(LAST):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return True
 
     def _may_enter(self, fresh: socket.socket) -> bool:
         """Tell whether a client may have a connection; refuse one whose user has too many."""

@@ -115,7 +115,9 @@ class CompatMethods:
             whole = connection.granted.is_admin(program.fullname)
             row = _definition(group, program, group.name in active.groups, whole=whole)
             rows.append(messages.encode(row).rstrip())
-        groups = messages.encode_value(sorted(active.groups))
+        shown = {group.name for group, _ in seen}
+        everything = connection.sees_all(request.method)
+        groups = messages.encode_value(sorted(g for g in active.groups if everything or g in shown))
         return RawJson(b'{"processes":[%s],"groups":%s}' % (b",".join(rows), groups))
 
     @method("trouble")
