@@ -11,9 +11,10 @@ from supervisor_lite.config.advise import LookAhead
 from supervisor_lite.config.diagnostics import Diagnostics
 from supervisor_lite.config.expand import Names
 from supervisor_lite.config.find import find
+from supervisor_lite.config.freshness import matching, stamp
 from supervisor_lite.config.groups import resolve_plan
 from supervisor_lite.config.paths import can_list, is_writable_by_others, unread
-from supervisor_lite.config.read import Entry, Reader, Tables
+from supervisor_lite.config.read import Entry, Reader, Tables, unknown_table
 from supervisor_lite.config.schema import TABLES
 from supervisor_lite.config.schema.daemon import DAEMON
 from supervisor_lite.config.schema.key import Shape
@@ -24,6 +25,7 @@ from supervisor_lite.config.wording import describe
 from supervisor_lite.errors import ConfigError
 from supervisor_lite.model.plan import Configuration
 from supervisor_lite.model.settings import GatewaySettings
+from supervisor_lite.model.sources import Include, Sources, Stamp
 from supervisor_lite.protocol import locate
 from supervisor_lite.protocol.directories import MAIN, main_file
 from supervisor_lite.protocol.home import NoHomeError, expand_home
@@ -75,8 +77,9 @@ class _Loading:
         self._names = Names({"host_node_name": os.uname().nodename}, environ)
         self._tables = Tables()
         self._keys = {name: table.by_name() for name, table in TABLES.items()}
-        self._files: dict[str, None] = {}
-        """Absolute paths of all files, in the order of reading."""
+        self._files: dict[str, Stamp | None] = {}
+        """All files by absolute path, in the order of reading."""
+        self._includes: list[Include] = []
 
     def read_file(self, label: str) -> None:
         """Read the main file and what it includes."""
@@ -98,6 +101,8 @@ class _Loading:
             self._diagnostics.error_in_file(
                 0, directory, "there is no *.toml file in this directory"
             )
+        names = tuple(os.path.basename(label) for label in labels)
+        self._includes.append(Include(os.path.abspath(directory), "*.toml", names))
         sources = [source for label in labels if (source := self._read(label))]
         for source in sources:
             self._collect(source, main=None)
@@ -139,6 +144,7 @@ class _Loading:
             gateway=gateway,
             files=tuple(files),
             warnings=self._diagnostics.warnings(),
+            sources=Sources(self._files, tuple(self._includes), tables.places()),
         )
 
     def _check_exit_when(self, daemon: Entry | None, condition: str | None) -> None:
@@ -173,7 +179,7 @@ class _Loading:
         path = os.path.abspath(label)
         if path in self._files:
             return None
-        self._files[path] = None
+        self._files[path] = stamp(path)
         if os.geteuid() == 0:
             self._check_writers(path)
         source = parse(label, path, len(self._files), self._diagnostics)
@@ -211,8 +217,6 @@ class _Loading:
 
     def _matching(self, directory: str, pattern: str, location: Location | None) -> list[str]:
         """Return the files that a pattern means; `location` is None for the default pattern."""
-        import glob
-
         try:
             pattern = expand_home(pattern)
         except NoHomeError as error:
@@ -220,7 +224,7 @@ class _Loading:
                 self._diagnostics.error(location, str(error))
             self._tables.complete = False
             return []
-        if not glob.has_magic(pattern):
+        if not re.search(r"[*?\[]", pattern):
             label = os.path.join(directory, pattern)
             try:
                 os.lstat(label)
@@ -230,7 +234,8 @@ class _Loading:
                 self._tables.complete = False
                 return []
             return [label]
-        found = sorted(glob.glob(pattern, root_dir=directory or None, recursive=True))
+        found = matching(directory, pattern)
+        self._includes.append(Include(os.path.abspath(directory), pattern, tuple(found)))
         if not found:
             # A directory that may not be read looks empty.
             fixed = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
@@ -257,7 +262,10 @@ class _Loading:
         """Yield location, name and raw value of each table under one key of the root."""
         table = TABLES.get(name)
         if table is None:
-            self._diagnostics.error(location, f"unknown table{self._about(name, value)}")
+            self._diagnostics.error(
+                location,
+                f"unknown table{unknown_table(name, value, self._keys[DAEMON.name], TABLES)}",
+            )
         elif table.shape is Shape.ONE:
             yield location, name, value
         elif table.shape is Shape.LIST and isinstance(value, list):
@@ -269,16 +277,6 @@ class _Loading:
         else:
             header = table.shape.value.format(name)
             self._diagnostics.error(location, f"expected tables {header}, got {describe(value)}")
-
-    def _about(self, name: str, value: object) -> str:
-        """Say what an unknown key of the root may have meant."""
-        from supervisor_lite.config.schema.elsewhere import ELSEWHERE
-
-        if name in ELSEWHERE:
-            return f": {ELSEWHERE[name]}"
-        if not isinstance(value, dict | list) and name in self._keys[DAEMON.name]:
-            return ": a key of [daemon], which must stand above it"
-        return suggest(name, TABLES)
 
     def _keep(self, table: str, entry: Entry, main: str | None) -> None:
         """Remember a table, or report that it is not the first of its name."""

@@ -248,7 +248,7 @@ async def live(resources: Resources) -> int:
             recover(app)
         going_back.succeeded()
         await app.shutdown.wait()
-        await hang_up(app.server)
+        await hang_up(app.server, for_good=not app.shutdown.leave_running)
     finally:
         app.close()
     resources.log.info("supervisor-lite ended", pid=os.getpid())

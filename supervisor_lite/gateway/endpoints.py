@@ -53,13 +53,14 @@ class Endpoint:
 
 PARAMETERS: Json = {
     "names": NAMES, "wait": BOOLEAN, "timeout": SECONDS, "signal": STRING, "text": STRING,
-    "at_once": BOOLEAN,
+    "at_once": BOOLEAN, "yes": BOOLEAN,
 }  # fmt: skip
 """Parameters of the control socket that a body may hold."""
 
 ANSWERS = {
     "start": "Results", "stop": "Results", "restart": "Results", "signal": "Results",
     "clear": "Results", "why": "Story", "explain": "Future", "reread": "Difference",
+    "update": "Results",
 }  # fmt: skip
 """The schema of what a method answers, where it is more than an object."""
 
@@ -181,6 +182,9 @@ def openapi(endpoints: list[Endpoint]) -> Json:
     }
 
 
+_REFUSALS = ("400", "401", "403", "404", "405", "409", "413", "415", "429", "500", "503")
+
+
 def _operation(endpoint: Endpoint) -> Json:
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": STRING, "description": text}
@@ -197,7 +201,7 @@ def _operation(endpoint: Endpoint) -> Json:
         "operationId": _identifier(endpoint),
         "parameters": parameters,
         "responses": {"200": {"description": "done", "content": _content(endpoint.answer)},
-                      **dict.fromkeys(("400", "401", "403", "404", "409", "503"), failed)},
+                      **dict.fromkeys(_REFUSALS, failed)},
     }  # fmt: skip
     if endpoint.method == "POST":
         schema: Json = {**_object(**endpoint.body), "additionalProperties": False}

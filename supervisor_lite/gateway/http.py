@@ -56,8 +56,10 @@ def principal(request: Request) -> Principal:
 
 def require(request: Request, role: str) -> None:
     """Raise HTTPException 403 unless the caller has the role."""
-    if not principal(request).may(role):
-        raise HTTPException(403, f"not permitted: this needs the role {role}")
+    who = principal(request)
+    if not who.may(role):
+        text = f"not permitted: this needs the role {role}, and {who.name} has {who.role}"
+        raise HTTPException(403, text)
 
 
 async def while_connected(request: Request, work: Awaitable[T]) -> T:

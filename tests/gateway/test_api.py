@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.conftest import Served
+from tests.gateway.conftest import Served, basic
 from tests.gateway.tools import Gateway, UnixConnection
 from tests.programs import program
 from tests.support import Daemons, wait_until
@@ -84,7 +84,7 @@ def test_one_process_is_found_by_its_name_encoded_or_not(served: Served) -> None
     for name in ("web:web_1", "web%3Aweb_1"):
         assert served.get(f"{API}/processes/{name}").json()["name"] == "web_1"
     nope = served.unix("GET", f"{API}/processes/nope")
-    error = {"status": 404, "message": "nope", "code": "no_such_process"}
+    error = {"status": 404, "message": "no such process: nope", "code": "no_such_process"}
     assert (nope.status, nope.json()) == (404, {"error": error})
     assert served.unix("GET", f"{API}/processes/web").status == 409
     assert served.unix("GET", f"{API}/no").status == 404
@@ -293,6 +293,71 @@ def test_metrics_tell_state_and_use(served: Served) -> None:
     assert of("cpu_seconds_total", "cat") >= 0
     assert found[("supervisor_lite_daemon_resident_memory_bytes", frozenset())] > 5_000_000
     assert found[("supervisor_lite_processes", frozenset(('state="FATAL"',)))] == 1
+
+
+REFUSALS = {
+    "no address": ("GET", "/api/v1/nope", None, {}, 404, "there is nothing at /api/v1/nope"),
+    "no address before": ("GET", "/api", None, {}, 404, "there is nothing at /api"),
+    "no process": ("GET", f"{API}/processes/nope", None, {}, 404,
+                   "no such process: nope"),
+    "another method": ("GET", f"{API}/processes/cat/stop", None, {}, 405, "use POST"),
+    "no form": ("POST", f"{API}/processes/cat/stop", "a=b", {"Content_Type": "text/plain"}, 403,
+                "needs the header X-Supervisor-Lite"),
+    "no JSON": ("POST", f"{API}/processes/cat/stop", "{", {}, 400, "line 1 column 2"),
+    "no object": ("POST", f"{API}/processes/cat/stop", "[]", {}, 400, "must be a JSON object"),
+    "XML": ("POST", f"{API}/processes/cat/stop", "<a/>", {"Content_Type": "text/xml"}, 415,
+            "must be JSON (application/json), not text/xml"),
+    "unknown key": ("POST", f"{API}/processes/cat/stop", '{"wat": 1}', {}, 400,
+                    'unknown key "wat"; the body takes "wait", "timeout"'),
+    "missing key": ("POST", f"{API}/processes/cat/signal", "{}", {}, 400, '"signal" is missing'),
+    "a wrong type": ("POST", f"{API}/processes/cat/stop", '{"wait": 1}', {}, 400, "true or false"),
+    "a wrong number": ("GET", f"{API}/events?limit=x", None, {}, 400,
+                       'limit must be a whole number, not "x"'),
+    "a wrong flag": ("GET", f"{API}/processes/cat/log/stdout?follow=1", None, {}, 400,
+                     'follow must be true or false, not "1"'),
+    "too large": ("POST", f"{API}/processes/cat/send", "x" * 70000, {}, 413, "at most 65536 bytes"),
+    "a long address": ("GET", f"{API}/{'x' * 9000}", None, {}, 414, "at most 8192 bytes"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSALS.values(), ids=REFUSALS)
+def test_a_refusal_is_json_that_says_what_helps(
+    served: Served, case: tuple[str, str, str | None, dict[str, str], int, str]
+) -> None:
+    method, path, body, headers, status, text = case
+    if body is not None:
+        headers = {"Content_Type": "application/json", **headers}
+    answer = served.unix(method, path, body, **headers)
+    assert (answer.status, answer.headers["content-type"]) == (status, "application/json")
+    error = answer.json()["error"]
+    assert error["status"] == status
+    assert text in error["message"]
+
+
+def test_who_is_not_let_in_is_told_so_in_json(served: Served) -> None:
+    unknown = served.tcp("GET", f"{API}/processes")
+    assert (unknown.status, unknown.json()["error"]["status"]) == (401, 401)
+    assert "www-authenticate" in unknown.headers
+    headers = {"Content_Type": "application/json", **basic("view")}
+    few = served.tcp("POST", f"{API}/processes/cat/stop", "{}", **headers)
+    assert few.status == 403
+    assert few.json()["error"]["message"].endswith("this needs the role operate, and view has view")
+    other = served.tcp("GET", f"{API}/processes", Host="evil.example")
+    assert (other.status, other.json()["error"]["status"]) == (421, 421)
+    # Elsewhere it is a line of text, unless JSON is asked for.
+    assert served.tcp("GET", "/metrics").text == "a name and a password are needed\n"
+    assert served.unix("GET", "/nope", Accept="application/json").json()["error"]["status"] == 404
+
+
+def test_the_root_of_the_interface_leads_to_its_description(served: Served) -> None:
+    described = served.get(f"{API}/openapi.json").json()
+    assert served.get(f"{API}/").json() == served.get(API).json() == described
+
+
+def test_what_failed_is_told_beside_the_results(served: Served) -> None:
+    answer = served.post(f"{API}/processes/fatal/start").json()
+    assert answer["error"]["status"] == 409
+    assert answer["error"]["message"].startswith("fatal: ")
 
 
 def test_starts_and_ends_are_counted_by_cause(served: Served) -> None:

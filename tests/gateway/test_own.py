@@ -15,10 +15,12 @@ import pytest
 from tests.gateway.conftest import basic
 from tests.gateway.tools import Answer, ask, users
 from tests.peer import supervisor_bin
-from tests.programs import SLEEPER, program
+from tests.programs import SLEEPER, program, sh
 from tests.support import Daemon, Daemons, free_port, wait_until
 
-WEB = program("web", SLEEPER, startsecs=0) + program("worker", SLEEPER, startsecs=0)
+WEB = program("web", SLEEPER, startsecs=0) + program(
+    "worker", sh("sleep 100001 & exec sleep 100000"), startsecs=0
+)
 
 
 def table(daemon: Daemon, more: str = "") -> str:
@@ -61,6 +63,10 @@ def test_a_table_alone_is_served_by_an_unprivileged_process(daemons: Daemons) ->
     assert uid is not None
     assert (uid[1] == "0") is False
     assert "serves unix://" in daemon.ctl("logs", "gateway").stdout
+
+    # The metrics are of all processes of a run.
+    text = ask(daemon.dir / "http.sock", "GET", "/metrics").text
+    assert 'supervisor_lite_process_members{name="worker",group="worker"} 2\n' in text
 
     # What somebody asks for over HTTP, who is root by the mode of the socket, is noted as his.
     stop = ask(daemon.dir / "http.sock", "POST", "/api/v1/processes/worker/stop", "{}",

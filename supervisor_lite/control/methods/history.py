@@ -63,16 +63,19 @@ class HistoryMethods:
         """Answer changes of state; with `follow`, go on as they happen."""
         since = request.params.number("since")
         limit = request.params.count("limit", 100 if since is None else MAX_ROWS, maximum=MAX_ROWS)
+        before = request.params.number("before")
         follow = request.params.flag("follow", False)
         request.params.done()
         last = self._journal.serial
         after = min(since, last) if since is not None else None
-        found = self._journal.history.changes(names=self._seen(request), after=after, limit=limit)
+        found = self._journal.history.changes(
+            names=self._seen(request), after=after, before=before, limit=limit
+        )
         result: dict[str, Any] = {"changes": [change_json(change) for change in found]}
         if follow:
             cut = after is not None and len(found) == limit
             position = last if not cut else found[-1].serial if found else after or 0
-            result["subscription"] = self._follow(request, position)
+            result |= {"subscription": self._follow(request, position), "serial": last}
         return result
 
     def _follow(self, request: Request, position: int) -> int:
@@ -95,10 +98,12 @@ class HistoryMethods:
         """Answer runs, the newest first."""
         names = request.params.names(required=False)
         limit = request.params.count("limit", 50, maximum=MAX_ROWS)
+        before = request.params.number("before")
         request.params.done()
         chosen = self._chosen(request, names) if names else self._seen(request)
         now = time.time()
-        return {"runs": [_run(row, now) for row in self._journal.history.runs(chosen, limit)]}
+        found = self._journal.history.runs(chosen, limit, before)
+        return {"runs": [_run(row, now) for row in found]}
 
     @method("why")
     async def why(self, request: Request) -> Result:
