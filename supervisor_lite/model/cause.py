@@ -147,6 +147,8 @@ class Leftover(NamedTuple):
 
     pid: int
     name: str
+    detached: bool = False
+    """It was in a session of its own (setsid(2)), as what puts itself into the background is."""
 
 
 class Note(NamedTuple):
