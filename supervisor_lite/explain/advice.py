@@ -44,6 +44,9 @@ def advice_text(advice: Advice) -> str:
             return f'the directory has one, which is found as "./{advice.name}" only'
         case AdviceKind.OTHER_NAME:
             return f'there is "{advice.instead}"'
+        case AdviceKind.GOES_NOWHERE:
+            null = f"{words} is the daemon's, which is /dev/null in the background"
+            return f'{null}; write "auto", "syslog" or a file, or run it in the foreground'
         case (
             AdviceKind.ENDS_AT_ONCE
             | AdviceKind.GOES_TO_BACKGROUND
