@@ -14,7 +14,7 @@ from starlette.routing import Route
 from supervisor_lite.client.buffer import listed
 from supervisor_lite.client.errors import ClientError, RemoteError, Unreachable
 from supervisor_lite.gateway.compat import output
-from supervisor_lite.gateway.daemon import Daemon, shown
+from supervisor_lite.gateway.daemon import Daemon, own_process, shown
 from supervisor_lite.gateway.endpoints import (
     ANSWERS,
     BOOLEAN,
@@ -33,6 +33,7 @@ from supervisor_lite.gateway.http import (
     require,
     while_connected,
 )
+from supervisor_lite.gateway.log_events import LogEvents
 from supervisor_lite.gateway.usage import UsageMeter
 from supervisor_lite.protocol import codes, messages
 from supervisor_lite.protocol.commands import METHODS, ROLES, Command
@@ -55,7 +56,7 @@ class Api:
         self._daemon = daemon
         self._meter = UsageMeter(daemon)
         one = "/processes/{name}"
-        logged = {"bytes": count(16384, 4 << 20), "follow": BOOLEAN}
+        logged = {"bytes": count(16384, 4 << 20), "follow": BOOLEAN, "after": STRING}
         self.endpoints = [
             Endpoint("GET", "/daemon", "version", "Who the daemon is, and who you are",
                      self.about, "Daemon"),
@@ -115,7 +116,9 @@ class Api:
         """Answer who the daemon is, and what the caller may do."""
         found = await self._ask(request, "version", {})
         known = principal(request)
-        return JSONResponse({**found, "user": known.name, "role": known.role, "roles": list(ROLES)})
+        more = {"user": known.name, "role": known.role, "roles": list(ROLES)}
+        own = {"password": known.by_password, "gateway": own_process()}
+        return JSONResponse({**found, **more, **own})
 
     async def processes(self, request: Request) -> Response:
         """Answer where processes are."""
@@ -175,16 +178,25 @@ class Api:
         if not flag(request, "follow"):
             found = await self._ask(request, verb, params)
             return Response(messages.unpack_data(found), media_type="text/plain")
-        client = self._daemon.connect(principal(request))
+        try:
+            return await self._followed(request, verb, params)
+        except RemoteError as error:
+            raise refusal(error) from error
+
+    async def _followed(self, request: Request, verb: str, params: Message) -> Response:
+        who, ending = principal(request), self._daemon.ending
+        if "text/event-stream" in request.headers.get("accept", ""):
+            log = LogEvents(self._daemon, who, verb, params, request.query_params.get("after"))
+            await log.open()
+            return StreamResponse(log.events(), ending, "text/event-stream")
+        client = self._daemon.connect(who)
         await client.open()
         try:
             first = await client.call(verb, {**params, "follow": True})
-        except BaseException as error:
+        except BaseException:
             client.close()
-            if isinstance(error, RemoteError):
-                raise refusal(error) from error
             raise
-        return StreamResponse(output(client, first), self._daemon.ending, "text/plain")
+        return StreamResponse(output(client, first), ending, "text/plain")
 
     async def describe(self, request: Request) -> Response:
         """Answer the OpenAPI description."""
