@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
@@ -115,15 +115,23 @@ class Grants:
 class AccessTable:
     """The rules of the configuration, and what they grant to whom."""
 
-    def __init__(self, rules: Sequence[AccessRule]) -> None:
+    def __init__(
+        self,
+        rules: Sequence[AccessRule],
+        own_role: Callable[[Caller], str | None] = lambda _: None,
+    ) -> None:
+        """`own_role` returns what the daemon's own gateway may do if no rule is about its user."""
         self._rules = rules
+        self._own_role = own_role
         self._grants: dict[tuple[Rule, ...], Grants] = {}
 
     def of(self, caller: Caller) -> Grants:
         """Return what a caller may do; root and our own user may do everything."""
         if is_trusted(caller.uid):
             return self.shared(((ADMIN, ("*",)),))
-        mine = (rule for rule in self._rules if _concerns(rule, caller))
+        mine = [rule for rule in self._rules if _concerns(rule, caller)]
+        if not mine and (role := self._own_role(caller)) is not None:
+            return self.shared(((role, ("*",)),))
         return self.shared(tuple((rule.role, tuple(rule.programs)) for rule in mine))
 
     def shared(self, rules: tuple[Rule, ...]) -> Grants:

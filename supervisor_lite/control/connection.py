@@ -9,39 +9,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from supervisor_lite.control import jsonrpc, limits
-from supervisor_lite.control.access import AccessTable, Caller, caller_of
-from supervisor_lite.control.configured import OwnConfiguration
-from supervisor_lite.control.hang_ups import HangUps
+from supervisor_lite.control.access import caller_of
 from supervisor_lite.control.jsonrpc import Id, RawJson, Result
-from supervisor_lite.control.limits import Quotas, is_trusted
+from supervisor_lite.control.limits import is_trusted
 from supervisor_lite.control.lines import LineBuffer
 from supervisor_lite.control.params import Params
-from supervisor_lite.control.request import Handler, Request
+from supervisor_lite.control.request import Request
 from supervisor_lite.control.sender import Sender
-from supervisor_lite.control.turns import Turns
+from supervisor_lite.control.server_interface import ServerInterface
 from supervisor_lite.errors import LimitExceeded, NotPermitted, ProtocolError, SupervisorLiteError
-from supervisor_lite.protocol import codes
+from supervisor_lite.protocol import codes, messages
 from supervisor_lite.sockets import has_hung_up
-
-
-class ServerInterface(Protocol):
-    """What a connection needs of the server."""
-
-    handlers: Callable[[str], Handler | None]
-    """Returns what answers a method, or None."""
-    own: OwnConfiguration
-    access: AccessTable
-    quotas: Quotas
-    turns: Turns
-    hang_ups: HangUps
-    connections: set[Connection]
-    subscriptions: int
-    """How many there have been."""
-    report_bug: Callable[[Exception], None]
-    report_denied: Callable[[Caller, str, str | None], None]
 
 
 class Connection(asyncio.Protocol):
@@ -59,7 +40,7 @@ class Connection(asyncio.Protocol):
         self._line_timer: asyncio.TimerHandle | None = None
         self._stoppers: list[Callable[[], None]] = []
         self._resumers: list[Callable[[], None]] = []
-        self._own_subscriptions = 0
+        self._subscribed: list[int] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Learn who it is; called by asyncio."""
@@ -71,7 +52,7 @@ class Connection(asyncio.Protocol):
         self.granted = self.server.access.of(self.caller)
         self._quotas = None if self.trusted else self.server.quotas
         self._sender = Sender(self._transport, self._quotas, uid, self.server.report_bug)
-        self.server.connections.add(self)
+        self.server.connections[self] = None
         if self._quotas is not None:
             self._quotas.enter(uid)
         if not self.granted:
@@ -80,7 +61,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget everything about the client; what it asked for goes on. Called by asyncio."""
-        self.server.connections.discard(self)
+        self.server.connections.pop(self, None)
         self._sender.forget()
         if self._quotas is not None:
             self._quotas.leave(self.caller.uid, len(self._stoppers))
@@ -251,11 +232,11 @@ class Connection(asyncio.Protocol):
 
     def new_subscription(self) -> int:
         """Return a new subscription number. Raises LimitExceeded."""
-        if self._own_subscriptions >= limits.MAX_SUBSCRIPTIONS:
+        if len(self._subscribed) >= limits.MAX_SUBSCRIPTIONS:
             most = limits.MAX_SUBSCRIPTIONS
             raise LimitExceeded(f"a connection has at most {most} subscriptions")
-        self._own_subscriptions += 1
         self.server.subscriptions += 1
+        self._subscribed.append(self.server.subscriptions)
         return self.server.subscriptions
 
     def on_end(self, stop: Callable[[], None], resume: Callable[[], None]) -> None:
@@ -285,8 +266,19 @@ class Connection(asyncio.Protocol):
         """Note in the log that somebody was refused."""
         self.server.report_denied(self.caller, method, name)
 
-    def close(self) -> None:
-        """Serve no more; hang up when what was asked for is answered and sent."""
+    def give_way(self) -> bool:
+        """Hang up, unless there is something to do for the client; return whether we have."""
+        busy = self._jobs or self._stoppers or self._leaving or len(self._lines)
+        if busy or self._transport.get_write_buffer_size():
+            return False
+        self._leaving = True
+        self._transport.abort()
+        return True
+
+    def close(self, reason: str = "") -> None:
+        """Serve no more; hang up when all is answered and sent. Subscribers are told the reason."""
+        for number in self._subscribed if reason else ():
+            self.notify(messages.NOTE_END, {"subscription": number, "reason": reason})
         self._leaving = True
         self._hang_up_if_done()
 

@@ -19,6 +19,8 @@ def resolve(
     names: Sequence[str],
     table: Mapping[str, Process],
     sees: Callable[[str], bool] | None = None,
+    *,
+    spare_internal: bool = False,
 ) -> list[Process]:
     """Return the processes that the names mean, each once, in the order of the names.
 
@@ -26,12 +28,16 @@ def resolve(
     same in a group), `site:*`, `site:`, `all`, and shell globs over all of these. A name that may
     mean many means those that the caller `sees`. Raises LimitExceeded, and NoSuchProcess for the
     names that mean nothing, all of them; then nothing at all is to be done.
+
+    `spare_internal`: what is the daemon's own is meant by its name, not by `all` or a pattern.
     """
     found: dict[str, Process] = {}
     unknown: list[str] = []
     for name, matches in meant(names, table, sees):
         if not matches and name != "all":
             unknown.append(name)
+        if spare_internal and _is_broad(name):
+            matches = [process for process in matches if not process.program.internal]
         for process in matches:
             found.setdefault(process.name, process)
     if unknown:
@@ -61,6 +67,11 @@ def _seen(name: str, matches: list[Process], sees: Callable[[str], bool]) -> lis
 
 def _is_pattern(name: str) -> bool:
     return "*" in name or "?" in name or "[" in name
+
+
+def _is_broad(name: str) -> bool:
+    """Tell whether it may mean what nobody has thought of: `all`, patterns; not `group:*`."""
+    return name == "all" or _is_pattern(name.removesuffix(":*"))
 
 
 def in_order(processes: Iterable[Process]) -> list[Process]:

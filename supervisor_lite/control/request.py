@@ -27,6 +27,9 @@ from supervisor_lite.protocol.codes import ErrorCode
 if TYPE_CHECKING:
     from supervisor_lite.control.connection import Connection
 
+_SPARING = ("stop", "restart", "signal")
+"""Methods that do this to the daemon's own processes only if they are named."""
+
 MAX_TYPED = 200
 """Characters of what a caller typed that are kept."""
 
@@ -54,7 +57,8 @@ class Request(NamedTuple):
 
         Raises NoSuchProcess, NotPermitted, LimitExceeded.
         """
-        processes = resolve(names, table, self.seen())
+        spare = self.method in _SPARING
+        processes = resolve(names, table, self.seen(), spare_internal=spare)
         for process in processes:
             self.require(process.name)
         return processes

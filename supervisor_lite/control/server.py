@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import socket
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from supervisor_lite.control.limits import Quotas, is_trusted
 from supervisor_lite.control.request import Handler
 from supervisor_lite.control.turns import Turns
 from supervisor_lite.errors import LimitExceeded
+from supervisor_lite.host.own_limits import LAST, RESERVE, has_room
 from supervisor_lite.model.settings import AccessRule, DaemonSettings
 from supervisor_lite.sockets import bind_unix, inode_of, peer_of, unlink_same
 
@@ -41,14 +43,16 @@ class ControlServer:
         report_denied: Callable[[Caller, str, str | None], None],
         report_error: Callable[[str], None],
         own: OwnConfiguration = OwnConfiguration(),  # noqa: B008 it is immutable
+        own_role: Callable[[Caller], str | None] = lambda _: None,
     ) -> None:
         self.handlers = handlers
         self.own = own
-        self.access = AccessTable(rules)
+        self.access = AccessTable(rules, own_role)
         self.report_bug = report_bug
         self.report_denied = report_denied
         self.report_error = report_error
-        self.connections: set[Connection] = set()
+        self.connections: dict[Connection, None] = {}
+        """In the order in which they came."""
         self.subscriptions = 0
         self._loop = asyncio.get_running_loop()
         self.quotas = Quotas()
@@ -77,6 +81,8 @@ class ControlServer:
         # Not asyncio's server: out of descriptors, it would try a socket again that is closed.
         for _ in range(_MAX_ACCEPTED):
             try:
+                if not self._has_room():
+                    return  # called again when there is
                 fresh, _ = sock.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 self._out_of_descriptors = False
@@ -96,6 +102,22 @@ class ControlServer:
             )
             self._starting.add(starting)
             starting.add_done_callback(self._starting.discard)
+
+    def _has_room(self) -> bool:
+        """Is there a descriptor for a client, and one for a program after that?
+
+        Else hang up on who has been idle for longest: our own user or root, as others get only a
+        part of them. Raises OSError if even those run out that we need ourselves.
+        """
+        if has_room(RESERVE + LAST):
+            return True
+        if any(connection.trusted and connection.give_way() for connection in self.connections):
+            return False
+        if self._starting:
+            return False  # they are no connections yet, and may be idle
+        if not has_room(LAST):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return True
 
     def _may_enter(self, fresh: socket.socket) -> bool:
         """Tell whether a client may have a connection; refuse one whose user has too many."""
@@ -117,11 +139,11 @@ class ControlServer:
         self._loop.remove_reader(sock)
         sock.close()
 
-    def close(self) -> None:
+    def close(self, reason: str = "") -> None:
         """Hang up on everyone, as `Connection.close` does."""
         self.stop_accepting()
         for connection in tuple(self.connections):
-            connection.close()
+            connection.close(reason)
         self.hang_ups.close()
 
 
@@ -142,8 +164,9 @@ class ControlSocket:
         Raises OSError.
         """
         self.path = settings.socket
-        self._mode = settings.socket_mode
-        self._owner = owner
+        self._settings_mode = settings.socket_mode
+        self._settings_owner = owner
+        self._group = settings.gateway_group
         self._inode: tuple[int, int] | None = None
         if inherited is None:
             self.bind_again()
@@ -153,6 +176,7 @@ class ControlSocket:
             if not self._leads_to_us() and spare:
                 self.path = spare
             self._inode = inode_of(self.path) if self._leads_to_us() else None
+            self.open_for(self._group)
 
     def bind_again(self, path: str = "") -> None:
         """Bind a new one, to another path if one is given. Raises OSError; the old one stays."""
@@ -163,6 +187,33 @@ class ControlSocket:
                 unlink_same(self.path, self._inode)
             self.path = path
         self._inode = inode_of(self.path)
+
+    @property
+    def _mode(self) -> int:
+        return self._settings_mode | (0 if self._group is None else 0o060)
+
+    @property
+    def _owner(self) -> tuple[int, int]:
+        uid, gid = self._settings_owner
+        return (uid, gid) if self._group is None else (uid, self._group)
+
+    def open_for(self, group: int | None) -> None:
+        """Let this group connect from now on, besides whom the settings let; None: nobody else.
+
+        Raises OSError.
+        """
+        if (before := self._group) == group:
+            return
+        self._group = group
+        if not self.is_there():
+            return
+        if before is not None:
+            os.chmod(self.path, self._settings_mode)
+            gid = self._settings_owner[1]
+            os.chown(self.path, -1, os.getegid() if gid == -1 else gid)
+        if group is not None:
+            os.chown(self.path, -1, group)
+            os.chmod(self.path, self._mode)
 
     def is_there(self) -> bool:
         """Does the path still lead to it?"""

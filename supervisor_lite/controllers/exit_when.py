@@ -63,8 +63,8 @@ class ExitCondition:
         self._up.discard(name)
         self._ended.pop(name, None)
         process = self._supervisor.processes.get(name)
-        if process is not None and process.program.listener:
-            return  # it waits for events of the others, and would be there for ever
+        if process is not None and (process.program.listener or process.program.internal):
+            return  # it is there for the others, and would be there for ever
         if process is None or (self._program and process.program.program != self._program):
             return
         if not process.is_down():

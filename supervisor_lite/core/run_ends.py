@@ -55,7 +55,11 @@ class RunEnds:
     def _look(self, process: Process, exit_status: Exit, usage: Usage | None, until: float) -> None:
         """Look whether the pid file is there now; without it, the run is over in the end."""
         run = process.record.run
-        left = self._trees.survivors((run,)).get(run, []) if run is not None else []
+        try:
+            left = self._trees.survivors((run,)).get(run, []) if run is not None else []
+        except OSError:  # no descriptor to look with
+            self._context.loop.call_later(_PAUSE, self._look, process, exit_status, usage, until)
+            return
         if self._succession.follow(process, left):
             return
         if left and self._succession.is_possible(process) and time.monotonic() < until:
@@ -97,5 +101,5 @@ class RunEnds:
         if not kill:
             self._trees.forget(run)
             self._context.secrets.revoke(process.program, run)
-        left_alone = None if kill else kept(left)
+        left_alone = None if kill else kept(left, process.record.pid or 0)
         self._notify(process, Exited(run, exit_status, kill, left_alone))

@@ -39,6 +39,11 @@ class RunReports:
         what = "its process is not waited for any longer that does not get to run its command"
         self._report(f"{process.name}: {what} (stopped, or the file is held by a lease or a disk)")
 
+    def out_of_descriptors(self, error: OSError) -> None:
+        """The daemon cannot look: what has ended is answered when it can."""
+        what = "cannot look at what has ended, and at what it has left; trying again"
+        self._report(f"{what}: {error.strerror}")
+
     def unsent(self, process: Process, name: str, error: OSError) -> None:
         """The kernel refuses to have a signal sent."""
         self._report(f"{process.name}: cannot send {name}: {error.strerror}")

@@ -20,11 +20,12 @@ from supervisor_lite.host.cgroup import OomKill
 from supervisor_lite.host.helper import run_helper
 from supervisor_lite.host.identity import identify
 from supervisor_lite.host.process_trees import ProcessTrees
-from supervisor_lite.host.reaper import Ended, Reaper
+from supervisor_lite.host.reaper import Ended, Reaper, Usage
 from supervisor_lite.host.run import Run
 from supervisor_lite.host.signals import end, send, signal_number
 from supervisor_lite.host.spawn import Child
 from supervisor_lite.host.spawn_request import SpawnRequest
+from supervisor_lite.host.terminate import LOOK_AGAIN
 from supervisor_lite.host.usage import RunUsage
 from supervisor_lite.model.cause import Cause, CauseKind, Note
 from supervisor_lite.model.events import Event, LeftoversGone, Spawned, SpawnFailed
@@ -174,8 +175,17 @@ class Runs:
             for ended in batch
             if (process := self._by_pid.pop(ended.pid, None))
         ]
+        self._answer(over)
+
+    def _answer(self, over: list[tuple[Process, Exit, Usage | None]]) -> None:
+        """Close these runs; later, if there is no descriptor left to see what they have left."""
         runs = [p.record.run for p, *_ in over if p.record.run is not None]
-        left = self._trees.survivors(runs)
+        try:
+            left = self._trees.survivors(runs)
+        except OSError as error:
+            self._reports.out_of_descriptors(error)
+            self._loop.call_later(LOOK_AGAIN, self._answer, over)
+            return
         for process, exit_status, usage in over:
             run = process.record.run
             assert run is not None

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from supervisor_lite.core.process import Process
     from supervisor_lite.logs.filtering import OutputKind
     from supervisor_lite.model.plan import Group
+    from supervisor_lite.model.settings import GatewaySettings
 
 
 class WishWithdrawn(NamedTuple):
@@ -32,6 +33,13 @@ class GroupsChanged(NamedTuple):
 
     before: Mapping[str, Group]
     after: Mapping[str, Group]
+
+
+class GatewayInForce(NamedTuple):
+    """What is served over HTTP from now on, and the gid for which the control socket is open."""
+
+    gateway: GatewaySettings | None
+    group: int | None
 
 
 class OutputSeen(NamedTuple):

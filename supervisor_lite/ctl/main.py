@@ -65,7 +65,7 @@ def _run(argv: list[str]) -> int:
     except HelpAsked:
         return execute(ctl, ["help"])
     except UsageError as error:
-        return _usage("", str(error))
+        return _usage("", sanitize(error, keep="\n"))
     return execute(ctl, given.words) if given.words else _no_command(ctl)
 
 
@@ -82,7 +82,7 @@ def execute(ctl: CommandContext, words: list[str]) -> int:
         render.err(f"slctl: {sanitize(error)}")
         return codes.USAGE
     except UsageError as error:
-        return _usage(command, str(error))
+        return _usage(command, sanitize(error, keep="\n"))
     except RemoteError as error:
         return _refused(ctl, error)
     except Unreachable as error:

@@ -7,7 +7,6 @@ recovery.py, and at its end in shutdown.py.
 from __future__ import annotations
 
 import asyncio
-import os
 
 from supervisor_lite.control.configured import OwnConfiguration
 from supervisor_lite.control.methods.daemon import DaemonControls
@@ -25,6 +24,7 @@ from supervisor_lite.core.out_of_use import OutOfUse
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.daemon.denials import Denials
 from supervisor_lite.daemon.finish import Finish
+from supervisor_lite.daemon.gateway_link import GatewayLink
 from supervisor_lite.daemon.kept_code import KeptCode
 from supervisor_lite.daemon.last_known import ConfigurationKeeper
 from supervisor_lite.daemon.log import ErrorLog, log_change
@@ -41,7 +41,6 @@ from supervisor_lite.host.secrets.for_run import RunSecrets
 from supervisor_lite.host.socket_set import SocketSet
 from supervisor_lite.host.spawn import Spawner
 from supervisor_lite.model.change import Change
-from supervisor_lite.model.plan import Configuration
 
 
 class App:
@@ -60,6 +59,7 @@ class App:
         resources, settings, log = self.resources, self.resources.settings, self.resources.log
         self.bus = Bus(self.loop)
         self.bus.subscribe(Change, lambda change: log_change(log, change))
+        self.gateway = GatewayLink(resources, self.bus)
         self.cgroups = open_cgroups(settings.cgroups, resources.journal.instance, log.warning)
         self.sockets = SocketSet(resources.notifier.store, resources.notifier.unstore)
         self.secrets = RunSecrets(settings.runtime_dir, log.warning)
@@ -73,7 +73,7 @@ class App:
                 sockets=self.sockets,
                 secrets=self.secrets,
                 runtime_dir=settings.runtime_dir,
-                environment=_environment(resources.configuration),
+                environment=self.gateway.environment,
                 report=log.warning,
                 store=resources.notifier.store,
                 unstore=resources.notifier.unstore,
@@ -83,6 +83,7 @@ class App:
             self.bus,
         )
         self.operations = Operations(self.supervisor, self.bus)
+        self.gateway.processes = self.supervisor.processes
 
     def _make_controllers(self) -> None:
         resources, settings, log = self.resources, self.resources.settings, self.resources.log
@@ -92,9 +93,8 @@ class App:
         )  # fmt: skip
         self.memory_limit = MemoryLimit(self.supervisor, self.bus, self.loop)
         self.rollout = Rollout(
-            self.supervisor, self.operations, resources.read, settings,
+            self.supervisor, self.operations, resources.read, resources.configuration,
             OutOfUse(self.supervisor, resources.journal.unused_groups, log.info),
-            resources.configuration.refused,
         )  # fmt: skip
         self.keeper = ConfigurationKeeper(
             self.bus, resources.journal, resources.config, resources.configuration
@@ -115,7 +115,12 @@ class App:
         self.finish = Finish(self.supervisor, self.operations, self.rollout, log, tasks)
         self.kept_code = KeptCode(self.loop, settings.state_dir)
         self.upgrade = Upgrade(
-            resources, self.supervisor, self.sockets, self.listeners, self.kept_code
+            resources,
+            self.supervisor,
+            self.sockets,
+            self.listeners,
+            self.kept_code,
+            self.rollout,
         )
         self.own_files = OwnFiles(
             self.loop, settings, resources.config, resources.locks, resources.sock,
@@ -143,12 +148,13 @@ class App:
                 lambda text, by: resources.log.info(text, by=by),
                 resources.inherited.failed,
             ),
-            gateway.user if (gateway := resources.configuration.gateway) is not None else None,
+            self.gateway.user,
         )
         denials = Denials(self.loop, resources.log.warning)
         self.server = ControlServer(
             methods.get, settings.access, self.errors.bug, denials.note, resources.log.error,
             OwnConfiguration(resources.config, resources.configuration.files),
+            self.gateway.own_role,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -158,10 +164,3 @@ class App:
         self.server.close()
         self.supervisor.close()
         self.cgroups.close()
-
-
-def _environment(configuration: Configuration) -> dict[str, str]:
-    """Return what every child gets, before its own variables."""
-    gateway, socket = configuration.gateway, configuration.settings.socket
-    url = f"unix://{socket}" if gateway is None else gateway.server_url
-    return {**os.environ, "SUPERVISOR_ENABLED": "1", "SUPERVISOR_SERVER_URL": url}

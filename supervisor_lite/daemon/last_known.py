@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping
 
 from supervisor_lite.core.bus import Bus
-from supervisor_lite.core.topics import GroupsChanged
+from supervisor_lite.core.topics import GatewayInForce, GroupsChanged
 from supervisor_lite.host.identity import this_world
 from supervisor_lite.model.known_configuration import KnownConfiguration, KnownGroup
 from supervisor_lite.model.plan import Configuration, Group, Plan
@@ -31,11 +31,17 @@ class ConfigurationKeeper:
         self, bus: Bus, journal: Journal, config: str, configuration: Configuration
     ) -> None:
         self._journal = journal
-        gateway = configuration.gateway
-        if gateway is not None:
-            gateway = gateway._replace(users=())
-        self._known = KnownConfiguration(config, configuration.settings, gateway=gateway)
+        self._known = KnownConfiguration(config, configuration.settings)
+        self._take_gateway(GatewayInForce(configuration.gateway, None))
+        bus.subscribe(GatewayInForce, self._take_gateway)
         bus.subscribe(GroupsChanged, lambda change: self._keep(change.after))
+
+    def _take_gateway(self, change: GatewayInForce) -> None:
+        gateway = change.gateway
+        if gateway is not None:
+            users = tuple(user._replace(password_hash="") for user in gateway.users)
+            gateway = gateway._replace(users=users)
+        self._known = self._known._replace(gateway=gateway)
 
     def _keep(self, groups: Mapping[str, Group]) -> None:
         known = tuple(

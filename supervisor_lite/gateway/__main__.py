@@ -10,7 +10,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
-from supervisor_lite import __version__
+from supervisor_lite import __version__, extras
 from supervisor_lite.errors import ConfigError, StartupError
 from supervisor_lite.protocol import locate
 
@@ -28,8 +28,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         from supervisor_lite.gateway import app, self_test, serve
     except ModuleNotFoundError as error:
-        text = f"{error.name} is not installed: pip install 'supervisor-lite[gateway]'"
-        sys.stderr.write(f"supervisor-lite-gateway: {text}\n")
+        text = f"{error.name} is not installed; {extras.advice('gateway')}"
+        sys.stderr.write(f"supervisor-lite-gateway: cannot serve: {text}\n")
         return 1
     from supervisor_lite.gateway import listen
     from supervisor_lite.gateway.daemon import Daemon
@@ -48,9 +48,10 @@ def main(argv: list[str] | None = None) -> int:
         test.run()
         server = serve.HttpServer(app.make_app(settings, daemon, hub), daemon.ending)
         listening = listen.bind(settings)
-        if settings.user is not None and os.geteuid() == 0:
+        user = settings.user or options.user
+        if user is not None and os.geteuid() == 0:
             # Everything is loaded by now: that user may not be able to read where Python lives.
-            listen.become(settings.user)
+            listen.become(user)
             test.run()
     except StartupError as error:
         sys.stderr.write(f"supervisor-lite-gateway: {error}\n")
@@ -125,6 +126,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("-c", "--configuration", dest="config", metavar="FILE|DIR", help="as for supervisor-lite")
     add("-s", "--socket", help="the control socket, instead of the configuration's")
+    add("--user", help="whom to become if started by root and [gateway] does not say it")
     add("-v", "--version", action="version", version=__version__)
     return parser.parse_args(argv)
 

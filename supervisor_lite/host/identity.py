@@ -7,11 +7,19 @@ Linux >= 6.9) never is within a boot.
 from __future__ import annotations
 
 import os
+import signal
+import time
 from functools import cache
 from typing import NamedTuple
 
-from supervisor_lite.host.procfs import read_stat
+from supervisor_lite.host.own_limits import is_shortage
+from supervisor_lite.host.procfs import Stat, read_stat
 from supervisor_lite.model.world import World
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+_HIDDEN = 5
+"""Seconds after its start in which a process is identified that cannot be seen."""
 
 
 class Identity(NamedTuple):
@@ -33,11 +41,34 @@ def boot_id() -> str:
 
 
 def identify(pid: int, pidfd: int) -> Identity | None:
-    """Return the identity of a live (or not yet reaped) process that `pidfd` refers to."""
-    stat = read_stat(pid)
-    if stat is None:
-        return None
-    return Identity(pid, boot_id(), stat.start, pidfs_inode(pidfd))
+    """Return the identity of a live (or not yet reaped) process that `pidfd` refers to.
+
+    One that we may not see (hidepid= of proc(5)), as that of a program which nobody may trace, is
+    known by the inode alone: as its start counts now, when it has just been made.
+    """
+    stat, inode = read_stat(pid), pidfs_inode(pidfd)
+    if stat is not None:
+        return Identity(pid, boot_id(), stat.start, inode)
+    if inode and is_there(pidfd):
+        return Identity(pid, boot_id(), int(time.clock_gettime(time.CLOCK_BOOTTIME) * TICKS), inode)
+    return None
+
+
+def is_there(pidfd: int) -> bool:
+    """Is a process alive, or not reaped yet, whether we may see it or not?"""
+    try:
+        signal.pidfd_send_signal(pidfd, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def unseen(identity: Identity) -> Stat:
+    """Return what is known of a live process that we may not see: who it is, no more."""
+    pid = identity.pid
+    return Stat(pid, "?", "?", ppid=0, pgrp=pid, session=pid, start=identity.start)
 
 
 def pidfs_inode(pidfd: int) -> int:
@@ -64,20 +95,30 @@ def _shared_inode() -> int:
 
 
 def open_same(identity: Identity) -> int | None:
-    """Open a pidfd on exactly this process; None if it is gone or another one has its pid."""
+    """Open a pidfd on exactly this process; None if it is gone or another one has its pid.
+
+    Raises OSError if there is no descriptor for it.
+    """
     if identity.boot != boot_id():
         return None
     try:
         pidfd = os.pidfd_open(identity.pid)
-    except OSError:
+    except OSError as error:
+        if is_shortage(error):
+            raise
         return None
     # The pidfd pins the process: what is read now, after it was opened, is about the pidfd's
     # process or about nobody.
     stat = read_stat(identity.pid)
     inode = pidfs_inode(pidfd)
-    same = stat is not None and stat.start == identity.start
-    if same and identity.inode and inode:
-        same = inode == identity.inode
+    known = bool(identity.inode and inode)
+    if stat is None:
+        same = known and inode == identity.inode and is_there(pidfd)
+    elif known:
+        # Its start is that of the kernel, or when it was seen first: it may have been hidden then.
+        same = inode == identity.inode and abs(stat.start - identity.start) <= _HIDDEN * TICKS
+    else:
+        same = stat.start == identity.start
     if not same:
         os.close(pidfd)
         return None

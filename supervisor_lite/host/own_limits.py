@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 from typing import NamedTuple
 
 RESERVE = 32
 """Descriptors that no program gets: an operator must always be able to connect and stop one."""
+
+LAST = 16
+"""Those of them that no client gets either, nor what is left of a program: to look with."""
+
+_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 class Descriptors(NamedTuple):
@@ -69,9 +75,23 @@ def close_on_exec_inherited() -> None:
 
 def is_nearly_out(limits: Descriptors) -> bool:
     """Are only the descriptors left that the daemon needs to stay reachable?"""
+    return _lowest_free() >= limits.soft - RESERVE
+
+
+def has_room(reserve: int) -> bool:
+    """Are there so many descriptors left, and more?"""
+    return _lowest_free() < resource.getrlimit(resource.RLIMIT_NOFILE)[0] - reserve
+
+
+def _lowest_free() -> float:
     try:
         lowest_free = os.dup(0)
     except OSError:
-        return True
+        return float("inf")
     os.close(lowest_free)
-    return lowest_free >= limits.soft - RESERVE
+    return lowest_free
+
+
+def is_shortage(error: OSError) -> bool:
+    """Is it we who are out of descriptors or memory? Then nothing is known of what was asked."""
+    return error.errno in _SHORTAGES

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from supervisor_lite.host.kernel_files import read_start, read_value
+from supervisor_lite.host.own_limits import is_shortage
 
 _PF_EXITING = 0x4
 """A flag of the process (proc_pid_stat(5), field 9)."""
@@ -100,8 +101,8 @@ def live_thread(stat: Stat) -> int:
 def _threads(pid: int) -> list[int]:
     try:
         return [int(name) for name in os.listdir(f"/proc/{pid}/task")]
-    except OSError:
-        return []
+    except OSError as error:
+        return _none_of(error)
 
 
 def named(stats: Iterable[Stat]) -> str:
@@ -214,12 +215,22 @@ def is_dying(pid: int) -> bool:
 
 
 def children(pid: int, thread: int) -> list[int]:
-    """Return the children that one thread of a process has made; none if it is gone."""
+    """Return the children that one thread of a process has made; none if it is gone.
+
+    Raises OSError if there is no descriptor to look with.
+    """
     try:
         with open(f"/proc/{pid}/task/{thread}/children", "rb", buffering=0) as file:
             return [int(word) for word in file.readall().split()]
-    except OSError:
-        return []
+    except OSError as error:
+        return _none_of(error)
+
+
+def _none_of(error: OSError) -> list[int]:
+    """Return that there are none, for the process is gone. Raises OSError if we cannot look."""
+    if is_shortage(error):
+        raise error
+    return []
 
 
 def own_children() -> list[int]:

@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from supervisor_lite.host import cgroup
 from supervisor_lite.host.descendants import Descendants
+from supervisor_lite.host.own_limits import RESERVE, has_room, is_shortage
 from supervisor_lite.host.procfs import Stat, read_stat
 from supervisor_lite.host.reached import Reached
 from supervisor_lite.host.run import Run
@@ -25,10 +26,14 @@ OnGone: TypeAlias = Callable[[Note | None], None]
 """Told once, from the loop, when nobody is left: who had to be ended, None if nobody."""
 
 
+LOOK_AGAIN = 0.5
+"""Seconds until the next look where there was no descriptor to look with."""
+
+
 class Termination:
     """Leftovers of one run that are being ended."""
 
-    __slots__ = ("members", "names", "on_gone", "reached", "run", "signal")
+    __slots__ = ("found", "members", "on_gone", "reached", "run", "signal", "signalled")
 
     def __init__(self, run: Run, name: str, on_gone: OnGone) -> None:
         self.run = run
@@ -37,18 +42,19 @@ class Termination:
         """Who has got the stop signal already; None: nobody."""
         self.on_gone = on_gone
         self.members: dict[int, int] = {}
-        """pid -> pidfd of those that are still alive."""
-        self.names: dict[int, str] = {}
+        """pid -> pidfd of those that are still alive, as far as there are descriptors."""
+        self.signalled: set[tuple[int, int]] = set()
+        """Pid and start of those that were sent the signal by us."""
+        self.found: dict[int, Leftover] = {}
         """Everyone that was ever found, for the note."""
 
     def note(self) -> Note | None:
         """Return who had to be ended, and how."""
-        if not self.names:
+        if not self.found:
             return None
         killed = self.signal == "KILL"
         kind = NoteKind.LEFTOVERS_KILLED if killed else NoteKind.LEFTOVERS_ENDED
-        found = sorted(self.names.items())
-        return Note(kind, processes=tuple(Leftover(pid, name) for pid, name in found))
+        return Note(kind, processes=tuple(sorted(self.found.values())))
 
 
 class Terminator:
@@ -76,6 +82,7 @@ class Terminator:
         termination.signal = name
         termination.on_gone = on_gone
         termination.reached = None if name == "KILL" else reached
+        termination.signalled.clear()
         for pidfd in termination.members.values():
             _send(pidfd, name)
         self._look_soon(termination)
@@ -96,10 +103,16 @@ class Terminator:
         """Find who is left now of all that are asked about."""
         asked, self._to_look = dict.fromkeys(self._to_look), []
         current = [each for each in asked if self._is_current(each)]
-        present = self._descendants.members([each.run for each in current])
-        for termination in current:
-            if self._is_current(termination):
-                self._go_on(termination, present.get(termination.run.number, []))
+        try:
+            present = self._descendants.members([each.run for each in current])
+            for termination in current:
+                if self._is_current(termination):
+                    self._go_on(termination, present.get(termination.run.number, []))
+        except OSError as error:
+            if not is_shortage(error):
+                raise
+            for termination in current:  # nobody can be seen now: nobody is said to be gone
+                self._loop.call_later(LOOK_AGAIN, self._look_soon, termination)
 
     def _is_current(self, termination: Termination) -> bool:
         return self._terminations.get(termination.run.number) is termination
@@ -126,11 +139,16 @@ class Terminator:
         pidfd = open_exactly(stat)
         if pidfd is None:
             return
-        termination.members[stat.pid] = pidfd
-        termination.names.setdefault(stat.pid, stat.name)
-        self._loop.add_reader(pidfd, self._on_member_ended, termination, stat.pid)
-        if termination.reached is None or not termination.reached.covers(stat):
+        termination.found.setdefault(stat.pid, _leftover(stat, termination.run.root))
+        reached, who = termination.reached, (stat.pid, stat.start)
+        if who not in termination.signalled and (reached is None or not reached.covers(stat)):
+            termination.signalled.add(who)
             _send(pidfd, termination.signal)
+        if termination.members and not has_room(RESERVE):
+            os.close(pidfd)  # it is waited for when others are gone
+            return
+        termination.members[stat.pid] = pidfd
+        self._loop.add_reader(pidfd, self._on_member_ended, termination, stat.pid)
 
     def _on_member_ended(self, termination: Termination, pid: int) -> None:
         self._release(termination.members.pop(pid))
@@ -144,10 +162,15 @@ class Terminator:
 
 
 def open_exactly(stat: Stat) -> int | None:
-    """Open a pidfd on exactly the process that `stat` was read of; None if it has ended."""
+    """Open a pidfd on exactly the process that `stat` was read of; None if it has ended.
+
+    Raises OSError if there is no descriptor for it.
+    """
     try:
         pidfd = os.pidfd_open(stat.pid)
-    except OSError:
+    except OSError as error:
+        if is_shortage(error):
+            raise
         return None
     now = read_stat(stat.pid)
     if now is None or now.start != stat.start or now.is_dead:
@@ -163,9 +186,16 @@ def _send(pidfd: int, name: str) -> None:
         return  # it became somebody else's; the note will show that it is still there
 
 
-def kept(survivors: list[Stat]) -> Note | None:
-    """Note who is left running because its program wants it so; None if nobody is."""
+def kept(survivors: list[Stat], root: int) -> Note | None:
+    """Note who is left running because its program wants it so; None if nobody is.
+
+    `root` is the pid of the main process, whose session is that of the run.
+    """
     if not survivors:
         return None
-    left = tuple(Leftover(stat.pid, stat.name) for stat in survivors)
+    left = tuple(_leftover(stat, root) for stat in survivors)
     return Note(NoteKind.LEFTOVERS_KEPT, processes=left)
+
+
+def _leftover(stat: Stat, root: int) -> Leftover:
+    return Leftover(stat.pid, stat.name, detached=0 < root != stat.session)

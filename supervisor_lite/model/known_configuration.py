@@ -26,4 +26,4 @@ class KnownConfiguration(NamedTuple):
     settings: DaemonSettings
     groups: tuple[KnownGroup, ...] = ()
     gateway: GatewaySettings | None = None
-    """Without its users and their passwords."""
+    """Its users without their passwords."""

@@ -93,6 +93,8 @@ class Program(NamedTuple):
     """The file in which the program writes the pid of its main process, which it may replace."""
     listener: bool = False
     """It is an event listener: its stdin and stdout are the protocol of docs/listeners.md."""
+    internal: bool = False
+    """The daemon's own, without a table of its own: `all` and patterns do not stop it."""
 
     @property
     def fullname(self) -> str:

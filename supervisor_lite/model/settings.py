@@ -64,6 +64,8 @@ class DaemonSettings(NamedTuple):
     """What becomes of output that cannot be written, where a program does not say it itself."""
     journal_count: int = 100_000
     """How many changes, and how many runs, are kept at most."""
+    gateway_group: int | None = None
+    """The gid for which the control socket is open besides: that of the unprivileged gateway."""
 
 
 class GatewayUser(NamedTuple):
@@ -90,6 +92,8 @@ class GatewaySettings(NamedTuple):
     """Ask for a password on Unix sockets, too."""
     user: str | None = None
     """Started by root, the gateway becomes this user."""
+    autostart: bool = True
+    """The daemon starts its own gateway when it starts."""
     hosts: tuple[str, ...] = ()
     """Names under which browsers reach it, besides addresses and localhost."""
     users: tuple[GatewayUser, ...] = ()
@@ -98,3 +102,10 @@ class GatewaySettings(NamedTuple):
     def server_url(self) -> str:
         """SUPERVISOR_SERVER_URL for programs: a Unix socket if there is one."""
         return next((url for url in self.listen if url.startswith("unix:")), self.listen[-1])
+
+    @property
+    def highest_role(self) -> str:
+        """The most that anybody may do who comes in here: "view", "operate" or "admin"."""
+        by_socket = any(url.startswith("unix:") for url in self.listen)
+        roles = {user.role for user in self.users} | ({self.socket_role} if by_socket else set())
+        return next((role for role in ("admin", "operate") if role in roles), "view")

@@ -10,8 +10,10 @@ IMMUTABLE = ("runtime_dir", "state_dir", "socket", "user")
 _OF_SOCKET = ("socket_mode", "socket_owner", "socket_group")
 """An upgrade hands the control socket on as it is."""
 
-_BY_UPDATE = ("environment", "strip_ansi", "output_prefix", "on_full", "log_dir")
-"""Settings that are part of the definitions of programs."""
+_BY_UPDATE = (
+    "environment", "strip_ansi", "output_prefix", "on_full", "log_dir", "gateway_group",
+)  # fmt: skip
+"""Settings that are part of the definitions of programs, or are taken up at once."""
 
 _INSIDE = ("socket", "pidfile")
 """Paths that move with runtime_dir unless they are set."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from supervisor_lite.host.cgroup import members
-from supervisor_lite.host.identity import Identity, identify, open_same
+from supervisor_lite.host.identity import Identity, identify, is_there, open_same, unseen
 from supervisor_lite.host.procfs import Stat, find_marked, named, read_stat, read_variable
 from supervisor_lite.host.run import Run
 from supervisor_lite.model.run import RunRow, StoredProcess
@@ -99,10 +99,13 @@ class Discovery:
         row = run.row
         if row is None or row.pid is None or row.start is None:
             return
-        pidfd = open_same(Identity(row.pid, row.boot or "", row.start, row.inode or 0))
+        identity = Identity(row.pid, row.boot or "", row.start, row.inode or 0)
+        pidfd = open_same(identity)
         if pidfd is None:
             return
         run.main = read_stat(row.pid)
+        if run.main is None and is_there(pidfd):
+            run.main = unseen(identity)
         run.pidfd = pidfd
         if run.main is None:
             os.close(pidfd)

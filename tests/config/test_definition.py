@@ -18,7 +18,7 @@ from supervisor_lite.model.secrets import Credential, EnvFile
 from supervisor_lite.model.sockets import ListenSocket
 from tests.config.conftest import Folder
 
-NO_KEY = {"group", "program", "listener"}
+NO_KEY = {"group", "program", "listener", "internal"}
 """Fields of a program that follow from where its table stands."""
 
 DERIVED = {"prefix", "strip_ansi", "answers"}
@@ -34,7 +34,7 @@ OTHER_CHILD: dict[str, object] = {
     "serverurl": "u", "sockets": (ListenSocket("tcp://*:1"),),
     "placement": ProcessAttributes(nice=1),
     "env_file": (EnvFile("/e"),), "credentials": (Credential("n", "/c"),), "memory_max": 1,
-    "memory_high": 1, "cpu_max": "1 2", "pids_max": 1, "listener": True,
+    "memory_high": 1, "cpu_max": "1 2", "pids_max": 1, "listener": True, "internal": True,
     "stdout": Output("/other"), "stderr": Output(),
 }  # fmt: skip
 

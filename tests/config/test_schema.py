@@ -154,6 +154,7 @@ def test_every_key_says_what_it_is(table: TableSchema, key: Key) -> None:
 
 def test_every_field_of_a_program_can_be_set() -> None:
     made_of_others = {"name", "group", "program", "stdout", "stderr", "listener", "placement"}
+    made_of_others |= {"internal"}
     parts = set(ProcessAttributes._fields)
     names = (set(Program._fields) | parts) - made_of_others
     assert names <= set(TABLES["program"].by_name())
@@ -161,7 +162,7 @@ def test_every_field_of_a_program_can_be_set() -> None:
     of_pool = {"events", "buffer_size"}
     assert of_group - of_pool <= set(TABLES["group"].by_name())
     assert of_group <= set(TABLES["eventlistener"].by_name())
-    settings = set(DaemonSettings._fields) - {"access"}
+    settings = set(DaemonSettings._fields) - {"access", "gateway_group"}
     assert settings <= set(TABLES["daemon"].by_name())
 
 

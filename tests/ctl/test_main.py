@@ -87,6 +87,7 @@ def test_version_option(capsys: pytest.CaptureFixture[str]) -> None:
         (["start", "web", "--timeout"], "--timeout needs a value"),
         (["start", "web", "--timeout", "soon"], '"soon" is not a number of seconds'),
         (["logs", "-n", "x"], '"x" is not a whole number'),
+        (["--\x1b[2Jx"], "there is no option --\\x1b[2Jx"),
         (["--colour", "status"], "there is no option --colour; did you mean --color?"),
         (["--color", "red", "status"], "--color is one of auto, always, never"),
         (["-s", "http://localhost:9001", "status"], "slctl does not speak HTTP"),

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import signal
 import socket
 import subprocess
 import sys
 
 import pytest
 
+from tests.client import Connection
 from tests.functional.test_access import as_nobody
-from tests.programs import SLEEPER, program
-from tests.support import Daemon, Daemons
+from tests.programs import SLEEPER, program, sh
+from tests.support import Daemon, Daemons, wait_until
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
@@ -129,6 +131,55 @@ sys.stdin.read()
         crowd.communicate(timeout=30)
     assert daemon.log().count("too many connections") == 1
     assert "result" in as_nobody(daemon, "status")[0]
+
+
+class FewDescriptors(Daemon):
+    """A daemon that cannot have more than 128 descriptors."""
+
+    def command(self) -> list[str]:
+        return ["sh", "-c", 'ulimit -n 128; exec "$@"', "sh", *super().command()]
+
+
+BROOD = """
+import os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+for _ in range(150):
+    if not os.fork():
+        os.setsid()
+        time.sleep(100000)
+print("ready", flush=True)
+time.sleep(100000)
+"""
+
+
+def test_who_takes_all_descriptors_takes_no_program(daemons: Daemons) -> None:
+    """Clients of our own user that never hang up, and what a program leaves behind.
+
+    The deaths of others are answered, with all that they have left; an operator gets in.
+    """
+    daemon = FewDescriptors(
+        program("web", sh("sleep 99999 & exec sleep 99998"), startsecs=0)
+        + program("brood", [sys.executable, "-c", BROOD], startsecs=0, stopwaitsecs=1),
+        settings="minfds = 64",
+    )  # fmt: skip
+    try:
+        daemon.start().wait_said("brood", "ready")
+        held = [Connection(daemon.socket) for _ in range(200)]
+        first = daemon.wait_state("web", "RUNNING")["pid"]
+        stop = daemon.spawn_ctl("stop", "brood")
+        wait_until(lambda: daemon.status("brood")["state"] == "STOPPING")
+        os.kill(first, signal.SIGKILL)
+        wait_until(lambda: daemon.status("web")["pid"] not in (None, first))
+        assert stop.communicate(timeout=60) == (b"brood: stopped\n", b"")
+        assert daemon.pids_of("brood") == []
+        wait_until(lambda: len(daemon.pids_of("web")) == 2, what="nothing is left of the first run")
+        changes = daemon.changes("web")
+        assert changes.count(("STARTING", "BACKOFF")) == 0, changes
+        assert "Exception" not in daemon.log()
+        for connection in held:
+            connection.socket.close()
+    finally:
+        daemon.close()
 
 
 @as_root

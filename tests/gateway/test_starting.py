@@ -73,6 +73,7 @@ def test_a_gateway_of_root_becomes_an_unprivileged_user(daemons: Daemons) -> Non
     rules = '[[access]]\nrole = "operate"\nusers = ["nobody"]\n'
     # The daemon knows that nobody is whom the gateway becomes.
     rules += '[gateway]\nlisten = ["unix://%(here)s/http.sock"]\nuser = "nobody"\n'
+    rules += "autostart = false\n"
     daemon = daemons(rules + program("web", "sleep 100000", startsecs=0), settings=settings)
     (daemon.dir / "run").chmod(0o755)
     table = f'[gateway]\nlisten = ["unix://{daemon.dir}/http.sock"]\nuser = "nobody"\n'

@@ -242,7 +242,7 @@ def test_a_value(folder: Folder, written: str, value: object) -> None:
     [
         "autostart=maybe", "startsecs=1.5", "exitcodes=256", "exitcodes=a", "stopsignal=NOPE",
         "stopsignal=0", "umask=9", "stdout_logfile_maxbytes=1K", "priority=%(nope)s",
-        "numprocs=%(process_num)d", "stdout_logfile=/x%", "directory=%(here)r", "user=",
+        "numprocs=%(process_num)d", "stdout_logfile=/x%", "directory=%(here)r",
         "environment=A=", "environment=A", 'environment=A="x', "environment=%(program_name)s=1",
         "numprocs_start=-1", "process_name=a:b", f"process_name={'x' * 101}", "numprocs=1000000",
         "strip_ansi_=1",

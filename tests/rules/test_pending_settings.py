@@ -19,6 +19,7 @@ OLD = DaemonSettings(
 def test_no_setting_is_forgotten() -> None:
     """A new field is told about unless somebody has decided that an update applies it."""
     applied = {"environment", "strip_ansi", "output_prefix", "on_full", "log_dir"}
+    applied |= {"gateway_group"}
     for field in DaemonSettings._fields:
         changes: dict[str, Any] = {field: object()}
         new = OLD._replace(**changes)

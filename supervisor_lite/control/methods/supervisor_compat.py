@@ -59,7 +59,7 @@ class CompatMethods:
         supervisor: Supervisor,
         rollout: Rollout,
         main_log: Callable[[], LogFile | None],
-        gateway_user: str | None,
+        gateway_user: Callable[[], str | None],
         note: Callable[[str, str], None],
     ) -> None:
         """`note` writes to the daemon's own log what was done, and who asked for it."""
@@ -86,7 +86,9 @@ class CompatMethods:
         connection = request.connection
         caller = connection.caller
         believed = connection.granted.may(request.method, None)
-        if not believed and not is_gateway(caller, self._supervisor.processes, self._gateway_user):
+        if not believed and not is_gateway(
+            caller, self._supervisor.processes, self._gateway_user()
+        ):
             connection.denied("introduce", None)
             text = f'{caller.user} may not use "introduce": it is not the gateway'
             raise NotPermitted(text)
@@ -113,7 +115,9 @@ class CompatMethods:
             whole = connection.granted.is_admin(program.fullname)
             row = _definition(group, program, group.name in active.groups, whole=whole)
             rows.append(messages.encode(row).rstrip())
-        groups = messages.encode_value(sorted(active.groups))
+        shown = {group.name for group, _ in seen}
+        everything = connection.sees_all(request.method)
+        groups = messages.encode_value(sorted(g for g in active.groups if everything or g in shown))
         return RawJson(b'{"processes":[%s],"groups":%s}' % (b",".join(rows), groups))
 
     @method("trouble")

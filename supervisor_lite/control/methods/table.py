@@ -28,11 +28,11 @@ def method_table(
     journal: Journal,
     main_log: Callable[[], LogFile | None],
     controls: DaemonControls,
-    gateway_user: str | None,
+    gateway_user: Callable[[], str | None],
 ) -> dict[str, Handler]:
     """Return what answers each method. `main_log` returns the daemon's own log, if it has one.
 
-    `gateway_user` is whom `[gateway]` says that the gateway becomes.
+    `gateway_user` returns whom `[gateway]` says that the gateway becomes.
     """
     return {
         **processes.method.of(processes.ProcessMethods(supervisor, operations, rollout)),

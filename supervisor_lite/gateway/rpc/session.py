@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
@@ -114,6 +115,12 @@ class Session:
         return sorted(
             by_priority(rows), key=lambda row: (groups.get(row["group"], 999), row["group"])
         )
+
+    async def others_by_priority(self) -> list[Message]:
+        """Return the same without the gateway: who asks for all would cut himself off."""
+        here = (os.getpid(), os.getppid())  # the parent: a shell that runs us
+        rows = await self.all_by_priority()
+        return [row for row in rows if row.get("pid") is None or row["pid"] not in here]
 
     async def _named(self, name: str) -> tuple[list[Message], float]:
         try:

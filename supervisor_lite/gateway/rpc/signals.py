@@ -37,9 +37,9 @@ async def signal_group(session: Session, name: str, signal: str) -> object:
 
 @TABLE.method("signalAllProcesses", "operate", "array", "signal signal")
 async def signal_all(session: Session, signal: str) -> object:
-    """Send a signal to all processes that are alive; one result for each."""
+    """Send a signal to all processes that are alive, but not the gateway; one result for each."""
     await session.check()
-    return await _signal_all(session, await session.all_by_priority(), signal)
+    return await _signal_all(session, await session.others_by_priority(), signal)
 
 
 async def _signal_all(session: Session, rows: list[Message], signal: str) -> list[Message]:

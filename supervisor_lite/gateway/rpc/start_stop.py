@@ -132,9 +132,9 @@ async def stop_group(session: Session, name: str, wait: bool = True) -> object:
 
 @TABLE.method("stopAllProcesses", "operate", "array", "boolean wait?")
 async def stop_all(session: Session, wait: bool = True) -> object:
-    """Stop all processes that are up; one result for each."""
+    """Stop all processes that are up, but not the gateway; one result for each."""
     await session.check()
-    return await _stop_all(session, await session.all_by_priority(), wait)
+    return await _stop_all(session, await session.others_by_priority(), wait)
 
 
 async def _stop_all(session: Session, rows: list[Message], wait: bool) -> list[Message]:
