@@ -31,6 +31,7 @@ HEARTBEAT = 25.0
 """Seconds after which something is sent, so that proxies keep the connection."""
 
 MAX_MISSED = 1000
+"""Changes that are asked for at a time."""
 
 
 class Events:
@@ -60,9 +61,10 @@ class Events:
         yield b"retry: 2000\n\n"
         with self._hub.watch() as watcher:
             if last is not None:
-                for change in await self._missed(last):
-                    last = int(change["serial"])
-                    yield _event("change", change, last)
+                while missed := await self._missed(last):
+                    for change in missed:
+                        last = int(change["serial"])
+                        yield _event("change", change, last)
             yield await self._snapshot()
             while True:
                 async for piece in self._next(watcher, last or 0):
