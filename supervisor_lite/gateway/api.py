@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from supervisor_lite.client.buffer import listed
 from supervisor_lite.client.errors import ClientError, RemoteError, Unreachable
-from supervisor_lite.gateway.daemon import Daemon, shown
+from supervisor_lite.gateway.daemon import Daemon, own_process, shown
 from supervisor_lite.gateway.endpoints import (
     ANSWERS,
     BOOLEAN,
@@ -32,7 +32,8 @@ from supervisor_lite.gateway.http import (
     require,
     while_connected,
 )
-from supervisor_lite.gateway.output import OutputStream, as_text
+from supervisor_lite.gateway.log_events import LogEvents
+from supervisor_lite.gateway.output import LogText, as_text
 from supervisor_lite.gateway.usage import UsageMeter
 from supervisor_lite.protocol import codes, messages
 from supervisor_lite.protocol.commands import METHODS, ROLES, Command
@@ -115,7 +116,9 @@ class Api:
         """Answer who the daemon is, and what the caller may do."""
         found = await self._ask(request, "version", {})
         known = principal(request)
-        return JSONResponse({**found, "user": known.name, "role": known.role, "roles": list(ROLES)})
+        more = {"user": known.name, "role": known.role, "roles": list(ROLES)}
+        own = {"password": known.by_password, "gateway": own_process()}
+        return JSONResponse({**found, **more, **own})
 
     async def processes(self, request: Request) -> Response:
         """Answer where processes are."""
@@ -171,10 +174,13 @@ class Api:
         return await self._log(request, "maintail", {})
 
     async def _log(self, request: Request, verb: str, params: Message) -> Response:
-        following, after = flag(request, "follow"), request.query_params.get("after")
-        stream = OutputStream(self._daemon, principal(request), verb, params)
+        count, after = number(request, "bytes", 16384), request.query_params.get("after")
+        following = flag(request, "follow")
         try:
-            first = await stream.begin(count=number(request, "bytes", 16384), after=after)
+            if following and "text/event-stream" in request.headers.get("accept", ""):
+                return await self._as_events(request, verb, {**params, "bytes": count}, after)
+            stream = LogText(self._daemon, principal(request), verb, params)
+            first = await stream.begin(count=count, after=after)
         except RemoteError as error:
             raise refusal(error) from error
         if not following and not first.get("more"):
@@ -182,6 +188,13 @@ class Api:
             return Response(messages.unpack_data(first), media_type="text/plain")
         source = as_text(stream, first, following=following)
         return StreamResponse(source, self._daemon.ending, "text/plain")
+
+    async def _as_events(
+        self, request: Request, verb: str, params: Message, after: str | None
+    ) -> Response:
+        log = LogEvents(self._daemon, principal(request), verb, params, after)
+        await log.open()
+        return StreamResponse(log.events(), self._daemon.ending, "text/event-stream")
 
     async def describe(self, request: Request) -> Response:
         """Answer the OpenAPI description."""

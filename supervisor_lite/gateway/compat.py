@@ -19,7 +19,7 @@ from supervisor_lite.gateway.http import (
     require,
     while_connected,
 )
-from supervisor_lite.gateway.output import OutputStream, as_text
+from supervisor_lite.gateway.output import LogText, as_text
 from supervisor_lite.gateway.rpc import Background, Dispatcher, Session
 from supervisor_lite.gateway.xmlrpc import Fault, NotXmlRpc, dump_fault, dump_result, parse_request
 from supervisor_lite.protocol.codes import ErrorCode
@@ -90,7 +90,7 @@ class SupervisorCompat:
         return await self._tail(request, "read_main_log", "maintail", {})
 
     async def _tail(self, request: Request, probe: str, verb: str, params: Message) -> Response:
-        stream = OutputStream(self._daemon, principal(request), verb, params)
+        stream = LogText(self._daemon, principal(request), verb, params)
         try:
             first = await stream.begin(count=_TAIL_BYTES, probe=probe)
         except RemoteError as error:

@@ -23,7 +23,7 @@ Heard = tuple[str, Message]
 """What is told: "output", "missed" or "end", and its fields."""
 
 
-class OutputStream:
+class LogText:
     """One log, from a place on."""
 
     def __init__(self, daemon: Daemon, who: Principal, verb: str, where: Message) -> None:
@@ -118,7 +118,7 @@ class OutputStream:
             self._client = None
 
 
-async def as_text(stream: OutputStream, first: Message, *, following: bool) -> AsyncIterator[bytes]:
+async def as_text(stream: LogText, first: Message, *, following: bool) -> AsyncIterator[bytes]:
     """Yield the bytes; a line of ours stands where some are missing."""
     try:
         async for heard in _all(stream, first, following=following):
@@ -132,7 +132,7 @@ async def as_text(stream: OutputStream, first: Message, *, following: bool) -> A
         stream.close()
 
 
-async def _all(stream: OutputStream, first: Message, *, following: bool) -> AsyncIterator[Heard]:
+async def _all(stream: LogText, first: Message, *, following: bool) -> AsyncIterator[Heard]:
     async for heard in stream.rest(first):
         yield heard
     if following:
