@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from supervisor_lite import __version__
+from supervisor_lite.config.advise import Finder
 from supervisor_lite.config.load import load
 from supervisor_lite.daemon import going_back, handover, prepare
 from supervisor_lite.daemon.app import App
@@ -29,6 +30,7 @@ from supervisor_lite.errors import ConfigError, StartupError, SupervisorLiteErro
 from supervisor_lite.host import own_limits
 from supervisor_lite.logs.outlet import PATIENCE, tell
 from supervisor_lite.model.plan import Configuration
+from supervisor_lite.model.settings import DaemonSettings
 from supervisor_lite.protocol import locate
 from supervisor_lite.special_files import standard_number
 from supervisor_lite.text import plural
@@ -43,7 +45,7 @@ def main(argv: list[str]) -> int:
     inherited = handover.inherit()
     try:
         directory = _current_directory(options.config)
-        configuration = load(options.config)
+        configuration = load(options.config, look=_look_ahead if options.check else None)
     except StartupError as error:
         tell(f"supervisor-lite: {error}\n")
         return 1
@@ -61,6 +63,13 @@ def main(argv: list[str]) -> int:
     except SupervisorLiteError as error:
         tell(f"supervisor-lite: {error}\n")
         return 1
+
+
+def _look_ahead(settings: DaemonSettings) -> Finder:
+    """Return what tells what would keep a program from being started."""
+    from supervisor_lite.host.preflight import Preflight  # a start finds it out by itself
+
+    return Preflight(os.environ, settings.user).look
 
 
 def _report_check(configuration: Configuration) -> int:
@@ -196,7 +205,7 @@ class Startup:
         config = self._config
         return open_resources(
             self._configuration,
-            lambda: load(config),
+            lambda: load(config, look=_look_ahead),
             self._directory,
             config,
             self._inherited,

@@ -13,8 +13,7 @@ from starlette.routing import Route
 
 from supervisor_lite.client.buffer import listed
 from supervisor_lite.client.errors import ClientError, RemoteError, Unreachable
-from supervisor_lite.gateway.compat import output
-from supervisor_lite.gateway.daemon import Daemon, shown
+from supervisor_lite.gateway.daemon import Daemon, own_process, shown
 from supervisor_lite.gateway.endpoints import (
     ANSWERS,
     BOOLEAN,
@@ -33,6 +32,8 @@ from supervisor_lite.gateway.http import (
     require,
     while_connected,
 )
+from supervisor_lite.gateway.log_events import LogEvents
+from supervisor_lite.gateway.output import LogText, as_text
 from supervisor_lite.gateway.usage import UsageMeter
 from supervisor_lite.protocol import codes, messages
 from supervisor_lite.protocol.commands import METHODS, ROLES, Command
@@ -55,7 +56,7 @@ class Api:
         self._daemon = daemon
         self._meter = UsageMeter(daemon)
         one = "/processes/{name}"
-        logged = {"bytes": count(16384, 4 << 20), "follow": BOOLEAN}
+        logged = {"bytes": count(16384, 1 << 53), "follow": BOOLEAN, "after": STRING}
         self.endpoints = [
             Endpoint("GET", "/daemon", "version", "Who the daemon is, and who you are",
                      self.about, "Daemon"),
@@ -115,7 +116,9 @@ class Api:
         """Answer who the daemon is, and what the caller may do."""
         found = await self._ask(request, "version", {})
         known = principal(request)
-        return JSONResponse({**found, "user": known.name, "role": known.role, "roles": list(ROLES)})
+        more = {"user": known.name, "role": known.role, "roles": list(ROLES)}
+        own = {"password": known.by_password, "gateway": own_process()}
+        return JSONResponse({**found, **more, **own})
 
     async def processes(self, request: Request) -> Response:
         """Answer where processes are."""
@@ -171,20 +174,27 @@ class Api:
         return await self._log(request, "maintail", {})
 
     async def _log(self, request: Request, verb: str, params: Message) -> Response:
-        params = {**params, "bytes": number(request, "bytes", 16384)}
-        if not flag(request, "follow"):
-            found = await self._ask(request, verb, params)
-            return Response(messages.unpack_data(found), media_type="text/plain")
-        client = self._daemon.connect(principal(request))
-        await client.open()
+        count, after = number(request, "bytes", 16384), request.query_params.get("after")
+        following = flag(request, "follow")
         try:
-            first = await client.call(verb, {**params, "follow": True})
-        except BaseException as error:
-            client.close()
-            if isinstance(error, RemoteError):
-                raise refusal(error) from error
-            raise
-        return StreamResponse(output(client, first), self._daemon.ending, "text/plain")
+            if following and "text/event-stream" in request.headers.get("accept", ""):
+                return await self._as_events(request, verb, {**params, "bytes": count}, after)
+            stream = LogText(self._daemon, principal(request), verb, params)
+            first = await stream.begin(count=count, after=after)
+        except RemoteError as error:
+            raise refusal(error) from error
+        if not following and not first.get("more"):
+            stream.close()
+            return Response(messages.unpack_data(first), media_type="text/plain")
+        source = as_text(stream, first, following=following)
+        return StreamResponse(source, self._daemon.ending, "text/plain")
+
+    async def _as_events(
+        self, request: Request, verb: str, params: Message, after: str | None
+    ) -> Response:
+        log = LogEvents(self._daemon, principal(request), verb, params, after)
+        await log.open()
+        return StreamResponse(log.events(), self._daemon.ending, "text/event-stream")
 
     async def describe(self, request: Request) -> Response:
         """Answer the OpenAPI description."""

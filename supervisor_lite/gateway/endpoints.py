@@ -113,7 +113,7 @@ SCHEMAS: Json = {
             priority={"type": "integer"},
             stdout_logfile=_MAYBE_STRING, stderr_logfile=_MAYBE_STRING, stale=BOOLEAN,
             output_trouble={"type": ["object", "null"]}, output_dropped={"type": "object"},
-            output_lost=BOOLEAN,
+            output_lost=BOOLEAN, listener={"type": ["object", "null"]},
         ),
         "required": ["name", "group", "fullname", "state", "wanted", "pid"],
     },
@@ -147,6 +147,7 @@ SCHEMAS: Json = {
     "Daemon": _object(
         version=STRING, protocol={"type": "integer"}, pid={"type": "integer"},
         identifier=STRING, state=STRING, role=STRING, roles=NAMES, user=STRING,
+        password=BOOLEAN, gateway={"type": ["object", "null"]},
         log_lines_lost={"type": "integer"}, upgrade_error=_MAYBE_STRING,
     ),
     "Difference": _object(added=NAMES, changed=NAMES, removed=NAMES, warnings=NAMES),

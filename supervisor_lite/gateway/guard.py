@@ -142,12 +142,7 @@ class Guard:
                 self._log_wrong_password(
                     scope["client"][0] if scope.get("client") else "a Unix socket"
                 )
-            return _refuse(
-                scope,
-                401,
-                "a name and a password are needed",
-                {"WWW-Authenticate": 'Basic realm="supervisor-lite", charset="UTF-8"'},
-            )
+            return _refuse(scope, 401, "a name and a password are needed", challenge(headers))
         scope["state"]["who"] = who
         seats, seat = scope["state"].get("seats"), scope["state"].get("seat")
         if seat is not None and not seats.is_for(seat, who.name):
@@ -183,6 +178,15 @@ def _bad_shape(scope: Scope, headers: Headers) -> Response | None:
         # Where the body ends is a matter of opinion (RFC 9112, 6.3).
         return _refuse(scope, 400, "Transfer-Encoding beside Content-Length, or in HTTP/1.0", close)
     return None
+
+
+def challenge(headers: Headers) -> dict[str, str]:
+    """Return what makes a browser ask for a name and a password.
+
+    Not in the middle of what the page does by itself: that asks its reader to sign in.
+    """
+    scheme = "Page" if headers.get(CSRF_HEADER) == "page" else "Basic"
+    return {"WWW-Authenticate": f'{scheme} realm="supervisor-lite", charset="UTF-8"'}
 
 
 def _address(scope: Scope) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from supervisor_lite.gateway.credentials import Principal
+from supervisor_lite.protocol.messages import Message
 
 T = TypeVar("T")
 
@@ -143,3 +145,10 @@ class StreamResponse(Response):
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
                 if self._only_first:
                     return  # nobody could tell whether somebody still reads
+
+
+def event(kind: str, about: Message, mark: int | str | None = None) -> bytes:
+    """Return a server-sent event, with a mark from which its reader can go on."""
+    line = f"id: {mark}\n" if mark is not None else ""
+    text = json.dumps(about, separators=(",", ":"), ensure_ascii=False)
+    return f"event: {kind}\n{line}data: {text}\n\n".encode("utf-8", "replace")

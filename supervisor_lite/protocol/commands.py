@@ -231,8 +231,8 @@ TABLE: Final = (
         "import", "[-o DIR] [--strict] SUPERVISORD.CONF", "convert a configuration of Supervisor",
         module="import_", takes=FILES,
         details="Prints one TOML file; with -o writes DIR/supervisor.toml and DIR/conf.d/*.toml;"
-        " it\noverwrites nothing. What will be different goes to stderr; --strict makes it exit"
-        " code 1.",
+        " it\noverwrites nothing. What will be different and what is to do goes to stderr;"
+        " --strict\nmakes them exit code 1.",
     ),
     Command(
         "schema", "", "JSON Schema of the configuration, for editors", module="configuration",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
 from functools import partial
 from typing import Any
@@ -25,6 +26,8 @@ from supervisor_lite.core.topics import GatewayInForce
 from supervisor_lite.core.view import rfc3339
 from supervisor_lite.errors import NoSuchProcess, ProtocolError
 from supervisor_lite.explain.cause import beyond_exit_text
+from supervisor_lite.model.advice import Advice
+from supervisor_lite.model.cause import SpawnFailure
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.run import RunRow
@@ -38,6 +41,9 @@ method = Methods()
 
 MAX_ROWS = 1000
 """Changes or runs in one reply."""
+
+_UNKNOWN = ("unknown",)
+"""The command of what is not defined any more."""
 
 STORY_CHANGES = 150
 """Changes from which the story of one process is told."""
@@ -189,7 +195,7 @@ class HistoryMethods:
 def _gone(name: str, now: float) -> Process:
     """Return what stands for a process of which only the journal knows."""
     group, _, process = name.rpartition(":")
-    return Process(Program(name=process, group=group, command=("unknown",)), now)
+    return Process(Program(name=process, group=group, command=_UNKNOWN), now)
 
 
 def _zone(offset: str) -> tzinfo | None:
@@ -211,6 +217,7 @@ def _told(
     zone: tzinfo | None,
 ) -> list[str]:
     from supervisor_lite.explain import episodes, story  # not before somebody asks
+    from supervisor_lite.explain.hints import is_failing, tell_hints
 
     record = process.record
     due = None
@@ -228,8 +235,20 @@ def _told(
     )
     clock = story.local_clock(now, zone)
     lines = story.tell(known, now, clock, story.clock_offset(now, zone))
-    lines[1:1] = story.tell_output(process.output_trouble(), process.output_dropped(), clock)
+    aside = story.tell_output(process.output_trouble(), process.output_dropped(), clock)
+    if is_failing(record):
+        aside += tell_hints(known, _what_hinders(process.program))
+    lines[1:1] = aside
     return lines
+
+
+def _what_hinders(program: Program) -> Iterator[SpawnFailure | Advice]:
+    """Yield what would keep a program from being started now."""
+    from supervisor_lite.host.preflight import Preflight
+
+    if program.command != _UNKNOWN:
+        for _, about in Preflight(os.environ).look(program):
+            yield about
 
 
 # On the wire.
