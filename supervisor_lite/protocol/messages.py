@@ -42,6 +42,8 @@ NOTE_MISSED: Final = "missed"
 """{"subscription", "fullname", "stream", "bytes"}: so much was skipped, the reader was too slow."""
 NOTE_CHANGE: Final = "change"
 """{"subscription", "change": {…}}"""
+NOTE_CONFIGURATION: Final = "configuration"
+"""{"subscription"}: beside changes; the daemon has taken up its configuration anew."""
 NOTE_END: Final = "end"
 """{"subscription", "reason"}: nothing more will come."""
 
