@@ -146,6 +146,16 @@ class OperationFailed(SupervisorLiteError):
         self.code = code
 
 
+class ConfirmationNeeded(OperationFailed):
+    """What would be done is perhaps not what is meant: it is done if it is asked for with `yes`."""
+
+    def __init__(self, text: str, removed: Sequence[str], patterns: Sequence[str]) -> None:
+        """`removed`: the groups that would go; `patterns`: of files, that match none any more."""
+        super().__init__(text, ErrorCode.CONFIRMATION_NEEDED)
+        self.removed = tuple(removed)
+        self.patterns = tuple(patterns)
+
+
 class AlreadyRunning(SupervisorLiteError):
     """Another daemon owns these directories."""
 

@@ -14,8 +14,10 @@ from supervisor_lite.control.limits import MAX_ID, MAX_MESSAGE, MAX_UNKNOWN
 from supervisor_lite.errors import (
     BadSignal,
     ConfigError,
+    ConfirmationNeeded,
     NoSuchProcess,
     NotPermitted,
+    OperationFailed,
     OtherConfiguration,
     ProtocolError,
     SupervisorLiteError,
@@ -88,6 +90,9 @@ def failure_line(number: Id, error: SupervisorLiteError) -> bytes:
         data["details"] = [str(diagnostic) for diagnostic in error.diagnostics]
     elif isinstance(error, NoSuchProcess):
         data["names"] = list(error.names[:MAX_UNKNOWN])
+    elif isinstance(error, ConfirmationNeeded):
+        data["removed"] = list(error.removed[:MAX_UNKNOWN])
+        data["patterns"] = list(error.patterns[:MAX_UNKNOWN])
     return _error_line(number, error_number(error), text, data)
 
 
@@ -120,5 +125,7 @@ def error_number(error: SupervisorLiteError) -> int:
             return codes.NO_SUCH_PROCESS
         case NotPermitted():
             return codes.NOT_PERMITTED
+        case OperationFailed(code=ErrorCode.TIMED_OUT):
+            return codes.TIMED_OUT
         case _:
             return codes.FAILED

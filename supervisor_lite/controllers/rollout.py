@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
+from typing import NamedTuple
 
-from supervisor_lite import safe_paths
+from supervisor_lite.core.on_disk import ConfigurationOnDisk
 from supervisor_lite.core.operations import Operations
 from supervisor_lite.core.out_of_use import OutOfUse
 from supervisor_lite.core.process import Process
+from supervisor_lite.core.starting import start_in_order
 from supervisor_lite.core.supervisor import Supervisor
-from supervisor_lite.core.topics import GatewayInForce
-from supervisor_lite.errors import ConfigError, Diagnostic, NoSuchGroup, OperationFailed
+from supervisor_lite.errors import ConfirmationNeeded, NoSuchGroup, OperationFailed
+from supervisor_lite.explain.plan_loss import loss_text
 from supervisor_lite.model.cause import Cause, CauseKind
 from supervisor_lite.model.operation import Operation, OperationKind
 from supervisor_lite.model.plan import Configuration, Plan
@@ -19,8 +21,24 @@ from supervisor_lite.model.record import Record
 from supervisor_lite.model.settings import DaemonSettings
 from supervisor_lite.model.states import State
 from supervisor_lite.protocol.codes import ErrorCode
-from supervisor_lite.rules import order, pending_settings
-from supervisor_lite.rules.plan_diff import Difference, difference, with_groups, without_groups
+from supervisor_lite.rules.plan_diff import (
+    Difference,
+    GroupChange,
+    difference,
+    group_changes,
+    target,
+    with_groups,
+    without_groups,
+)
+from supervisor_lite.rules.plan_loss import loss
+
+
+class Applied(NamedTuple):
+    """What an update has done."""
+
+    changes: list[GroupChange]
+    started: list[Process]
+    """Those that it has started, which need not be up yet."""
 
 
 class Rollout:
@@ -31,32 +49,29 @@ class Rollout:
         supervisor: Supervisor,
         operations: Operations,
         read: Callable[[], Configuration],
-        settings: DaemonSettings,
+        configuration: Configuration,
         out_of_use: OutOfUse,
-        refused: tuple[str, ...] = (),
     ) -> None:
-        """`settings` are those that the daemon works with as long as it lives.
+        """`configuration` was read at the start, and `read` reads it again.
 
-        `read` reads the configuration again; when it raises ConfigError nothing is changed.
+        When that raises ConfigError nothing is changed.
         """
-        self.refused = refused
-        """What is wrong with the configuration on disk, as far as it was read last."""
-        self.pending_settings: tuple[str, ...] = ()
-        """Keys of [daemon] that have changed on disk and need another daemon."""
-        self.available = Plan()
+        self.disk = ConfigurationOnDisk(read, configuration)
         """What was read last."""
         self.active = Plan()
         """What is in force."""
+        self.not_up = operations.not_up
+        self._includes = configuration.sources.includes
+        """Those of what is in force."""
         self._supervisor = supervisor
         self._operations = operations
-        self._read_configuration = read
-        self._settings = settings
         self._out_of_use = out_of_use
-        self._log_dir = settings.log_dir
-        """The directory of logs that was read last."""
-        self._gateway: GatewayInForce | None = None
-        """What was read last."""
         self._lock = asyncio.Lock()
+
+    @property
+    def available(self) -> Plan:
+        """What was read last."""
+        return self.disk.plan
 
     def begin(self, plan: Plan) -> None:
         """Put a plan in force: its processes are on the table; nothing is started.
@@ -73,14 +88,15 @@ class Rollout:
             name: group._replace(processes=tuple(table[p.fullname].latest for p in group.processes))
             for name, group in used.groups.items()
         }
-        self.available, self.active = plan, Plan(groups=groups)
+        self.disk.plan, self.active = plan, Plan(groups=groups)
+        self._includes = self.disk.sources.includes
         self._supervisor.table.regroup(used.groups)
         self._settle()
         self._mark_stale()
 
     def _settle(self) -> None:
         """Groups that are in use, or gone from the configuration, are not out of use any more."""
-        self._out_of_use.settle(self.active, self.available, is_on_disk=not self.refused)
+        self._out_of_use.settle(self.active, self.available, is_on_disk=not self.disk.refused)
 
     def _mark_stale(self) -> None:
         """Show which processes run with a definition that is no longer the one on disk."""
@@ -100,91 +116,74 @@ class Rollout:
                 causes[process] = Cause(CauseKind.RESUMED)
             elif process.program.autostart and process.record == Record():
                 causes[process] = Cause(CauseKind.AUTOSTART)
-        self._start_in_order(causes, by)
+        start_in_order(self._supervisor, causes, by)
         return sum(1 for cause in causes.values() if cause.kind is CauseKind.RESUMED)
 
-    def _start(self, processes: Iterable[Process], by: str, kind: CauseKind) -> None:
-        self._start_in_order({p: Cause(kind) for p in processes if p.program.autostart}, by)
+    def _start(self, processes: Iterable[Process], by: str, kind: CauseKind) -> list[Process]:
+        """Start those that are to start by themselves, and return them."""
+        causes = {p: Cause(kind) for p in processes if p.program.autostart}
+        return start_in_order(self._supervisor, causes, by)
 
-    def _start_in_order(self, causes: Mapping[Process, Cause], by: str) -> None:
-        table = {p.name: p for p in causes}
-        programs = [p.program for p in table.values()]
-        for wave in order.start_waves(programs, self._supervisor.table.groups):
-            for program in wave:
-                process = table[program.fullname]
-                self._supervisor.start(process, by, causes[process])
-
-    def reread(self) -> tuple[Difference, tuple[str, ...]]:
-        """Read the configuration; return what `update` would change, and warnings.
-
-        Raises ConfigError.
-        """
-        configuration = self._read()
-        return difference(self.active, self.available), configuration.warnings
+    def reread(self) -> Difference:
+        """Read the configuration; return what `update` would change. Raises ConfigError."""
+        self._read()
+        return difference(self.active, self.available)
 
     def _read(self) -> Configuration:
-        try:
-            configuration = self._read_configuration()
-        except ConfigError as error:
-            self.refused = tuple(map(str, error.diagnostics))
-            raise
-        self.refused = ()
-        self.pending_settings = pending_settings.pending_settings(
-            self._settings, configuration.settings
-        )
-        self.available = configuration.plan
-        self._log_dir = configuration.settings.log_dir
-        self._gateway = GatewayInForce(configuration.gateway, configuration.settings.gateway_group)
+        configuration = self.disk.read()
         self._mark_stale()
         return configuration
 
-    def _make_log_dir(self) -> None:
-        """Make the directory of logs if it is another than at the start. Raises ConfigError."""
-        try:
-            safe_paths.make_directories(self._log_dir, 0o750)
-        except OSError as error:
-            text = f"cannot make this directory: {error.strerror}"
-            raise ConfigError([Diagnostic(self._log_dir, 0, "", text)]) from error
-
-    async def update(self, names: list[str], by: str) -> list[tuple[str, str]]:
+    async def update(self, names: list[str], by: str, *, yes: bool = False) -> Applied:
         """Read the configuration and make it true, for all groups or only those named.
 
-        Returns (group, "added" | "changed" | "removed" | "stopped") in the order of doing.
-        Raises ConfigError, NoSuchGroup for a name that is no group, or OperationFailed when the
-        daemon is shutting down, and changes nothing.
+        Returns when what is to be stopped is down and what is to be started was asked to. Raises
+        ConfigError, NoSuchGroup for a name that is no group, ConfirmationNeeded unless it is given
+        with `yes`, or OperationFailed when the daemon is shutting down, and changes nothing.
         """
         async with self._lock:
             self._supervisor.refuse_if_stopping()
             self._read()
-            wanted = self._target(names)
-            self._make_log_dir()
-            self._supervisor.bus.publish(self._gateway)
+            wanted = target(self.active, self.available, names)
             diff = difference(self.active, wanted)
+            if not yes:
+                self._refuse_loss("update", diff, wanted)
+            self.disk.make_log_dir()
+            self._supervisor.bus.publish(self.disk.gateway)
+            if wanted is self.available:
+                self._includes = self.disk.sources.includes
             operation = Operation(OperationKind.UPDATE, by, tuple(names))
             with self._supervisor.unfinished.during(operation):
                 return await self._apply(diff, wanted, by)
 
+    def look_ahead(self, verb: str) -> DaemonSettings:
+        """Read what the daemon after this one will read, and return its settings.
+
+        Raises ConfigError; ConfirmationNeeded if that would take away what `update` asks about.
+        """
+        settings = self._read().settings
+        self._refuse_loss(verb, difference(self.active, self.available), self.available)
+        return settings
+
+    def _refuse_loss(self, verb: str, diff: Difference, wanted: Plan) -> None:
+        """Raise ConfirmationNeeded if this would take away what perhaps nobody wants away."""
+        lost = loss(self._includes, self.disk.sources.includes, diff, wanted)
+        if lost is not None:
+            raise ConfirmationNeeded(loss_text(verb, lost), lost.removed, lost.patterns)
+
     async def update_known(self, names: Iterable[str], by: str) -> None:
-        """Update groups, as `update`, of which some may be gone already; none: all."""
+        """Update groups, as `update`, of which some may be gone already; none: all.
+
+        It goes on with what was begun, and so confirmed if it had to be.
+        """
         self._read()
         known = self.active.groups.keys() | self.available.groups.keys() | {"all"}
         left = [name for name in names if name in known]
         if left or not names:
-            await self.update(left, by)
+            await self.update(left, by, yes=True)
 
-    def _target(self, names: list[str]) -> Plan:
-        if not names or "all" in names:
-            return self.available
-        old, new = self.active.groups, self.available.groups
-        unknown = sorted(name for name in names if name not in old and name not in new)
-        if unknown:
-            raise NoSuchGroup(unknown)
-        target = without_groups(self.active, names)
-        return with_groups(target, (new[name] for name in names if name in new))
-
-    async def _apply(self, diff: Difference, plan: Plan, by: str) -> list[tuple[str, str]]:
+    async def _apply(self, diff: Difference, plan: Plan, by: str) -> Applied:
         supervisor = self._supervisor
-        results: list[tuple[str, str]] = []
         removed = [supervisor.processes[p.fullname] for p in diff.removed]
         for process in removed:
             process.mark_removed()
@@ -196,39 +195,41 @@ class Rollout:
         for process in removed:
             if process.name in supervisor.processes:
                 supervisor.drop(process)
-        for name in diff.groups_removed:
-            if name in down:
-                results.append((name, "stopped"))
-            results.append((name, "removed"))
         self.active = plan
         self._settle()
         supervisor.table.regroup(plan.groups)
-        await self._change(diff, by)
-        results += [(name, "changed") for name in diff.groups_changed]
+        anew = await self._change(diff, by)
         added = [supervisor.table.add(program) for program in diff.added]
-        self._start(added, by, CauseKind.ADDED_BY_UPDATE)
-        results += [(name, "added") for name in diff.groups_added]
+        started = self._start(added, by, CauseKind.ADDED_BY_UPDATE)
         self._mark_stale()
-        return results
+        changes = group_changes(diff, down, {process.name for process in anew})
+        return Applied(changes, [*anew, *started])
 
-    async def _change(self, diff: Difference, by: str) -> None:
-        """Give processes their new definition; those that are up get it by a restart."""
+    async def _change(self, diff: Difference, by: str) -> list[Process]:
+        """Give processes their new definition, and return those that were started anew for it.
+
+        Those that are up are restarted. So are those that have failed: perhaps this was the remedy.
+        """
         changed: list[Process] = []
-        retried: list[Process] = []
+        failed: list[Process] = []
         for program in diff.changed:
             process = self._supervisor.processes[program.fullname]
-            state = process.record.state
+            record = process.record
             self._supervisor.table.redefine(process, program)
             if process.definition.next is not None:
                 changed.append(process)
-            elif state is State.FATAL or (state is State.EXITED and not process.record.wanted):
-                retried.append(process)  # it ended by itself: perhaps this was the remedy
+            elif record.state is State.BACKOFF or (
+                process.program.autostart
+                and (record.state is State.FATAL or _ended_by_itself(record))
+            ):
+                failed.append(process)
         up = [p for p in changed if p.record.wanted]
-        await self._operations.respawned(up, by, Cause(CauseKind.CHANGED_BY_UPDATE))
-        self._start(retried, by, CauseKind.CHANGED_BY_UPDATE)
+        cause = Cause(CauseKind.CHANGED_BY_UPDATE)
+        await self._operations.respawned(up, by, cause)
+        return up + start_in_order(self._supervisor, dict.fromkeys(failed, cause), by)
 
-    async def add(self, name: str, by: str) -> None:
-        """Bring a group that was read but is not active into force.
+    async def add(self, name: str, by: str) -> list[Process]:
+        """Bring a group that was read but is not active into force; return what was started.
 
         Raises OperationFailed, NoSuchGroup or ConfigError.
         """
@@ -239,13 +240,14 @@ class Rollout:
             group = self.available.groups.get(name)
             if group is None:
                 raise NoSuchGroup([name], "no such process/group")
-            self._make_log_dir()
+            self.disk.make_log_dir()
             self.active = with_groups(self.active, (group,))
             self._settle()
             self._supervisor.table.regroup(self.active.groups)
             added = [self._supervisor.table.add(program) for program in group.processes]
-            self._start(added, by, CauseKind.ADDED)
+            started = self._start(added, by, CauseKind.ADDED)
             self._supervisor.flush()
+            return started
 
     async def remove(self, name: str, by: str) -> None:
         """Take a group whose processes are all down out of force; committed on return.
@@ -268,17 +270,19 @@ class Rollout:
             self._settle()
             self._supervisor.flush()
 
-    async def reload(self, by: str) -> None:
-        """Stop everything, read the configuration anew and start from it.
+    async def reload(self, by: str) -> list[Process]:
+        """Stop everything, read the configuration anew and start from it; return what was started.
 
         A configuration that cannot be used is found out first, and nothing is stopped. Raises
-        ConfigError.
+        ConfigError, or ConfirmationNeeded, which only an update can give.
         """
         async with self._lock:
             configuration = self._read()
-            self._make_log_dir()
+            lost = difference(self.active, self.available)
+            self._refuse_loss("reload", lost, self.available)
+            self.disk.make_log_dir()
             supervisor = self._supervisor
-            supervisor.bus.publish(self._gateway)
+            supervisor.bus.publish(self.disk.gateway)
             everything = list(supervisor.processes.values())
             wanted = tuple(p.name for p in everything if p.record.wanted)
             operation = Operation(OperationKind.RELOAD, by, wanted=wanted)
@@ -289,3 +293,8 @@ class Rollout:
                 self._out_of_use.forget_all()
                 self.begin(configuration.plan)
                 self.start_all(by)
+                return [p for p in supervisor.processes.values() if p.record.wanted]
+
+
+def _ended_by_itself(record: Record) -> bool:
+    return record.state is State.EXITED and not record.wanted

@@ -22,6 +22,7 @@ from supervisor_lite.core.results import (
     started_again,
     stopped,
 )
+from supervisor_lite.core.starting import in_start_order
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.core.waiting import Waiting
 from supervisor_lite.model.cause import Cause
@@ -49,15 +50,25 @@ class Operations:
     ) -> list[Result]:
         """Start processes by ascending priority; true when RUNNING, failed at the first failure.
 
-        One that waits for its turn to be stopped is not.
+        One that is STARTING already is waited for like all others. One that waits for its turn to
+        be stopped is started.
         """
-        already = [done(p, ResultCode.ALREADY_STARTED) for p in processes if _is_kept_up(p)]
-        todo = [p for p in processes if not _is_kept_up(p)]
+        already = [done(p, ResultCode.ALREADY_STARTED) for p in processes if _is_kept_running(p)]
+        todo = [p for p in processes if not _is_kept_running(p)]
         waiting = self._watch_starts(todo, started)
         self._supervisor.unfinished.start_asked([p.name for p in processes])
-        for process in self._in_order(todo):
+        for process in in_start_order(todo, self._supervisor.table.groups):
             self._supervisor.start(process, by)
         return already + await outcomes(todo, waiting, "starting", wait=wait, timeout=timeout)
+
+    async def not_up(
+        self, processes: Sequence[Process], *, timeout: float | None = None
+    ) -> list[Result]:
+        """Wait for processes that were started just now; return those that are not up, and why."""
+        present = [process for process in processes if self._supervisor.table.has(process)]
+        waiting = Waiting(self._bus, present, started)
+        results = await outcomes(present, waiting, "", timeout=timeout)
+        return [result for result in results if not result.ok]
 
     async def stop(
         self, processes: Sequence[Process], by: str, *, wait: bool, timeout: float | None
@@ -177,7 +188,7 @@ class Operations:
         waiting = self._watch_starts(processes, verdict)
         self._supervisor.unfinished.start_asked([p.name for p in processes])
         with self._supervisor.signals.together():
-            for process in self._in_order(processes):
+            for process in in_start_order(processes, self._supervisor.table.groups):
                 self._supervisor.restart(process, by)
         return await outcomes(processes, waiting, "restarting", wait=wait, timeout=timeout)
 
@@ -232,17 +243,10 @@ class Operations:
         """Wait until no process of the table is up or about to be."""
         await Waiting(self._bus, list(self._supervisor.processes.values()), stopped).verdicts()
 
-    def _in_order(self, processes: Iterable[Process]) -> list[Process]:
-        table = {p.name: p for p in processes}
-        waves = order.start_waves(
-            (p.program for p in table.values()), self._supervisor.table.groups
-        )
-        return [table[program.fullname] for wave in waves for program in wave]
 
-
-def _is_kept_up(process: Process) -> bool:
-    """Is it up, and not only until its turn comes to be stopped?"""
-    return process.record.state in (State.STARTING, State.RUNNING) and process.record.wanted
+def _is_kept_running(process: Process) -> bool:
+    """Is it RUNNING, and not only until its turn comes to be stopped?"""
+    return process.record.state is State.RUNNING and process.record.wanted
 
 
 def _has_new_run(processes: Sequence[Process]) -> Verdict:

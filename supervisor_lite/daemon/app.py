@@ -93,9 +93,8 @@ class App:
         )  # fmt: skip
         self.memory_limit = MemoryLimit(self.supervisor, self.bus, self.loop)
         self.rollout = Rollout(
-            self.supervisor, self.operations, resources.read, settings,
+            self.supervisor, self.operations, resources.read, resources.configuration,
             OutOfUse(self.supervisor, resources.journal.unused_groups, log.info),
-            resources.configuration.refused,
         )  # fmt: skip
         self.keeper = ConfigurationKeeper(
             self.bus, resources.journal, resources.config, resources.configuration
@@ -116,7 +115,12 @@ class App:
         self.finish = Finish(self.supervisor, self.operations, self.rollout, log, tasks)
         self.kept_code = KeptCode(self.loop, settings.state_dir)
         self.upgrade = Upgrade(
-            resources, self.supervisor, self.sockets, self.listeners, self.kept_code
+            resources,
+            self.supervisor,
+            self.sockets,
+            self.listeners,
+            self.kept_code,
+            self.rollout,
         )
         self.own_files = OwnFiles(
             self.loop, settings, resources.config, resources.locks, resources.sock,

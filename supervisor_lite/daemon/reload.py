@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from supervisor_lite.controllers.rollout import Rollout
 from supervisor_lite.core.bus import Bus
+from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.core.topics import DaemonStateChanged
 from supervisor_lite.daemon.log import Log
 from supervisor_lite.daemon.systemd import Readiness
-from supervisor_lite.errors import ConfigError, OperationFailed
+from supervisor_lite.errors import ConfigError, OperationFailed, SupervisorLiteError
 from supervisor_lite.explain.pending_settings import notes
 
 
@@ -27,7 +28,7 @@ class Reload:
     async def update_by_signal(self) -> None:
         """Update as `slctl update` does; what came of it is in the log only."""
         try:
-            results = await self._rollout.update([], "signal SIGHUP")
+            applied = await self._rollout.update([], "signal SIGHUP")
         except ConfigError as error:
             for diagnostic in error.diagnostics:
                 self._log.error(f"configuration not used: {diagnostic}")
@@ -37,24 +38,30 @@ class Reload:
             return
         finally:
             self._readiness.notify_ready()
-        for name, result in results:
-            self._log.info(f"{name}: {result} by update")
-        for note in notes(self._rollout.pending_settings):
+        for warning in self._rollout.disk.warnings:
+            self._log.warning(warning)
+        for change in applied.changes:
+            self._log.info(f"{change.name}: {change.result} by update")
+        pending = self._rollout.disk.pending_settings
+        for note in notes(pending):
             self._log.warning(note)
-        if not results and not self._rollout.pending_settings:
+        if not applied.changes and not pending:
             self._log.info("nothing changed in the configuration")
 
-    async def reload(self, by: str) -> None:
-        """Stop everything and start from the configuration as it is now; `by` is who asked.
+    async def reload(self, by: str) -> list[Process]:
+        """Stop everything and start from the configuration as it is now; return what was started.
 
-        Raises OperationFailed, or ConfigError with everything as before.
+        `by` is who asked. Raises OperationFailed, or ConfigError with everything as before.
         """
         self._supervisor.refuse_if_stopping()
         self._log.warning("reload: stopping everything and starting anew", by=by)
         self._bus.publish(DaemonStateChanged("STOPPING"))
         self._readiness.notify_reload()
         try:
-            await self._rollout.reload(by)
+            return await self._rollout.reload(by)
+        except SupervisorLiteError as error:
+            self._log.error(f"not reloaded, everything is as before: {error}")
+            raise
         finally:
             self._readiness.notify_status()
-        self._bus.publish(DaemonStateChanged("RUNNING"))
+            self._bus.publish(DaemonStateChanged("RUNNING"))

@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 
 from supervisor_lite.controllers.event_listeners.on_demand import EventListenersOnDemand
+from supervisor_lite.controllers.rollout import Rollout
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.daemon import handover
 from supervisor_lite.daemon.kept_code import KeptCode
@@ -42,12 +43,14 @@ class Upgrade:
         sockets: SocketSet,
         listeners: EventListenersOnDemand,
         kept_code: KeptCode,
+        rollout: Rollout,
     ) -> None:
         self._resources = resources
         self._supervisor = supervisor
         self._sockets = sockets
         self._listeners = listeners
         self._kept_code = kept_code
+        self._rollout = rollout
 
     async def run(self, by: str) -> None:
         """Become the new version; `by` is who asked. Returns only by raising OperationFailed."""
@@ -101,9 +104,12 @@ class Upgrade:
             raise OperationFailed(text, ErrorCode.UPGRADE_FAILED) from error
 
     def _refuse_to_move(self) -> None:
-        """Refuse what only a daemon that starts afresh can do: the processes belong to the old."""
+        """Refuse what only a daemon that starts afresh can do: the processes belong to the old.
+
+        And what would stop everything, because nothing is in the configuration any more.
+        """
         try:
-            fresh = self._resources.read().settings
+            fresh = self._rollout.look_ahead("upgrade")
         except ConfigError:
             return  # only the new version can read it, and has found no fault
         for name in pending_settings.IMMUTABLE:

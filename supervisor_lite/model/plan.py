@@ -8,6 +8,7 @@ from typing import NamedTuple
 from supervisor_lite.model.constants import NOTHING
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.settings import DaemonSettings, GatewaySettings
+from supervisor_lite.model.sources import Sources
 
 
 class Group(NamedTuple):
@@ -46,3 +47,5 @@ class Configuration(NamedTuple):
     """What is legal but probably not meant, e.g. an include that matches nothing."""
     refused: tuple[str, ...] = ()
     """What is wrong with the configuration on disk, in whose place this one is used."""
+    sources: Sources = Sources()
+    """What was looked at; nothing if this was not read from files."""

@@ -64,6 +64,8 @@ class ErrorCode:
     NOT_RUNNING: Final = "not_running"
     ALREADY_ACTIVE: Final = "already_active"
     """The group is in force already."""
+    CONFIRMATION_NEEDED: Final = "confirmation_needed"
+    """It would take away more than may be meant: `data.removed`, `data.patterns`. With `yes`."""
     STILL_RUNNING: Final = "still_running"
     """A process of the group is up."""
     NO_LOG_FILE: Final = "no_log_file"

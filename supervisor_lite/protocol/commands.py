@@ -99,6 +99,10 @@ _WAIT_DETAILS = """\
 --no-wait returns when the daemon has taken the order. With --timeout (30, 1m30s)
 exits 7 if it has not come true by then; the daemon goes on all the same."""
 
+_STARTS_DETAILS = """\
+--no-wait does not wait for that. With --timeout
+exits 7 if it has not come true by then; the daemon goes on all the same."""
+
 _ONE = "/processes/{name}"
 
 TABLE: Final = (
@@ -148,22 +152,24 @@ TABLE: Final = (
     Command(
         "tail", "[-f] [-BYTES] NAME [stdout|stderr]", "the end of one output (1600 bytes)",
         role=VIEW, module="output", takes=PROCESSES, words=(PROCESSES, STREAMS),
-        params="name, stream?, bytes?, follow?",
+        params="name, stream?, bytes?, follow?, pieces?, after?, max_behind?",
         details="Without -f the last BYTES (1600); with -f also what comes, until Ctrl-C.",
     ),
     Command(
         "maintail", "[-f] [-BYTES]", "the end of the daemon's own log",
-        role=ADMIN, module="output", params="bytes?, follow?",
+        role=ADMIN, module="output", params="bytes?, follow?, pieces?, after?, max_behind?",
     ),
     Command(
         "logs", "[-f] [-n LINES] [NAME…]", "many outputs, merged, with names",
-        role=VIEW, module="output", takes=PROCESSES, params="names?, lines?, follow?",
+        role=VIEW, module="output", takes=PROCESSES,
+        params="names?, lines?, follow?, pieces?, after?",
         details="`web | …` is a line of stdout, `web ! …` one of stderr.",
     ),
     Command(
         "fg", "NAME", "its output here, what you type to its input",
         module="foreground", takes=PROCESSES, words=(PROCESSES, NOTHING),
-        details='The program needs stdin = "pipe". Ctrl-C leaves it running.',
+        details='The program needs stdin = "pipe".'
+        " Ctrl-C, or the end of the input, leaves it running.",
     ),
     Command(
         "send", "NAME TEXT", "write a line to its input",
@@ -173,7 +179,7 @@ TABLE: Final = (
     ),
     Command(
         "events", "[-f] [--json] [--since ID] [-n COUNT]", "changes of state",
-        role=VIEW, module="history", params="since?, limit?, follow?",
+        role=VIEW, module="history", params="since?, limit?, follow?, before?",
         details="--since shows the changes after the one with that number (the first column).\n"
         "--json prints one object a line.",
     ),
@@ -184,7 +190,7 @@ TABLE: Final = (
     ),
     Command(
         "runs", "[NAME…] [--json] [-n COUNT]", "the history of runs",
-        role=VIEW, module="history", takes=PROCESSES, params="names?, limit?",
+        role=VIEW, module="history", takes=PROCESSES, params="names?, limit?, before?",
     ),
     Command(
         "explain", "NAME…", "what the restart policy will do",
@@ -196,13 +202,18 @@ TABLE: Final = (
         role=ADMIN, module="configuration", rest="POST /reread",
     ),
     Command(
-        "update", "[GROUP…]", "read the configuration, apply what has changed",
-        role=ADMIN, module="configuration", takes=GROUPS, params="names?",
+        "update", "[GROUP…] [--yes] [--no-wait] [--timeout S]",
+        "read the configuration, apply what has changed",
+        role=ADMIN, module="configuration", takes=GROUPS, params="names?, wait?, timeout?, yes?",
         changes=True, rest="POST /update",
+        details="Done when what it has started is RUNNING; if something is not, exits 1 and says"
+        " why.\nIf a pattern of `include` matches nothing any more, or nothing would be left, it"
+        " asks;\nwithout a terminal it needs --yes. " + _STARTS_DETAILS,
     ),
     Command(
-        "add", "GROUP…", "take groups of the configuration into use",
-        role=ADMIN, module="processes", takes=GROUPS, params="names", changes=True,
+        "add", "GROUP… [--no-wait] [--timeout S]", "take groups of the configuration into use",
+        role=ADMIN, module="processes", takes=GROUPS, params="names, wait?, timeout?",
+        changes=True, details="Done when what it has started is RUNNING. " + _STARTS_DETAILS,
     ),
     Command(
         "remove", "GROUP…", "take stopped groups out of use",
@@ -220,16 +231,18 @@ TABLE: Final = (
         "import", "[-o DIR] [--strict] SUPERVISORD.CONF", "convert a configuration of Supervisor",
         module="import_", takes=FILES,
         details="Prints one TOML file; with -o writes DIR/supervisor.toml and DIR/conf.d/*.toml;"
-        " it\noverwrites nothing. What will be different goes to stderr; --strict makes it exit"
-        " code 1.",
+        " it\noverwrites nothing. What will be different and what is to do goes to stderr;"
+        " --strict\nmakes them exit code 1.",
     ),
     Command(
         "schema", "", "JSON Schema of the configuration, for editors", module="configuration",
     ),
     Command(
-        "reload", "", "stop everything, start the new configuration",
-        role=ADMIN, module="daemon", changes=True, question="Really restart every program?",
-        details="This restarts every process. `slctl update` touches only what has changed.",
+        "reload", "[--no-wait] [--timeout S]", "stop everything, start the new configuration",
+        role=ADMIN, module="daemon", params="wait?, timeout?", changes=True,
+        question="Really restart every program?",
+        details="This restarts every process. `slctl update` touches only what has changed.\n"
+        "Done when all that starts by itself is RUNNING. " + _STARTS_DETAILS,
     ),
     Command(
         "shutdown", "[--leave-running]", "stop all processes and end the daemon, or the latter"

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from tests.client import CallError
-from tests.programs import SLEEPER, TERM_IGNORER, program, stamper
+from tests.programs import SLEEPER, TERM_IGNORER, program, sh, stamper
 from tests.support import Daemons, alive, wait_until
 
 NUMBERED = "%(program_name)s_%(process_num)d"
@@ -280,9 +280,92 @@ def test_included_files(daemons: Daemons) -> None:
     daemon.wait_running("web", "db")
     (folder / "db.toml").write_text(DB + "nonsense = true\n")
     assert "db.toml:" in daemon.ctl("update", code=2).stderr
+    (folder / "db.toml").write_text(DB)
+    (folder / "more.toml").write_text(CACHE)
+    daemon.ctl("update")
     (folder / "db.toml").unlink()
     daemon.ctl("update")
-    assert list(daemon.states()) == ["web"]
+    assert list(daemon.states()) == ["cache", "web"]
+
+
+def test_an_empty_directory_is_no_order_to_stop_everything(daemons: Daemons) -> None:
+    """Nothing of an include is left, or nothing at all: it is asked for, and all run on."""
+    daemon = daemons.prepare(WEB, settings='include = ["conf.d/*.toml", "none/*.toml"]')
+    folder = daemon.dir / "conf.d"
+    folder.mkdir()
+    (folder / "db.toml").write_text(DB)
+    before = daemon.start().wait_running("web", "db")
+    assert "none/*.toml" in daemon.ctl("update").stderr, "warned of as by reread"
+    (folder / "db.toml").rename(folder / "db.toml~")
+    said = daemon.ctl("update", code=1)
+    assert f'"{folder}/*.toml" matches no file any more: 1 group' in said.stderr
+    assert "db; nothing was changed. If that is meant: slctl update --yes" in said.stderr
+    assert daemon.ctl("update", "db", code=1).stdout == said.stdout == ""
+    assert "matches no file any more" in daemon.ctl("reload", code=1).stderr
+    assert "matches no file any more" in daemon.ctl("upgrade", code=1).stderr
+    size = len(daemon.log())
+    daemon.signal(signal.SIGHUP)
+    wait_until(lambda: "configuration not used: cannot update" in daemon.log()[size:])
+    assert daemon.wait_running("web", "db") == before
+    done = daemon.ctl("update", "--yes")
+    assert done.stdout.splitlines()[1:] == ["db: removed process group", "processes: 1 removed"]
+    assert daemon.wait_running("web").items() <= before.items()
+    daemon.configure("")
+    assert "nothing would be left: 1 group would be" in daemon.ctl("update", code=1).stderr
+    with pytest.raises(CallError) as error:
+        daemon.call("update")
+    assert error.value.data["code"] == "confirmation_needed"
+    assert (error.value.data["removed"], error.value.data["patterns"]) == (["web"], [])
+    assert daemon.wait_running("web").items() <= before.items()
+    daemon.ctl("update", "-y")
+    assert daemon.states() == {}
+    daemon.configure(WEB)
+    daemon.ctl("update")
+
+
+FAILS = program("fails", sh("echo no such table; exit 3"), startretries=9, backoff=100)
+
+
+def test_0_means_that_what_was_started_is_up(daemons: Daemons) -> None:
+    """update, add, reload and start wait for it, and tell what is not and why."""
+    daemon = daemons(WEB + DB)
+    before = daemon.wait_running("web", "db")
+    daemon.configure(WEB + changed("db") + FAILS + program("new", SLEEPER, startsecs=0.3))
+    said = daemon.ctl("update", code=1)
+    assert said.stdout.splitlines() == [
+        "db: updated process group",
+        "fails: added process group",
+        "new: added process group",
+        "processes: 2 added, 1 restarted",
+    ]
+    assert "fails: ERROR (backoff 1 m 40 s, try 2 of 10: exit 3)" in said.stderr
+    assert "    | no such table" in said.stderr
+    assert daemon.states() == {
+        "db": "RUNNING", "fails": "BACKOFF", "new": "RUNNING", "web": "RUNNING"
+    }  # fmt: skip
+    assert "exit 3" in daemon.ctl("start", "fails", code=1).stderr
+    assert daemon.ctl("update").stderr == "No config updates to processes\n"
+
+    # What failed is tried again at once with its new definition; the rules change in place.
+    remedy = program("fails", SLEEPER, startretries=9, backoff=100)
+    daemon.configure(WEB + changed("db", priority=5) + remedy)
+    daemon.ctl("update")
+    assert (daemon.states()["fails"], daemon.status("web")["pid"]) == ("RUNNING", before["web"])
+
+    slow = program("slow", SLEEPER, startsecs=100)
+    daemon.configure(WEB + changed("db", priority=6) + remedy + slow)
+    said = daemon.ctl("update", "--timeout", "0.1", code=7)
+    assert said.stdout.splitlines()[-1] == "processes: 1 added, 1 changed in place"
+    assert "slow: ERROR (timeout: not done in time: STARTING)" in said.stderr
+    assert daemon.ctl("start", "slow", "--timeout", "0.1", code=7).stdout == ""
+    assert daemon.ctl("start", "slow", "--no-wait").stdout == "slow: starting\n"
+    assert daemon.ctl("reload", "--timeout", "2", code=7).stderr.startswith("slow: ERROR")
+    daemon.ctl("stop", "slow", "fails")
+    daemon.ctl("remove", "slow", "fails")
+    assert daemon.ctl("add", "--no-wait", "slow").stdout == "slow: added process group\n"
+    late = daemon.ctl("add", "--timeout", "0", "fails", code=7)
+    assert late.stdout == "fails: added process group\n"
+    daemon.ctl("update", "--no-wait")
 
 
 def test_nothing_is_updated_while_the_daemon_ends(daemons: Daemons) -> None:

@@ -7,11 +7,14 @@ from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from supervisor_lite.control.jsonrpc import Result
+from supervisor_lite.control.patience import Patience
 from supervisor_lite.control.request import Methods, Request
 from supervisor_lite.controllers.rollout import Rollout
+from supervisor_lite.core.process import Process
 from supervisor_lite.errors import NoSuchGroup, OperationFailed
 from supervisor_lite.explain.pending_settings import notes
 from supervisor_lite.protocol.codes import ErrorCode, ResultCode
+from supervisor_lite.rules.plan_diff import GroupChange
 
 method = Methods()
 
@@ -27,38 +30,50 @@ class ConfigurationMethods:
         """Read the configuration and answer what `update` would do."""
         request.params.done()
         request.require()
-        diff, warnings = self._rollout.reread()
+        diff = self._rollout.reread()
         return {
             "added": list(diff.groups_added),
             "changed": list(diff.groups_changed),
             "removed": list(diff.groups_removed),
-            "warnings": list(warnings),
+            "warnings": list(self._rollout.disk.warnings),
             **pending_fields(self._rollout),
         }
 
     @method("update")
     async def update(self, request: Request) -> Result:
-        """Read the configuration and make it true; only what changed is touched."""
+        """Read the configuration and make it true; done when all that it has started is up."""
         names = request.params.names(required=False)
+        yes, patience = request.params.flag("yes", False), Patience(request.params)
         request.params.done()
         request.require()
-        job = asyncio.ensure_future(self._rollout.update(names, request.by(*names)))
-        said = await asyncio.shield(job)
-        results = [{"name": name, "result": word, "code": word} for name, word in said]
-        return {"results": results, **pending_fields(self._rollout)}
+        by = request.by(*names)
+        # It goes on if the client hangs up.
+        job = asyncio.ensure_future(self._rollout.update(names, by, yes=yes))
+        applied = await patience.result(job, "update")
+        not_up = await patience.not_up(self._rollout, applied.started)
+        return {
+            "results": [*map(_change_row, applied.changes), *not_up],
+            **warning_fields(self._rollout),
+            **pending_fields(self._rollout),
+        }
 
     @method("add")
     async def add(self, request: Request) -> Result:
-        """Bring groups into force that were read but are not active."""
+        """Bring groups into force that were read but are not active; done when they are up."""
         names = request.params.names(required=True)
+        patience = Patience(request.params)
         request.params.done()
         request.require()
         _require_groups(names, {**self._rollout.available.groups, **self._rollout.active.groups})
-        results = []
+        results: list[dict[str, Any]] = []
+        started: list[Process] = []
+
+        async def add(name: str) -> None:
+            started.extend(await self._rollout.add(name, request.by(name)))
+
         for name in names:
-            by = request.by(name)
-            results.append(await _group_result(name, ResultCode.ADDED, self._rollout.add(name, by)))
-        return {"results": results}
+            results.append(await _group_result(name, ResultCode.ADDED, add(name)))
+        return {"results": [*results, *await patience.not_up(self._rollout, started)]}
 
     @method("remove")
     async def remove(self, request: Request) -> Result:
@@ -95,18 +110,33 @@ class ConfigurationMethods:
         return {"processes": rows}
 
 
+def _change_row(change: GroupChange) -> dict[str, Any]:
+    """Return what was done with a group, and with which of its processes."""
+    return {
+        "name": change.name, "ok": True, "result": change.result, "code": change.result,
+        "added": list(change.added), "removed": list(change.removed),
+        "restarted": list(change.restarted), "in_place": list(change.in_place),
+    }  # fmt: skip
+
+
+def warning_fields(rollout: Rollout) -> dict[str, list[str]]:
+    """Return what was read last and is probably not meant."""
+    warnings = rollout.disk.warnings
+    return {"warnings": list(warnings)} if warnings else {}
+
+
 def pending_fields(rollout: Rollout) -> dict[str, list[str]]:
     """Return what was read last and is not in force before there is another daemon."""
-    names = rollout.pending_settings
+    names = rollout.disk.pending_settings
     return {"daemon": list(names), "notes": list(notes(names))} if names else {}
 
 
 def refused_fields(rollout: Rollout, request: Request) -> dict[str, list[str]]:
     """Return what is wrong with the configuration on disk; in detail for who may read that."""
-    if not rollout.refused:
+    if not rollout.disk.refused:
         return {}
     if request.connection.granted.may("reread", None):
-        return {"refused": list(rollout.refused)}
+        return {"refused": list(rollout.disk.refused)}
     return {"refused": ["the configuration on disk cannot be used"]}
 
 

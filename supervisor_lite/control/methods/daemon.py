@@ -9,9 +9,15 @@ from typing import NamedTuple
 
 from supervisor_lite import __version__
 from supervisor_lite.control.jsonrpc import Result
-from supervisor_lite.control.methods.configuration import pending_fields, refused_fields
+from supervisor_lite.control.methods.configuration import (
+    pending_fields,
+    refused_fields,
+    warning_fields,
+)
+from supervisor_lite.control.patience import Patience
 from supervisor_lite.control.request import Methods, Request
 from supervisor_lite.controllers.rollout import Rollout
+from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
 from supervisor_lite.errors import OperationFailed
 from supervisor_lite.protocol.codes import ErrorCode
@@ -24,8 +30,11 @@ class DaemonControls(NamedTuple):
     """What the methods may ask of the daemon itself."""
 
     identifier: str
-    reload: Callable[[str], Awaitable[None]]
-    """(who): stop everything, read the configuration, start from it. Raises ConfigError."""
+    reload: Callable[[str], Awaitable[list[Process]]]
+    """(who): stop everything, read the configuration, start from it; return what was started.
+
+    Raises ConfigError.
+    """
     shutdown: Callable[[str, bool], Awaitable[None]]
     """(who, leave running): returns when everything is as asked; the daemon exits after that."""
     upgrade: Callable[[str], Awaitable[None]]
@@ -63,11 +72,15 @@ class DaemonMethods:
 
     @method("reload")
     async def reload(self, request: Request) -> Result:
-        """Stop everything and start anew from the configuration."""
+        """Stop everything and start anew from the configuration; done when all of it is up."""
+        patience = Patience(request.params)
         request.params.done()
         request.require()
-        await asyncio.shield(asyncio.ensure_future(self._daemon.reload(request.by())))
-        return {"ok": True, **pending_fields(self._rollout)}
+        job = asyncio.ensure_future(self._daemon.reload(request.by()))
+        started = await patience.result(job, "reload")
+        not_up = await patience.not_up(self._rollout, started)
+        fields = {**warning_fields(self._rollout), **pending_fields(self._rollout)}
+        return {"ok": not not_up, "results": not_up, **fields}
 
     @method("shutdown")
     async def shutdown(self, request: Request) -> Result:

@@ -64,7 +64,7 @@ class ProcessMethods:
         request.params.done()
         views = self._listing.views(self._visible(request, names))
         more = b""
-        if self._rollout.refused:
+        if self._rollout.disk.refused:
             refused = refused_fields(self._rollout, request)["refused"]
             more = b',"refused":' + json.dumps(refused).encode()
         return RawJson(b'{"now":%.3f,"processes":[%s]%s}' % (time.monotonic(), views, more))

@@ -6,10 +6,13 @@ import os
 import sys
 
 from supervisor_lite.client.buffer import listed
-from supervisor_lite.client.errors import BadReply
+from supervisor_lite.client.errors import BadReply, RemoteError
 from supervisor_lite.ctl import render
+from supervisor_lite.ctl.commands.processes import report
 from supervisor_lite.ctl.context import CommandContext, Commands, none_left
+from supervisor_lite.ctl.waiting import WAITING, waiting
 from supervisor_lite.protocol import codes
+from supervisor_lite.protocol.codes import ErrorCode
 from supervisor_lite.text import sanitize
 
 TYPE_CHECKING = False
@@ -17,6 +20,15 @@ if TYPE_CHECKING:
     from supervisor_lite.protocol.messages import Message
 
 command = Commands()
+
+_NOTHING = "No config updates to processes"
+
+_TOUCHED = {
+    "added": "added",
+    "removed": "removed",
+    "restarted": "restarted",
+    "in_place": "changed in place",
+}
 
 _FOUND = (("added", "available"), ("changed", "changed"), ("removed", "disappeared"))
 _DONE = {
@@ -38,32 +50,66 @@ def reread(ctl: CommandContext, arguments: list[str]) -> int:
         if not isinstance(names, list):
             raise BadReply(f'cannot understand the answer: it has no list "{key}"')
         found.update({str(name): word for name in names})
-    _warn(result)
+    warn(result)
     for name in sorted(found):
         render.out(f"{sanitize(name)}: {found[name]}")
     if not found:
-        render.out("No config updates to processes")
+        render.out(_NOTHING)
     show_notes(result)
     return codes.DONE
 
 
 @command("update")
 def update(ctl: CommandContext, arguments: list[str]) -> int:
-    """Read the configuration again and apply what has changed."""
-    names = ctl.parse(arguments, {}).words
-    with ctl.client(None) as client:
-        result = client.call("update", {"names": names} if names else {})
-    _warn(result)
-    code = codes.DONE
-    for row in listed(result, "results", "name", "result"):
+    """Read the configuration again and apply what has changed; done when all of it is up."""
+    given = ctl.parse(arguments, {**WAITING, "--yes": "yes", "-y": "yes"})
+    params: Message = {"names": given.words} if given.words else {}
+    if given.has("yes"):
+        params["yes"] = True
+    with ctl.client(waiting(given, params)) as client:
+        try:
+            result = client.call("update", params)
+        except RemoteError as error:
+            if not _confirmed(error):
+                raise
+            result = client.call("update", {**params, "yes": True})
+    return _report(result)
+
+
+def _report(result: Message) -> int:
+    """Print what an update has done, and return the exit code."""
+    warn(result)
+    rows = listed(result, "results", "name", "result")
+    failed = [{"fullname": row["name"], **row} for row in rows if not row.get("ok", True)]
+    for row in rows:
         name, word = sanitize(row["name"]), str(row["result"])
         if row.get("ok", True):
             render.out(f"{name}: {_DONE.get(word) or sanitize(word)}")
-        else:
-            render.err(f"{name}: ERROR ({sanitize(row.get('reason') or word)})")
-            code = codes.FAILED
+    if summary := _summary(rows):
+        render.out(summary)
+    elif not rows and not result.get("notes"):
+        render.err(_NOTHING)  # where Supervisor says nothing
     show_notes(result)
-    return code
+    return report({"results": failed})
+
+
+def _summary(rows: list[Message]) -> str:
+    """Return how many processes an update has touched, and how; "" if the daemon does not say."""
+    counts = {key: sum(len(row.get(key) or ()) for row in rows) for key in _TOUCHED}
+    said = [f"{number} {_TOUCHED[key]}" for key, number in counts.items() if number]
+    return f"processes: {', '.join(said)}" if said else ""
+
+
+def _confirmed(error: RemoteError) -> bool:
+    """Ask whether that is meant, if it is what the daemon wants to know and somebody is there."""
+    if error.code != ErrorCode.CONFIRMATION_NEEDED or not sys.stdin.isatty():
+        return False
+    if not sys.stderr.isatty():
+        return False
+    render.err(f"slctl: {sanitize(error)}")
+    sys.stderr.write("Apply it all the same? [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 @command("avail")
@@ -114,6 +160,7 @@ def show_notes(result: Message) -> None:
         render.out(sanitize(text))
 
 
-def _warn(result: Message) -> None:
+def warn(result: Message) -> None:
+    """Say what is probably not meant."""
     for text in result.get("warnings") or []:
         render.err(f"warning: {sanitize(text)}")

@@ -7,8 +7,10 @@ import time
 from supervisor_lite.client.errors import ConnectionLost, ReplyTimeout, Unreachable
 from supervisor_lite.client.sync import Client
 from supervisor_lite.ctl import render
-from supervisor_lite.ctl.commands.configuration import show_notes
+from supervisor_lite.ctl.commands.configuration import show_notes, warn
+from supervisor_lite.ctl.commands.processes import report
 from supervisor_lite.ctl.context import CommandContext, Commands, none_left
+from supervisor_lite.ctl.waiting import WAITING, waiting
 from supervisor_lite.protocol import codes
 from supervisor_lite.text import sanitize
 
@@ -30,12 +32,15 @@ _RETRY_PAUSE = 0.05
 @command("reload")
 def reload(ctl: CommandContext, arguments: list[str]) -> int:
     """Stop everything, read the configuration afresh, start what it says."""
-    none_left(ctl.parse(arguments, {}).words)
-    with ctl.client(None) as client:
-        result = client.call("reload")
+    given = ctl.parse(arguments, WAITING)
+    none_left(given.words)
+    params: Message = {}
+    with ctl.client(waiting(given, params)) as client:
+        result = client.call("reload", params)
+    warn(result)
     render.out("Restarted supervisor-lite")
     show_notes(result)
-    return codes.DONE
+    return report({"results": result.get("results") or []})
 
 
 @command("shutdown")

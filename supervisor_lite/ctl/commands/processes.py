@@ -10,6 +10,7 @@ from supervisor_lite.client.sync import DEFAULT_TIMEOUT
 from supervisor_lite.ctl import render
 from supervisor_lite.ctl.context import CommandContext, Commands, required
 from supervisor_lite.ctl.options import UsageError
+from supervisor_lite.ctl.waiting import WAITING, waiting
 from supervisor_lite.protocol import codes
 from supervisor_lite.protocol.codes import ErrorCode
 from supervisor_lite.text import sanitize
@@ -20,11 +21,7 @@ if TYPE_CHECKING:
 
 command = Commands()
 
-GRACE = 10.0
-"""Seconds that we wait longer than the daemon was told to, so that its answer comes first."""
-
-_WAITING = {"--no-wait": "no-wait", "--timeout": "timeout="}
-_RESTARTING = {**_WAITING, "--at-once": "at-once"}
+_RESTARTING = {**WAITING, "--at-once": "at-once"}
 
 
 @command("start")
@@ -66,13 +63,19 @@ def clear(ctl: CommandContext, arguments: list[str]) -> int:
 @command("add")
 def add(ctl: CommandContext, arguments: list[str]) -> int:
     """Take groups into use that the configuration has and the daemon does not."""
-    return _groups(ctl, "add", arguments)
+    given = ctl.parse(arguments, WAITING)
+    params: Message = {"names": required(given, "the NAME of a group")}
+    timeout = waiting(given, params)
+    with ctl.client(timeout) as client:
+        return report(client.call("add", params), " process group")
 
 
 @command("remove")
 def remove(ctl: CommandContext, arguments: list[str]) -> int:
     """Take stopped groups out of use."""
-    return _groups(ctl, "remove", arguments)
+    names = required(ctl.parse(arguments, {}), "the NAME of a group")
+    with ctl.client(None) as client:
+        return report(client.call("remove", {"names": names}), " process group")
 
 
 def report(result: Message, suffix: str = "") -> int:
@@ -96,28 +99,17 @@ def report(result: Message, suffix: str = "") -> int:
 
 
 def _wait_for(
-    ctl: CommandContext, verb: str, arguments: list[str], options: dict[str, str] = _WAITING
+    ctl: CommandContext, verb: str, arguments: list[str], options: dict[str, str] = WAITING
 ) -> int:
     given = ctl.parse(arguments, options)
     params: Message = {"names": required(given)}
     if given.has("at-once"):
         params["at_once"] = True
-    timeout: float | None = None
+    timeout = waiting(given, params)
     if given.has("no-wait"):
-        params["wait"] = False
         timeout = DEFAULT_TIMEOUT
-    limit = given.seconds("timeout")
-    if limit is not None:
-        params["timeout"] = limit
-        timeout = limit + GRACE
     with ctl.client(timeout) as client:
         return report(client.call(verb, params))
-
-
-def _groups(ctl: CommandContext, verb: str, arguments: list[str]) -> int:
-    names = required(ctl.parse(arguments, {}), "the NAME of a group")
-    with ctl.client(None) as client:
-        return report(client.call(verb, {"names": names}), " process group")
 
 
 def _cause(word: str, reason: str) -> str:

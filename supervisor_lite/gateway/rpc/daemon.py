@@ -95,7 +95,9 @@ _GROUP_FAULTS = {
 async def _change_group(session: Session, verb: str, name: str) -> None:
     """Add or remove a group. Raises Fault if that was not done."""
     try:
-        answer = await session.call(verb, timeout=None, names=[name])
+        # Supervisor does not wait for what an addition starts.
+        patience = {"wait": False} if verb == "add" else {}
+        answer = await session.call(verb, timeout=None, names=[name], **patience)
     except RemoteError as error:
         if error.code != ErrorCode.NO_SUCH_GROUP:
             raise
@@ -123,7 +125,7 @@ async def restart(session: Session) -> object:
     async def work() -> None:
         session.background.restarting = True
         try:
-            await _alone(session, "reload")
+            await _alone(session, "reload", wait=False)
         finally:
             session.background.restarting = False
 
@@ -131,10 +133,10 @@ async def restart(session: Session) -> object:
     return True
 
 
-async def _alone(session: Session, method: str) -> None:
+async def _alone(session: Session, method: str, **params: object) -> None:
     """Ask over a connection of its own, which outlives the request."""
     async with session.connect() as client:
-        await client.call(method, {}, None)
+        await client.call(method, params, None)
 
 
 async def _unless_refused(task: asyncio.Task[object]) -> None:

@@ -1,0 +1,28 @@
+"""How long a command waits until what it has asked for has come true."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor_lite.ctl.options import Arguments
+    from supervisor_lite.protocol.messages import Message
+
+WAITING = {"--no-wait": "no-wait", "--timeout": "timeout="}
+"""The options that say so."""
+
+GRACE = 10.0
+"""Seconds that we wait longer than the daemon was told to, so that its answer comes first."""
+
+
+def waiting(given: Arguments, params: Message) -> float | None:
+    """Tell the daemon how long to wait, and return for how long to wait for its answer.
+
+    Raises UsageError.
+    """
+    if given.has("no-wait"):
+        params["wait"] = False
+    limit = given.seconds("timeout")
+    if limit is None:
+        return None
+    params["timeout"] = limit
+    return limit + GRACE
