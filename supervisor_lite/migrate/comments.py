@@ -44,7 +44,8 @@ def attach(lines: list[str], file: File, marks: Mapping[int, Section | Setting])
         if beside is not None and mark is not None:
             written = line[beside.start() :].strip()
             if isinstance(mark, Section):
-                mark.above.append(comment(plain(written)))
+                if not sample_file.tells_of_section(written):
+                    mark.above.append(comment(plain(written)))
             elif not sample_file.tells_default(key, written):
                 mark.beside.append(comment(plain(written)))
     file.foot = _worth_keeping(_leave_below(section, pending, file), section, file)

@@ -78,3 +78,8 @@ def tells_default(key: str, text: str) -> bool:
         return False
     told = rf"\bdef(?:ault)?s?\b[.:]?\s*(?:is|to|=)?\s*['\"]?{re.escape(default)}(?!\w)"
     return re.search(told, text, re.IGNORECASE) is not None
+
+
+def tells_of_section(text: str) -> bool:
+    """Does a comment beside a section say that Supervisor has it not by default?"""
+    return text.strip("; ").endswith("disabled by default")

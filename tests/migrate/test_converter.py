@@ -165,12 +165,14 @@ def test_what_is_commented_out_is_toml(folder: Folder) -> None:
         (";startsecs=5 ; seconds that it must stay up (default 1)", False),
         (";umask=022 ; umask for process", False),
         (";startsecs=5 ; slow disk", True),
+        ("[inet_http_server] ; inet (TCP) server disabled by default", False),
+        ("[inet_http_server] ; for Anna", True),
     ],
 )
 def test_comments_that_tell_supervisors_defaults_are_dropped(
     folder: Folder, line: str, kept: bool
 ) -> None:
-    text = Converted(folder, f"[program:x]\ncommand=y\n{line}\nautostart=no\n").text
+    text = Converted(folder, f"[program:x]\ncommand=y\n{line}\nport=9\n").text
     words = line.rpartition("; ")[2]
     assert (words in text) is kept, text
 
