@@ -62,7 +62,7 @@ def define(
             diagnostics.warn(table.location, text)
             return
     if gateway.autostart and (module := extras.missing("gateway")):
-        text = f"cannot be served: {module} is not installed; {extras.advice('gateway')}"
+        text = f"cannot be served: {module} is not installed; run: {extras.advice('gateway')}"
         diagnostics.warn(table.location, text)
     raw: dict[str, object] = {
         "command": [word.replace("%", "%%") for word in _command(config, settings, gateway)],

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from supervisor_lite import __version__
-from supervisor_lite.config.advise import Finder
+from supervisor_lite.config.advise import LookAhead
 from supervisor_lite.config.load import load
 from supervisor_lite.daemon import going_back, handover, prepare
 from supervisor_lite.daemon.app import App
@@ -30,7 +30,6 @@ from supervisor_lite.errors import ConfigError, StartupError, SupervisorLiteErro
 from supervisor_lite.host import own_limits
 from supervisor_lite.logs.outlet import PATIENCE, tell
 from supervisor_lite.model.plan import Configuration
-from supervisor_lite.model.settings import DaemonSettings
 from supervisor_lite.protocol import locate
 from supervisor_lite.special_files import standard_number
 from supervisor_lite.text import plural
@@ -45,7 +44,7 @@ def main(argv: list[str]) -> int:
     inherited = handover.inherit()
     try:
         directory = _current_directory(options.config)
-        configuration = load(options.config, look=_look_ahead if options.check else None)
+        configuration = load(options.config, look=_looking_ahead(options))
     except StartupError as error:
         tell(f"supervisor-lite: {error}\n")
         return 1
@@ -65,11 +64,20 @@ def main(argv: list[str]) -> int:
         return 1
 
 
-def _look_ahead(settings: DaemonSettings) -> Finder:
-    """Return what tells what would keep a program from being started."""
-    from supervisor_lite.host.preflight import Preflight  # a start finds it out by itself
+def _looking_ahead(options: argparse.Namespace) -> LookAhead | None:
+    """Return what looks at programs before this start; None if nobody waits to be told."""
+    if not options.check and not options.daemonize:
+        return None
+    from supervisor_lite.daemon import look_ahead
 
-    return Preflight(os.environ, settings.user).look
+    return look_ahead.for_check if options.check else look_ahead.before_detaching
+
+
+def _read_again(config: str) -> Configuration:
+    """Read the configuration for a daemon that lives. Raises ConfigError."""
+    from supervisor_lite.daemon import look_ahead
+
+    return load(config, look=look_ahead.for_daemon)
 
 
 def _report_check(configuration: Configuration) -> int:
@@ -160,7 +168,8 @@ class Startup:
             _refuse_standard_log(settings.logfile)
             from supervisor_lite.daemon.background import go_to_background, linger_warning
 
-            if warning := linger_warning(settings.runtime_dir):
+            lingering = linger_warning(settings.runtime_dir)
+            for warning in filter(None, (*self._configuration.warnings, lingering)):
                 tell(f"supervisor-lite: warning: {warning}\n")
             report = go_to_background()
         try:
@@ -205,7 +214,7 @@ class Startup:
         config = self._config
         return open_resources(
             self._configuration,
-            lambda: load(config, look=_look_ahead),
+            lambda: _read_again(config),
             self._directory,
             config,
             self._inherited,

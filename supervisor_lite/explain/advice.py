@@ -48,6 +48,7 @@ def advice_text(advice: Advice) -> str:
             AdviceKind.ENDS_AT_ONCE
             | AdviceKind.GOES_TO_BACKGROUND
             | AdviceKind.WOULD_GO_TO_BACKGROUND
+            | AdviceKind.GOES_NOWHERE
         ):
             return _runs(advice, words)
         case _:
@@ -85,6 +86,9 @@ def _runs(advice: Advice, words: str) -> str:
         tries = plural(advice.number, "time", "times")
         end = f"an end within startsecs ({limit}) is a failed start, whatever the exit code"
         return f"if it ends by itself: {end}, and it is run {tries}; write startsecs = 0 for a job"
+    if advice.kind is AdviceKind.GOES_NOWHERE:
+        null = f"{words} is the daemon's, which is /dev/null in the background"
+        return f'{null}; write "auto", "syslog" or a file, or run it in the foreground'
     if advice.kind is AdviceKind.GOES_TO_BACKGROUND:
         what = "its main process has ended, and left others in the background"
     else:

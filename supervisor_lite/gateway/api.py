@@ -13,7 +13,6 @@ from starlette.routing import Route
 
 from supervisor_lite.client.buffer import listed
 from supervisor_lite.client.errors import ClientError, RemoteError, Unreachable
-from supervisor_lite.gateway.compat import output
 from supervisor_lite.gateway.daemon import Daemon, own_process, shown
 from supervisor_lite.gateway.endpoints import (
     ANSWERS,
@@ -34,6 +33,7 @@ from supervisor_lite.gateway.http import (
     while_connected,
 )
 from supervisor_lite.gateway.log_events import LogEvents
+from supervisor_lite.gateway.output import LogText, as_text
 from supervisor_lite.gateway.usage import UsageMeter
 from supervisor_lite.protocol import codes, messages
 from supervisor_lite.protocol.commands import METHODS, ROLES, Command
@@ -56,7 +56,7 @@ class Api:
         self._daemon = daemon
         self._meter = UsageMeter(daemon)
         one = "/processes/{name}"
-        logged = {"bytes": count(16384, 4 << 20), "follow": BOOLEAN, "after": STRING}
+        logged = {"bytes": count(16384, 1 << 53), "follow": BOOLEAN, "after": STRING}
         self.endpoints = [
             Endpoint("GET", "/daemon", "version", "Who the daemon is, and who you are",
                      self.about, "Daemon"),
@@ -174,29 +174,27 @@ class Api:
         return await self._log(request, "maintail", {})
 
     async def _log(self, request: Request, verb: str, params: Message) -> Response:
-        params = {**params, "bytes": number(request, "bytes", 16384)}
-        if not flag(request, "follow"):
-            found = await self._ask(request, verb, params)
-            return Response(messages.unpack_data(found), media_type="text/plain")
+        count, after = number(request, "bytes", 16384), request.query_params.get("after")
+        following = flag(request, "follow")
         try:
-            return await self._followed(request, verb, params)
+            if following and "text/event-stream" in request.headers.get("accept", ""):
+                return await self._as_events(request, verb, {**params, "bytes": count}, after)
+            stream = LogText(self._daemon, principal(request), verb, params)
+            first = await stream.begin(count=count, after=after)
         except RemoteError as error:
             raise refusal(error) from error
+        if not following and not first.get("more"):
+            stream.close()
+            return Response(messages.unpack_data(first), media_type="text/plain")
+        source = as_text(stream, first, following=following)
+        return StreamResponse(source, self._daemon.ending, "text/plain")
 
-    async def _followed(self, request: Request, verb: str, params: Message) -> Response:
-        who, ending = principal(request), self._daemon.ending
-        if "text/event-stream" in request.headers.get("accept", ""):
-            log = LogEvents(self._daemon, who, verb, params, request.query_params.get("after"))
-            await log.open()
-            return StreamResponse(log.events(), ending, "text/event-stream")
-        client = self._daemon.connect(who)
-        await client.open()
-        try:
-            first = await client.call(verb, {**params, "follow": True})
-        except BaseException:
-            client.close()
-            raise
-        return StreamResponse(output(client, first), ending, "text/plain")
+    async def _as_events(
+        self, request: Request, verb: str, params: Message, after: str | None
+    ) -> Response:
+        log = LogEvents(self._daemon, principal(request), verb, params, after)
+        await log.open()
+        return StreamResponse(log.events(), self._daemon.ending, "text/event-stream")
 
     async def describe(self, request: Request) -> Response:
         """Answer the OpenAPI description."""

@@ -6,7 +6,6 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp
 
 from supervisor_lite.client.errors import ClientError
 from supervisor_lite.gateway.api import Api, Refusal, refusal
@@ -22,7 +21,7 @@ from supervisor_lite.gateway.refusals import MISTAKE, in_words, nothing_there, r
 from supervisor_lite.model.settings import GatewaySettings
 
 
-def make_app(settings: GatewaySettings, daemon: Daemon, hub: Hub) -> ASGIApp:
+def make_app(settings: GatewaySettings, daemon: Daemon, hub: Hub) -> Guard:
     """Return the application."""
     app = Starlette(
         routes=[

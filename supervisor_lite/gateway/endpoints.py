@@ -113,7 +113,7 @@ SCHEMAS: Json = {
             priority={"type": "integer"},
             stdout_logfile=_MAYBE_STRING, stderr_logfile=_MAYBE_STRING, stale=BOOLEAN,
             output_trouble={"type": ["object", "null"]}, output_dropped={"type": "object"},
-            output_lost=BOOLEAN,
+            output_lost=BOOLEAN, listener={"type": ["object", "null"]},
         ),
         "required": ["name", "group", "fullname", "state", "wanted", "pid"],
     },

@@ -30,6 +30,7 @@ HEARTBEAT = 15.0
 """Seconds after which something is sent: proxies keep the connection, and the page knows."""
 
 MAX_MISSED = 1000
+"""Changes that are asked for at a time."""
 
 
 class Events:
@@ -59,9 +60,10 @@ class Events:
         yield b"retry: 2000\n\n"
         with self._hub.watch() as watcher:
             if last is not None:
-                for change in await self._missed(last):
-                    last = int(change["serial"])
-                    yield event("change", change, last)
+                while missed := await self._missed(last):
+                    for change in missed:
+                        last = int(change["serial"])
+                        yield event("change", change, last)
             yield await self._snapshot()
             while True:
                 async for piece in self._next(watcher, last or 0):

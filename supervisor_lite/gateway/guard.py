@@ -70,6 +70,11 @@ class Guard:
         self._logged_at = -_LOG_INTERVAL
         self._wrong = 0
 
+    def take(self, settings: GatewaySettings) -> None:
+        """Know the users of another table from now on, and no password that was right before."""
+        self._settings = settings
+        self._credentials = PasswordChecker(settings.users)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":

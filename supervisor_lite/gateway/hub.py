@@ -51,6 +51,8 @@ class Hub:
         self.exits: Counter[tuple[str, str, str]] = Counter()
         """(name, exit code or signal, "true" or "false" for expected) -> ends, likewise."""
         self.connected = False
+        self.on_configuration: Callable[[], None] = lambda: None
+        """Called when the daemon has taken up its configuration."""
         self._serial: int | None = None
         """Of the last change that was counted."""
 
@@ -87,6 +89,8 @@ class Hub:
             async for method, note in client.notifications():
                 if method == messages.NOTE_CHANGE and isinstance(note.get("change"), dict):
                     self._on_change(note["change"], rows)
+                elif method == messages.NOTE_CONFIGURATION:
+                    self.on_configuration()
                 elif method == messages.NOTE_MISSED:
                     self._tell("reset", {})
                 elif method == messages.NOTE_END:

@@ -60,6 +60,7 @@ class Metrics:
         parts = self._daemons(about, used.get(int(about["pid"])))
         parts += self._processes(rows)
         parts += self._outputs(rows, int(about["pid"]))
+        parts += self._listeners(rows, int(about["pid"]))
         parts += self._resources(rows, families, used)
         parts.append(
             family("scrape_duration_seconds", "gauge", "What it took to find all this out.",
@@ -185,6 +186,30 @@ class Metrics:
             family("process_output_lost_lines_total", "counter",
                    "Lines of output that were dropped.",
                    [(_labels(row), lost(row, "lines")) for row in rows]),
+        ]  # fmt: skip
+
+    def _listeners(self, rows: list[Message], daemon: int) -> list[str]:
+        """Return what is told of the event listeners that run."""
+        listening = [(row, row["listener"]) for row in rows if row.get("listener")]
+        if not listening:
+            return []
+
+        def total(row: Message, what: str, source: object) -> float:
+            key = (f"listener_{what}", str(row["fullname"]))
+            return self._counters.add(key, source, int(row["listener"].get(what, 0)))
+
+        return [
+            family("listener_trouble", "gauge",
+                   "Whether it gets no events, rejects them or is too slow for them.",
+                   [(_labels(row), bool(about.get("trouble"))) for row, about in listening]),
+            family("listener_waiting_events", "gauge", "Events that wait for its pool.",
+                   [(_labels(row), int(about.get("waiting", 0))) for row, about in listening]),
+            family("listener_rejected_events_total", "counter", "Events that it has rejected.",
+                   [(_labels(row), total(row, "rejected", row.get("run")))
+                    for row, _ in listening]),
+            family("listener_dropped_events_total", "counter",
+                   "Events that its pool had no room for.",
+                   [(_labels(row), total(row, "dropped", daemon)) for row, _ in listening]),
         ]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 
-from supervisor_lite.migrate.belonging import KNOWN, SILENT, refuse_others
+from supervisor_lite.migrate.belonging import KNOWN, refuse_others
 from supervisor_lite.migrate.daemon import adjust_daemon, in_foreground
 from supervisor_lite.migrate.groups import GroupConverter
 from supervisor_lite.migrate.ini import read
@@ -104,6 +104,17 @@ def _base(ini: Ini) -> str:
     return os.path.normpath(directory)
 
 
+def _comments_of(section: Section) -> Iterator[TomlTable]:
+    """Yield the comments above and in a section that becomes no table."""
+    if section.kind.endswith("_http_server"):
+        return  # they go to the gateway
+    above = [*section.above]
+    for setting in section.settings.values():
+        above += () if setting.inherited else setting.above
+    if any(above := [*above, *section.below]):
+        yield TomlTable((), above=above)
+
+
 class _Converter:
     """The conversion of all sections."""
 
@@ -162,13 +173,15 @@ class _Converter:
             yield from self._groups.convert(section)
         elif kind in KINDS:
             yield from self._programs.convert(section)
-        elif kind == "rpcinterface":
+        else:
+            yield from _comments_of(section)
+        if kind == "rpcinterface":
             factory = section.text("supervisor.rpcinterface_factory")
             main = factory == "supervisor.rpcinterface:make_main_rpcinterface"
             if not main or section.name != "rpcinterface:supervisor":
                 notes.warn_lossy("plugins of Supervisor cannot be loaded here; left out")
         elif kind == "ctlplugin":
             notes.warn_lossy("plugins of supervisorctl cannot be loaded here; left out")
-        elif kind not in SILENT:
+        elif kind not in KNOWN:
             near = suggest(kind, KNOWN)
             notes.note(f"Supervisor knows no such section and ignores it{near}")

@@ -26,7 +26,9 @@ def adjust_daemon(section: Section, lines: dict[str, Line], keys: Keys) -> None:
     """Say what is different about the daemon itself."""
     nodaemon = lines.get("nodaemon")
     if nodaemon is None or nodaemon.value is False:
-        if nodaemon is not None:
+        if nodaemon is not None and not nodaemon.above:
+            del lines["nodaemon"]
+        elif nodaemon is not None:
             lines["nodaemon"] = Line("", nodaemon.above, remark=True)
         keys.notes(section, "nodaemon").note(_BACKGROUND)
     for key in ("umask", "directory"):

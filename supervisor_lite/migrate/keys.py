@@ -153,11 +153,13 @@ class Keys:
                 continue
             if option.key is None:
                 continue
-            value = self._value(section, name, setting, option, _names(table, option.key))
+            value = self._value(section, name, setting, option, names_of(table, option.key))
             if value is not None:
                 lines[option.key.name] = Line(value, setting.above, setting.beside)
             else:
                 _keep_comments(lines, name, setting)
+        if section.below:
+            lines["#"] = Line("", section.below, remark=True)
         return lines
 
     def value(self, section: Section, name: str, names: frozenset[str]) -> Toml | None:
@@ -199,7 +201,7 @@ def _keep_comments(lines: dict[str, Line], name: str, setting: Setting) -> None:
         lines[f"# {name}"] = Line("", setting.above, remark=True)
 
 
-def _names(table: str, key: Key) -> frozenset[str]:
+def names_of(table: str, key: Key) -> frozenset[str]:
     """Return what a value may refer to, besides variables; the same for Supervisor and here."""
     names = {"here", "host_node_name"}
     if table not in ("daemon", "group"):

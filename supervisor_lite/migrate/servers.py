@@ -15,10 +15,8 @@ from supervisor_lite.passwords import USER_NAME_RULE, is_user_name, make_hash
 
 _NAMES = frozenset(("here", "host_node_name"))
 _SERVED_BY = (
-    "supervisor-lite-gateway serves this: pip install 'supervisor-lite[gateway]'. To have it run:",
-    "[program.gateway]",
-    'command = "supervisor-lite-gateway -c %(here)s/supervisor.toml"',
-    "priority = 1",
+    "supervisor-lite-gateway serves this, which the daemon runs by itself. It is an extra:",
+    "pip install 'supervisor-lite[gateway]'",
 )
 _PASSWORDS = "`slctl passwd NAME` makes one, for a [[gateway.users]] table"
 
@@ -83,7 +81,7 @@ class _Servers:
     def take(self, section: Section) -> None:
         """Serve what a section does, or say why it is not served."""
         above = [text for setting in section.settings.values() for text in setting.above]
-        self._gateway.above = [*self._gateway.above, *section.above, *above]
+        self._gateway.above = [*self._gateway.above, *section.above, *above, *section.below]
         key = "file" if section.kind == "unix_http_server" else "port"
         try:
             secret = self._secret(section)
@@ -99,7 +97,7 @@ class _Servers:
             self._add_user(section, secret)
         self._keys.notes(section).todo(
             "for supervisorctl, XML-RPC and the web page: pip install 'supervisor-lite[gateway]', "
-            "whose supervisor-lite-gateway listens here; slctl has a socket of its own"
+            "whose gateway the daemon runs by itself; slctl has a socket of its own"
         )
 
     def _secret(self, section: Section) -> _Secret | None:

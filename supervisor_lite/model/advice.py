@@ -51,6 +51,8 @@ class AdviceKind(Enum):
     """It leaves its main process; `instead` keeps it in the foreground, if that is known."""
     WOULD_GO_TO_BACKGROUND = "would_go_to_background"
     """The same, because of `words`."""
+    GOES_NOWHERE = "goes_nowhere"
+    """Output to `words`, which is /dev/null."""
 
 
 class Advice(NamedTuple):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
+from tests.client import environment_of
 from tests.programs import SLEEPER, exits, program
-from tests.support import Daemon, Daemons
+from tests.support import Daemon, Daemons, alive, wait_until
 
 BACKGROUND = "import os; os.fork() and os._exit(0); os.setsid(); import time; time.sleep(100000)"
 
@@ -41,6 +43,24 @@ def line_of(daemon: Daemon, name: str, key: str) -> int:
     lines = daemon.config.read_text().splitlines()
     first = lines.index(f"[program.{name}]")
     return next(n for n, line in enumerate(lines, 1) if n > first and line.startswith(key))
+
+
+def test_output_that_goes_nowhere_is_told(daemons: Daemons) -> None:
+    """At a start that leaves the terminal, and to whoever asks the daemon afterwards."""
+    daemon = daemons.prepare(program("web", SLEEPER, stdout_logfile="/dev/stdout"))
+    assert daemon.ctl("check", str(daemon.config)).stderr == ""
+    command = [sys.executable, "-m", "supervisor_lite", "-c", str(daemon.config), "--daemonize"]
+    done = subprocess.run(
+        command, cwd=daemon.dir, env=environment_of(str(daemon.dir)), capture_output=True,
+        text=True, check=True, timeout=60, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    line = line_of(daemon, "web", "stdout_logfile")
+    warning = f'warning: {daemon.config}:{line}: program.web.stdout_logfile: "/dev/stdout" is '
+    assert f"supervisor-lite: {warning}" in done.stderr
+    assert daemon.ctl("reread").stderr.startswith(warning)
+    pid = daemon.call("version")["pid"]
+    daemon.ctl("shutdown")
+    wait_until(lambda: not alive(pid))
 
 
 def test_what_will_not_work_is_told(daemons: Daemons) -> None:

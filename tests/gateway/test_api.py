@@ -8,13 +8,14 @@ import http.client
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from supervisor_lite.gateway.daemon import own_process
 from tests.gateway.conftest import Served, basic
-from tests.gateway.tools import Gateway, UnixConnection
+from tests.gateway.tools import Gateway, UnixConnection, ask
 from tests.programs import program, sh
 from tests.support import Daemons, wait_until
 
@@ -24,7 +25,13 @@ API = "/api/v1"
 @contextlib.contextmanager
 def stream(served: Served, path: str, **headers: str) -> Iterator[http.client.HTTPResponse]:
     """A response that goes on."""
-    with contextlib.closing(UnixConnection(served.gateway.socket, timeout=20)) as connection:
+    with open_stream(served.gateway.socket, path, **headers) as reply:
+        yield reply
+
+
+@contextlib.contextmanager
+def open_stream(socket: Path, path: str, **headers: str) -> Iterator[http.client.HTTPResponse]:
+    with contextlib.closing(UnixConnection(socket, timeout=20)) as connection:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request("GET", path, headers=named)
         reply = connection.getresponse()
@@ -175,6 +182,41 @@ def test_logs_once_and_as_they_come(served: Served) -> None:
         assert reply.readline().decode() == "Äpfel\n"
     served.post(f"{API}/processes/cat/clear")
     assert served.get(f"{API}/processes/cat/log/stdout").text == ""
+
+
+@pytest.mark.timeout(120)
+def test_a_log_of_any_size_and_through_the_death_of_the_daemon(daemons: Daemons) -> None:
+    """Whole over HTTP and XML-RPC, rotated files included; then nothing is left out."""
+    count = 900_000
+    daemon = daemons(
+        program("big", f"sh -c 'seq 1 {count}; exec cat'", stdin="pipe", startsecs=0,
+                stdout_logfile_maxbytes="2MB", stdout_logfile_backups=20)
+    )  # fmt: skip
+    whole = "".join(f"{n}\n" for n in range(1, count + 1))
+    wait_until(lambda: daemon.ctl("tail", "-7", "big").stdout == f"{count}\n", 60)
+    path = f"{API}/processes/big/log/stdout"
+    with contextlib.closing(Gateway(daemon).start()) as gateway:
+        assert ask(gateway.socket, "GET", f"{path}?bytes=99999999").text == whole
+        assert gateway.rpc("supervisor.readProcessStdoutLog", "big", -99999999, 0) == whole
+        live = daemon.text("log/big.stdout.log")
+        assert gateway.rpc("supervisor.readProcessStdoutLog", "big", 0, 0) == live
+        with (
+            open_stream(gateway.socket, f"{path}?follow=true&bytes=7") as rest,
+            open_stream(gateway.socket, "/logtail/big") as tail,
+        ):
+            assert rest.readline().decode() == f"{count}\n"
+            while tail.readline().decode() != f"{count}\n":
+                pass
+            assert daemon.process is not None
+            daemon.process.kill()
+            daemon.process.wait()
+            daemon.start()
+            daemon.ctl("send", "big", "after")
+            assert rest.readline() == b"after\n"
+            daemon.ctl("upgrade")
+            daemon.ctl("send", "big", "more")
+            assert rest.readline() == b"more\n"
+            assert [tail.readline(), tail.readline()] == [b"after\n", b"more\n"]
 
 
 def test_runs_why_explain_events(served: Served) -> None:

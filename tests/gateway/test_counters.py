@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from supervisor_lite.gateway.counters import Counters
+from supervisor_lite.gateway.daemon import Daemon
+from supervisor_lite.gateway.hub import Hub
+from supervisor_lite.gateway.metrics import Metrics
 
 KEY = ("cpu", "web")
 
@@ -31,3 +36,25 @@ def test_a_total_never_falls(values: list[tuple[int, int]], may_fall: bool) -> N
     counters = Counters()
     totals = [counters.add(KEY, source, value, may_fall=may_fall) for source, value in values]
     assert totals == sorted(totals)
+
+
+def test_a_listener_of_no_use_is_in_the_metrics() -> None:
+    """Whether it is, and what it rejects in all its runs; nothing without a listener."""
+    metrics = Metrics(cast(Daemon, None), cast(Hub, None))
+
+    def told(run: int, rejected: int, trouble: object) -> str:
+        listener = {"trouble": trouble, "rejected": rejected, "dropped": 7, "waiting": 1}
+        row = {"name": "a", "group": "g", "fullname": "g:a", "run": run, "listener": listener}
+        web = {"name": "web", "group": "web", "fullname": "web", "run": 9, "listener": None}
+        return "".join(metrics._listeners([row, web], 1))
+
+    assert 'supervisor_lite_listener_trouble{name="a",group="g"} 0\n' in told(1, 2, None)
+    text = told(2, 3, {"kind": "events_rejected", "number": 3})
+    for line in (
+        'listener_trouble{name="a",group="g"} 1',
+        'listener_rejected_events_total{name="a",group="g"} 5',
+        'listener_dropped_events_total{name="a",group="g"} 7',
+        'listener_waiting_events{name="a",group="g"} 1',
+    ):
+        assert f"supervisor_lite_{line}" in text
+    assert metrics._listeners([{"fullname": "web", "listener": None}], 1) == []

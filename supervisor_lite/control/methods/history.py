@@ -22,6 +22,7 @@ from supervisor_lite.control.request import Methods, Request
 from supervisor_lite.control.subscriptions import Subscription
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
+from supervisor_lite.core.topics import GatewayInForce
 from supervisor_lite.core.view import rfc3339
 from supervisor_lite.errors import NoSuchProcess, ProtocolError
 from supervisor_lite.explain.cause import beyond_exit_text
@@ -32,6 +33,7 @@ from supervisor_lite.model.program import Program
 from supervisor_lite.model.run import RunRow
 from supervisor_lite.model.states import State
 from supervisor_lite.protocol.codes import INVALID_PARAMS
+from supervisor_lite.protocol.messages import NOTE_CONFIGURATION
 from supervisor_lite.store.codec import encode
 from supervisor_lite.store.journal import Journal
 
@@ -83,10 +85,17 @@ class HistoryMethods:
         subscription = Subscription(request.connection)
         sees = partial(request.connection.sees, request.method)
         feed = ChangeFeed(self._journal, self._recent, subscription, sees, position)
-        unsubscribe = self._supervisor.bus.subscribe(Change, lambda _: feed.on_change())
+        bus = self._supervisor.bus
+
+        def tell(_: GatewayInForce) -> None:
+            subscription.notify(NOTE_CONFIGURATION)
+
+        unsubscribe = bus.subscribe(Change, lambda _: feed.on_change())
+        forget = bus.subscribe(GatewayInForce, tell)
 
         def stop() -> None:
             unsubscribe()
+            forget()
             feed.close()
 
         subscription.on_end(stop, feed.resume)

@@ -12,6 +12,7 @@ from typing import Any
 
 from supervisor_lite.control.jsonrpc import Result
 from supervisor_lite.control.methods import output_pieces as pieces
+from supervisor_lite.control.methods.output_hints import hints
 from supervisor_lite.control.methods.output_pieces import PIECE, Span
 from supervisor_lite.control.names import in_order, meant
 from supervisor_lite.control.output_feed import OutputFeed
@@ -78,7 +79,10 @@ class OutputMethods:
         logs = streams(process)
         if not logs:
             raise no_log_file(process.name)
-        return wanted.of(logs[0][1], process.name, stream, watch)
+        result = wanted.of(logs[0][1], process.name, stream, watch)
+        if stream == "stdout" and not result["data"] and wanted.is_first:
+            result["hints"] = hints(self._supervisor, (process,))
+        return result
 
     @method("maintail")
     def maintail(self, request: Request) -> Result:
@@ -108,6 +112,8 @@ class OutputMethods:
             result = await self._resumed(request, processes, given, feed)
         else:
             result = await self._pieces(request, processes, lines, given or {}, feed)
+        if given is None:
+            result["hints"] = hints(self._supervisor, processes)
         if feed is not None:
             wanted = partial(_is_meant, names, request)
             feed.watch(self._supervisor, wanted, self._streams)
@@ -228,6 +234,11 @@ class _TailRequest:
         self._follow = params.flag("follow", False)
         self._max_behind = params.count("max_behind", 0, maximum=MAX_COUNT)
         params.done()
+
+    @property
+    def is_first(self) -> bool:
+        """Does nothing come before it that the client has already?"""
+        return self._after is None
 
     def of(
         self, log: LogFile, name: str, stream: str, watch: Callable[[OutputFeed], None]

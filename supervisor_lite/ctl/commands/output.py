@@ -158,6 +158,7 @@ class Logs:
                     self._merged.finish(last)
             self._merged.feed(output, output_of(output))
         _say_lost(found)
+        _say_hints(found)
 
     def hear(self, method: str, note: Message) -> None:
         """Write what a notification brings, and remember how far that is."""
@@ -182,6 +183,17 @@ def _say_lost(found: Message) -> None:
     for row in found.get("lost") or []:
         where = f"{sanitize(row.get('fullname'))} {sanitize(row.get('stream'))}"
         render.err(f"[{where}: output is missing here: its file is gone, or was emptied]")
+
+
+def _say_hints(found: Message) -> None:
+    """Say why there may be nothing to see."""
+    for row in found.get("hints") or []:
+        if row.get("hint") == messages.HINT_PYTHON_BUFFERS:
+            render.err(
+                f"[{sanitize(row.get('fullname'))}: no output so far. Python holds it back until it"
+                ' has 8 KB: environment = { PYTHONUNBUFFERED = "1" }, or python3 -u, shows it at'
+                " once]"
+            )
 
 
 class _TailOutput:
@@ -225,6 +237,7 @@ class _TailOutput:
 
     def _take(self, found: Message) -> None:
         self._sink.write(output_of(found))
+        _say_hints(found)
         if found.get("lost"):
             _say_lost({"lost": [{"stream": self._where.get("stream", ""), **found}]})
         if isinstance(found.get("after"), str):
