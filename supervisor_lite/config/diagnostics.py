@@ -9,6 +9,8 @@ from __future__ import annotations
 from supervisor_lite.config.source import Location
 from supervisor_lite.config.wording import dotted
 from supervisor_lite.errors import Diagnostic
+from supervisor_lite.model.advice import Advice
+from supervisor_lite.model.cause import SpawnFailure
 
 
 class Diagnostics:
@@ -17,7 +19,7 @@ class Diagnostics:
     def __init__(self) -> None:
         self._errors: dict[tuple[Location, str], None] = {}
         self._file_errors: list[tuple[int, Diagnostic]] = []
-        self._warnings: dict[tuple[Location, str], None] = {}
+        self._warnings: dict[tuple[Location, str | Advice | SpawnFailure], None] = {}
         self._path_warnings: dict[str, None] = {}
 
     def error(self, location: Location, text: str) -> None:
@@ -31,6 +33,10 @@ class Diagnostics:
     def warn(self, location: Location, text: str) -> None:
         """Report that something is probably not meant."""
         self._warnings[(location, text)] = None
+
+    def advise(self, location: Location, about: Advice | SpawnFailure) -> None:
+        """Report that something is probably not meant, as data; the same once."""
+        self._warnings[(location, about)] = None
 
     def warn_about_path(self, label: str, text: str) -> None:
         """Report the same of a file or directory."""
@@ -46,8 +52,18 @@ class Diagnostics:
 
     def warnings(self) -> tuple[str, ...]:
         """Return all warnings as texts."""
-        lines = (str(_diagnostic(location, text)) for location, text in self._warnings)
+        lines = (str(_diagnostic(location, _text(about))) for location, about in self._warnings)
         return (*self._path_warnings, *lines)
+
+
+def _text(about: str | Advice | SpawnFailure) -> str:
+    if isinstance(about, str):
+        return about
+    if isinstance(about, SpawnFailure):
+        return about.text
+    from supervisor_lite.explain.advice import advice_text  # a correct configuration needs none
+
+    return advice_text(about)
 
 
 def _diagnostic(location: Location, text: str) -> Diagnostic:

@@ -21,6 +21,10 @@ class ExpansionError(ValueError):
     """A value holds an expansion that cannot be done; the text says which and why."""
 
 
+class UnknownNameError(ExpansionError):
+    """There is no value of this name."""
+
+
 class Names:
     """What a value may refer to: plain names, and ENV_X for variables of some environments.
 
@@ -41,16 +45,16 @@ class Names:
         return Names({**self._values, **values}, *more, *self._environments)
 
     def look_up(self, name: str) -> str | int:
-        """Return the value of `name`. Raises ExpansionError with a suggestion."""
+        """Return the value of `name`. Raises UnknownNameError with a suggestion."""
         if name.startswith("ENV_"):
             for environment in self._environments:
                 if name[4:] in environment:
                     return environment[name[4:]]
-            raise ExpansionError(self._no_variable(name))
+            raise UnknownNameError(self._no_variable(name))
         if name in self._values:
             return self._values[name]
         known = sorted(self._values)
-        raise ExpansionError(
+        raise UnknownNameError(
             f"unknown expansion %({name})s{suggest(name, known, '%({})s')} "
             f"(known here: {', '.join(known)}, and ENV_X for the environment variable X)"
         )
@@ -64,9 +68,14 @@ class Names:
 
 
 def expand(text: str, names: Names) -> str:
-    """Return `text` with every expansion done, once. Raises ExpansionError."""
+    """Return `text` with every expansion done, once.
+
+    Raises ExpansionError; for unknown names one that tells all of them.
+    """
     if "%" not in text:
         return text
+
+    missing: dict[str, None] = {}
 
     def one(match: re.Match[str]) -> str:
         name, form = match["name"], match["format"]
@@ -76,7 +85,11 @@ def expand(text: str, names: Names) -> str:
             raise ExpansionError('a percent sign is written "%%" (or begins %(name)s)')
         if form is None:
             raise ExpansionError(f'%({name}) lacks its format: write %({name})s, or "%%" for "%"')
-        value = names.look_up(name)
+        try:
+            value = names.look_up(name)
+        except UnknownNameError as error:
+            missing[str(error)] = None
+            return ""
         try:
             return f"%{form}" % value
         except (TypeError, ValueError):
@@ -84,4 +97,7 @@ def expand(text: str, names: Names) -> str:
                 f"%({name}){form} wants a number and {name} is text: write %({name})s"
             ) from None
 
-    return _PIECE.sub(one, text)
+    expanded = _PIECE.sub(one, text)
+    if missing:
+        raise ExpansionError("; ".join(missing))
+    return expanded

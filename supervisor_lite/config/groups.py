@@ -17,6 +17,7 @@ from supervisor_lite.model.plan import Group, Plan
 from supervisor_lite.text import suggest
 
 if TYPE_CHECKING:
+    from supervisor_lite.config.advise import Finder
     from supervisor_lite.config.expand import Names
     from supervisor_lite.config.read import Entry, Reader, Tables
     from supervisor_lite.model.program import Program
@@ -26,11 +27,19 @@ _POOL_KEYS = [key for key in LISTENER.keys if key.name not in PROGRAM.by_name()]
 
 
 def resolve_plan(
-    tables: Tables, settings: DaemonSettings, reader: Reader, names: Names, files: Iterable[str]
+    tables: Tables,
+    settings: DaemonSettings,
+    reader: Reader,
+    names: Names,
+    files: Iterable[str],
+    find: Finder | None = None,
 ) -> Plan:
-    """Return the plan. `files` are the absolute paths of the configuration."""
+    """Return the plan. `files` are the absolute paths of the configuration.
+
+    `find` tells what would keep a process from being started.
+    """
     outputs = Outputs(settings, reader.diagnostics, files)
-    programs = Programs(settings, reader, names, outputs)
+    programs = Programs(settings, reader, names, outputs, find)
     plan = _Planner(tables, reader, names, programs).plan()
     outputs.check_rotated()
     return plan

@@ -7,13 +7,14 @@ import re
 from collections.abc import Iterator, Mapping
 
 from supervisor_lite.config import own_gateway
+from supervisor_lite.config.advise import LookAhead
 from supervisor_lite.config.diagnostics import Diagnostics
 from supervisor_lite.config.expand import Names
 from supervisor_lite.config.find import find
 from supervisor_lite.config.freshness import matching, stamp
 from supervisor_lite.config.groups import resolve_plan
 from supervisor_lite.config.paths import can_list, is_writable_by_others, unread
-from supervisor_lite.config.read import Entry, Reader, Tables
+from supervisor_lite.config.read import Entry, Reader, Tables, unknown_table
 from supervisor_lite.config.schema import TABLES
 from supervisor_lite.config.schema.daemon import DAEMON
 from supervisor_lite.config.schema.key import Shape
@@ -33,12 +34,17 @@ from supervisor_lite.text import suggest
 _INCLUDE = next(key for key in DAEMON.keys if key.name == "include")
 
 
-def load(path: str | None = None, environ: Mapping[str, str] | None = None) -> Configuration:
+def load(
+    path: str | None = None,
+    environ: Mapping[str, str] | None = None,
+    look: LookAhead | None = None,
+) -> Configuration:
     """Read the configuration from a file, from a directory, or from the usual places (None).
 
     A directory that has a supervisor.toml is read from that; of another one every *.toml is.
 
-    `environ` is what %(ENV_X)s refers to; the environment of this process unless given.
+    `environ` is what %(ENV_X)s refers to; the environment of this process unless given. `look`
+    finds what would keep a program from being started, of which is warned then.
     Raises ConfigError with everything that is wrong in every file.
     """
     named = path or find()
@@ -50,7 +56,7 @@ def load(path: str | None = None, environ: Mapping[str, str] | None = None) -> C
         loading.read_file(path)
         if path != named:
             loading.warn_of_unread(named)
-    return loading.resolve(locate.absolute_config(path))
+    return loading.resolve(locate.absolute_config(path), look)
 
 
 def load_gateway(path: str | None = None) -> GatewaySettings | None:
@@ -109,18 +115,19 @@ class _Loading:
             text = f"is not read: {MAIN} beside it is the main file, and includes it nowhere"
             self._diagnostics.warn_about_path(label, text)
 
-    def resolve(self, config: str | None) -> Configuration:
+    def resolve(self, config: str | None, look: LookAhead | None) -> Configuration:
         """Turn everything that was read into a Configuration, or raise ConfigError.
 
-        `config` is the absolute path of all of it.
+        `config` is the absolute path of all of it; `look` as in `load`.
         """
         tables, reader, names = self._tables, self._reader, self._names
         settings = resolve_settings(tables, reader, names, config)
         with_environment = names.plus({}, settings.environment)
+        finder = look(settings) if look is not None else None
         gateway = resolve_gateway(tables.single.get("gateway"), reader, names)
         if gateway is not None and config is not None:
             own_gateway.define(tables, settings, gateway, config, self._diagnostics)
-        plan = resolve_plan(tables, settings, reader, with_environment, self._files)
+        plan = resolve_plan(tables, settings, reader, with_environment, self._files, finder)
         daemon = tables.single.get("daemon")
         self._check_exit_when(daemon, settings.exit_when)
         if errors := self._diagnostics.errors():
@@ -255,7 +262,10 @@ class _Loading:
         """Yield location, name and raw value of each table under one key of the root."""
         table = TABLES.get(name)
         if table is None:
-            self._diagnostics.error(location, f"unknown table{self._about(name, value)}")
+            self._diagnostics.error(
+                location,
+                f"unknown table{unknown_table(name, value, self._keys[DAEMON.name], TABLES)}",
+            )
         elif table.shape is Shape.ONE:
             yield location, name, value
         elif table.shape is Shape.LIST and isinstance(value, list):
@@ -267,16 +277,6 @@ class _Loading:
         else:
             header = table.shape.value.format(name)
             self._diagnostics.error(location, f"expected tables {header}, got {describe(value)}")
-
-    def _about(self, name: str, value: object) -> str:
-        """Say what an unknown key of the root may have meant."""
-        from supervisor_lite.config.schema.elsewhere import ELSEWHERE
-
-        if name in ELSEWHERE:
-            return f": {ELSEWHERE[name]}"
-        if not isinstance(value, dict | list) and name in self._keys[DAEMON.name]:
-            return ": a key of [daemon], which must stand above it"
-        return suggest(name, TABLES)
 
     def _keep(self, table: str, entry: Entry, main: str | None) -> None:
         """Remember a table, or report that it is not the first of its name."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from sys import intern
 from typing import TYPE_CHECKING, Any
 
+from supervisor_lite.config.advise import Finder, advise
 from supervisor_lite.config.paths import is_missing
 from supervisor_lite.config.schema.eventlistener import LISTENER
 from supervisor_lite.config.schema.key import Key, field_default
@@ -42,9 +43,16 @@ class Programs:
     """Resolves programs; equal parts of several processes are one object."""
 
     def __init__(
-        self, settings: DaemonSettings, reader: Reader, names: Names, outputs: Outputs
+        self,
+        settings: DaemonSettings,
+        reader: Reader,
+        names: Names,
+        outputs: Outputs,
+        find: Finder | None = None,
     ) -> None:
+        """`find` tells what would keep a process from being started."""
         self._settings = settings
+        self._find = find
         self._reader = reader
         self._diagnostics = reader.diagnostics
         self._names = names
@@ -53,6 +61,7 @@ class Programs:
         """By address: the program that listens there."""
         self._environments: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
         self._attributes: dict[ProcessAttributes, ProcessAttributes] = {}
+        self._advised: set[Entry] = set()
         self._missing: dict[str, bool] = {}
         """Which files with secrets are missing, by path."""
 
@@ -85,6 +94,9 @@ class Programs:
         assert isinstance(numprocs, int)
         assert isinstance(first, int)
         self._check(entry, values, numprocs)
+        if entry not in self._advised:  # a program may be in several groups
+            self._advised.add(entry)
+            advise(entry, values, self._diagnostics)
         for number in range(first, first + numprocs):
             own: Values = {}
             if varying:
@@ -153,6 +165,9 @@ class Programs:
         fields |= identity | {"name": name, "group": group, "program": program}
         process = Program(**fields)
         self._outputs.claim(process, entry)
+        if self._find is not None and "command" in values:
+            for key, about in self._find(process):
+                self._diagnostics.advise(entry.at(key), about)
         return process
 
     def _check_files(self, values: Values, entry: Entry) -> None:

@@ -165,11 +165,29 @@ class Reader:
 
 def _unknown_key(name: str, value: object, keys: Mapping[str, Key], location: Location) -> str:
     from supervisor_lite.config.schema.elsewhere import ELSEWHERE
+    from supervisor_lite.config.schema.neighbours import meant
 
     if name in ELSEWHERE:
         return f"unknown key: {ELSEWHERE[name]}"
+    if text := meant(name, str(location.path[0])):
+        return f"unknown key: {text}"
     near = suggest(name, keys)
     if not near and isinstance(value, dict) and len(location.path) == 2:
         table, of = location.path
         return f'unknown key; a name with a dot needs quotes: [{table}."{of}.{name}"]'
     return f"unknown key{near}"
+
+
+def unknown_table(
+    name: str, value: object, daemon: Mapping[str, Key], tables: Iterable[str]
+) -> str:
+    """Say what an unknown key of the root may have meant; `daemon` are the keys of [daemon]."""
+    from supervisor_lite.config.schema.elsewhere import ELSEWHERE
+    from supervisor_lite.config.schema.neighbours import meant
+
+    if name in ELSEWHERE:
+        return f": {ELSEWHERE[name]}"
+    if not isinstance(value, dict | list) and name in daemon:
+        return ": a key of [daemon], which must stand above it"
+    text = meant(name, "")
+    return f": {text}" if text else suggest(name, tables)

@@ -21,7 +21,7 @@ from supervisor_lite.control.request import Request
 from supervisor_lite.control.sender import Sender
 from supervisor_lite.control.server_interface import ServerInterface
 from supervisor_lite.errors import LimitExceeded, NotPermitted, ProtocolError, SupervisorLiteError
-from supervisor_lite.protocol import codes
+from supervisor_lite.protocol import codes, messages
 from supervisor_lite.sockets import has_hung_up
 
 
@@ -40,7 +40,7 @@ class Connection(asyncio.Protocol):
         self._line_timer: asyncio.TimerHandle | None = None
         self._stoppers: list[Callable[[], None]] = []
         self._resumers: list[Callable[[], None]] = []
-        self._own_subscriptions = 0
+        self._subscribed: list[int] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Learn who it is; called by asyncio."""
@@ -232,11 +232,11 @@ class Connection(asyncio.Protocol):
 
     def new_subscription(self) -> int:
         """Return a new subscription number. Raises LimitExceeded."""
-        if self._own_subscriptions >= limits.MAX_SUBSCRIPTIONS:
+        if len(self._subscribed) >= limits.MAX_SUBSCRIPTIONS:
             most = limits.MAX_SUBSCRIPTIONS
             raise LimitExceeded(f"a connection has at most {most} subscriptions")
-        self._own_subscriptions += 1
         self.server.subscriptions += 1
+        self._subscribed.append(self.server.subscriptions)
         return self.server.subscriptions
 
     def on_end(self, stop: Callable[[], None], resume: Callable[[], None]) -> None:
@@ -275,8 +275,10 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
         return True
 
-    def close(self) -> None:
-        """Serve no more; hang up when what was asked for is answered and sent."""
+    def close(self, reason: str = "") -> None:
+        """Serve no more; hang up when all is answered and sent. Subscribers are told the reason."""
+        for number in self._subscribed if reason else ():
+            self.notify(messages.NOTE_END, {"subscription": number, "reason": reason})
         self._leaving = True
         self._hang_up_if_done()
 

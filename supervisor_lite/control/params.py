@@ -29,6 +29,24 @@ class Params:
             raise ProtocolError(INVALID_PARAMS, f"{key} must be a string")
         return value
 
+    def has(self, key: str) -> bool:
+        """Was it given?"""
+        return self._values.get(key) is not None
+
+    def texts(self, key: str) -> dict[str, dict[str, str]]:
+        """Return objects of strings by name; an empty object if absent."""
+        value = self._pop(key)
+        if value is None:
+            return {}
+        fits = isinstance(value, dict) and all(
+            isinstance(each, dict) and all(isinstance(text, str) for text in each.values())
+            for each in value.values()
+        )
+        if not fits:
+            raise ProtocolError(INVALID_PARAMS, f"{key} must be an object of objects of strings")
+        found: dict[str, dict[str, str]] = value
+        return found
+
     def flag(self, key: str, default: bool) -> bool:
         """Return true or false."""
         value = self._pop(key)

@@ -139,11 +139,11 @@ class ControlServer:
         self._loop.remove_reader(sock)
         sock.close()
 
-    def close(self) -> None:
+    def close(self, reason: str = "") -> None:
         """Hang up on everyone, as `Connection.close` does."""
         self.stop_accepting()
         for connection in tuple(self.connections):
-            connection.close()
+            connection.close(reason)
         self.hang_ups.close()
 
 

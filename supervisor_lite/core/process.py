@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from supervisor_lite.core import view
 from supervisor_lite.core.definition import Definition
@@ -10,6 +11,7 @@ from supervisor_lite.host.cgroup import OomKill
 from supervisor_lite.logs.fifo import stored_name
 from supervisor_lite.logs.processlogs import ProcessLogs
 from supervisor_lite.model.exit import Exit
+from supervisor_lite.model.listener_health import ListenerHealth
 from supervisor_lite.model.output import OutputLoss, OutputTrouble
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record
@@ -27,7 +29,7 @@ class Process:
     """
 
     __slots__ = (
-        "_adopted", "_definition", "_logs", "_output_lost", "_pidfd", "_record",
+        "_adopted", "_definition", "_listening", "_logs", "_output_lost", "_pidfd", "_record",
         "_signals", "_since", "_started", "_view",
     )  # fmt: skip
 
@@ -43,6 +45,7 @@ class Process:
         self._record = record
         self._since = since
         self._started = started
+        self._listening: Callable[[], ListenerHealth | None] | None = None
         self._logs: ProcessLogs | None = None
         self._pidfd: int | None = None
         self._adopted = False
@@ -115,9 +118,13 @@ class Process:
 
     def view(self) -> bytes:
         """Return the JSON object that the control socket shows (docs/protocol.md)."""
-        if self._view is None:
+        if self._view is None or self._listening is not None:
             self._view = view.render(self)
         return self._view
+
+    def listening(self) -> ListenerHealth | None:
+        """Return how it is doing as an event listener; None if it is none, or does not run."""
+        return self._listening() if self._listening is not None else None
 
     def is_down(self) -> bool:
         """Is nothing of it left, and nothing about to come?"""
@@ -207,6 +214,10 @@ class Process:
     def set_logs(self, logs: ProcessLogs | None) -> None:
         """Have this output, or none."""
         self._logs = logs
+
+    def show_listening(self, ask: Callable[[], ListenerHealth | None]) -> None:
+        """Have it be asked how it is doing as an event listener, whenever it is shown."""
+        self._listening = ask
 
     def show_output_anew(self) -> None:
         """What is lost of its output, or why, has changed."""

@@ -101,5 +101,5 @@ class RunEnds:
         if not kill:
             self._trees.forget(run)
             self._context.secrets.revoke(process.program, run)
-        left_alone = None if kill else kept(left)
+        left_alone = None if kill else kept(left, process.record.pid or 0)
         self._notify(process, Exited(run, exit_status, kill, left_alone))

@@ -6,8 +6,10 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from supervisor_lite.explain.cause import cause_text
 from supervisor_lite.explain.output import trouble_text
 from supervisor_lite.explain.reason import reason
+from supervisor_lite.model.listener_health import ListenerHealth
 from supervisor_lite.model.output import OutputTrouble
 from supervisor_lite.model.states import State
 from supervisor_lite.store.codec import encode
@@ -26,9 +28,7 @@ def render(process: Process) -> bytes:
 def _fields(process: Process) -> dict[str, Any]:
     program, record = process.program, process.record
     trouble, lost = process.output_trouble(), process.output_dropped()
-    why = reason(program, record, output_lost=process.output_lost)
-    if trouble is not None:
-        why = "; ".join(filter(None, (why, trouble_text(trouble))))
+    listener = process.listening()
     return {
         "name": program.name,
         "group": process.group,
@@ -47,7 +47,7 @@ def _fields(process: Process) -> dict[str, Any]:
         "failures": record.failures,
         "restarts": record.restart_count,
         "next_try": rfc3339(_next_try(process)),
-        "reason": why,
+        "reason": _why(process, trouble, listener),
         "autostart": program.autostart,
         "priority": program.priority,
         "stdout_logfile": program.stdout.path,
@@ -61,7 +61,16 @@ def _fields(process: Process) -> dict[str, Any]:
             "last": rfc3339(lost.last or None),
         },
         "output_lost": process.output_lost,
+        "listener": encode(listener),
     }
+
+
+def _why(process: Process, trouble: OutputTrouble | None, listener: ListenerHealth | None) -> str:
+    """Return why it is not up, or not as it should be."""
+    words = [reason(process.program, process.record, output_lost=process.output_lost)]
+    words += [trouble_text(trouble)] if trouble is not None else []
+    words += [cause_text(listener.trouble)] if listener is not None else []
+    return "; ".join(filter(None, words))
 
 
 def _trouble(trouble: OutputTrouble | None) -> dict[str, Any] | None:

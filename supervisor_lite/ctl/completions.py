@@ -58,7 +58,7 @@ _MEANINGS = {
     "socket": "the daemon's control socket",
     "strict": "exit 1 if something will be different",
     "timeout": "give up waiting after that",
-    "yes": "also what it would ask about",
+    "yes": "do not ask",
 }
 """What an option means, by its key, for shells that show it."""
 

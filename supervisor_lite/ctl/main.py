@@ -190,6 +190,8 @@ def _unreachable(error: Unreachable, ctl: CommandContext, words: list[str]) -> i
         return codes.NOT_PERMITTED
     config = ctl.configuration()
     hint, way_out = "is supervisor-lite running?", ""
+    if config:
+        hint += f" `supervisor-lite -c {config}` starts one, with --daemonize in the background"
     if config and not ctl.relocated:
         from supervisor_lite.ctl import lost
 
@@ -201,9 +203,9 @@ def _unreachable(error: Unreachable, ctl: CommandContext, words: list[str]) -> i
             render.err(f"slctl: {sanitize(what)}: name that with -c")
             return codes.USAGE
         way_out = lost.way_out(config, error.path)
-    if not ctl.located:
+    if not ctl.located and not config:
         hint += " Name its configuration with -c, or its socket with -s"
-    render.err(f"slctl: {sanitize(error)}; {sanitize(way_out) or hint}")
+    render.err(f"slctl: {sanitize(error)}; {sanitize(way_out or hint)}")
     return codes.NO_SUCH_PROCESS if words[0] in ("", "status") else codes.TIMED_OUT
 
 

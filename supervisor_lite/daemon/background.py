@@ -21,7 +21,8 @@ def go_to_background() -> Callable[[str], None]:
 
     The caller's process ends when the function that is returned is called: with exit code 0 for
     an empty text, else with 1 after printing it; with 1, too, if the daemon dies before that. The
-    function also points the standard descriptors to /dev/null.
+    function also points stderr to /dev/null; stdin and stdout are that at once, so that no output
+    of a program keeps the caller's pipe open.
     """
     reader, writer = os.pipe2(os.O_CLOEXEC)
     if os.fork() > 0:
@@ -32,15 +33,22 @@ def go_to_background() -> Callable[[str], None]:
     if os.fork() > 0:
         os._exit(0)
 
+    _point_to_null(0, 1)
+
     def report(error: str) -> None:
-        null = os.open(os.devnull, os.O_RDWR)
-        for number in (0, 1, 2):
-            os.dup2(null, number)
-        os.close(null)
+        _point_to_null(0, 1, 2)
         os.write(writer, error.encode() if error else b"ok")
         os.close(writer)
 
     return report
+
+
+def _point_to_null(*numbers: int) -> None:
+    null = os.open(os.devnull, os.O_RDWR)
+    for number in numbers:
+        os.dup2(null, number)
+    if null not in numbers:
+        os.close(null)
 
 
 def linger_warning(runtime_dir: str) -> str:

@@ -14,6 +14,7 @@ from supervisor_lite.explain.cause import cause_text, notes_text
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.outlet import Outlet, tell
 from supervisor_lite.logs.syslog import DEVLOG, SyslogClient
+from supervisor_lite.model.cause import LISTENER_TROUBLE
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.output import SYSLOG
 from supervisor_lite.special_files import is_special
@@ -262,10 +263,15 @@ def log_change(log: Log, change: Change) -> None:
         text = f"{change.name}: {cause}"
     if change.to_state == "FATAL":
         log.error(text, **fields)
-    elif change.to_state == "BACKOFF" or change.expected is False:
+    elif change.to_state == "BACKOFF" or change.expected is False or _is_trouble(change):
         log.warning(text, **fields)
     else:
         log.info(text, **fields)
+
+
+def _is_trouble(change: Change) -> bool:
+    """Is it about an event listener that is of no use?"""
+    return change.cause is not None and change.cause.kind in LISTENER_TROUBLE
 
 
 class ErrorLog:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from supervisor_lite import __version__
+from supervisor_lite.config.advise import LookAhead
 from supervisor_lite.config.load import load
 from supervisor_lite.daemon import going_back, handover, prepare
 from supervisor_lite.daemon.app import App
@@ -43,7 +44,7 @@ def main(argv: list[str]) -> int:
     inherited = handover.inherit()
     try:
         directory = _current_directory(options.config)
-        configuration = load(options.config)
+        configuration = load(options.config, look=_looking_ahead(options))
     except StartupError as error:
         tell(f"supervisor-lite: {error}\n")
         return 1
@@ -61,6 +62,22 @@ def main(argv: list[str]) -> int:
     except SupervisorLiteError as error:
         tell(f"supervisor-lite: {error}\n")
         return 1
+
+
+def _looking_ahead(options: argparse.Namespace) -> LookAhead | None:
+    """Return what looks at programs before this start; None if nobody waits to be told."""
+    if not options.check and not options.daemonize:
+        return None
+    from supervisor_lite.daemon import look_ahead
+
+    return look_ahead.for_check if options.check else look_ahead.before_detaching
+
+
+def _read_again(config: str) -> Configuration:
+    """Read the configuration for a daemon that lives. Raises ConfigError."""
+    from supervisor_lite.daemon import look_ahead
+
+    return load(config, look=look_ahead.for_daemon)
 
 
 def _report_check(configuration: Configuration) -> int:
@@ -151,7 +168,8 @@ class Startup:
             _refuse_standard_log(settings.logfile)
             from supervisor_lite.daemon.background import go_to_background, linger_warning
 
-            if warning := linger_warning(settings.runtime_dir):
+            lingering = linger_warning(settings.runtime_dir)
+            for warning in filter(None, (*self._configuration.warnings, lingering)):
                 tell(f"supervisor-lite: warning: {warning}\n")
             report = go_to_background()
         try:
@@ -196,7 +214,7 @@ class Startup:
         config = self._config
         return open_resources(
             self._configuration,
-            lambda: load(config),
+            lambda: _read_again(config),
             self._directory,
             config,
             self._inherited,
@@ -239,7 +257,7 @@ async def live(resources: Resources) -> int:
             recover(app)
         going_back.succeeded()
         await app.shutdown.wait()
-        await hang_up(app.server)
+        await hang_up(app.server, for_good=not app.shutdown.leave_running)
     finally:
         app.close()
     resources.log.info("supervisor-lite ended", pid=os.getpid())

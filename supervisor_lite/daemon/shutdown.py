@@ -41,6 +41,9 @@ from supervisor_lite.store.journal import Journal
 _MAX_FLUSH = 2.0
 """Seconds that clients have to read their last reply before the daemon is gone."""
 
+_LAST_ROUNDS = 32
+"""Iterations of the event loop in which followers get the last output, 64 KB of a log in each."""
+
 _FLUSH_CHECK = 0.005
 """Seconds between two checks: asyncio does not report when a transport is flushed."""
 
@@ -143,9 +146,15 @@ def _has_ended(process: Process) -> bool:
     return ended and process.program.autostart
 
 
-async def hang_up(server: ControlServer) -> None:
-    """Close the control socket, and every connection as soon as its replies are read."""
-    server.close()
+async def hang_up(server: ControlServer, *, for_good: bool) -> None:
+    """Close the control socket, and every connection as soon as its replies are read.
+
+    If it is for good, who follows something is told that nothing more will come; if not, they wait
+    for the next daemon.
+    """
+    for _ in range(_LAST_ROUNDS):
+        await asyncio.sleep(0)
+    server.close("the daemon has been shut down" if for_good else "")
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _MAX_FLUSH
     while server.connections and loop.time() < deadline:

@@ -9,7 +9,14 @@ import math
 from collections.abc import Iterable
 from typing import assert_never
 
-from supervisor_lite.model.cause import Cause, CauseKind, Note, NoteKind, SpawnFailure
+from supervisor_lite.model.cause import (
+    LISTENER_TROUBLE,
+    Cause,
+    CauseKind,
+    Note,
+    NoteKind,
+    SpawnFailure,
+)
 from supervisor_lite.model.constants import MIB
 from supervisor_lite.model.exit import Exit
 from supervisor_lite.text import exact_size, plural
@@ -29,6 +36,7 @@ _FIXED = {
     CauseKind.MACHINE_RESTARTED: "the machine was restarted",
     CauseKind.NEVER_SPAWNED: "never spawned: the daemon died",
     CauseKind.WITHDRAWN: "never spawned",
+    CauseKind.INPUT_CLOSED: "does not read its input; it gets no more events",
     CauseKind.LOG_CLEARED: "log cleared",
     CauseKind.REMOVED: "taken out of use",
 }
@@ -70,8 +78,24 @@ def cause_text(cause: Cause | None) -> str:
             return f"taken over {daemon_text(cause)}"
         case CauseKind.FOUND_ENDED:
             return f"found ended {daemon_text(cause)}"
+        case kind if kind in LISTENER_TROUBLE:
+            return _listener_text(cause)
         case _:
             return cause.text
+
+
+def _listener_text(cause: Cause) -> str:
+    """Return what is wrong with an event listener."""
+    match cause.kind:
+        case CauseKind.PROTOCOL_BROKEN:
+            what = f" ({cause.text})" if cause.text else ""
+            deaf = "it gets no more events until it is restarted"
+            return f"said what no event listener may say{what}; {deaf}"
+        case CauseKind.EVENTS_REJECTED:
+            return f"rejects what it is sent: {plural(cause.number or 0, 'time', 'times')} in a row"
+        case _:
+            count = plural(cause.number or 0, "event", "events")
+            return f"too slow for its events: {count} dropped"
 
 
 def given_up_text(cause: Cause) -> str:

@@ -13,7 +13,7 @@ from supervisor_lite.explain.cause import (
     notes_text,
 )
 from supervisor_lite.explain.episodes import Episode, Known, Verb
-from supervisor_lite.model.cause import Cause, CauseKind, Note, NoteKind
+from supervisor_lite.model.cause import LISTENER_TROUBLE, Cause, CauseKind, Note, NoteKind
 from supervisor_lite.model.change import Change
 from supervisor_lite.text import plural, span
 
@@ -35,6 +35,7 @@ _DONE_TO_IT = {
     CauseKind.NO_LONGER_DEFINED: Verb.REMOVED,
     CauseKind.ADDED: Verb.ADDED,
     CauseKind.ADDED_BY_UPDATE: Verb.ADDED,
+    **dict.fromkeys(LISTENER_TROUBLE, Verb.LISTENED_BADLY),
 }
 """The same, of what somebody did to it; it may come between any two other changes."""
 
@@ -226,6 +227,8 @@ def _done_to_it(change: Change) -> Episode:
     match change.cause.kind:
         case CauseKind.SIGNAL_SENT:
             by = f": {change.cause.signal}{by}"
+        case kind if kind in LISTENER_TROUBLE:
+            by = f": {cause_text(change.cause)}"
         case CauseKind.INPUT_SENT:
             by = f": {plural(change.cause.used or 0, 'byte', 'bytes')}{by}"
     return Episode(_DONE_TO_IT[change.cause.kind], change.time, by)

@@ -36,6 +36,7 @@ class Verb(Enum):
     LOG_CLEARED = "log cleared"
     REMOVED = "taken out of use"
     ADDED = "added"
+    LISTENED_BADLY = "in trouble as an event listener"
 
 
 _ONCE = frozenset({Verb.TAKEN_OVER, Verb.FOUND_ENDED, Verb.INPUT_SENT, Verb.LOG_CLEARED})

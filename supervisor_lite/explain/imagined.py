@@ -6,6 +6,7 @@ from collections import deque
 from typing import NamedTuple
 
 from supervisor_lite.explain.cause import given_up_text
+from supervisor_lite.explain.tries import of_all
 from supervisor_lite.model.actions import Spawn
 from supervisor_lite.model.events import DeadlinePassed, Event, Exited, Spawned
 from supervisor_lite.model.exit import Exit
@@ -123,7 +124,7 @@ def spawn_in_words(program: Program, before: Record) -> str:
         return "start"
     cooled = " after the pause" if before.cooling else ""
     if before.state is State.BACKOFF:
-        return f"try {before.failures + 1} of {program.startretries + 1}{cooled}"
+        return f"try {before.failures + 1}{of_all(program)}{cooled}"
     return f"restart{cooled}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from supervisor_lite.explain.imagined import IMAGINED_RUN, ImaginedWorld
+from supervisor_lite.explain.tries import how_often, of_all
 from supervisor_lite.model.events import StartAsked
 from supervisor_lite.model.program import Leftovers, Program
 from supervisor_lite.model.record import Record
@@ -34,10 +35,10 @@ def on_failed_start(program: Program) -> tuple[str, ...]:
     limits = "" if rule.max is None else f", at most {duration(rule.max)}"
     if rule.jitter:
         limits += f", each up to +{rule.jitter * 100:g} %"
-    number = "once" if retries == 1 else f"up to {retries} times"
+    then = "; then it is FATAL" if of_all(program) else ""
     lines = [
-        f"A failed start is tried again {number}, after {pauses}"
-        f" ({rule.kind.value} backoff{limits}); then it is FATAL."
+        f"A failed start is tried again {how_often(program)}, after {pauses}"
+        f" ({rule.kind.value} backoff{limits}){then}."
     ]
     total = _total(program)
     if total is not None:

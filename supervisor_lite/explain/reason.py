@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from supervisor_lite.explain.cause import cause_text, last_end_text, notes_text
+from supervisor_lite.explain.tries import of_all
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.record import Record
 from supervisor_lite.model.states import State
@@ -65,7 +66,7 @@ def _stopping(program: Program, record: Record) -> str:
 
 
 def _try(program: Program, record: Record) -> str:
-    return f"try {record.failures + 1} of {program.startretries + 1}"
+    return f"try {record.failures + 1}{of_all(program)}"
 
 
 def _cooling(program: Program) -> str:

@@ -15,6 +15,7 @@ from supervisor_lite.explain.episode_reader import EpisodeReader, end_glue
 from supervisor_lite.explain.episodes import Episode, Known, Verb
 from supervisor_lite.explain.output import amount_text, trouble_text
 from supervisor_lite.explain.reason import reason
+from supervisor_lite.explain.tries import of_all
 from supervisor_lite.model.output import OutputLoss, OutputTrouble
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.states import QUIET, State
@@ -123,7 +124,7 @@ def _told(group: list[Episode], program: Program, clock: Callable[[float], str])
 def _failed(group: list[Episode], program: Program, clock: Callable[[float], str]) -> str:
     newest, oldest = group[0], group[-1]
     total = program.startretries + 1
-    of = f" of {total}" if newest.number <= total else ""
+    of = of_all(program) if newest.number <= total else ""
     end = f"{newest.end}{_range(group)}{newest.after}"
     if newest.exit is not None and newest.exit.code in program.exitcodes:
         # Nothing went wrong, as it seems: so what did?

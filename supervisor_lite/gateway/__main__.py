@@ -28,12 +28,11 @@ def main(argv: list[str] | None = None) -> int:
     try:
         from supervisor_lite.gateway import app, self_test, serve
     except ModuleNotFoundError as error:
-        text = f"{error.name} is not installed; {extras.advice('gateway')}"
-        sys.stderr.write(f"supervisor-lite-gateway: cannot serve: {text}\n")
-        return 1
+        return _tell_missing(error)
     from supervisor_lite.gateway import listen
     from supervisor_lite.gateway.daemon import Daemon
     from supervisor_lite.gateway.hub import Hub
+    from supervisor_lite.gateway.reread import Table
 
     _set_up_logging()
     found = _configuration(options)
@@ -46,12 +45,12 @@ def main(argv: list[str] | None = None) -> int:
         self_test.raise_descriptors()
         test = self_test.SelfTest()
         test.run()
-        server = serve.HttpServer(app.make_app(settings, daemon, hub), daemon.ending)
+        guard = app.make_app(settings, daemon, hub)
+        server = serve.HttpServer(guard, daemon.ending)
+        table = Table(options.config, settings, guard, server.drop_all, daemon.ending.set)
+        table.follow(hub)
         listening = listen.bind(settings)
-        user = settings.user or options.user
-        if user is not None and os.geteuid() == 0:
-            # Everything is loaded by now: that user may not be able to read where Python lives.
-            listen.become(user)
+        if listen.become(settings.user or options.user):
             test.run()
     except StartupError as error:
         sys.stderr.write(f"supervisor-lite-gateway: {error}\n")
@@ -62,7 +61,14 @@ def main(argv: list[str] | None = None) -> int:
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
         runner.run(_serve(server, hub, listening.sockets))
     listening.remove_files()
-    return 0
+    return 1 if table.failed else 0
+
+
+def _tell_missing(error: ModuleNotFoundError) -> int:
+    name = (error.name or "a module").partition(".")[0]
+    text = f"cannot serve: {name} is not installed; run: {extras.advice('gateway')}"
+    sys.stderr.write(f"supervisor-lite-gateway: {text}\n")
+    return 1
 
 
 async def _serve(server: HttpServer, hub: Hub, sockets: list[socket.socket]) -> None:

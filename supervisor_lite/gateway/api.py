@@ -13,8 +13,7 @@ from starlette.routing import Route
 
 from supervisor_lite.client.buffer import listed
 from supervisor_lite.client.errors import ClientError, RemoteError, Unreachable
-from supervisor_lite.gateway.compat import output
-from supervisor_lite.gateway.daemon import Daemon, shown
+from supervisor_lite.gateway.daemon import Daemon, own_process, shown
 from supervisor_lite.gateway.endpoints import (
     ANSWERS,
     BOOLEAN,
@@ -33,6 +32,8 @@ from supervisor_lite.gateway.http import (
     require,
     while_connected,
 )
+from supervisor_lite.gateway.log_events import LogEvents
+from supervisor_lite.gateway.output import LogText, as_text
 from supervisor_lite.gateway.usage import UsageMeter
 from supervisor_lite.protocol import codes, messages
 from supervisor_lite.protocol.commands import METHODS, ROLES, Command
@@ -55,7 +56,7 @@ class Api:
         self._daemon = daemon
         self._meter = UsageMeter(daemon)
         one = "/processes/{name}"
-        logged = {"bytes": count(16384, 4 << 20), "follow": BOOLEAN}
+        logged = {"bytes": count(16384, 1 << 53), "follow": BOOLEAN, "after": STRING}
         self.endpoints = [
             Endpoint("GET", "/daemon", "version", "Who the daemon is, and who you are",
                      self.about, "Daemon"),
@@ -98,6 +99,8 @@ class Api:
         for endpoint in self.endpoints:
             handler = _guarded(endpoint, endpoint.handler)
             routes.append(Route(PREFIX + endpoint.path, handler, methods=[endpoint.method]))
+            if endpoint.handler == self.describe:
+                routes += [Route(path, handler) for path in (PREFIX, f"{PREFIX}/")]
         return routes
 
     async def _ask(self, request: Request, method: str, params: Message) -> Message:
@@ -113,7 +116,9 @@ class Api:
         """Answer who the daemon is, and what the caller may do."""
         found = await self._ask(request, "version", {})
         known = principal(request)
-        return JSONResponse({**found, "user": known.name, "role": known.role, "roles": list(ROLES)})
+        more = {"user": known.name, "role": known.role, "roles": list(ROLES)}
+        own = {"password": known.by_password, "gateway": own_process()}
+        return JSONResponse({**found, **more, **own})
 
     async def processes(self, request: Request) -> Response:
         """Answer where processes are."""
@@ -169,20 +174,27 @@ class Api:
         return await self._log(request, "maintail", {})
 
     async def _log(self, request: Request, verb: str, params: Message) -> Response:
-        params = {**params, "bytes": number(request, "bytes", 16384)}
-        if request.query_params.get("follow", "false") != "true":
-            found = await self._ask(request, verb, params)
-            return Response(messages.unpack_data(found), media_type="text/plain")
-        client = self._daemon.connect(principal(request))
-        await client.open()
+        count, after = number(request, "bytes", 16384), request.query_params.get("after")
+        following = flag(request, "follow")
         try:
-            first = await client.call(verb, {**params, "follow": True})
-        except BaseException as error:
-            client.close()
-            if isinstance(error, RemoteError):
-                raise refusal(error) from error
-            raise
-        return StreamResponse(output(client, first), self._daemon.ending, "text/plain")
+            if following and "text/event-stream" in request.headers.get("accept", ""):
+                return await self._as_events(request, verb, {**params, "bytes": count}, after)
+            stream = LogText(self._daemon, principal(request), verb, params)
+            first = await stream.begin(count=count, after=after)
+        except RemoteError as error:
+            raise refusal(error) from error
+        if not following and not first.get("more"):
+            stream.close()
+            return Response(messages.unpack_data(first), media_type="text/plain")
+        source = as_text(stream, first, following=following)
+        return StreamResponse(source, self._daemon.ending, "text/plain")
+
+    async def _as_events(
+        self, request: Request, verb: str, params: Message, after: str | None
+    ) -> Response:
+        log = LogEvents(self._daemon, principal(request), verb, params, after)
+        await log.open()
+        return StreamResponse(log.events(), self._daemon.ending, "text/event-stream")
 
     async def describe(self, request: Request) -> Response:
         """Answer the OpenAPI description."""
@@ -214,8 +226,11 @@ def _guarded(endpoint: Endpoint, handler: Callable[[Request], Awaitable[Response
 
 
 def _results(found: Message) -> Response:
-    done = all(row["ok"] for row in listed(found, "results", "ok"))
-    return JSONResponse(found, 200 if done else 409)
+    failed = [row for row in listed(found, "results", "ok") if not row["ok"]]
+    if not failed:
+        return JSONResponse(found)
+    text = "; ".join(f"{row.get('fullname')}: {row.get('reason')}" for row in failed)
+    return JSONResponse({**found, "error": {"status": 409, "message": text}}, 409)
 
 
 def _name(request: Request) -> str:
@@ -229,8 +244,16 @@ def number(request: Request, key: str, default: int) -> int:
     if text is None:
         return default
     if not (text.isascii() and text.isdigit()) or len(text) > 15:
-        raise HTTPException(400, f"{key} must be a whole number")
+        raise HTTPException(400, f'{key} must be a whole number, not "{text[:40]}"')
     return int(text)
+
+
+def flag(request: Request, key: str) -> bool:
+    """Return true or false of the query; false if it is not there. Raises HTTPException 400."""
+    text = request.query_params.get(key, "false")
+    if text not in ("true", "false"):
+        raise HTTPException(400, f'{key} must be true or false, not "{text[:40]}"')
+    return text == "true"
 
 
 async def _body(request: Request, known: Sequence[str], required: Sequence[str]) -> Message:
@@ -238,14 +261,20 @@ async def _body(request: Request, known: Sequence[str], required: Sequence[str])
     data = await read_body(request)
     try:
         given = json.loads(data) if data.strip() else {}
-    except (ValueError, RecursionError):
-        raise HTTPException(400, "the body is not JSON") from None
+    except (ValueError, RecursionError) as error:
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind not in ("", "application/json"):
+            text = f"the body must be JSON (application/json), not {kind[:80]}"
+            raise HTTPException(415, text) from None
+        where = str(error) if isinstance(error, json.JSONDecodeError) else "it cannot be read"
+        raise HTTPException(400, f"the body is not JSON: {where}") from None
     if not isinstance(given, dict):
-        raise HTTPException(400, "the body must be a JSON object")
-    unknown = sorted(str(key) for key in given.keys() - set(known))
-    missing = [key for key in required if key not in given]
-    if unknown or missing:
-        raise HTTPException(400, f"unknown: {unknown}; missing: {missing}")
+        raise HTTPException(400, 'the body must be a JSON object, such as {"wait": false}')
+    wrong = [f'unknown key "{key[:80]}"' for key in sorted(given.keys() - set(known))]
+    wrong += [f'"{key}" is missing' for key in required if key not in given]
+    if wrong:
+        takes = ", ".join(f'"{key}"' for key in known) or "nothing"
+        raise HTTPException(400, f"{'; '.join(wrong[:10])}; the body takes {takes}")
     # Their types are checked by the daemon, which knows them.
     return given
 
@@ -254,7 +283,10 @@ class Refusal(HTTPException):
     """What the daemon refuses, as HTTP has it: with its code, and the details it gives."""
 
     def __init__(self, error: RemoteError) -> None:
-        super().__init__(_STATUS.get(error.number, 500), str(error))
+        text = str(error)
+        if error.code == codes.ErrorCode.NO_SUCH_PROCESS:
+            text = f"no such process: {', '.join(error.names) or text}"
+        super().__init__(_STATUS.get(error.number, 500), text)
         self.code = error.code
         self.details = error.details
 
@@ -264,13 +296,3 @@ def refusal(error: ClientError) -> HTTPException:
     if isinstance(error, RemoteError):
         return Refusal(error)
     return HTTPException(503 if isinstance(error, Unreachable) else 502, str(error))
-
-
-def error_response(error: HTTPException) -> Response:
-    """Return an error as JSON."""
-    about: Message = {"status": error.status_code, "message": error.detail}
-    if isinstance(error, Refusal):
-        about["code"] = error.code
-        if error.details:
-            about["details"] = error.details
-    return JSONResponse({"error": about}, error.status_code, dict(error.headers or {}))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from functools import partial
 from urllib.parse import unquote
 
@@ -11,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from supervisor_lite.client.aio import AsyncClient
 from supervisor_lite.client.errors import ClientError, RemoteError, Unreachable
 from supervisor_lite.gateway.daemon import Daemon
 from supervisor_lite.gateway.http import (
@@ -21,9 +19,9 @@ from supervisor_lite.gateway.http import (
     require,
     while_connected,
 )
+from supervisor_lite.gateway.output import LogText, as_text
 from supervisor_lite.gateway.rpc import Background, Dispatcher, Session
 from supervisor_lite.gateway.xmlrpc import Fault, NotXmlRpc, dump_fault, dump_result, parse_request
-from supervisor_lite.protocol import messages
 from supervisor_lite.protocol.codes import ErrorCode
 from supervisor_lite.protocol.messages import Message
 
@@ -92,31 +90,11 @@ class SupervisorCompat:
         return await self._tail(request, "read_main_log", "maintail", {})
 
     async def _tail(self, request: Request, probe: str, verb: str, params: Message) -> Response:
-        client = self._daemon.connect(principal(request))
-        await client.open()
+        stream = LogText(self._daemon, principal(request), verb, params)
         try:
-            await client.call(probe, {**params, "length": 0})
-            first = await client.call(verb, {**params, "bytes": _TAIL_BYTES, "follow": True})
+            first = await stream.begin(count=_TAIL_BYTES, probe=probe)
         except RemoteError as error:
-            client.close()
             status = 403 if error.code == ErrorCode.NOT_PERMITTED else 404
             raise HTTPException(status, str(error)) from error
-        except BaseException:
-            client.close()
-            raise
-        return StreamResponse(output(client, first), self._daemon.ending, "text/plain")
-
-
-async def output(client: AsyncClient, first: Message) -> AsyncIterator[bytes]:
-    """Yield what is in the log, then what comes, until the daemon hangs up. Closes the client."""
-    try:
-        yield messages.unpack_data(first)
-        async for method, note in client.notifications():
-            if method == messages.NOTE_OUTPUT:
-                yield messages.unpack_data(note)
-            elif method == messages.NOTE_END:
-                return
-    except ClientError:
-        return
-    finally:
-        client.close()
+        source = as_text(stream, first, following=True)
+        return StreamResponse(source, self._daemon.ending, "text/plain")

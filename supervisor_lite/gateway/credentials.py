@@ -29,6 +29,8 @@ class Principal:
 
     name: str
     role: str
+    by_password: bool = False
+    """Has shown a password, which a browser can forget."""
 
     def may(self, role: str) -> bool:
         """Tell whether they have this role, or a greater one."""
@@ -76,7 +78,7 @@ class PasswordChecker:
             self._checks.end(key, right=right and user is not None)
         if user is None or not right:
             return None
-        who = Principal(user.name, user.role)
+        who = Principal(user.name, user.role, by_password=True)
         if len(self._known) >= _MAX_KNOWN:
             self._known.clear()
         self._known[digest] = who

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +49,16 @@ class Daemon:
         """Ask one thing. Raises ClientError."""
         async with self.connect(who) as client:
             return await client.call(method, params, timeout)
+
+
+def own_process() -> Message | None:
+    """Return which run of the daemon we are, if it has started us: the page protects it."""
+    run = os.environ.get("SUPERVISOR_LITE_RUN", "").rpartition(":")[2]
+    group, name = (os.environ.get(f"SUPERVISOR_{key}_NAME", "") for key in ("GROUP", "PROCESS"))
+    if not (run.isascii() and run.isdigit() and name):
+        return None
+    full = name if group == name else f"{group}:{name}"
+    return {"fullname": full, "run": int(run)}
 
 
 def shown(result: Message) -> list[Message]:

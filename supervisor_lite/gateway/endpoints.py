@@ -113,7 +113,7 @@ SCHEMAS: Json = {
             priority={"type": "integer"},
             stdout_logfile=_MAYBE_STRING, stderr_logfile=_MAYBE_STRING, stale=BOOLEAN,
             output_trouble={"type": ["object", "null"]}, output_dropped={"type": "object"},
-            output_lost=BOOLEAN,
+            output_lost=BOOLEAN, listener={"type": ["object", "null"]},
         ),
         "required": ["name", "group", "fullname", "state", "wanted", "pid"],
     },
@@ -147,6 +147,7 @@ SCHEMAS: Json = {
     "Daemon": _object(
         version=STRING, protocol={"type": "integer"}, pid={"type": "integer"},
         identifier=STRING, state=STRING, role=STRING, roles=NAMES, user=STRING,
+        password=BOOLEAN, gateway={"type": ["object", "null"]},
         log_lines_lost={"type": "integer"}, upgrade_error=_MAYBE_STRING,
     ),
     "Difference": _object(added=NAMES, changed=NAMES, removed=NAMES, warnings=NAMES),
@@ -182,6 +183,9 @@ def openapi(endpoints: list[Endpoint]) -> Json:
     }
 
 
+_REFUSALS = ("400", "401", "403", "404", "405", "409", "413", "415", "429", "500", "503")
+
+
 def _operation(endpoint: Endpoint) -> Json:
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": STRING, "description": text}
@@ -198,7 +202,7 @@ def _operation(endpoint: Endpoint) -> Json:
         "operationId": _identifier(endpoint),
         "parameters": parameters,
         "responses": {"200": {"description": "done", "content": _content(endpoint.answer)},
-                      **dict.fromkeys(("400", "401", "403", "404", "409", "503"), failed)},
+                      **dict.fromkeys(_REFUSALS, failed)},
     }  # fmt: skip
     if endpoint.method == "POST":
         schema: Json = {**_object(**endpoint.body), "additionalProperties": False}

@@ -11,7 +11,6 @@ Who comes back with Last-Event-ID (a browser does so by itself) is told what it 
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 
 from starlette.exceptions import HTTPException
@@ -23,14 +22,15 @@ from supervisor_lite.client.buffer import listed
 from supervisor_lite.client.errors import ClientError
 from supervisor_lite.gateway.api import refusal
 from supervisor_lite.gateway.daemon import Daemon, shown
-from supervisor_lite.gateway.http import StreamResponse, principal
+from supervisor_lite.gateway.http import StreamResponse, event, principal
 from supervisor_lite.gateway.hub import Hub, Watcher
 from supervisor_lite.protocol.messages import Message
 
-HEARTBEAT = 25.0
-"""Seconds after which something is sent, so that proxies keep the connection."""
+HEARTBEAT = 15.0
+"""Seconds after which something is sent: proxies keep the connection, and the page knows."""
 
 MAX_MISSED = 1000
+"""Changes that are asked for at a time."""
 
 
 class Events:
@@ -60,9 +60,10 @@ class Events:
         yield b"retry: 2000\n\n"
         with self._hub.watch() as watcher:
             if last is not None:
-                for change in await self._missed(last):
-                    last = int(change["serial"])
-                    yield _event("change", change, last)
+                while missed := await self._missed(last):
+                    for change in missed:
+                        last = int(change["serial"])
+                        yield event("change", change, last)
             yield await self._snapshot()
             while True:
                 async for piece in self._next(watcher, last or 0):
@@ -76,13 +77,13 @@ class Events:
             if kind == "change":
                 serial = int(about.get("serial", 0))
                 if serial > last:
-                    yield _event("change", about, serial)
+                    yield event("change", about, serial)
             elif kind == "reset" or (kind == "daemon" and about.get("connected")):
                 if kind == "daemon":
-                    yield _event("daemon", about)
+                    yield event("daemon", about)
                 yield await self._snapshot()
             else:
-                yield _event(kind, about)
+                yield event(kind, about)
 
     async def _missed(self, last: int) -> list[Message]:
         try:
@@ -93,12 +94,6 @@ class Events:
 
     async def _snapshot(self) -> bytes:
         try:
-            return _event("snapshot", {"processes": shown(await self._daemon.ask("status"))})
+            return event("snapshot", {"processes": shown(await self._daemon.ask("status"))})
         except ClientError:
-            return _event("daemon", {"connected": False})
-
-
-def _event(kind: str, about: Message, serial: int | None = None) -> bytes:
-    mark = f"id: {serial}\n" if serial is not None else ""
-    text = json.dumps(about, separators=(",", ":"), ensure_ascii=False)
-    return f"event: {kind}\n{mark}data: {text}\n\n".encode("utf-8", "replace")
+            return event("daemon", {"connected": False})

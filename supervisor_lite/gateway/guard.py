@@ -15,11 +15,12 @@ import time
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from supervisor_lite.gateway.credentials import PasswordChecker, Principal, TooBusy
 from supervisor_lite.gateway.http import MAX_BODY, MAX_HEAD, MAX_HEADERS, MAX_TARGET
+from supervisor_lite.gateway.refusals import refused
 from supervisor_lite.model.settings import GatewaySettings
 
 CSRF_HEADER = "x-supervisor-lite"
@@ -69,6 +70,11 @@ class Guard:
         self._logged_at = -_LOG_INTERVAL
         self._wrong = 0
 
+    def take(self, settings: GatewaySettings) -> None:
+        """Know the users of another table from now on, and no password that was right before."""
+        self._settings = settings
+        self._credentials = PasswordChecker(settings.users)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
@@ -90,14 +96,14 @@ class Guard:
             return _bad_shape(scope, headers)
         unix = bool(scope["state"].get("unix"))
         if not unix and not self._is_ours(headers.get("host", "")):
-            return _refuse(421, "this host is not served here; see [gateway] hosts")
+            return _refuse(scope, 421, "this host is not served here; see [gateway] hosts")
         if refusal := _bad_shape(scope, headers):
             return refusal
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length[:9]) > MAX_BODY or len(length) > 9:
-            return _refuse(413, f"a body has at most {MAX_BODY} bytes")
+            return _refuse(scope, 413, f"a body has at most {MAX_BODY} bytes")
         if scope["method"] not in _SAFE and (text := _csrf_error(headers)):
-            return _refuse(403, text)
+            return _refuse(scope, 403, text)
         return await self._authenticate(scope, headers, unix)
 
     def _is_ours(self, host: str) -> bool:
@@ -127,7 +133,7 @@ class Guard:
                 who = await self._credentials.check(header, _address(scope))
             except TooBusy:
                 text = "too many passwords of this user at once; try again"
-                return _refuse(429, text, {"Retry-After": "1"})
+                return _refuse(scope, 429, text, {"Retry-After": "1"})
             if who is None and unix and not self._settings.users:
                 # A client that sends what it always sends; the file's mode has let it in.
                 who = Principal(f"uid {scope['state'].get('uid', '?')}", self._settings.socket_role)
@@ -136,15 +142,11 @@ class Guard:
                 self._log_wrong_password(
                     scope["client"][0] if scope.get("client") else "a Unix socket"
                 )
-            return _refuse(
-                401,
-                "a name and a password are needed",
-                {"WWW-Authenticate": 'Basic realm="supervisor-lite", charset="UTF-8"'},
-            )
+            return _refuse(scope, 401, "a name and a password are needed", challenge(headers))
         scope["state"]["who"] = who
         seats, seat = scope["state"].get("seats"), scope["state"].get("seat")
         if seat is not None and not seats.is_for(seat, who.name):
-            return _refuse(429, "you have too many connections", {"Connection": "close"})
+            return _refuse(scope, 429, "you have too many connections", {"Connection": "close"})
         return None
 
     def _log_wrong_password(self, client: str) -> None:
@@ -166,16 +168,25 @@ def _bad_shape(scope: Scope, headers: Headers) -> Response | None:
     raw = scope["headers"]
     target = len(scope.get("raw_path") or b"") + len(scope.get("query_string") or b"")
     if target > MAX_TARGET:
-        return _refuse(414, f"an address has at most {MAX_TARGET} bytes", close)
+        return _refuse(scope, 414, f"an address has at most {MAX_TARGET} bytes", close)
     if len(raw) > MAX_HEADERS:
-        return _refuse(431, f"a request has at most {MAX_HEADERS} headers", close)
+        return _refuse(scope, 431, f"a request has at most {MAX_HEADERS} headers", close)
     if target + sum(len(name) + len(value) + 4 for name, value in raw) > MAX_HEAD:
-        return _refuse(431, f"a head has at most {MAX_HEAD} bytes", close)
+        return _refuse(scope, 431, f"a head has at most {MAX_HEAD} bytes", close)
     encoded = "transfer-encoding" in headers
     if encoded and ("content-length" in headers or scope.get("http_version") == "1.0"):
         # Where the body ends is a matter of opinion (RFC 9112, 6.3).
-        return _refuse(400, "Transfer-Encoding beside Content-Length, or in HTTP/1.0", close)
+        return _refuse(scope, 400, "Transfer-Encoding beside Content-Length, or in HTTP/1.0", close)
     return None
+
+
+def challenge(headers: Headers) -> dict[str, str]:
+    """Return what makes a browser ask for a name and a password.
+
+    Not in the middle of what the page does by itself: that asks its reader to sign in.
+    """
+    scheme = "Page" if headers.get(CSRF_HEADER) == "page" else "Basic"
+    return {"WWW-Authenticate": f'{scheme} realm="supervisor-lite", charset="UTF-8"'}
 
 
 def _address(scope: Scope) -> str:
@@ -206,8 +217,10 @@ def _same(origin: str, host: str) -> bool:
     return bool(netloc) and netloc.lower() == host.lower()
 
 
-def _refuse(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
+def _refuse(
+    scope: Scope, status: int, text: str, headers: dict[str, str] | None = None
+) -> Response:
     # Otherwise what is still to come of the body is read and thrown away, so that whoever sends
     # it gets to read this.
     more = {"Connection": "close"} if status == 413 else headers
-    return PlainTextResponse(f"{text}\n", status, more)
+    return refused(scope, status, text, more)

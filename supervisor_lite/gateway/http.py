@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from supervisor_lite.gateway.credentials import Principal
+from supervisor_lite.protocol.messages import Message
 
 T = TypeVar("T")
 
@@ -56,8 +58,10 @@ def principal(request: Request) -> Principal:
 
 def require(request: Request, role: str) -> None:
     """Raise HTTPException 403 unless the caller has the role."""
-    if not principal(request).may(role):
-        raise HTTPException(403, f"not permitted: this needs the role {role}")
+    who = principal(request)
+    if not who.may(role):
+        text = f"not permitted: this needs the role {role}, and {who.name} has {who.role}"
+        raise HTTPException(403, text)
 
 
 async def while_connected(request: Request, work: Awaitable[T]) -> T:
@@ -141,3 +145,10 @@ class StreamResponse(Response):
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
                 if self._only_first:
                     return  # nobody could tell whether somebody still reads
+
+
+def event(kind: str, about: Message, mark: int | str | None = None) -> bytes:
+    """Return a server-sent event, with a mark from which its reader can go on."""
+    line = f"id: {mark}\n" if mark is not None else ""
+    text = json.dumps(about, separators=(",", ":"), ensure_ascii=False)
+    return f"event: {kind}\n{line}data: {text}\n\n".encode("utf-8", "replace")

@@ -26,6 +26,9 @@ QUEUE = 10_000
 QUIET = 1.0
 """Seconds without a change after which the whole table is looked at."""
 
+MISSED = 1000
+"""Changes that are asked for at once after a time without a daemon; the rest follows."""
+
 _TRY_AGAIN = 2.0
 
 _log = logging.getLogger("supervisor_lite.gateway")
@@ -48,6 +51,10 @@ class Hub:
         self.exits: Counter[tuple[str, str, str]] = Counter()
         """(name, exit code or signal, "true" or "false" for expected) -> ends, likewise."""
         self.connected = False
+        self.on_configuration: Callable[[], None] = lambda: None
+        """Called when the daemon has taken up its configuration."""
+        self._serial: int | None = None
+        """Of the last change that was counted."""
 
     async def run(self) -> None:
         """Follow the daemon for ever, through its restarts."""
@@ -68,23 +75,37 @@ class Hub:
             await asyncio.sleep(_TRY_AGAIN)
 
     async def _follow(self, client: AsyncClient) -> None:
-        await client.call("events", {"limit": 0, "follow": True})
+        found = await client.call("events", {**self._position(), "follow": True})
         self.connected = True
         self._tell("daemon", {"connected": True})
         self._known = None
         async with _Rows(self._daemon, self._on_rows) as rows:
             self._rows = rows
+            for change in listed(found, "changes", "serial"):
+                if self._serial is not None:
+                    self._on_change(change, rows)
+                else:
+                    self._serial = int(change["serial"])  # here counting begins
             async for method, note in client.notifications():
                 if method == messages.NOTE_CHANGE and isinstance(note.get("change"), dict):
-                    change = note["change"]
-                    self._count(change)
-                    self._tell("change", change)
-                    if self._watchers:
-                        rows.changed(str(change.get("name")))
+                    self._on_change(note["change"], rows)
+                elif method == messages.NOTE_CONFIGURATION:
+                    self.on_configuration()
                 elif method == messages.NOTE_MISSED:
                     self._tell("reset", {})
                 elif method == messages.NOTE_END:
                     return
+
+    def _position(self) -> Message:
+        """Return where to go on: what happened while the daemon was another one counts, too."""
+        return {"limit": 1} if self._serial is None else {"since": self._serial, "limit": MISSED}
+
+    def _on_change(self, change: Message, rows: _Rows) -> None:
+        self._serial = int(change.get("serial") or 0) or self._serial
+        self._count(change)
+        self._tell("change", change)
+        if self._watchers:
+            rows.changed(str(change.get("name")))
 
     def _count(self, change: Message) -> None:
         name, before, after = (str(change.get(key)) for key in ("name", "from", "to"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -80,9 +81,16 @@ def _bind(url: str, settings: GatewaySettings) -> Iterator[socket.socket]:
                     raise
 
 
-def become(user: str) -> None:
-    """Give up root for this user. Raises StartupError."""
+def become(user: str | None) -> bool:
+    """Give up root for this user; tell whether there was anything to give up.
+
+    Everything must be loaded by then: that user may not be able to read where Python lives.
+    Raises StartupError.
+    """
+    if user is None or os.geteuid() != 0:
+        return False
     try:
         users.become(users.find_user(user))
     except (KeyError, OSError) as error:
         raise StartupError(f'cannot become the user "{user}": {error}') from error
+    return True

@@ -1,13 +1,9 @@
-"""/metrics: Prometheus's text format, and /healthz.
-
-https://prometheus.io/docs/instrumenting/exposition_formats/
-"""
+"""/metrics for Prometheus, and /healthz."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import psutil
@@ -15,17 +11,16 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from supervisor_lite.client.errors import ClientError
+from supervisor_lite.client.buffer import listed
+from supervisor_lite.client.errors import ClientError, RemoteError
+from supervisor_lite.gateway.counters import Counters
 from supervisor_lite.gateway.daemon import Daemon, shown
+from supervisor_lite.gateway.exposition import TYPE, family
 from supervisor_lite.gateway.http import principal
 from supervisor_lite.gateway.hub import Hub
 from supervisor_lite.protocol.messages import Message
 
-_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
 _STATES = ("STOPPED", "STARTING", "RUNNING", "BACKOFF", "STOPPING", "EXITED", "FATAL")
-
-Samples = Iterable[tuple[Mapping[str, str], float]]
 
 
 class Metrics:
@@ -34,6 +29,7 @@ class Metrics:
     def __init__(self, daemon: Daemon, hub: Hub) -> None:
         self._daemon = daemon
         self._hub = hub
+        self._counters = Counters()
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -53,46 +49,57 @@ class Metrics:
         try:
             about = await self._daemon.ask("version", who=principal(request))
             rows = shown(await self._daemon.ask("status"))
+            families = await self._families()
         except ClientError:
-            down = _family("up", "gauge", "Whether the daemon answers.", [({}, 0)])
-            return PlainTextResponse(down, media_type=_TYPE)
+            down = family("up", "gauge", "Whether the daemon answers.", [({}, 0)])
+            return PlainTextResponse(down, media_type=TYPE)
         pids = [int(row["pid"]) for row in rows if row.get("pid")]
         # Reading /proc of a thousand processes takes a while: not in the event loop.
         used = await asyncio.to_thread(_usage, [int(about["pid"]), *pids])
-        text = self._text(about, rows, used, time.monotonic() - began)
-        return PlainTextResponse(text, media_type=_TYPE)
-
-    def _text(
-        self, about: Message, rows: list[Message], used: dict[int, _UsageReading], took: float
-    ) -> str:
-        parts = [
-            _family("up", "gauge", "Whether the daemon answers.", [({}, 1)]),
-            _family("info", "gauge", "The daemon's version and name.",
-                    [({key: str(about.get(key)) for key in ("version", "identifier")}, 1)]),
-            _family("stopping", "gauge", "Whether the daemon is on its way out.",
-                    [({}, about.get("state") == "stopping")]),
-            _family("daemon_log_lines_lost_total", "counter",
-                    "Lines of the daemon's own log that could not be written.",
-                    [({}, int(about.get("log_lines_lost") or 0))]),
-            _family("scrape_duration_seconds", "gauge", "What it took to find all this out.",
-                    [({}, took)]),
-        ]  # fmt: skip
+        self._counters.keep({str(row["fullname"]) for row in rows})
+        parts = self._daemons(about, used.get(int(about["pid"])))
         parts += self._processes(rows)
-        parts += _outputs(rows)
-        parts += _resources(rows, used)
-        own = used.get(int(about["pid"]))
+        parts += self._outputs(rows, int(about["pid"]))
+        parts += self._listeners(rows, int(about["pid"]))
+        parts += self._resources(rows, families, used)
+        parts.append(
+            family("scrape_duration_seconds", "gauge", "What it took to find all this out.",
+                   [({}, time.monotonic() - began)])
+        )  # fmt: skip
+        return PlainTextResponse("".join(parts), media_type=TYPE)
+
+    async def _families(self) -> dict[str, Message]:
+        """Return what all processes of each run use together, by name."""
+        try:
+            found = await self._daemon.ask("usage", timeout=60.0)
+        except RemoteError:
+            return {}  # an older daemon
+        return {row["fullname"]: row for row in listed(found, "processes", "fullname", "run")}
+
+    def _daemons(self, about: Message, own: _UsageReading | None) -> list[str]:
+        parts = [
+            family("up", "gauge", "Whether the daemon answers.", [({}, 1)]),
+            family("info", "gauge", "The daemon's version and name.",
+                    [({key: str(about.get(key)) for key in ("version", "identifier")}, 1)]),
+            family("stopping", "gauge", "Whether the daemon is on its way out.",
+                    [({}, about.get("state") == "stopping")]),
+            family("daemon_log_lines_lost_total", "counter",
+                   "Lines of the daemon's own log that could not be written.",
+                   [({}, self._counters.add(("log_lines_lost", ""), about["pid"],
+                                            int(about.get("log_lines_lost") or 0)))]),
+        ]  # fmt: skip
         if own is not None:
             parts += [
-                _family("daemon_cpu_seconds_total", "counter", "CPU time of the daemon.",
-                        [({}, own.cpu)]),
-                _family("daemon_resident_memory_bytes", "gauge", "Memory of the daemon.",
+                family("daemon_cpu_seconds_total", "counter", "CPU time of the daemon.",
+                        [({}, self._counters.add(("cpu", ""), own.began, own.cpu))]),
+                family("daemon_resident_memory_bytes", "gauge", "Memory of the daemon.",
                         [({}, own.rss)]),
-                _family("daemon_open_fds", "gauge", "Open file descriptors of the daemon.",
+                family("daemon_open_fds", "gauge", "Open file descriptors of the daemon.",
                         [({}, own.fds)] if own.fds is not None else []),
-                _family("daemon_start_time_seconds", "gauge", "When the daemon was started.",
+                family("daemon_start_time_seconds", "gauge", "When the daemon was started.",
                         [({}, own.began)]),
             ]  # fmt: skip
-        return "".join(parts)
+        return parts
 
     def _processes(self, rows: list[Message]) -> list[str]:
         names = {str(row["fullname"]): _labels(row) for row in rows}
@@ -108,31 +115,101 @@ class Metrics:
             if name in names
         ]
         return [
-            _family("processes", "gauge", "Processes in each state.",
+            family("processes", "gauge", "Processes in each state.",
                     [({"state": state}, n) for state, n in counts.items()]),
-            _family("process_state", "gauge", "The state, by Supervisor's numbers: 0 STOPPED,"
+            family("process_state", "gauge", "The state, by Supervisor's numbers: 0 STOPPED,"
                     " 10 STARTING, 20 RUNNING, 30 BACKOFF, 40 STOPPING, 100 EXITED, 200 FATAL.",
                     [(_labels(row), row["statecode"]) for row in rows]),
-            _family("process_up", "gauge", "Whether it is RUNNING.",
+            family("process_up", "gauge", "Whether it is RUNNING.",
                     [(_labels(row), row["state"] == "RUNNING") for row in rows]),
-            _family("process_wanted", "gauge", "Whether it should be up.",
+            family("process_wanted", "gauge", "Whether it should be up.",
                     [(_labels(row), bool(row.get("wanted"))) for row in rows]),
-            _family("process_uptime_seconds", "gauge", "How long the present run has been up.",
+            family("process_uptime_seconds", "gauge", "How long the present run has been up.",
                     [(_labels(row), row["uptime"]) for row in rows if row["uptime"] is not None]),
-            _family("process_start_time_seconds", "gauge", "When the last run was spawned.",
+            family("process_start_time_seconds", "gauge", "When the last run was spawned.",
                     [(_labels(row), _epoch(row["started"])) for row in rows if row["started"]]),
-            _family("process_failures", "gauge", "Failed starts in a row.",
+            family("process_failures", "gauge", "Failed starts in a row.",
                     [(_labels(row), row.get("failures", 0)) for row in rows]),
-            _family("process_restarts", "gauge",
+            family("process_restarts", "gauge",
                     "Automatic restarts since an operator last started it.",
                     [(_labels(row), row.get("restarts", 0)) for row in rows]),
-            _family("process_exit_code", "gauge", "Exit code of the last run that ended.",
+            family("process_exit_code", "gauge", "Exit code of the last run that ended.",
                     [(_labels(row), row["exitcode"]) for row in rows
                      if row.get("exitcode") is not None]),
-            _family("process_starts_total", "counter",
+            family("process_starts_total", "counter",
                     "Starts since the gateway is there, by cause.", starts),
-            _family("process_exits_total", "counter",
+            family("process_exits_total", "counter",
                     "Ends since the gateway is there, by exit code or signal.", exits),
+        ]  # fmt: skip
+
+    def _resources(
+        self, rows: list[Message], families: dict[str, Message], used: dict[int, _UsageReading]
+    ) -> list[str]:
+        alive = [(_labels(row), used[row["pid"]]) for row in rows if row.get("pid") in used]
+        together = [
+            (_labels(row), families[row["fullname"]]) for row in rows if row["fullname"] in families
+        ]
+        return [
+            family("process_cpu_seconds_total", "counter",
+                   "CPU time of all processes of its runs, together.",
+                   [(_labels(row), self._cpu(row, families)) for row in rows]),
+            family("process_resident_memory_bytes", "gauge",
+                   "Memory of all processes of the run, together.",
+                   [(labels, int(usage["memory_bytes"])) for labels, usage in together]),
+            family("process_members", "gauge", "How many processes the run has.",
+                   [(labels, int(usage["processes"])) for labels, usage in together]),
+            family("process_threads", "gauge", "Threads of the main process.",
+                   [(labels, usage.threads) for labels, usage in alive]),
+            family("process_open_fds", "gauge", "Open file descriptors of the main process.",
+                   [(labels, usage.fds) for labels, usage in alive if usage.fds is not None]),
+        ]  # fmt: skip
+
+    def _cpu(self, row: Message, families: dict[str, Message]) -> float:
+        key = ("cpu", str(row["fullname"]))
+        usage = families.get(key[1])
+        if usage is None:
+            return self._counters.total(key)
+        seconds = float(usage["cpu_seconds"])
+        return self._counters.add(key, usage["run"], seconds, may_fall=True)
+
+    def _outputs(self, rows: list[Message], daemon: int) -> list[str]:
+        def lost(row: Message, what: str) -> float:
+            count = int((row.get("output_dropped") or {}).get(what, 0))
+            return self._counters.add((what, str(row["fullname"])), daemon, count)
+
+        return [
+            family("process_output_blocked", "gauge",
+                   "Whether its output cannot be written at present.",
+                   [(_labels(row), bool(row.get("output_trouble"))) for row in rows]),
+            family("process_output_lost_bytes_total", "counter", "Output that was dropped.",
+                   [(_labels(row), lost(row, "bytes")) for row in rows]),
+            family("process_output_lost_lines_total", "counter",
+                   "Lines of output that were dropped.",
+                   [(_labels(row), lost(row, "lines")) for row in rows]),
+        ]  # fmt: skip
+
+    def _listeners(self, rows: list[Message], daemon: int) -> list[str]:
+        """Return what is told of the event listeners that run."""
+        listening = [(row, row["listener"]) for row in rows if row.get("listener")]
+        if not listening:
+            return []
+
+        def total(row: Message, what: str, source: object) -> float:
+            key = (f"listener_{what}", str(row["fullname"]))
+            return self._counters.add(key, source, int(row["listener"].get(what, 0)))
+
+        return [
+            family("listener_trouble", "gauge",
+                   "Whether it gets no events, rejects them or is too slow for them.",
+                   [(_labels(row), bool(about.get("trouble"))) for row, about in listening]),
+            family("listener_waiting_events", "gauge", "Events that wait for its pool.",
+                   [(_labels(row), int(about.get("waiting", 0))) for row, about in listening]),
+            family("listener_rejected_events_total", "counter", "Events that it has rejected.",
+                   [(_labels(row), total(row, "rejected", row.get("run")))
+                    for row, _ in listening]),
+            family("listener_dropped_events_total", "counter",
+                   "Events that its pool had no room for.",
+                   [(_labels(row), total(row, "dropped", daemon)) for row, _ in listening]),
         ]  # fmt: skip
 
 
@@ -164,64 +241,9 @@ def _usage(pids: list[int]) -> dict[int, _UsageReading]:
     return found
 
 
-def _resources(rows: list[Message], used: dict[int, _UsageReading]) -> list[str]:
-    alive = [(_labels(row), used[row["pid"]]) for row in rows if row.get("pid") in used]
-    return [
-        _family("process_cpu_seconds_total", "counter", "CPU time of the main process.",
-                [(labels, usage.cpu) for labels, usage in alive]),
-        _family("process_resident_memory_bytes", "gauge", "Memory of the main process.",
-                [(labels, usage.rss) for labels, usage in alive]),
-        _family("process_threads", "gauge", "Threads of the main process.",
-                [(labels, usage.threads) for labels, usage in alive]),
-        _family("process_open_fds", "gauge", "Open file descriptors of the main process.",
-                [(labels, usage.fds) for labels, usage in alive if usage.fds is not None]),
-    ]  # fmt: skip
-
-
 def _labels(row: Message) -> dict[str, str]:
     return {"name": str(row["name"]), "group": str(row["group"])}
 
 
-def _outputs(rows: list[Message]) -> list[str]:
-    return [
-        _family(
-            "process_output_blocked",
-            "gauge",
-            "Whether its output cannot be written at present.",
-            [(_labels(row), bool(row.get("output_trouble"))) for row in rows],
-        ),
-        _family(
-            "process_output_lost_bytes_total",
-            "counter",
-            "Output that was dropped since the daemon is there.",
-            [(_labels(row), _lost(row, "bytes")) for row in rows],
-        ),
-        _family(
-            "process_output_lost_lines_total",
-            "counter",
-            "Lines of output that were dropped since the daemon is there.",
-            [(_labels(row), _lost(row, "lines")) for row in rows],
-        ),
-    ]
-
-
-def _lost(row: Message, what: str) -> int:
-    return int((row.get("output_dropped") or {}).get(what, 0))
-
-
 def _epoch(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
-
-
-def _family(name: str, kind: str, text: str, samples: Samples) -> str:
-    full = f"supervisor_lite_{name}"
-    lines = [f"# HELP {full} {text}", f"# TYPE {full} {kind}"]
-    for labels, value in samples:
-        inside = ",".join(f'{key}="{_escaped(label)}"' for key, label in labels.items())
-        shown_value = repr(float(value)) if isinstance(value, float) else str(int(value))
-        lines.append(f"{full}{{{inside}}} {shown_value}" if inside else f"{full} {shown_value}")
-    return "\n".join(lines) + "\n"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -70,6 +70,12 @@ class Seats:
             seat.user = user
         return True
 
+    def drop_all(self) -> None:
+        """Hang up on everybody but those who wait for an answer, which was permitted to them."""
+        for seat in list(self._seats):
+            if seat.is_streaming or not seat.is_busy():
+                self._drop(seat)
+
     def _whose(self, strangers: list[Seat]) -> Seat | None:
         if strangers:
             counts = Counter(seat.address for seat in strangers)

@@ -217,13 +217,16 @@ class HttpServer:
         )
         self._config.load()
         self._state = ServerState()
+        self._seats: list[Seats] = []
+        """Of each listener: nobody takes the seats of another one."""
 
     async def serve(self, sockets: list[socket.socket]) -> None:
         """Serve until SIGTERM or SIGINT; `ending` is set then, so that streams end."""
         loop = asyncio.get_running_loop()
         servers = []
         for sock in sockets:
-            own: dict[str, Any] = {"seats": Seats()}  # nobody takes the seats of another listener
+            self._seats.append(Seats())
+            own: dict[str, Any] = {"seats": self._seats[-1]}
             make = partial(Protocol, config=self._config, server_state=self._state, app_state=own)
             servers.append(await loop.create_server(make, sock=sock, backlog=256))
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -232,6 +235,11 @@ class HttpServer:
         for server in servers:
             server.close()
         await self._finish()
+
+    def drop_all(self) -> None:
+        """Hang up on everybody who does not wait for an answer."""
+        for seats in self._seats:
+            seats.drop_all()
 
     async def _finish(self) -> None:
         """Let requests be answered, then hang up on everyone."""

@@ -8,8 +8,10 @@ import stat
 from collections.abc import Iterator, Mapping
 
 from supervisor_lite.errors import SpawnError, SpawnErrorCode
-from supervisor_lite.files import open_regular
+from supervisor_lite.host.permissions import ENTER, EXECUTE, obstacle
+from supervisor_lite.model.advice import Advice, AdviceKind
 from supervisor_lite.model.program import Program
+from supervisor_lite.users import User
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -35,8 +37,29 @@ def find_command(program: Program, environment: Mapping[str, str]) -> str:
     from supervisor_lite.explain.masking import mask_text  # a command that is there needs none
 
     word = mask_text(program.command[0])
-    missing = f'cannot find the command "{word}"'
+    missing = f'cannot find the command "{word}"{_meant(program, environment)}'
     raise refusal or SpawnError(missing, SpawnErrorCode.COMMAND_NOT_FOUND, word)
+
+
+def _meant(program: Program, environment: Mapping[str, str]) -> str:
+    """Say what was probably meant by a command that is not there; empty if nobody knows."""
+    from supervisor_lite.explain.advice import advice_text
+    from supervisor_lite.rules.first_word import SUBSTITUTES, first_word
+
+    word = program.command[0]
+    advice = first_word(word)
+    if advice is None and "/" not in word:
+        other = SUBSTITUTES.get(word, "")
+        if os.path.isfile(os.path.join(program.directory or ".", word)):
+            advice = Advice(AdviceKind.IN_DIRECTORY, name=word)
+        elif other and _is_in_path(other, environment):
+            advice = Advice(AdviceKind.OTHER_NAME, instead=other)
+    return f": {advice_text(advice)}" if advice is not None else ""
+
+
+def _is_in_path(name: str, environment: Mapping[str, str]) -> bool:
+    directories = environment.get("PATH", DEFAULT_PATH).split(os.pathsep)
+    return any(os.access(os.path.join(each, name), os.X_OK) for each in directories if each)
 
 
 def _candidates(program: Program, environment: Mapping[str, str]) -> Iterator[str]:
@@ -70,42 +93,60 @@ def _no_permission(path: str) -> SpawnError:
     return SpawnError(text, SpawnErrorCode.COMMAND_NOT_PERMITTED, path)
 
 
-def exec_failure(error: OSError, path: str) -> SpawnError:
-    """Return why a file that was found could not be run, or no child be made for it."""
-    code, about = SpawnErrorCode.OTHER, path
+def exec_failure(error: OSError, path: str, user: User | None = None) -> SpawnError:
+    """Return why a file that was found could not be run, or no child be made for it.
+
+    `user`: who it was to be run as; None if that is who we are.
+    """
+    code = SpawnErrorCode.NO_RESOURCES
     match error.errno:
-        case errno.ENOENT if interpreter := _interpreter(path):
-            text = f'the interpreter "{interpreter}" of "{path}" does not exist'
-            code, about = SpawnErrorCode.NOT_A_PROGRAM, interpreter
-        case errno.ENOENT:
-            text = f'cannot find the command "{path}"'
-            code = SpawnErrorCode.COMMAND_NOT_FOUND
-        case errno.ENOEXEC:
-            text = f'cannot run "{path}": no program and no script with a #! line'
-            code = SpawnErrorCode.NOT_A_PROGRAM
+        case errno.ENOENT | errno.ENOEXEC:
+            from supervisor_lite.host.program_file import file_trouble
+
+            if (trouble := file_trouble(path)) is not None:
+                return trouble
+            text, code = f'cannot find the command "{path}"', SpawnErrorCode.COMMAND_NOT_FOUND
+            if error.errno == errno.ENOEXEC:
+                text = f'cannot run "{path}": no program and no script with a #! line'
+                code = SpawnErrorCode.NOT_A_PROGRAM
+        case errno.EACCES:
+            return no_access(path, user)
         case errno.EAGAIN:
             text = f'cannot fork for "{path}": too many processes'
-            code = SpawnErrorCode.NO_RESOURCES
         case errno.ENOMEM:
             text = f'cannot fork for "{path}": no memory'
-            code = SpawnErrorCode.NO_RESOURCES
         case errno.EMFILE | errno.ENFILE:
             text = f'cannot spawn "{path}": too many open files'
-            code = SpawnErrorCode.NO_RESOURCES
         case _:
             cause = os.strerror(error.errno) if error.errno else str(error)
-            text = f'cannot run "{path}": {cause}'
-            if error.errno == errno.EACCES:
-                code = SpawnErrorCode.COMMAND_NOT_PERMITTED
-    return SpawnError(text, code, about)
+            text, code = f'cannot run "{path}": {cause}', SpawnErrorCode.OTHER
+    return SpawnError(text, code, path)
 
 
-def _interpreter(path: str) -> str:
-    """Return the interpreter that a script names in its first line, or an empty string."""
+def no_access(path: str, user: User | None) -> SpawnError:
+    """Return why a file may not be run, as far as it shows from outside."""
+    cause = os.strerror(errno.EACCES)
+    if user is not None and (found := obstacle(path, user, EXECUTE)):
+        what = "run" if found == path else "enter"
+        cause = f'the user "{user.name}" may not {what} "{found}"'
+    elif _is_noexec(path):
+        cause = "its file system is mounted with noexec"
+    text = f'cannot run "{path}": {cause}'
+    return SpawnError(text, SpawnErrorCode.COMMAND_NOT_PERMITTED, path)
+
+
+def no_entry(directory: str, number: int, user: User | None) -> SpawnError:
+    """Return why a working directory cannot be entered; `number` is the errno."""
+    cause = os.strerror(number)
+    found = obstacle(directory, user, ENTER) if user is not None and number == errno.EACCES else ""
+    if user is not None and found:
+        cause = f'the user "{user.name}" may not enter "{found}"'
+    text = f'cannot enter the directory "{directory}": {cause}'
+    return SpawnError(text, SpawnErrorCode.DIRECTORY, directory)
+
+
+def _is_noexec(path: str) -> bool:
     try:
-        with open(open_regular(path), "rb") as file:
-            first = file.readline(256)
+        return bool(os.statvfs(path).f_flag & os.ST_NOEXEC)
     except OSError:
-        return ""
-    words = first[2:].split() if first.startswith(b"#!") else []
-    return words[0].decode(errors="replace") if words else ""
+        return False

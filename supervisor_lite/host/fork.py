@@ -31,6 +31,7 @@ from supervisor_lite.host.spawn_request import (
     standard_descriptors,
 )
 from supervisor_lite.host.step import Step, StepError, number_of
+from supervisor_lite.host.users import not_root_hint
 from supervisor_lite.users import User, become
 
 _REPORT = struct.Struct("=ii")
@@ -159,7 +160,8 @@ def steps_of(
     steps.append(Step("set the limit of descriptors", partial(set_child_descriptors, limits)))
     steps += attributes.as_daemon
     if user is not None:
-        steps.append(Step(f'become the user "{user.name}"', partial(become, user), name=user.name))
+        words, hint = f'become the user "{user.name}"', not_root_hint()
+        steps.append(Step(words, partial(become, user), name=user.name, hint=hint))
     if program.directory is not None:
         steps.append(entering(program.directory))
     if program.umask is not None:

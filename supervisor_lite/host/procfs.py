@@ -172,6 +172,23 @@ def read_variable(pid: int, variable: str) -> str | None:
     return data[at + len(key) :].split(b"\0", 1)[0].decode(errors="replace")
 
 
+def read_command(pid: int) -> list[str]:
+    """Return the words that a process was executed with, as far as they are short."""
+    try:
+        data = read_start(f"/proc/{pid}/cmdline", 4096)
+    except OSError:
+        return []
+    return data.decode(errors="replace").split("\0")
+
+
+def read_executable(pid: int) -> str:
+    """Return the path of the file that a process executes; empty if that is not ours to know."""
+    try:
+        return os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return ""
+
+
 def _read_environment(pid: int) -> bytes:
     try:
         return b"\0" + read_start(f"/proc/{pid}/environ", _MAX_ENVIRONMENT)

@@ -15,7 +15,7 @@ import signal
 from typing import NamedTuple
 
 from supervisor_lite.errors import SpawnError, SpawnErrorCode
-from supervisor_lite.host.command import exec_failure, find_command
+from supervisor_lite.host.command import exec_failure, find_command, no_entry
 from supervisor_lite.host.fork import PATIENCE, Forked, entering, fork_and_exec
 from supervisor_lite.host.limit_mark import mark_of, marking, unmark
 from supervisor_lite.host.own_limits import Descriptors, is_nearly_out, set_child_descriptors
@@ -92,12 +92,12 @@ class Spawner:
             with marking(_mark_of(request)):
                 pid, late = self._fork(request, path, user)
         except StepError as error:
-            failure = error.as_spawn_error()
+            failure = _failure(error, user)
             if error.step.required:
                 raise failure from error
             outside = str(failure)
         except OSError as error:
-            raise exec_failure(error, path) from error
+            raise exec_failure(error, path, user) from error
         if outside:
             return self._start(request._replace(cgroup=None), path, user)._replace(outside=outside)
         try:
@@ -143,6 +143,14 @@ class Spawner:
                 os.umask(umask)
             if program.directory is not None:
                 os.fchdir(self._home)
+
+
+def _failure(error: StepError, user: User | None) -> SpawnError:
+    """Return why a child could not become its program."""
+    step, number = error.step, error.errno or 0
+    if step.code is SpawnErrorCode.DIRECTORY:
+        return no_entry(step.name, number, user)
+    return error.as_spawn_error()
 
 
 def _mark_of(request: SpawnRequest) -> int | None:

@@ -23,6 +23,8 @@ class Step(NamedTuple):
     """What it is about, if that has a name: a path, a user, a key."""
     required: bool = True
     """If not, the program is started all the same, without it."""
+    hint: str = ""
+    """What to do about it, after the reason."""
 
     def perform(self) -> None:
         """Do it. Raises StepError."""
@@ -42,7 +44,8 @@ class StepError(OSError):
     def as_spawn_error(self) -> SpawnError:
         """Return it as the reason why there is no child."""
         step = self.step
-        return SpawnError(f"cannot {step.words}: {self.strerror}", step.code, step.name)
+        hint = f": {step.hint}" if step.hint else ""
+        return SpawnError(f"cannot {step.words}: {self.strerror}{hint}", step.code, step.name)
 
 
 def number_of(error: OSError | MemoryError) -> int:

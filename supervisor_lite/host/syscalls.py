@@ -25,12 +25,10 @@ if TYPE_CHECKING:
 RLIMIT_RTTIME = 15
 """Not every Python has a name for it (getrlimit(2))."""
 
-_PR_SET_CHILD_SUBREAPER = 36
-_PR_SET_NO_NEW_PRIVS = 38
+_PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 36, 38
 
-_SYS_CLONE3 = 435
+_SYS_CLONE3, _SYS_PIDFD_GETFD = 435, 438
 _CLONE_INTO_CGROUP = 1 << 33
-_SYS_PIDFD_GETFD = 438
 
 _PIDFD_SIGNAL_PROCESS_GROUP = 4
 _PIDFD_GET_INFO = (3 << 30) | (64 << 16) | (0xFF << 8) | 11
@@ -44,15 +42,15 @@ _SO_PEERGROUPS = 59
 _MAX_PEERGROUPS = 1024
 """Bytes: as many as Python takes from getsockopt(2), 256 groups."""
 
-_IN_MODIFY = 0x2
+_IN_MODIFY, _IN_ONLYDIR = 0x2, 0x1000000
 _IN_MOVED_FROM, _IN_MOVED_TO, _IN_CREATE, _IN_DELETE = 0x40, 0x80, 0x100, 0x200
 _IN_DELETE_SELF, _IN_MOVE_SELF, _IN_UNMOUNT, _IN_Q_OVERFLOW = 0x400, 0x800, 0x2000, 0x4000
-_IN_ONLYDIR = 0x1000000
 _INOTIFY_EVENT = struct.Struct("iIII")
 """Watch, mask, cookie, length of a name that follows: none for files that are watched."""
 
-_SIGSET_BYTES = 128
-_SIGINFO_BYTES = 128
+_SIGSET_BYTES = _SIGINFO_BYTES = 128
+
+_AT_EMPTY_PATH, _STATX_BTIME = 0x1000, 0x800
 
 
 @cache
@@ -242,6 +240,18 @@ def read_directory_changes(inotify: int) -> Iterator[tuple[int, bool, str]]:
         at += _INOTIFY_EVENT.size
         yield watch, bool(mask & itself), os.fsdecode(data[at : at + length].rstrip(b"\0"))
         at += length
+
+
+def birth_time(fd: int) -> int:
+    """Return when a file was made, in ns; 0 if that is not known (statx(2))."""
+    import ctypes
+
+    statx = getattr(_libc(), "statx", None)  # an old C library has none
+    data = ctypes.create_string_buffer(256)
+    if statx is None or statx(fd, b"", _AT_EMPTY_PATH, _STATX_BTIME, data) != 0:
+        return 0
+    seconds, nanoseconds = struct.unpack_from("=qI", data, 80)  # stx_btime
+    return int(seconds * 1_000_000_000 + nanoseconds)
 
 
 # Pipes.

@@ -33,7 +33,7 @@ LOOK_AGAIN = 0.5
 class Termination:
     """Leftovers of one run that are being ended."""
 
-    __slots__ = ("members", "names", "on_gone", "reached", "run", "signal", "signalled")
+    __slots__ = ("found", "members", "on_gone", "reached", "run", "signal", "signalled")
 
     def __init__(self, run: Run, name: str, on_gone: OnGone) -> None:
         self.run = run
@@ -45,17 +45,16 @@ class Termination:
         """pid -> pidfd of those that are still alive, as far as there are descriptors."""
         self.signalled: set[tuple[int, int]] = set()
         """Pid and start of those that were sent the signal by us."""
-        self.names: dict[int, str] = {}
+        self.found: dict[int, Leftover] = {}
         """Everyone that was ever found, for the note."""
 
     def note(self) -> Note | None:
         """Return who had to be ended, and how."""
-        if not self.names:
+        if not self.found:
             return None
         killed = self.signal == "KILL"
         kind = NoteKind.LEFTOVERS_KILLED if killed else NoteKind.LEFTOVERS_ENDED
-        found = sorted(self.names.items())
-        return Note(kind, processes=tuple(Leftover(pid, name) for pid, name in found))
+        return Note(kind, processes=tuple(sorted(self.found.values())))
 
 
 class Terminator:
@@ -140,7 +139,7 @@ class Terminator:
         pidfd = open_exactly(stat)
         if pidfd is None:
             return
-        termination.names.setdefault(stat.pid, stat.name)
+        termination.found.setdefault(stat.pid, _leftover(stat, termination.run.root))
         reached, who = termination.reached, (stat.pid, stat.start)
         if who not in termination.signalled and (reached is None or not reached.covers(stat)):
             termination.signalled.add(who)
@@ -187,9 +186,16 @@ def _send(pidfd: int, name: str) -> None:
         return  # it became somebody else's; the note will show that it is still there
 
 
-def kept(survivors: list[Stat]) -> Note | None:
-    """Note who is left running because its program wants it so; None if nobody is."""
+def kept(survivors: list[Stat], root: int) -> Note | None:
+    """Note who is left running because its program wants it so; None if nobody is.
+
+    `root` is the pid of the main process, whose session is that of the run.
+    """
     if not survivors:
         return None
-    left = tuple(Leftover(stat.pid, stat.name) for stat in survivors)
+    left = tuple(_leftover(stat, root) for stat in survivors)
     return Note(NoteKind.LEFTOVERS_KEPT, processes=left)
+
+
+def _leftover(stat: Stat, root: int) -> Leftover:
+    return Leftover(stat.pid, stat.name, detached=0 < root != stat.session)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 
 from supervisor_lite.errors import SpawnError, SpawnErrorCode
+from supervisor_lite.host.kernel_files import read_value
 from supervisor_lite.users import User, find_user
+
+_CAP_SETUID = 7
 
 
 def lookup(user: str) -> User:
@@ -26,3 +29,23 @@ def ids(user: str | None) -> tuple[int, int]:
         return os.geteuid(), os.getegid()
     found = lookup(user)
     return found.uid, found.gid
+
+
+def not_root_hint(uid: int | None = None) -> str:
+    """Return what to do if a user cannot be become because this uid (ours) is not root's."""
+    uid = os.geteuid() if uid is None else uid
+    if uid == 0:
+        return ""
+    return f"only root can, and the daemon is uid {uid}; start it as root, or leave user out"
+
+
+def can_become_others(uid: int) -> bool:
+    """Can a daemon of this uid, started as we are, become another user (capabilities(7))?"""
+    if uid == 0:
+        return True
+    if uid != os.geteuid():
+        return False  # it gives up being root
+    for line in read_value("/proc/self/status").splitlines():
+        if line.startswith("CapEff:"):
+            return bool(int(line.split()[1], 16) >> _CAP_SETUID & 1)
+    return False

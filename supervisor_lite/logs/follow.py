@@ -15,17 +15,19 @@ the next:
    closes it, and the follower keeps a duplicate of the descriptor. Whatever happens to its name
    afterwards (renamed again, deleted because of `backups`), it can be read to its end. That is done
    for MAX_HELD readers: each takes a descriptor, and who does not read would take them all.
-3. Several rotations have happened since the last read, because the reader was slow. Only the file
-   of the first one is held; those after it are looked for by name, counted back from the live one
-   (`LogFile.chain` tells how many of `.1`, `.2` … hold exactly what came before it). What is not
-   there any more is lost, and the reader is told how many bytes that was.
+3. Several rotations have happened since the last read, because the reader was slow, or the position
+   is one that an earlier daemon knew (archive.py). Only the file of the first one is held; those
+   after it are looked for by name, counted back from the live one (`LogFile.chain` tells how many
+   of `.1`, `.2` … hold what came before it). What is not there any more is lost, and the reader is
+   told how many bytes that was.
 
-Two rules keep everybody else safe from a slow reader. One chunk is delivered per round of the loop,
-and none before the reader asks for more (`resume`). And one that is more than MAX_BEHIND bytes
-behind is made to skip to a place near the end, and told so, rather than sent what nobody will read.
+A slow reader delays nobody: one chunk is delivered per round of the loop, and none before the
+reader asks for more (`resume`). One that would rather be near the end than see everything says so
+(`max_behind`): farther behind than that it is made to skip, and told so.
 
 A chunk ends at the end of a line if it holds one, else at least at the end of a UTF-8 character;
-only at the end of a file that is complete it may end anywhere.
+only at the end of a file that is complete it may end anywhere. `mark` is where the next one begins,
+in words that another daemon understands, too.
 """
 
 from __future__ import annotations
@@ -36,17 +38,16 @@ import os
 from collections.abc import Callable
 from typing import Final
 
+from supervisor_lite.logs.archive import mark_at
 from supervisor_lite.logs.logfile import LogFile
+from supervisor_lite.logs.marks import Mark, file_id
 from supervisor_lite.logs.read import last_boundary
-from supervisor_lite.model.constants import MIB
 from supervisor_lite.safe_paths import open_file
 
 MAX_CHUNK: Final = 64 * 1024
 """Bytes delivered at once; between two chunks the loop does other things."""
-MAX_BEHIND: Final = 8 * MIB
-"""Bytes that a reader may be behind before it is made to skip."""
 SKIP_TO: Final = 64 * 1024
-"""Bytes before the end to which it skips."""
+"""Bytes before the end to which a reader skips that does not want to be far behind."""
 MAX_HELD: Final = 128
 """Rotated files that are held open for all readers; beyond that they are looked for by name."""
 
@@ -55,14 +56,16 @@ class Follower:
     """Delivers what comes into a log after a position (None: from now on).
 
     `deliver` gets a chunk, cut at the end of a line or at least of a UTF-8 character, and returns
-    False if it wants no more until `resume` is called; that chunk it has got all the same.
-    `missed` is told how many bytes were skipped because the reader was too slow or a rotated file
-    is gone. Both are called from the loop, never from within the constructor.
+    False if it wants no more until `resume` is called; that chunk it has got all the same. An empty
+    chunk says only that `mark` is another one, because the log was emptied.
+    `missed` is told how many bytes were skipped because the reader was more than `max_behind` bytes
+    behind (0: it never skips) or a rotated file is gone. Both are called from the loop, never from
+    within the constructor.
     """
 
     __slots__ = (
-        "_closed", "_deliver", "_held", "_held_origin", "_log", "_loop", "_lost", "_missed",
-        "_paused", "_position", "_scheduled",
+        "_closed", "_deliver", "_held", "_held_origin", "_log", "_loop", "_lost", "_max_behind",
+        "_missed", "_paused", "_position", "_scheduled",
     )  # fmt: skip
 
     holding = 0
@@ -75,8 +78,11 @@ class Follower:
         deliver: Callable[[bytes], bool],
         missed: Callable[[int], None],
         position: int | None = None,
+        *,
+        max_behind: int = 0,
     ) -> None:
         self._loop = loop
+        self._max_behind = max_behind
         self._log = log
         self._deliver = deliver
         self._missed = missed
@@ -101,6 +107,15 @@ class Follower:
         self._log.detach(self)
         self._close_held()
 
+    def mark(self) -> Mark | None:
+        """Return where the next chunk begins; None if there is no file yet. OperationFailed."""
+        if self._held >= 0:
+            return Mark(file_id(self._held), self._position - self._held_origin)
+        log = self._log
+        if log.fd >= 0 and self._position >= log.origin:
+            return Mark(file_id(log.fd), self._position - log.origin)
+        return mark_at(log, self._position)
+
     # What the log file tells
 
     def on_append(self) -> None:
@@ -121,6 +136,11 @@ class Follower:
         self._close_held()
         self._position = position
         self._lost = 0
+        self._loop.call_soon(self._deliver_nothing)
+
+    def _deliver_nothing(self) -> None:
+        if not self._closed:
+            self._deliver(b"")
 
     # Reading
 
@@ -146,7 +166,7 @@ class Follower:
             self.on_append()
 
     def _is_far_behind(self) -> bool:
-        return self._log.end - self._position > MAX_BEHIND
+        return 0 < self._max_behind < self._log.end - self._position
 
     def _skip(self) -> bytes:
         """Skip to the beginning of a line near the end and read there."""
@@ -176,31 +196,29 @@ class Follower:
                 if data:
                     return data
                 self._close_held()
-            elif self._position >= log.origin:
-                return (
-                    os.pread(log.fd, MAX_CHUNK, self._position - log.origin) if log.fd >= 0 else b""
-                )
+            elif log.fd >= 0 and self._position >= log.origin:
+                return os.pread(log.fd, MAX_CHUNK, self._position - log.origin)
             else:
-                self._find_rotated()
+                self._find_file()
         return b""
 
-    def _find_rotated(self) -> None:
-        """Open the rotated file that holds our position, or move on to what is left."""
+    def _find_file(self) -> None:
+        """Open the file that holds our position, or move on to what is left."""
         log = self._log
-        origin = log.origin
-        for number in range(1, log.chain + 1):
+        newest, end = (1, log.origin) if log.fd >= 0 else (0, log.end)
+        for number in range(newest, log.chain + 1):
             try:
-                fd = open_file(f"{log.path}.{number}", os.O_RDONLY)
+                fd = open_file(f"{log.path}.{number}" if number else log.path, os.O_RDONLY)
             except OSError:
                 break
-            earlier = origin - os.fstat(fd).st_size
-            if earlier <= self._position:
-                self._hold(fd, earlier)
+            start = end - os.fstat(fd).st_size
+            if start <= self._position:
+                self._hold(fd, start)
                 return
             os.close(fd)
-            origin = earlier
-        self._lost += origin - self._position
-        self._position = origin
+            end = start
+        self._lost += end - self._position
+        self._position = end
 
     def _hold(self, fd: int, origin: int) -> None:
         self._held, self._held_origin = fd, origin

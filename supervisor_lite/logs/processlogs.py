@@ -10,6 +10,7 @@ from typing import Final
 
 from supervisor_lite.errors import OperationFailed, SpawnError
 from supervisor_lite.logs import fifo
+from supervisor_lite.logs.arrival import Arrival
 from supervisor_lite.logs.filtering import OutputKind
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.loss import joined
@@ -39,7 +40,9 @@ class ProcessLogs:
     `dropped` return has changed.
     """
 
-    __slots__ = ("_directory", "_fifos", "_program", "_report", "_safe", "_stderr", "_stdout")
+    __slots__ = (
+        "_directory", "_fifos", "_program", "_report", "_safe", "_stderr", "_stdout", "arrival",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -70,6 +73,8 @@ class ProcessLogs:
         )
         self._stdout.twin = self._stderr
         self._stderr.twin = self._stdout
+        self.arrival = Arrival()
+        """The order of stdout and stderr."""
 
     # Opening and what a spawn needs to know
 
@@ -102,6 +107,7 @@ class ProcessLogs:
                 stream.open(path, uid, gid, adopting, live.get(name))
             if stream.log is not None:
                 stream.run_start = stream.log.end
+        self.arrival.watch(self._stdout.log, self._stderr.log)
 
     def child_paths(self) -> tuple[str | None, str | None, bool]:
         """Return the paths of stdout and stderr, and whether stderr is the same as stdout.
@@ -175,6 +181,7 @@ class ProcessLogs:
                 self._stream(name).redirect(self._output(name))
             except SpawnError as error:
                 self._report(f"{error}; its output goes on as before")
+        self.arrival.watch(self._stdout.log, self._stderr.log)
 
     def reopen(self) -> None:
         """Open the log files again, because something has moved them away (SIGUSR2)."""

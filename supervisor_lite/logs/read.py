@@ -64,7 +64,7 @@ def _backwards(path: str, max_bytes: int) -> Iterator[bytes]:
     """Yield blocks from the end of a log to its beginning, `max_bytes` in all."""
     number = 0
     while max_bytes > 0:
-        fd = _open_regular(path, number)
+        fd = open_regular(path, number)
         if fd is None and number:
             return
         number += 1
@@ -79,8 +79,11 @@ def _backwards(path: str, max_bytes: int) -> Iterator[bytes]:
                 yield os.pread(fd, size, offset)
 
 
-def _open_regular(path: str, number: int) -> int | None:
-    """Open the live file (0) or a rotated one for reading; None if there is none."""
+def open_regular(path: str, number: int) -> int | None:
+    """Open the live file (0) or a rotated one for reading; None if there is none.
+
+    Raises OperationFailed if it is no log file or cannot be read.
+    """
     name = f"{path}.{number}" if number else path
     try:
         # Not blocking: at this path there may be a FIFO.

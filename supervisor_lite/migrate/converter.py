@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 
-from supervisor_lite.migrate.daemon import adjust_daemon
+from supervisor_lite.migrate.belonging import KNOWN, refuse_others
+from supervisor_lite.migrate.daemon import adjust_daemon, in_foreground
 from supervisor_lite.migrate.groups import GroupConverter
 from supervisor_lite.migrate.ini import read
 from supervisor_lite.migrate.keys import KINDS, Keys
@@ -25,9 +26,6 @@ _AS_SUPERVISOR = (
     'leftovers = "keep" and stdin = "pipe" are what Supervisor does. Without them, nothing that a',
     "program has started outlives it, and its stdin is /dev/null.",
 )
-
-_SILENT = ("supervisorctl", "include", "unix_http_server", "inet_http_server")
-"""Sections that become no table of their own, but are no mistake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +48,7 @@ def convert(path: str, out: str | None = None) -> Conversion:
     """
     notes = Notes()
     ini = read(path, notes)
+    refuse_others(ini)
     names = _file_names(ini.files, out)
     targets = {
         label: None if out is None else os.path.dirname(os.path.abspath(os.path.join(out, name)))
@@ -97,10 +96,23 @@ def _base(ini: Ini) -> str:
     """Return the directory that relative paths are taken from, as far as one can know."""
     main = ini.files[0].here
     section = ini.sections.get("supervisord")
-    directory = section.text("directory") if section is not None else None
+    # In the foreground Supervisor stays where it was started.
+    moves = section is not None and not in_foreground(section)
+    directory = section.text("directory") if section is not None and moves else None
     if directory is None or "%" in directory or not os.path.isabs(directory):
         return main
     return os.path.normpath(directory)
+
+
+def _comments_of(section: Section) -> Iterator[TomlTable]:
+    """Yield the comments above and in a section that becomes no table."""
+    if section.kind.endswith("_http_server"):
+        return  # they go to the gateway
+    above = [*section.above]
+    for setting in section.settings.values():
+        above += () if setting.inherited else setting.above
+    if any(above := [*above, *section.below]):
+        yield TomlTable((), above=above)
 
 
 class _Converter:
@@ -145,7 +157,8 @@ class _Converter:
         gone = set(map(id, dropped))
         for tables in self._tables.values() if gone else ():
             tables[:] = (table for table in tables if id(table) not in gone)
-        separate(list(programs.values()), self._daemon_log, self._keys)
+        writers = chain(programs.values(), self._programs.listeners)
+        separate(writers, self._daemon_log, self._keys)
 
     def _section(self, section: Section) -> Iterator[TomlTable]:
         """Yield what one section becomes."""
@@ -160,14 +173,15 @@ class _Converter:
             yield from self._groups.convert(section)
         elif kind in KINDS:
             yield from self._programs.convert(section)
-        elif kind == "rpcinterface":
+        else:
+            yield from _comments_of(section)
+        if kind == "rpcinterface":
             factory = section.text("supervisor.rpcinterface_factory")
             main = factory == "supervisor.rpcinterface:make_main_rpcinterface"
             if not main or section.name != "rpcinterface:supervisor":
                 notes.warn_lossy("plugins of Supervisor cannot be loaded here; left out")
         elif kind == "ctlplugin":
             notes.warn_lossy("plugins of supervisorctl cannot be loaded here; left out")
-        elif kind not in _SILENT:
-            known = [*KINDS, *_SILENT, "rpcinterface", "ctlplugin"]
-            near = suggest(kind, known)
+        elif kind not in KNOWN:
+            near = suggest(kind, KNOWN)
             notes.note(f"Supervisor knows no such section and ignores it{near}")

@@ -31,10 +31,10 @@ def environment(value: str, context: ConvertContext) -> Toml | None:
         else:
             found[name] = show(rest[1].strip("'\""), pieces)
         if rest[2:] not in ([], [","]):
-            cut = show(rest[2], pieces)
+            # Neither piece is shown: it may be a secret.
             context.notes.note(
-                f'Supervisor takes only "{found.get(name)}" for {name}: what begins with {cut} is '
-                "lost there. Quote the value if that is not meant"
+                f"Supervisor takes only the first word of {name}; the rest is lost there. Quote "
+                "the value if that is not meant"
             )
     return found
 

@@ -10,6 +10,7 @@ from supervisor_lite.migrate.keys import Keys
 from supervisor_lite.migrate.logs import Converted
 from supervisor_lite.migrate.names import usable_name
 from supervisor_lite.migrate.percent import hide, plainly, show
+from supervisor_lite.migrate.precedence import owners
 from supervisor_lite.migrate.report import KeyNotes
 from supervisor_lite.migrate.sections import Ini, Section
 from supervisor_lite.migrate.toml_writer import Line, TomlTable
@@ -29,14 +30,22 @@ class GroupConverter:
         for name, group in self._groups.items():
             for member in dict.fromkeys(_members(group)):
                 self._listed.setdefault(member, []).append(name)
-
-    def section(self, name: str) -> Section | None:
-        """Return the group of this name."""
-        return self._groups.get(name)
+        self._owners = owners(ini, self._listed)
 
     def of(self, program: str) -> list[str]:
-        """Return the groups that list a program."""
-        return list(self._listed.get(program, ()))
+        """Return the groups that list a program, and that Supervisor uses."""
+        listed = self._listed.get(program, ())
+        return [name for name in listed if self._owners[name].kind == "group"]
+
+    def conflict(self, section: Section) -> str:
+        """Return why Supervisor never uses a section, by its name; empty if it does."""
+        name = section.own_name
+        if section.kind in ("program", "fcgi-program") and name in self._listed:
+            group = self._owners[self._listed[name][0]]
+            other = f"is only in a group that has the name of [{group.name}]"
+            return "" if self.of(name) else f"{other}, so Supervisor never runs it"
+        owner = self._owners[name]
+        return "" if owner is section else f"has the name of [{owner.name}]"
 
     def convert(self, section: Section) -> Iterator[TomlTable]:
         """Yield the table of a group, if it can be here."""
@@ -48,9 +57,8 @@ class GroupConverter:
             expected = error.expected or "a name"
             notes.warn_lossy(f"cannot be named like that: expected {expected}; left out")
             return
-        if self._groups[name] is not section:
-            text = "has the name of another group, which Supervisor uses instead; left out"
-            notes.warn_lossy(text)
+        if why := self.conflict(section):
+            notes.warn_lossy(f"{why}, which Supervisor uses instead; left out")
             return
         note_renamed(section, notes)
         yield TomlTable(("group", name), self._keys.convert(section), section.above)

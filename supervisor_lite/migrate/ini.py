@@ -23,8 +23,10 @@ from functools import partial
 from supervisor_lite.errors import ConfigError, Diagnostic
 from supervisor_lite.migrate import comments
 from supervisor_lite.migrate.percent import PercentError, expand_here
-from supervisor_lite.migrate.report import Notes
+from supervisor_lite.migrate.report import ConversionNote, Kind, Notes, shown_key
 from supervisor_lite.migrate.sections import File, Ini, Section, Setting
+
+_NEITHER = "neither key=value nor [section]: what goes on with a value must be indented"
 
 
 def read(path: str, notes: Notes) -> Ini:
@@ -106,7 +108,7 @@ class _Reading:
             text = f"is a part of the section that began at {place}; they are merged"
             if name == "include" and len(self._files) > 1:
                 text = "Supervisor ignores this in a file that is included"
-            self._notes.note(self._files[-1].label, self._line, name, "", text)
+            self._say(self._files[-1].label, self._line, name, "", text)
         self._tables.setdefault(id(table), (name, section.settings, table))
         self._marks[self._line] = section
 
@@ -116,7 +118,7 @@ class _Reading:
         if key in settings and section != "include":
             first = settings[key]
             text = f"is set before, at {first.file.label}:{first.line}; the last one counts"
-            self._notes.note(self._files[-1].label, self._line, section, key, text)
+            self._say(self._files[-1].label, self._line, section, shown_key(key), text)
         settings[key] = Setting("", self._files[-1], self._line)
         self._marks[self._line] = settings[key]
 
@@ -147,9 +149,8 @@ class _Reading:
             raise _broken(label, error.lineno, "stands before the first [section]") from None
         except configparser.ParsingError as error:
             raise ConfigError(
-                [Diagnostic(label, n, "", f"neither key=value nor [section]: {line}")
-                 for n, line in error.errors]
-            ) from None  # fmt: skip
+                [Diagnostic(label, number, "", _NEITHER) for number, _ in error.errors]
+            ) from None
         finally:
             self._line = 0
         for _, settings, table in self._tables.values():
@@ -167,7 +168,7 @@ class _Reading:
             return data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             line = data.count(b"\n", 0, error.start) + 1
-            self._notes.note(label, line, "", "", "is not UTF-8; it was read as Latin-1")
+            self._say(label, line, "", "", "is not UTF-8; it was read as Latin-1")
             return data.decode("latin-1")
 
     def _counted(self, lines: list[str]) -> Iterator[str]:
@@ -205,7 +206,10 @@ class _Reading:
                     self._note(setting, f"cannot read {path}: Supervisor skips it without a word")
 
     def _note(self, setting: Setting, text: str) -> None:
-        self._notes.note(setting.file.label, setting.line, "include", "files", text)
+        self._say(setting.file.label, setting.line, "include", "files", text)
+
+    def _say(self, file: str, line: int, section: str, key: str, text: str) -> None:
+        self._notes.add(ConversionNote(file, line, section, key, text, Kind.NOTE))
 
 
 def _broken(label: str, line: int, text: str) -> ConfigError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -14,11 +15,14 @@ from supervisor_lite.config.types import basic, command, events, output, restart
 from supervisor_lite.config.types.base import ValueType
 from supervisor_lite.migrate import values as v
 from supervisor_lite.migrate.environment import environment
-from supervisor_lite.migrate.percent import PercentError, sample
-from supervisor_lite.migrate.report import KeyNotes, Notes
+from supervisor_lite.migrate.percent import PercentError, escaped, sample
+from supervisor_lite.migrate.report import KeyNotes, Notes, shown_key
 from supervisor_lite.migrate.sections import Section, Setting
 from supervisor_lite.migrate.toml_writer import Line, Toml
 from supervisor_lite.text import suggest
+
+_PLAIN = re.compile(r"[\w.,/+-]{,30}")
+"""Values that are shown when they are wrong: no other could be a secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,8 @@ class Option:
     """Supervisor expands the value twice."""
     text: bool = False
     """A string here too; all other values are strings only where they hold an expansion."""
+    kept: bool = False
+    """A value that Supervisor refuses is written all the same, and refused here, too."""
 
 
 _BY_TYPE: Mapping[ValueType, Option] = {
@@ -50,7 +56,7 @@ _BY_TYPE: Mapping[ValueType, Option] = {
     text.PATH: Option(v.path, text=True),
     text.ENVIRONMENT: Option(environment, text=True),
     command.COMMAND: Option(v.command, text=True),
-    users.USER: Option(v.user, text=True),
+    users.USER: Option(v.user, text=True, kept=True),
     restart.SIGNAL: Option(v.signal),
     restart.EXIT_CODES: Option(v.exitcodes),
     restart.AUTORESTART: Option(v.autorestart),
@@ -140,15 +146,20 @@ class Keys:
             option = options.get(name)
             if option is None:
                 if not setting.inherited:
-                    self.notes(section, name).note(
-                        f"Supervisor has no such key and ignores it{suggest(name, options)}"
-                    )
+                    place = self.notes(section, name)._replace(key=shown_key(name))
+                    near = suggest(name, options) if place.key else ""
+                    place.note(f"Supervisor has no such key and ignores it{near}")
+                    _keep_comments(lines, name, setting)
                 continue
             if option.key is None:
                 continue
-            value = self._value(section, name, setting, option, _names(table, option.key))
+            value = self._value(section, name, setting, option, names_of(table, option.key))
             if value is not None:
                 lines[option.key.name] = Line(value, setting.above, setting.beside)
+            else:
+                _keep_comments(lines, name, setting)
+        if section.below:
+            lines["#"] = Line("", section.below, remark=True)
         return lines
 
     def value(self, section: Section, name: str, names: frozenset[str]) -> Toml | None:
@@ -172,15 +183,25 @@ class Keys:
             if tried is not None and option.convert(tried, context) is None:
                 return None
             return value
-        except PercentError as error:
-            notes.warn_lossy(f"{error}; left out")
-        except v.Refused as error:
-            shown = "" if name == "environment" else f' "{setting.value}"'
-            notes.warn_lossy(f"Supervisor refuses{shown}: it wants {error}; left out")
+        except (PercentError, v.Refused) as error:
+            if option.kept:
+                notes.note("Supervisor refuses this, and so does supervisor-lite")
+                return escaped(setting.value)
+            wanted = str(error)
+            if isinstance(error, v.Refused):
+                shown = f' "{setting.value}"' if _PLAIN.fullmatch(setting.value) else " this"
+                wanted = f"Supervisor refuses{shown}: it wants {error}"
+            notes.warn_lossy(f"{wanted}; left out")
         return None
 
 
-def _names(table: str, key: Key) -> frozenset[str]:
+def _keep_comments(lines: dict[str, Line], name: str, setting: Setting) -> None:
+    """Leave the comments above a key where they are, though the key has no counterpart."""
+    if setting.above and not setting.inherited:
+        lines[f"# {name}"] = Line("", setting.above, remark=True)
+
+
+def names_of(table: str, key: Key) -> frozenset[str]:
     """Return what a value may refer to, besides variables; the same for Supervisor and here."""
     names = {"here", "host_node_name"}
     if table not in ("daemon", "group"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from supervisor_lite.migrate.keys import Keys
@@ -35,13 +35,14 @@ class Converted:
         return path
 
 
-def separate(programs: list[Converted], daemon_log: str | None, keys: Keys) -> None:
-    """Give every output a file of its own, and say where that was done."""
+def separate(programs: Iterable[Converted], daemon_log: str | None, keys: Keys) -> None:
+    """Give every output of programs and listeners a file of its own, and say where it was done."""
     taken = _Taken()
     if daemon_log is not None:
         taken.add(daemon_log, "the daemon")
     for program in programs:
-        _join_streams(program, keys)
+        if program.section.kind != "eventlistener":
+            _join_streams(program, keys)
         for stream in ("stdout", "stderr"):
             path = program.log(stream)
             if path is not None:
@@ -95,8 +96,8 @@ def _own(program: Converted, stream: str, path: str, taken: _Taken, keys: Keys) 
     taken.add(plain, f"{stream} of {program.name}")
     if why:
         line.value = new
-        text = f"{why}; here it is {new}, so that each log has one writer"
-        keys.notes(program.section, f"{stream}_logfile").warn_lossy(text)
+        text = f"{why}; here each log has one writer"
+        keys.notes(program.section, f"{stream}_logfile").warn_lossy(text, f": {new}")
 
 
 class _Taken:
@@ -106,18 +107,29 @@ class _Taken:
         self._owners: dict[str, str] = {}
         self._like_rotated: set[str] = set()
         """The paths of which a file has the name of a rotated one."""
+        self._real: dict[str, str] = {}
+        """What directories are called without links."""
 
     def __contains__(self, path: str) -> bool:
+        path = self._identity(path)
         base, _, number = path.rpartition(".")
         rotated = number.isdigit() and base in self._owners
         return path in self._owners or rotated or path in self._like_rotated
 
+    def _identity(self, path: str) -> str:
+        """Return one name for a file whose directory has several."""
+        directory, name = os.path.split(path)
+        if directory not in self._real:
+            self._real[directory] = os.path.realpath(directory)
+        return os.path.join(self._real[directory], name)
+
     def owner(self, path: str) -> str:
         """Say who writes there."""
-        return self._owners.get(path, "the rotation of another log")
+        return self._owners.get(self._identity(path), "the rotation of another log")
 
     def add(self, path: str, owner: str) -> None:
         """Note who writes to a file."""
+        path = self._identity(path)
         self._owners[path] = owner
         base, _, number = path.rpartition(".")
         if number.isdigit():

@@ -43,6 +43,8 @@ class Section:
     line: int
     above: list[str] = field(default_factory=list)
     settings: dict[str, Setting] = field(default_factory=dict)
+    below: list[str] = field(default_factory=list)
+    """Settings that are commented out at its end."""
 
     @property
     def kind(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from supervisor_lite.migrate import values as v
 from supervisor_lite.migrate.keys import Keys
@@ -14,10 +15,8 @@ from supervisor_lite.passwords import USER_NAME_RULE, is_user_name, make_hash
 
 _NAMES = frozenset(("here", "host_node_name"))
 _SERVED_BY = (
-    "supervisor-lite-gateway serves this: pip install 'supervisor-lite[gateway]'. To have it run:",
-    "[program.gateway]",
-    'command = "supervisor-lite-gateway -c %(here)s/supervisor.toml"',
-    "priority = 1",
+    "supervisor-lite-gateway serves this, which the daemon runs by itself. It is an extra:",
+    "pip install 'supervisor-lite[gateway]'",
 )
 _PASSWORDS = "`slctl passwd NAME` makes one, for a [[gateway.users]] table"
 
@@ -29,12 +28,23 @@ def servers(ini: Ini, keys: Keys, daemon: TomlTable) -> Iterator[TomlTable]:
         return
     work = _Servers(keys, daemon)
     for section in found:
-        work.user(section)
-        if section.kind == "unix_http_server":
-            work.unix(section)
-        else:
-            work.tcp(section)
+        work.take(section)
     yield from work.tables()
+
+
+class _Secret(NamedTuple):
+    """Who may come to a server with a password."""
+
+    name: str
+    password: str
+
+
+class _Unusable(ValueError):
+    """A server cannot be served as it was; the text says why."""
+
+    def __init__(self, key: str, text: str) -> None:
+        super().__init__(text)
+        self.key = key
 
 
 class _Servers:
@@ -48,6 +58,10 @@ class _Servers:
         self._users: dict[str, str] = {}
         """Password by name."""
         self._access: list[TomlTable] = []
+        self._permissions: tuple[int, str, str] | None = None
+        """Mode, owner and group of the Unix sockets: all have the same."""
+        self._secrets: set[_Secret | None] = set()
+        """Of the Unix sockets."""
 
     def tables(self) -> Iterator[TomlTable]:
         """Yield the tables."""
@@ -60,112 +74,150 @@ class _Servers:
                 lines = {key: Line(value) for key, value in {**values, "role": "admin"}.items()}
                 yield TomlTable(("gateway", "users"), lines, listed=True)
             yield TomlTable((), above=list(map(comment, _SERVED_BY)))
+        elif self._gateway.above:
+            yield TomlTable((), above=self._gateway.above)
         yield from self._access
 
-    def user(self, section: Section) -> None:
-        """Take over who may come with a password."""
-        notes = self._keys.notes(section, "password")
-        name, password = self._text(section, "username"), self._text(section, "password")
-        if not name or password is None:
+    def take(self, section: Section) -> None:
+        """Serve what a section does, or say why it is not served."""
+        above = [text for setting in section.settings.values() for text in setting.above]
+        self._gateway.above = [*self._gateway.above, *section.above, *above, *section.below]
+        key = "file" if section.kind == "unix_http_server" else "port"
+        try:
+            secret = self._secret(section)
+            if key == "file":
+                self._unix(section, secret)
+            else:
+                self._tcp(section, secret)
+        except _Unusable as error:
+            notes = self._keys.notes(section, error.key)
+            notes.warn_lossy(f"not served: {error}")
             return
+        if secret is not None:
+            self._add_user(section, secret)
+        self._keys.notes(section).todo(
+            "for supervisorctl, XML-RPC and the web page: pip install 'supervisor-lite[gateway]', "
+            "whose gateway the daemon runs by itself; slctl has a socket of its own"
+        )
+
+    def _secret(self, section: Section) -> _Secret | None:
+        """Return name and password of a server, None if it had none.
+
+        Raises _Unusable if something is set that cannot be taken over: it would be served without.
+        """
+        given = [key for key in ("username", "password") if key in section.settings]
+        if not given:
+            return None
+        if len(given) == 1:
+            raise _Unusable(given[0], f"Supervisor refuses one without the other: {_PASSWORDS}")
+        name, password = (self._known(section, key) for key in given)
+        if not name and not password:
+            return None
+        if not name or not password:
+            empty = "password" if name else "username"
+            raise _Unusable(empty, f"it is empty: {_PASSWORDS}")
         if not is_user_name(name):
-            self._keys.notes(section, "username").warn_lossy(f"{USER_NAME_RULE} here: {_PASSWORDS}")
-        elif password.startswith("{SHA}"):
-            notes.warn_lossy(
-                f"only the hash of the password is known, which is of another kind: {_PASSWORDS}"
-            )
-        elif self._users.setdefault(name, password) != password:
-            notes.warn_lossy(f'"{name}" has another password elsewhere, which now is good for both')
+            raise _Unusable("username", f"{USER_NAME_RULE} here: {_PASSWORDS}")
+        if password.startswith("{SHA}"):
+            text = f"only the hash of the password is known, which is of another kind: {_PASSWORDS}"
+            raise _Unusable("password", text)
+        return _Secret(name, password)
 
-    def unix(self, section: Section) -> None:
+    def _known(self, section: Section, key: str) -> str:
+        """Return a value that holds no variable. Raises _Unusable."""
+        pieces: list[str] = []
+        try:
+            text = hide(section.text(key) or "", pieces)
+        except PercentError as error:
+            raise _Unusable(key, f"{error}: {_PASSWORDS}") from None
+        if pieces:
+            variables = ", ".join(dict.fromkeys(pieces))
+            raise _Unusable(key, f"it cannot be taken from elsewhere by {variables}: {_PASSWORDS}")
+        return text
+
+    def _add_user(self, section: Section, secret: _Secret) -> None:
+        """Let somebody in."""
+        before = dict(self._users)
+        known = self._users.setdefault(secret.name, secret.password)
+        notes = self._keys.notes(section, "username")
+        if known != secret.password:
+            text = f'"{secret.name}" has another password elsewhere, which now is good for both'
+            notes.warn_lossy(text)
+        elif before and secret.name not in before:
+            notes.warn_lossy("each user of one server may use all of them here")
+
+    def _unix(self, section: Section, secret: _Secret | None) -> None:
         """Listen on a Unix socket, and let those use slctl who could use supervisorctl."""
-        self._gateway.above = [*self._gateway.above, *section.above]
         address = self._file(section)
-        secret = bool(self._text(section, "username"))
-        if address is not None and (self._users or not secret):
-            self._listen.append(address)
-            self._keys.notes(section, "file").note(
-                "here supervisor-lite-gateway listens for supervisorctl and XML-RPC (extra "
-                "`gateway`); slctl has a socket of its own"
-            )
-        elif address is not None:
-            self._keys.notes(section, "file").warn_lossy(f"needs a password: {_PASSWORDS}")
         mode = self._mode(section)
-        if mode is None:
-            return
-        owner, _, group = (section.text("chown") or "").partition(":")
-        setting = section.settings.get("chmod")
-        lines = self._gateway.lines
+        owner, _, group = (self._path_like(section, "chown") or "").partition(":")
+        permissions = (mode, owner, group)
+        if self._permissions not in (None, permissions):
+            text = "the Unix sockets of one [gateway] have one owner and mode, those of the first"
+            raise _Unusable("chmod" if "chmod" in section.settings else "file", text)
+        self._permissions = permissions
+        self._listen.append(address)
+        setting, lines = section.settings.get("chmod"), self._gateway.lines
         if setting is not None:
-            lines["socket_mode"] = Line(f"{mode:04o}", setting.above, setting.beside)
+            lines["socket_mode"] = Line(f"{mode:04o}", beside=setting.beside)
         if owner:
-            lines["socket_owner"] = Line(escaped(owner))
+            lines["socket_owner"] = Line(owner)
         if group:
-            lines["socket_group"] = Line(escaped(group))
-        if secret and address in self._listen:
+            lines["socket_group"] = Line(group)
+        if secret is not None:
             lines["socket_password"] = Line(True)
-        elif not secret:
+        else:
             self._admit(section, mode, owner, group)
+        self._secrets.add(secret)
+        if None in self._secrets and len(self._secrets) > 1:
+            text = "Unix sockets ask all for a password here, or none: all do"
+            self._keys.notes(section, "file").warn_lossy(text)
 
-    def tcp(self, section: Section) -> None:
+    def _tcp(self, section: Section, secret: _Secret | None) -> None:
         """Listen on a TCP port."""
-        self._gateway.above = [*self._gateway.above, *section.above]
-        text = self._text(section, "port", expanded=False)
+        text = self._path_like(section, "port")
         if not text:
-            self._keys.notes(section, "port").warn_lossy(
-                "Supervisor refuses a server without a port"
-            )
-            return
+            raise _Unusable("port", "Supervisor refuses a server without a port")
         host, colon, port = text.rpartition(":")
         if not colon:
             host, port = "", text
         address = f"http://{host.lower() or '*'}:{port}"
-        notes = self._keys.notes(section, "port")
-        if self._users:
-            self._listen.append(address)
-            notes.note("here supervisor-lite-gateway listens (extra `gateway`)")
-        else:
-            notes.warn_lossy(
-                f'"{address}" cannot be in listen of [gateway] without a password: {_PASSWORDS}'
-            )
+        if secret is None:
+            text = f'"{address}" cannot be in listen of [gateway] without a password: {_PASSWORDS}'
+            raise _Unusable("port", text)
+        self._listen.append(address)
 
-    def _file(self, section: Section) -> str | None:
-        """Return the address of a Unix socket."""
-        path = self._text(section, "file", expanded=False)
+    def _file(self, section: Section) -> str:
+        """Return the address of a Unix socket. Raises _Unusable."""
+        path = self._path_like(section, "file")
         if not path:
-            self._keys.notes(section, "file").warn_lossy(
-                "Supervisor refuses a server without a file"
-            )
-            return None
+            raise _Unusable("file", "Supervisor refuses a server without a file")
         path = os.path.expanduser(path)
         if path.startswith("~"):
-            self._keys.notes(section, "file").warn_lossy(f"there is no home directory for {path}")
-            return None
+            raise _Unusable("file", f"there is no home directory for {path}")
         if not path.startswith(("/", "%(")):
             path = os.path.normpath(os.path.join(escaped(self._keys.base), path))
         if len(os.fsencode(path)) > 107:
-            self._keys.notes(section, "file").warn_lossy("the path of a socket may have 107 bytes")
-            return None
+            raise _Unusable("file", "the path of a socket may have 107 bytes")
         return f"unix://{path}"
 
-    def _mode(self, section: Section) -> int | None:
-        """Return the mode of a Unix socket."""
+    def _mode(self, section: Section) -> int:
+        """Return the mode of a Unix socket. Raises _Unusable."""
         try:
             return int(section.text("chmod") or "0700", 8) & 0o777
         except ValueError:
-            text = "Supervisor refuses this: it wants an octal number; left out"
-            self._keys.notes(section, "chmod").warn_lossy(text)
-            return None
+            text = "Supervisor refuses this: it wants an octal number"
+            raise _Unusable("chmod", text) from None
 
     def _admit(self, section: Section, mode: int, owner: str, group: str) -> None:
         """Make who could control Supervisor by the socket's mode an admin."""
         lines: dict[str, Toml] = {}
         if owner not in ("", "0", "root") and mode & 0o200:
-            lines["users"] = [escaped(owner)]
-            self._daemon.lines["socket_owner"] = Line(escaped(owner))
+            lines["users"] = [owner]
+            self._daemon.lines["socket_owner"] = Line(owner)
         if group and mode & 0o020:
-            lines["groups"] = [escaped(group)]
-            self._daemon.lines["socket_group"] = Line(escaped(group))
+            lines["groups"] = [group]
+            self._daemon.lines["socket_group"] = Line(group)
         if mode & 0o002:
             self._keys.notes(section, "chmod").warn_lossy(
                 "everybody on the machine could use supervisorctl; slctl only obeys root, the "
@@ -176,21 +228,12 @@ class _Servers:
             admin = {"role": Line("admin"), **{key: Line(value) for key, value in lines.items()}}
             self._access = [TomlTable(("access",), admin, listed=True)]
 
-    def _text(self, section: Section, key: str, *, expanded: bool = True) -> str | None:
-        """Return a value; `expanded` must hold no variables, for it is looked at."""
+    def _path_like(self, section: Section, key: str) -> str | None:
+        """Return a value that may hold expansions. Raises _Unusable."""
         text = section.text(key)
         if text is None:
             return None
-        notes = self._keys.notes(section, key)
         try:
-            if not expanded:
-                return v.expansions(text.strip(), self._keys.context(section, key, _NAMES))
-            pieces: list[str] = []
-            text = hide(text, pieces)
+            return v.expansions(text.strip(), self._keys.context(section, key, _NAMES))
         except PercentError as error:
-            notes.warn_lossy(f"{error}; left out")
-            return None
-        if pieces:
-            notes.warn_lossy(f"cannot be taken from elsewhere by {pieces[0]}: {_PASSWORDS}")
-            return None
-        return text
+            raise _Unusable(key, str(error)) from None

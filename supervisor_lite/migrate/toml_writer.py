@@ -24,6 +24,8 @@ class Line:
     above: Sequence[str] = ()
     """Comment lines, "" for a blank one."""
     beside: Sequence[str] = ()
+    remark: bool = False
+    """Only its comments are written: the key has no counterpart."""
 
 
 @dataclass(slots=True, eq=False)
@@ -88,6 +90,9 @@ def _block(table: TomlTable) -> list[str]:
     lines.append(f"[[{header}]]" if table.listed else f"[{header}]")
     after: list[str] = []
     for name, line in table.lines.items():
+        if line.remark:
+            lines += _tidy(line)
+            continue
         written = f"{key(name)} = {value(line.value)}"
         broken = len(written) > WIDTH or "\n" in written
         if isinstance(line.value, Mapping) and broken:

@@ -19,7 +19,7 @@ from supervisor_lite.migrate.percent import PercentError, escaped, hide, name_of
 from supervisor_lite.migrate.report import KeyNotes
 from supervisor_lite.migrate.toml_writer import Toml
 
-_TRUE = ("yes", "true", "on", "1")
+TRUE = ("yes", "true", "on", "1")
 _FALSE = ("no", "false", "off", "0")
 _LEVELS = ("critical", "error", "warn", "info", "debug", "trace", "blather")
 _BIG = 3 * 10**11
@@ -76,9 +76,9 @@ def expansions(value: str, context: ConvertContext, *, twice: bool = False) -> s
 def boolean(value: str, _context: ConvertContext) -> Toml | None:
     """Convert yes and no."""
     word = value.lower()
-    if word not in _TRUE + _FALSE:
+    if word not in TRUE + _FALSE:
         raise Refused("yes or no")
-    return word in _TRUE
+    return word in TRUE
 
 
 def number(value: str, _context: ConvertContext) -> Toml | None:

@@ -43,6 +43,14 @@ class CauseKind(Enum):
     """`used` of `limit` bytes."""
     STATE_LOST = "state_lost"
     """An event listener, and nobody knows what it was doing when the daemon died."""
+    # An event listener is of no use; its state is the same.
+    PROTOCOL_BROKEN = "protocol_broken"
+    """It has said `text`."""
+    INPUT_CLOSED = "input_closed"
+    EVENTS_REJECTED = "events_rejected"
+    """`number` in a row."""
+    EVENTS_DROPPED = "events_dropped"
+    """`number`, because it takes them too slowly."""
     # The rules did it.
     UP = "up"
     """For `seconds`, so it is RUNNING."""
@@ -111,6 +119,13 @@ INTERVENTIONS = frozenset({CauseKind.SIGNAL_SENT, CauseKind.INPUT_SENT, CauseKin
 """What anybody may do any number of times: it must not displace the rest of a process's story."""
 
 
+LISTENER_TROUBLE = frozenset({
+    CauseKind.PROTOCOL_BROKEN, CauseKind.INPUT_CLOSED, CauseKind.EVENTS_REJECTED,
+    CauseKind.EVENTS_DROPPED,
+})  # fmt: skip
+"""What is wrong with an event listener that runs."""
+
+
 class NoteKind(Enum):
     """What else had to be done."""
 
@@ -132,6 +147,8 @@ class Leftover(NamedTuple):
 
     pid: int
     name: str
+    detached: bool = False
+    """It was in a session of its own (setsid(2)), as what puts itself into the background is."""
 
 
 class Note(NamedTuple):

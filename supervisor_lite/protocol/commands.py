@@ -152,22 +152,24 @@ TABLE: Final = (
     Command(
         "tail", "[-f] [-BYTES] NAME [stdout|stderr]", "the end of one output (1600 bytes)",
         role=VIEW, module="output", takes=PROCESSES, words=(PROCESSES, STREAMS),
-        params="name, stream?, bytes?, follow?",
+        params="name, stream?, bytes?, follow?, pieces?, after?, max_behind?",
         details="Without -f the last BYTES (1600); with -f also what comes, until Ctrl-C.",
     ),
     Command(
         "maintail", "[-f] [-BYTES]", "the end of the daemon's own log",
-        role=ADMIN, module="output", params="bytes?, follow?",
+        role=ADMIN, module="output", params="bytes?, follow?, pieces?, after?, max_behind?",
     ),
     Command(
         "logs", "[-f] [-n LINES] [NAME…]", "many outputs, merged, with names",
-        role=VIEW, module="output", takes=PROCESSES, params="names?, lines?, follow?",
+        role=VIEW, module="output", takes=PROCESSES,
+        params="names?, lines?, follow?, pieces?, after?",
         details="`web | …` is a line of stdout, `web ! …` one of stderr.",
     ),
     Command(
         "fg", "NAME", "its output here, what you type to its input",
         module="foreground", takes=PROCESSES, words=(PROCESSES, NOTHING),
-        details='The program needs stdin = "pipe". Ctrl-C leaves it running.',
+        details='The program needs stdin = "pipe".'
+        " Ctrl-C, or the end of the input, leaves it running.",
     ),
     Command(
         "send", "NAME TEXT", "write a line to its input",
@@ -177,7 +179,7 @@ TABLE: Final = (
     ),
     Command(
         "events", "[-f] [--json] [--since ID] [-n COUNT]", "changes of state",
-        role=VIEW, module="history", params="since?, limit?, follow?",
+        role=VIEW, module="history", params="since?, limit?, follow?, before?",
         details="--since shows the changes after the one with that number (the first column).\n"
         "--json prints one object a line.",
     ),
@@ -188,7 +190,7 @@ TABLE: Final = (
     ),
     Command(
         "runs", "[NAME…] [--json] [-n COUNT]", "the history of runs",
-        role=VIEW, module="history", takes=PROCESSES, params="names?, limit?",
+        role=VIEW, module="history", takes=PROCESSES, params="names?, limit?, before?",
     ),
     Command(
         "explain", "NAME…", "what the restart policy will do",
@@ -229,8 +231,8 @@ TABLE: Final = (
         "import", "[-o DIR] [--strict] SUPERVISORD.CONF", "convert a configuration of Supervisor",
         module="import_", takes=FILES,
         details="Prints one TOML file; with -o writes DIR/supervisor.toml and DIR/conf.d/*.toml;"
-        " it\noverwrites nothing. What will be different goes to stderr; --strict makes it exit"
-        " code 1.",
+        " it\noverwrites nothing. What will be different and what is to do goes to stderr;"
+        " --strict\nmakes them exit code 1.",
     ),
     Command(
         "schema", "", "JSON Schema of the configuration, for editors", module="configuration",

@@ -30,6 +30,11 @@ PROTOCOL_VERSION: Final = 1
 MAX_LINE: Final = 1 << 20
 """Bytes in one request line, newline included. Longer ones are refused, the connection closed."""
 
+# Hints, in replies of `tail` and `logs`.
+HINT_PYTHON_BUFFERS: Final = "python_buffers"
+"""{"fullname", "stream", "hint"}: it runs, has written nothing, and is Python, which may hold its
+output back."""
+
 # Notifications that the daemon sends to a subscriber.
 NOTE_OUTPUT: Final = "output"
 """{"subscription", "fullname", "stream", "data"[, "encoding": "base64"]}"""
@@ -37,6 +42,8 @@ NOTE_MISSED: Final = "missed"
 """{"subscription", "fullname", "stream", "bytes"}: so much was skipped, the reader was too slow."""
 NOTE_CHANGE: Final = "change"
 """{"subscription", "change": {…}}"""
+NOTE_CONFIGURATION: Final = "configuration"
+"""{"subscription"}: beside changes; the daemon has taken up its configuration anew."""
 NOTE_END: Final = "end"
 """{"subscription", "reason"}: nothing more will come."""
 

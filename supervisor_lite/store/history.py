@@ -47,12 +47,22 @@ class History:
         found = self._runs("WHERE run = ?", (number,))
         return found[0] if found else None
 
-    def runs(self, names: Sequence[str] | None, limit: int) -> list[RunRow]:
-        """Return the latest runs, the newest first; `names`: only those of these processes."""
-        if names is None:
-            return self._runs("ORDER BY run DESC LIMIT ?", (limit,))
-        where = f"WHERE name IN ({_marks(names)}) ORDER BY run DESC LIMIT ?"
-        return self._runs(where, (*names, limit))
+    def runs(
+        self, names: Sequence[str] | None, limit: int, before: int | None = None
+    ) -> list[RunRow]:
+        """Return the latest runs, the newest first; `names`: only those of these processes.
+
+        With `before` only those with a lower id than that.
+        """
+        where, values = [], list[object]()
+        if names is not None:
+            where.append(f"name IN ({_marks(names)})")
+            values.extend(names)
+        if before is not None:
+            where.append("run < ?")
+            values.append(before)
+        clause = f"WHERE {' AND '.join(where)} " if where else ""
+        return self._runs(f"{clause}ORDER BY run DESC LIMIT ?", (*values, limit))
 
     def _runs(
         self,
@@ -84,12 +94,14 @@ class History:
         *,
         names: Sequence[str] | None = None,
         after: int | None = None,
+        before: int | None = None,
         limit: int = 100,
         interventions: bool | None = None,
     ) -> list[Change]:
         """Return changes, the oldest first: those after a serial, or else the latest ones.
 
-        `interventions`: only what is one of those, or only what is none.
+        With `before` only those with a lower serial than that. `interventions`: only what is one of
+        those, or only what is none.
         """
         self._write_pending()
         where, values = [], list[object]()
@@ -99,6 +111,9 @@ class History:
         if after is not None:
             where.append("serial > ?")
             values.append(after)
+        if before is not None:
+            where.append("serial < ?")
+            values.append(before)
         if interventions is not None:
             where.append(f"{'' if interventions else 'NOT '}({_INTERVENTIONS})")
         clause = f"WHERE {' AND '.join(where)}" if where else ""

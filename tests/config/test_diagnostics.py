@@ -32,6 +32,41 @@ CASES = {
         '3: program.web.socket_backlog: unknown key: that is sockets = [{ listen = "…", backlog = … }]'  # noqa: E501
         " here",
     ),
+    "a key of pm2": (
+        WEB + "cwd = '/srv'\n",
+        '3: program.web.cwd: unknown key: write directory = "…"',
+    ),
+    "a key of Compose": (
+        WEB + "depends_on = ['db']\n",
+        "3: program.web.depends_on: unknown key: no program waits for another one here; "
+        "what has a lower priority is started first",
+    ),
+    "a table of Compose": (
+        WEB + "healthcheck = { test = 'x' }\n",
+        "3: program.web.healthcheck: unknown key: no program is probed here; startsecs says how "
+        "long it has to be up, and what ends is restarted",
+    ),
+    "a key of systemd": (
+        WEB + "ExecStart = 'x'\n",
+        '3: program.web.ExecStart: unknown key: write command = "…"',
+    ),
+    "a key of systemd with a dash": (
+        WEB + "Restart = 'always'\n",
+        '3: program.web.Restart: unknown key: write autorestart = true, false or "unexpected"; '
+        "it is brought back by default, unless its exit code is one of exitcodes",
+    ),
+    "a table of systemd": (
+        "[Service]\nExecStart = 'x'\n",
+        '1: Service: unknown table: a program is a table [program.NAME] with command = "…" here',
+    ),
+    "a key of another gateway": (
+        "[gateway]\nlisten = ['http://127.0.0.1:1']\nport = 9001\nusers = []\n",
+        '3: gateway.port: unknown key: write listen = ["http://127.0.0.1:9001"]',
+    ),
+    "a key of another group": (
+        WEB + "[group.a]\nmembers = ['web']\n",
+        '4: group.a.members: unknown key: write programs = ["…"]',
+    ),
     "a key without table": (
         "\nnodaemon = true\n",
         "2: nodaemon: unknown table: a key of [daemon], which must stand above it",

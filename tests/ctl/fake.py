@@ -112,6 +112,16 @@ def error(code: int, message: str, data: Params | list[str] | None = None) -> An
     return answer
 
 
+def older(answer: Answer, *unknown: str) -> Answer:
+    """Answer as a daemon does that does not know these parameters yet."""
+
+    def choose(connection: Connection, number: Any, params: Params) -> None:
+        refuses = any(name in params for name in unknown)
+        (error(-32602, "unknown parameter") if refuses else answer)(connection, number, params)
+
+    return choose
+
+
 def raw(data: bytes) -> Answer:
     """Answer with these very bytes."""
     return lambda connection, number, params: connection.raw(data)

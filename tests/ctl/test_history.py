@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from tests.ctl.conftest import Serve, Slctl
-from tests.ctl.fake import Params, result
+from tests.ctl.fake import Connection, Params, result
 
 CHANGE: Params = {
     "serial": 41, "time": "2025-11-21T10:42:07Z", "name": "site:web", "process": "web",
@@ -42,14 +43,47 @@ def test_events_as_json_is_one_object_a_line(serve: Serve, slctl: Slctl) -> None
 def test_events_go_on_until_the_end(serve: Serve, slctl: Slctl) -> None:
     daemon = serve(
         events=result(
-            {"changes": [], "subscription": 1},
+            {"changes": [], "serial": 40, "subscription": 1},
             ("change", {"change": CHANGE}),
             ("end", {"reason": "the daemon is going down"}),
         )
     )
     code, out, err = slctl("events", "-f")
     assert (code, out[:4], err) == (0, "41  ", "[the daemon is going down]\n")
-    assert daemon.asked == [("events", {"follow": True})]
+    following = ("events", {"limit": 0, "follow": True, "since": 0})
+    assert daemon.asked == [("events", {}), following]
+
+
+def test_more_events_and_runs_than_fit_into_an_answer(serve: Serve, slctl: Slctl) -> None:
+    """They are asked for a thousand at a time: backwards, or from a number on."""
+
+    def events(connection: Connection, number: Any, params: Params) -> None:
+        last, limit = 2500, params.get("limit", 1000)
+        if "since" in params:
+            serials = range(params["since"] + 1, min(last, params["since"] + limit) + 1)
+        else:
+            before = params.get("before", last + 1)
+            serials = range(max(1, before - limit), before)
+        changes = [{**CHANGE, "serial": serial} for serial in serials]
+        connection.send({"id": number, "result": {"changes": changes, "serial": last}})
+
+    def runs(connection: Connection, number: Any, params: Params) -> None:
+        before = params.get("before", 2501)
+        rows = [{"run": n, "name": "web"} for n in range(before - 1, 0, -1)][: params["limit"]]
+        connection.send({"id": number, "result": {"runs": rows}})
+
+    def numbers(text: str) -> list[int]:
+        return [json.loads(line)["serial"] for line in text.splitlines()]
+
+    serve(events=events, runs=runs)
+    assert numbers(slctl("events", "--json", "-n", "2200")[1]) == list(range(301, 2501))
+    assert numbers(slctl("events", "--json", "-n", "9999")[1]) == list(range(1, 2501))
+    assert numbers(slctl("events", "--json", "--since", "7")[1]) == list(range(8, 2501))
+    assert numbers(slctl("events", "--json", "--since", "7", "-n", "1200")[1]) == list(
+        range(8, 1208)
+    )
+    rows = json.loads(slctl("runs", "--json", "-n", "2400")[1])["runs"]
+    assert [row["run"] for row in rows] == list(range(2500, 100, -1))
 
 
 def test_why_of_one_and_of_several(serve: Serve, slctl: Slctl) -> None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import signal
 import subprocess
 from typing import Any
 
 import pytest
 
-from supervisor_lite.ctl.commands.output import LineMerger, TerminalWriter, sanitize_output
 from supervisor_lite.ctl.render import Style
+from supervisor_lite.ctl.screens import LineMerger, TerminalWriter, sanitize_output
 from supervisor_lite.protocol.messages import pack_data
 from tests.ctl.conftest import Serve, Slctl
-from tests.ctl.fake import Params, error, result
+from tests.ctl.fake import Connection, Params, error, older, result
 
 NOISE = bytes(range(256)) + b"\r\n\x1b[2J no newline at the end"
 
@@ -36,11 +37,74 @@ def output(name: str, stream: str, data: bytes) -> Params:
 def test_tail_is_typed_as_in_supervisor(
     serve: Serve, slctl: Slctl, words: list[str], params: Params
 ) -> None:
-    daemon = serve(
-        tail=result({"fullname": "web", "data": "", "subscription": 1}, ("end", {"reason": "x"}))
-    )
+    """A daemon from before pieces and marks is asked for all of it at once."""
+    answer = result({"fullname": "web", "data": "", "subscription": 1}, ("end", {"reason": "x"}))
+    daemon = serve(tail=older(answer, "pieces"))
     assert slctl("tail", *words)[0] == 0
-    assert daemon.asked == [("tail", {"name": "web", **params})]
+    first = {key: value for key, value in params.items() if key != "follow"}
+    assert daemon.asked == [
+        ("tail", {"name": "web", **first, "pieces": True}),
+        ("tail", {"name": "web", **params}),
+    ]
+
+
+def test_more_output_than_fits_into_an_answer(serve: Serve, slctl: Slctl) -> None:
+    """It is asked for piece by piece, then followed from where the last one has ended."""
+
+    def tail(connection: Connection, number: Any, params: Params) -> None:
+        at = int(params.get("after") or 0)
+        if "follow" in params:
+            connection.send({"id": number, "result": {"data": "", "after": str(at)}})
+            note = {"subscription": 1, "stream": "stdout", "data": "new\n", "after": "99"}
+            connection.send({"method": "output", "params": note})
+            connection.send({"method": "end", "params": {"reason": "x"}})
+            return
+        fields = {"data": f"piece {at}\n", "after": str(at + 1), "more": at < 3, "lost": at == 2}
+        connection.send({"id": number, "result": {"fullname": "web", **fields}})
+
+    serve(tail=tail, maintail=tail)
+    whole = "piece 0\npiece 1\npiece 2\npiece 3\n"
+    code, out, err = slctl("tail", "-99999999", "web")
+    assert (code, out) == (0, whole)
+    assert err == "[web stdout: output is missing here: its file is gone, or was emptied]\n"
+    assert slctl("maintail", "-f", "-99999999")[:2] == (0, f"{whole}new\n")
+
+
+def test_the_next_daemon_goes_on_from_where_we_are(serve: Serve, slctl: Slctl) -> None:
+    """Its predecessor hangs up in the middle of a line; who was added meanwhile appears."""
+    asked: list[Params] = []
+
+    def logs(connection: Connection, number: Any, params: Params) -> None:
+        asked.append(params)
+        if "pieces" in params:
+            fields = {"outputs": [output("web", "stdout", b"old\n")], "rest": [],
+                      "after": {"web": {"stdout": "1"}}}  # fmt: skip
+            connection.send({"id": number, "result": fields})
+            return
+        if len(asked) == 2:
+            connection.send({"id": number, "result": {"outputs": [], "after": {}}})
+            note = {**output("web", "stdout", b"half a "), "after": "2", "subscription": 1}
+            connection.send({"method": "output", "params": note})
+            connection.hang_up()
+            return
+        lost = [{"fullname": "web", "stream": "stdout"}]
+        connection.send({"id": number, "result": {"after": {"db": {"stdout": ""}}, "lost": lost}})
+        for note in (output("web", "stdout", b"line\n"), output("db", "stdout", b"new\n")):
+            connection.send({"method": "output", "params": {**note, "after": "3"}})
+        connection.send({"method": "end", "params": {"reason": "x"}})
+
+    serve(logs=logs)
+    code, out, err = slctl("logs", "-f")
+    assert (code, out) == (0, "web | old\nweb | half a line\ndb  | new\n")
+    assert err.splitlines() == [
+        "[the daemon has hung up: waiting for the next one]",
+        "[web stdout: output is missing here: its file is gone, or was emptied]",
+        "[a daemon answers again: going on]",
+        "[x]",
+    ]
+    assert [params.get("after") for params in asked] == [
+        None, {"web": {"stdout": "1"}}, {"web": {"stdout": "2"}}
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -55,12 +119,15 @@ def test_tail_refuses_nonsense(slctl: Slctl, words: list[str]) -> None:
 def test_a_pipe_gets_the_very_bytes(serve: Serve, slctl: Slctl) -> None:
     """Nothing is added, nothing translated, also while following."""
     serve(
-        tail=result(
-            {"fullname": "web", "subscription": 1, **pack_data(NOISE)},
-            ("output", output("web", "stdout", NOISE)),
-            ("missed", {"fullname": "web", "stream": "stdout", "bytes": 1234}),
-            ("output", output("web", "stdout", b"after")),
-            ("end", {"reason": "web was removed"}),
+        tail=older(
+            result(
+                {"fullname": "web", "subscription": 1, **pack_data(NOISE)},
+                ("output", output("web", "stdout", NOISE)),
+                ("missed", {"fullname": "web", "stream": "stdout", "bytes": 1234}),
+                ("output", output("web", "stdout", b"after")),
+                ("end", {"reason": "web was removed"}),
+            ),
+            "pieces",
         )
     )
     child = slctl.spawn("tail", "-f", "web")
@@ -72,7 +139,7 @@ def test_a_pipe_gets_the_very_bytes(serve: Serve, slctl: Slctl) -> None:
 def test_maintail(serve: Serve, slctl: Slctl) -> None:
     daemon = serve(maintail=result({"fullname": "supervisor", "data": "a\nb\n"}))
     assert slctl("maintail", "-4") == (0, "a\nb\n", "")
-    assert daemon.asked == [("maintail", {"bytes": 4})]
+    assert daemon.asked == [("maintail", {"bytes": 4, "pieces": True})]
 
 
 def test_no_log_file(serve: Serve, slctl: Slctl) -> None:
@@ -118,13 +185,21 @@ def test_a_follower_ends_when_its_reader_goes(serve: Serve, slctl: Slctl) -> Non
 def test_logs_come_line_by_line(serve: Serve, slctl: Slctl) -> None:
     """Chunks that end in the middle of a line wait for its end; stderr has its own mark."""
     daemon = serve(
-        logs=result(
-            {"outputs": [output("web", "stdout", b"one\ntw"), output("site:db", "stderr", b"")]},
-            ("output", output("site:db", "stderr", b"oh\n")),
-            ("output", output("web", "stdout", b"o\nthree")),
-            ("missed", {"fullname": "web", "stream": "stdout", "bytes": 7}),
-            ("output", output("web", "stdout", b"\xff\nend")),
-            ("end", {"reason": "bye"}),
+        logs=older(
+            result(
+                {
+                    "outputs": [
+                        output("web", "stdout", b"one\ntw"),
+                        output("site:db", "stderr", b""),
+                    ]
+                },
+                ("output", output("site:db", "stderr", b"oh\n")),
+                ("output", output("web", "stdout", b"o\nthree")),
+                ("missed", {"fullname": "web", "stream": "stdout", "bytes": 7}),
+                ("output", output("web", "stdout", b"\xff\nend")),
+                ("end", {"reason": "bye"}),
+            ),
+            "pieces",
         )
     )
     child = slctl.spawn("logs", "-f", "-n", "3", "web", "site:*")
@@ -138,7 +213,10 @@ def test_logs_come_line_by_line(serve: Serve, slctl: Slctl) -> None:
         b"web     | end",
     ]
     assert err == b"[web: 7 bytes skipped: this reader was too slow]\n[bye]\n"
-    assert daemon.asked == [("logs", {"lines": 3, "names": ["web", "site:*"], "follow": True})]
+    asked = {"lines": 3, "names": ["web", "site:*"]}
+    assert daemon.asked == [
+        ("logs", {**asked, "pieces": True}), ("logs", {**asked, "follow": True}),
+    ]  # fmt: skip
 
 
 def test_logs_without_following(serve: Serve, slctl: Slctl) -> None:
@@ -148,7 +226,7 @@ def test_logs_without_following(serve: Serve, slctl: Slctl) -> None:
         })
     )  # fmt: skip
     assert slctl("logs") == (0, "web | a\nweb | b\nweb ! c\n", "")
-    assert daemon.asked == [("logs", {"lines": 10})]
+    assert daemon.asked == [("logs", {"lines": 10, "pieces": True})]
 
 
 def test_a_line_without_end_is_broken(capsys: pytest.CaptureFixture[str]) -> None:
@@ -159,6 +237,61 @@ def test_a_line_without_end_is_broken(capsys: pytest.CaptureFixture[str]) -> Non
     merged.finish_all()
     lines = capsys.readouterr().out.replace("\x1b[0m", "").splitlines()
     assert [len(line) - len("web | ") for line in lines] == [65536, 65536, 65536, 3392]
+
+
+def shown(data: str) -> list[str]:
+    """What is on a terminal in the end, line by line, after these bytes."""
+    lines = [""]
+    for piece in re.split("(\r\x1b\\[K|\n)", data.replace("\x1b[0m", "")):
+        if piece == "\n":
+            lines.append("")
+        elif piece == "\r\x1b[K":
+            lines[-1] = ""
+        else:
+            assert "\r" not in piece
+            lines[-1] += piece
+    return lines
+
+
+@pytest.mark.parametrize("step", [1, 3, 7, 1000])
+def test_a_line_that_is_rewritten_is_shown_in_its_last_state(
+    capsys: pytest.CaptureFixture[str], step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name stays before it, other lines come on lines of their own, nothing wraps."""
+    monkeypatch.setenv("TERM", "xterm")
+    progress = b"loading\r 10%\r 50%\r100%\r\ndone\r\n" + b"x" * 90 + b"\rhalf\r"
+    merged = LineMerger(Style(terminal=True, colour=False, width=30), ["web", "db"])
+    web, db = {"fullname": "web", "stream": "stdout"}, {"fullname": "db", "stream": "stderr"}
+    for start in range(0, len(progress), step):
+        merged.feed(web, progress[start : start + step])
+    seen = capsys.readouterr().out
+    assert shown(seen) == ["web | 100%", "web | done", "web | half"]
+    assert max(len(line) for line in re.split("[\r\n]", seen)) <= 30 + len("\x1b[K")
+    merged.feed(db, b"oh\n")
+    merged.feed(web, b"all\n")
+    merged.finish_all()
+    assert shown(seen + capsys.readouterr().out) == [
+        "web | 100%", "web | done", "web | half", "db  ! oh", "web | all", ""
+    ]  # fmt: skip
+    screen = TerminalWriter()
+    for start in range(0, len(progress), step):
+        screen.write(progress[start : start + step])
+    screen.finish()
+    assert shown(capsys.readouterr().out) == ["100%", "done", "half", ""]
+
+
+def test_a_line_that_is_rewritten_in_a_pipe(serve: Serve, slctl: Slctl) -> None:
+    """`logs`: each state is a line with its name, as soon as it is there; `tail`: the bytes."""
+    data = b"loading\r 10%\r100%\r\n\ndone\r\nhalf\r"
+    serve(
+        logs=result({"outputs": [output("web", "stdout", data)], "after": {}}),
+        tail=result({"fullname": "web", "after": "", **pack_data(data)}),
+    )
+    child = slctl.spawn("logs")
+    assert child.communicate(timeout=20)[0] == (
+        b"web | loading\nweb |  10%\nweb | 100%\nweb | \nweb | done\nweb | half\n"
+    )
+    assert slctl.spawn("tail", "web").communicate(timeout=20)[0] == data
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,103 @@ def test_what_the_machine_lacks_is_told(tmp_path: Path) -> None:
     assert (tmp_path / "out/supervisor.toml").exists()
 
 
+def test_what_check_refuses_is_counted_and_grouped(tmp_path: Path) -> None:
+    """Twenty programs in one missing directory: one thing to do. The same without a directory."""
+    text = CONF + "".join(
+        f"[program:p{number}]\ncommand=x\nstdout_logfile=/no/such/{number}.log\n"
+        for number in range(20)
+    )
+    (tmp_path / "supervisord.conf").write_text(text)
+    for out, place in ((["-o", "out"], "out/"), ([], "")):
+        arguments = ["import", "supervisord.conf", *out]
+        done = slctl(*arguments, cwd=tmp_path)
+        found = [line for line in done.stderr.splitlines() if "/no/such" in line]
+        assert len(found) == 1, done.stderr
+        assert re.fullmatch(
+            re.escape(place)
+            + r"supervisor\.toml:\d+: to do: program\.p0\.stdout_logfile: there is no"
+            r" directory /no/such \(also at \S*supervisor\.toml:\d+, (\d+, ){4}\d+ and 13 more\)",
+            found[0],
+        ), found
+        assert done.stderr.splitlines()[-1] == "1 thing to do; 1 note"
+    slctl("import", "supervisord.conf", "--strict", cwd=tmp_path, code=1)
+    (tmp_path / "supervisord.conf").write_text(text.replace("/no/such", str(tmp_path)))
+    done = slctl("import", "supervisord.conf", "--strict", cwd=tmp_path)
+    assert done.stderr.splitlines()[-1] == "no things will be different from Supervisor; 1 note"
+
+
+def test_all_missing_variables_are_named(tmp_path: Path) -> None:
+    text = CONF + "directory=/%(ENV_GONE_A)s/%(ENV_GONE_B)s\nuser=%(ENV_GONE_C)s\n"
+    (tmp_path / "supervisord.conf").write_text(text)
+    done = slctl("import", "supervisord.conf", "-o", "out", cwd=tmp_path)
+    for name in "ABC":
+        assert f'no environment variable "GONE_{name}"' in done.stderr
+    assert "; 2 things to do; " in done.stderr
+    (tmp_path / "supervisord.conf").write_text("[include]\nfiles=%(ENV_GONE_A)s/%(ENV_GONE_B)s\n")
+    done = slctl("import", "supervisord.conf", cwd=tmp_path, code=2)
+    assert 'variable "GONE_A"' in done.stderr
+    assert 'variable "GONE_B"' in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('[program.web]\ncommand = "x"\n', "but a configuration of supervisor-lite"),
+        ('[[access]]\nrole = "view"\n[daemon]\n', "but a configuration of supervisor-lite"),
+        ("[Unit]\nDescription=x\n[Service]\nExecStart=x\n", "but a unit of systemd"),
+        ("[PHP]\nengine=On\n", "no supervisord.conf: it has none of its sections"),
+        ("", "no supervisord.conf: it has none of its sections"),
+        ("# nothing\n", "no supervisord.conf: it has none of its sections"),
+        ("services:\n  web: x\n", "stands before the first [section]"),
+    ],
+)
+def test_what_is_no_supervisord_conf_is_refused(tmp_path: Path, text: str, why: str) -> None:
+    (tmp_path / "other.conf").write_text(text)
+    done = slctl("import", "other.conf", "-o", "out", cwd=tmp_path, code=2)
+    assert why in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+SECRETS = """
+[unix_http_server]
+file={dir}/s
+username=hunter2
+password=%(ENV_X)s hunter2
+[inet_http_server]
+port=1:hunter2
+username=a
+password={{SHA}}hunter2
+[program:a]
+command=x --password="a ;hunter2"
+environment=A=hunter2 hunter2,B="hunter2"
+[program:b]
+command=x
+environment=A=hunter2@hunter2
+directory=/tmp
+hunter2=x
+c_hunter2:x=1
+[program:c]
+command=x --token=%(hunter2
+environment=A=1#hunter2,B=hunter2 hunter2
+[eventlistener:d]
+command=x hunter2
+events=TICK_5
+environment=A="hunter2
+"""
+
+
+def test_no_piece_of_a_secret_is_reported(tmp_path: Path) -> None:
+    path = tmp_path / "supervisord.conf"
+    path.write_text(CONF + SECRETS.format(dir=tmp_path))
+    done = slctl("import", "supervisord.conf", cwd=tmp_path)
+    assert len(done.stderr.splitlines()) > 8
+    assert "hunter2" not in done.stderr
+    path.write_text(CONF + "environment=A=1,\nhunter2 hunter2\n")
+    done = slctl("import", "supervisord.conf", cwd=tmp_path, code=2)
+    assert "supervisord.conf:6: neither" in done.stderr
+    assert "hunter2" not in done.stderr
+
+
 def test_secrets_stay_as_secret_as_they_were(tmp_path: Path) -> None:
     path = tmp_path / "supervisord.conf"
     path.write_text(CONF + "environment=PASSWORD=x\n")

@@ -122,7 +122,9 @@ def test_the_definitions_are_those_that_supervisor_reads(name: str, tmp_path: Pa
         (tmp_path / "out" / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "out" / file).write_text(text)
     plan = load(str(tmp_path / "out/supervisor.toml"), {**os.environ, **samples.ENVIRON}).plan
-    ours = {p.fullname: facts_of(p, plan.groups[p.group].priority) for p in plan.processes()}
+    # The gateway, which the daemon runs by itself, is no definition.
+    defined = [process for process in plan.processes() if not process.internal]
+    ours = {p.fullname: facts_of(p, plan.groups[p.group].priority) for p in defined}
     wanted = {f"{row['group']}:{row['name']}".removeprefix(f"{row['name']}:"): row for row in rows}
     assert ours.keys() == wanted.keys()
     for fullname, facts in ours.items():
@@ -340,7 +342,7 @@ def test_both_daemons_run_the_same(daemons: Daemons, peer: Peer, tmp_path: Path)
     ours.ctl("import", "supervisord.conf", "-o", ".")
     # Directories of its own, so that it disturbs no other daemon of this machine.
     own = "".join(f'{name}_dir = "%(here)s/{name}"\n' for name in ("runtime", "state"))
-    text = ours.config.read_text()
+    text = samples.without_gateway(ours.config.read_text())
     assert text.count("[daemon]\n") == 1
     ours.config.write_text(text.replace("[daemon]\n", f"[daemon]\n{own}"))
     ours.socket = ours.dir / "runtime/supervisor.sock"

@@ -219,7 +219,7 @@ def import_into(daemon: Daemon, main: Path) -> Mapping[str, Any]:
     """Convert the sample, and point the daemon at it; return its [daemon]."""
     daemon.config.unlink()
     daemon.ctl("import", str(main), "-o", str(daemon.dir))
-    text = daemon.config.read_text()
+    text = samples.without_gateway(daemon.config.read_text())
     assert text.count("[daemon]\n") == 1
     # Directories of its own, so that it disturbs no other daemon of this machine.
     own = "".join(f'{name}_dir = "%(here)s/{name}"\n' for name in ("runtime", "state"))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import time
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -13,10 +15,15 @@ import pytest
 from supervisor_lite.rules.event_listener.buffer import retry_delay
 from tests.chaos.tools import crash, upgrade
 from tests.ears import Heard, ears, heard, make, told, unmake
-from tests.programs import SLEEPER, echoer, exits, program, sh
+from tests.programs import SLEEPER, echoer, exits, program, sh, toml
 from tests.support import Daemon, Daemons, alive, wait_until
 
 STATES = ["PROCESS_STATE"]
+
+
+def why(daemon: Daemon, name: str) -> list[str]:
+    """Return what `slctl why` prints."""
+    return daemon.ctl("why", name).stdout.splitlines()
 
 
 def about(events: list[Heard], name: str) -> list[tuple[str, str]]:
@@ -284,6 +291,70 @@ def test_a_full_buffer_drops_the_oldest_and_says_so(daemons: Daemons) -> None:
     assert [event.payload[7:] for event in heard(daemon)] == ["first", "0", "4", "5"]
     assert "pool ears event buffer overflowed, discarding event 2" in daemon.log()
     assert "pool ears: 3 events were discarded" in daemon.log()
+
+
+def test_a_listener_of_no_use_is_seen_everywhere(daemons: Daemons) -> None:
+    """It is RUNNING: only status, why, events and the log can say that it does nothing."""
+    answers = (
+        "while :; do echo READY; read -r head; head -c ${head##*len:} >/dev/null; printf '%s'; done"
+    )
+    tables = [
+        f'[eventlistener.{name}]\ncommand = {toml(sh(script))}\nevents = ["REMOTE_COMMUNICATION"]\n'
+        "startsecs = 0\nbuffer_size = 1\n\n"
+        for name, script in (
+            ("babbler", "echo Hello, world; exec sleep 1000"),
+            ("deaf", "exec 0</dev/null; echo READY; exec sleep 1000"),
+            ("rejecter", answers.replace("%s", r"RESULT 4\nFAIL")),
+            ("slow", "echo READY; read -r head; exec sleep 1000"),
+            ("good", answers.replace("%s", r"RESULT 2\nOK")),
+        )
+    ]
+    daemon = daemons("".join(tables))
+
+    def trouble(name: str) -> str:
+        return str((daemon.status(name)["listener"]["trouble"] or {}).get("kind"))
+
+    def has(name: str, kind: str) -> bool:
+        return trouble(name) == kind
+
+    def ready(name: str) -> bool:
+        return "READY" in daemon.text(f"log/{name}.stdout.log")
+
+    for name in ("deaf", "slow", "rejecter", "good"):
+        wait_until(partial(ready, name))
+    send(daemon, "a", "1")
+    wait_until(lambda: daemon.status("slow")["listener"]["waiting"] == 0)
+    for number in range(4):
+        send(daemon, "b", str(number))
+
+    expected = {
+        "babbler": ("protocol_broken", "said what no event listener may say ('Hello, world"),
+        "deaf": ("input_closed", "does not read its input; it gets no more events"),
+        "rejecter": ("events_rejected", "rejects what it is sent: "),
+        "slow": ("events_dropped", "too slow for its events: 3 events dropped"),
+    }
+    for name, (kind, words) in expected.items():
+        wait_until(partial(has, name, kind), what=f"{name}: {kind}")
+        status = daemon.ctl("status", name).stdout
+        assert "RUNNING" in status
+        assert words in status
+        told = [c["cause_data"]["kind"] for c in daemon.events(name) if c["from"] == c["to"]]
+        assert told.count(kind) == 1
+        said = words.partition(":")[0]
+        assert sum(f": {said}" in line for line in why(daemon, name)) == 1
+        assert re.search(rf"warning +{name}: {re.escape(said)}", daemon.log())
+    slow = json.loads(daemon.ctl("status", "slow", "--json").stdout)["processes"][0]["listener"]
+    assert (slow["dropped"], slow["waiting"], slow["rejected"]) == (3, 1, 0)
+    assert trouble("good") == "None"
+    daemon.ctl("restart", "babbler")
+    wait_until(lambda: trouble("babbler") == "protocol_broken")
+    told = [c for c in daemon.events("babbler") if c["cause_data"]["kind"] == "protocol_broken"]
+    assert len(told) == 2  # once a run
+    daemon.ctl("upgrade")
+    wait_until(daemon.answers)
+    assert [trouble(name) for name in expected] == [kind for kind, _ in expected.values()]
+    daemon.ctl("stop", "slow")
+    assert daemon.status("slow")["listener"] is None
 
 
 def test_a_large_event_to_a_slow_reader(daemons: Daemons) -> None:

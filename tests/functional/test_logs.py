@@ -359,3 +359,23 @@ def fill(path: Path) -> None:
                 stream.write(b"x" * 512)
         except OSError:
             return
+
+
+def test_an_empty_log_of_a_python_program_has_a_hint(daemons: Daemons) -> None:
+    """It runs and has printed; nothing shows, and nothing but a hint says why."""
+    script = ["python3", "-c", "print('hello'); import time; time.sleep(1000)"]
+    said = "Python holds it back"
+    daemon = daemons(
+        program("held", script, startsecs=0, environment={"PYTHONUNBUFFERED": ""})
+        + program("told", script, startsecs=0, environment={"PYTHONUNBUFFERED": "1"})
+        + program("other", ["sleep", "1000"], startsecs=0)
+    )
+    daemon.wait_running("held", "told", "other")
+    daemon.wait_said("told", "hello")
+    wait_until(lambda: said in daemon.ctl("tail", "held").stderr)
+    for command in (("tail", "held"), ("logs",), ("logs", "held", "other")):
+        done = daemon.ctl(*command)
+        assert (done.stderr.count(said), done.stderr.count("[held: ")) == (1, 1), command
+        assert "PYTHONUNBUFFERED" in done.stderr
+    for command in (("tail", "told"), ("tail", "other"), ("tail", "held", "stderr")):
+        assert daemon.ctl(*command).stderr == ""

@@ -15,11 +15,18 @@ from tests.support import Daemon, free_port
 
 PASSWORDS = {"view": "look", "operate": "do it", "admin": "pässwörd:with colon"}
 
+ODD = (
+    r"printf 'a\007b\342\200\256c\n1 of 2\r2 of 2\nab\bc\n';"
+    " sleep 100000 & exec sleep 100000"
+)
+"""Writes what is invisible, a line over another, a character over another; has a child."""
+
 PROGRAMS = (
     program("cat", "cat", stdin="pipe", startsecs=0)
     + program(
         "colours", sh("printf '\\033[31mred\\033[0m plain\\n'; exec sleep 100000"), startsecs=0
     )
+    + program("odd", sh(ODD), startsecs=0)
     + program("fatal", sh("echo no database >&2; exit 3"), startretries=0)
     + program("manual", "sleep 100000", autostart=False, startsecs=0)
     + program("web", "sleep 100000", numprocs=2, process_name="web_%(process_num)d", startsecs=0)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import http.client
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.gateway.conftest import Served
-from tests.gateway.tools import Gateway, UnixConnection
-from tests.programs import program
+from supervisor_lite.gateway.daemon import own_process
+from tests.gateway.conftest import Served, basic
+from tests.gateway.tools import Gateway, UnixConnection, ask
+from tests.programs import program, sh
 from tests.support import Daemons, wait_until
 
 API = "/api/v1"
@@ -22,7 +25,13 @@ API = "/api/v1"
 @contextlib.contextmanager
 def stream(served: Served, path: str, **headers: str) -> Iterator[http.client.HTTPResponse]:
     """A response that goes on."""
-    with contextlib.closing(UnixConnection(served.gateway.socket, timeout=20)) as connection:
+    with open_stream(served.gateway.socket, path, **headers) as reply:
+        yield reply
+
+
+@contextlib.contextmanager
+def open_stream(socket: Path, path: str, **headers: str) -> Iterator[http.client.HTTPResponse]:
+    with contextlib.closing(UnixConnection(socket, timeout=20)) as connection:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request("GET", path, headers=named)
         reply = connection.getresponse()
@@ -57,7 +66,7 @@ class Sse:
 def test_processes_are_as_in_the_status(served: Served) -> None:
     rows = served.get(f"{API}/processes").json()["processes"]
     assert [row["fullname"] for row in rows] == [
-        "cat", "colours", "fatal", "manual", "web:web_0", "web:web_1"
+        "cat", "colours", "fatal", "manual", "odd", "web:web_0", "web:web_1"
     ]  # fmt: skip
     status = {p["fullname"]: p for p in served.daemon.call("status")["processes"]}
     for row in rows:
@@ -72,9 +81,10 @@ def test_processes_are_as_in_the_status(served: Served) -> None:
 
 def test_usage_is_of_all_processes_of_a_run(served: Served) -> None:
     found = {row["fullname"]: row for row in served.get("/api/v1/usage").json()["processes"]}
-    assert found.keys() == {"cat", "colours", "web:web_0", "web:web_1"}, "who runs"
+    assert found.keys() == {"cat", "colours", "odd", "web:web_0", "web:web_1"}, "who runs"
     cat = found["cat"]
     assert cat["processes"] == 1
+    assert found["odd"]["processes"] == 2
     assert cat["memory_bytes"] > 100_000
     assert cat["cpu_seconds"] >= 0
     assert cat["run"] == served.daemon.status("cat")["run"]
@@ -84,7 +94,7 @@ def test_one_process_is_found_by_its_name_encoded_or_not(served: Served) -> None
     for name in ("web:web_1", "web%3Aweb_1"):
         assert served.get(f"{API}/processes/{name}").json()["name"] == "web_1"
     nope = served.unix("GET", f"{API}/processes/nope")
-    error = {"status": 404, "message": "nope", "code": "no_such_process"}
+    error = {"status": 404, "message": "no such process: nope", "code": "no_such_process"}
     assert (nope.status, nope.json()) == (404, {"error": error})
     assert served.unix("GET", f"{API}/processes/web").status == 409
     assert served.unix("GET", f"{API}/no").status == 404
@@ -174,6 +184,41 @@ def test_logs_once_and_as_they_come(served: Served) -> None:
     assert served.get(f"{API}/processes/cat/log/stdout").text == ""
 
 
+@pytest.mark.timeout(120)
+def test_a_log_of_any_size_and_through_the_death_of_the_daemon(daemons: Daemons) -> None:
+    """Whole over HTTP and XML-RPC, rotated files included; then nothing is left out."""
+    count = 900_000
+    daemon = daemons(
+        program("big", f"sh -c 'seq 1 {count}; exec cat'", stdin="pipe", startsecs=0,
+                stdout_logfile_maxbytes="2MB", stdout_logfile_backups=20)
+    )  # fmt: skip
+    whole = "".join(f"{n}\n" for n in range(1, count + 1))
+    wait_until(lambda: daemon.ctl("tail", "-7", "big").stdout == f"{count}\n", 60)
+    path = f"{API}/processes/big/log/stdout"
+    with contextlib.closing(Gateway(daemon).start()) as gateway:
+        assert ask(gateway.socket, "GET", f"{path}?bytes=99999999").text == whole
+        assert gateway.rpc("supervisor.readProcessStdoutLog", "big", -99999999, 0) == whole
+        live = daemon.text("log/big.stdout.log")
+        assert gateway.rpc("supervisor.readProcessStdoutLog", "big", 0, 0) == live
+        with (
+            open_stream(gateway.socket, f"{path}?follow=true&bytes=7") as rest,
+            open_stream(gateway.socket, "/logtail/big") as tail,
+        ):
+            assert rest.readline().decode() == f"{count}\n"
+            while tail.readline().decode() != f"{count}\n":
+                pass
+            assert daemon.process is not None
+            daemon.process.kill()
+            daemon.process.wait()
+            daemon.start()
+            daemon.ctl("send", "big", "after")
+            assert rest.readline() == b"after\n"
+            daemon.ctl("upgrade")
+            daemon.ctl("send", "big", "more")
+            assert rest.readline() == b"more\n"
+            assert [tail.readline(), tail.readline()] == [b"after\n", b"more\n"]
+
+
 def test_runs_why_explain_events(served: Served) -> None:
     runs = served.get(f"{API}/processes/fatal/runs?limit=1").json()["runs"]
     assert [(run["name"], run["exitcode"]) for run in runs] == [("fatal", 3)]
@@ -229,12 +274,19 @@ def test_changes_come_as_they_happen_and_are_not_lost_in_between(served: Served)
 
 
 def test_a_daemon_that_goes_and_comes_is_told(daemons: Daemons) -> None:
-    daemon = daemons(program("web", "sleep 100000", startsecs=0), survivors=True)
+    daemon = daemons(program("web", COUNTING, startsecs=0), survivors=True)
     gateway = Gateway(daemon)
     served = Served(daemon, gateway, 0)
-    with contextlib.closing(gateway.start()), stream(served, "/events") as reply:
-        events = Sse(reply)
+    log = f"{API}/processes/web/log/stdout?follow=true"
+    wanted = {"Accept": "text/event-stream"}
+    with (
+        contextlib.closing(gateway.start()),
+        stream(served, "/events") as reply,
+        stream(served, f"{log}&bytes=0", **wanted) as followed,
+    ):
+        events, lines = Sse(reply), Lines(followed)
         events.next("snapshot")
+        lines.more(20)
         daemon.ctl("shutdown", "--leave-running")
         daemon.wait_exit()
         assert events.next("daemon")["connected"] is False
@@ -244,6 +296,50 @@ def test_a_daemon_that_goes_and_comes_is_told(daemons: Daemons) -> None:
         daemon.start()
         assert events.next("daemon")["connected"] is True
         assert [p["name"] for p in events.next("snapshot")["processes"]] == ["web"]
+        lines.more(20)
+        assert lines.are_complete(), lines.numbers
+        assert "down" in lines.kinds
+        assert daemon.process is not None
+        daemon.process.kill()
+        daemon.wait_exit()
+        daemon.start()
+        lines.more(20)
+        with stream(served, f"{log}&after={lines.mark}", **wanted) as another:
+            lines.source = Sse(another)
+            lines.more(20)
+    assert lines.are_complete(), lines.numbers
+
+
+COUNTING = sh("i=0; while :; do i=$((i + 1)); echo $i; sleep 0.02; done")
+
+
+class Lines:
+    """The numbers that COUNTING has written, as a client of its log hears of them."""
+
+    def __init__(self, reply: http.client.HTTPResponse) -> None:
+        self.source = Sse(reply)
+        self.mark = ""
+        self.kinds: set[str] = set()
+        self.text = ""
+
+    def more(self, count: int) -> None:
+        """Wait for so many lines more."""
+        wanted = self.text.count("\n") + count
+        while self.text.count("\n") < wanted:
+            found = self.source.next("begin", "output", "down", "missed", "end")
+            self.kinds.add(found["event"])
+            self.mark = found["id"] or self.mark
+            self.text += found.get("data", "")
+
+    @property
+    def numbers(self) -> list[int]:
+        """What has come."""
+        return [int(line) for line in self.text.splitlines()[:-1]]
+
+    def are_complete(self) -> bool:
+        """Is there no gap, and no line twice?"""
+        first = self.numbers[0]
+        return self.numbers == list(range(first, first + len(self.numbers)))
 
 
 CALL = "<methodCall><methodName>supervisor.getPID</methodName></methodCall>"
@@ -295,6 +391,71 @@ def test_metrics_tell_state_and_use(served: Served) -> None:
     assert found[("supervisor_lite_processes", frozenset(('state="FATAL"',)))] == 1
 
 
+REFUSALS = {
+    "no address": ("GET", "/api/v1/nope", None, {}, 404, "there is nothing at /api/v1/nope"),
+    "no address before": ("GET", "/api", None, {}, 404, "there is nothing at /api"),
+    "no process": ("GET", f"{API}/processes/nope", None, {}, 404,
+                   "no such process: nope"),
+    "another method": ("GET", f"{API}/processes/cat/stop", None, {}, 405, "use POST"),
+    "no form": ("POST", f"{API}/processes/cat/stop", "a=b", {"Content_Type": "text/plain"}, 403,
+                "needs the header X-Supervisor-Lite"),
+    "no JSON": ("POST", f"{API}/processes/cat/stop", "{", {}, 400, "line 1 column 2"),
+    "no object": ("POST", f"{API}/processes/cat/stop", "[]", {}, 400, "must be a JSON object"),
+    "XML": ("POST", f"{API}/processes/cat/stop", "<a/>", {"Content_Type": "text/xml"}, 415,
+            "must be JSON (application/json), not text/xml"),
+    "unknown key": ("POST", f"{API}/processes/cat/stop", '{"wat": 1}', {}, 400,
+                    'unknown key "wat"; the body takes "wait", "timeout"'),
+    "missing key": ("POST", f"{API}/processes/cat/signal", "{}", {}, 400, '"signal" is missing'),
+    "a wrong type": ("POST", f"{API}/processes/cat/stop", '{"wait": 1}', {}, 400, "true or false"),
+    "a wrong number": ("GET", f"{API}/events?limit=x", None, {}, 400,
+                       'limit must be a whole number, not "x"'),
+    "a wrong flag": ("GET", f"{API}/processes/cat/log/stdout?follow=1", None, {}, 400,
+                     'follow must be true or false, not "1"'),
+    "too large": ("POST", f"{API}/processes/cat/send", "x" * 70000, {}, 413, "at most 65536 bytes"),
+    "a long address": ("GET", f"{API}/{'x' * 9000}", None, {}, 414, "at most 8192 bytes"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSALS.values(), ids=REFUSALS)
+def test_a_refusal_is_json_that_says_what_helps(
+    served: Served, case: tuple[str, str, str | None, dict[str, str], int, str]
+) -> None:
+    method, path, body, headers, status, text = case
+    if body is not None:
+        headers = {"Content_Type": "application/json", **headers}
+    answer = served.unix(method, path, body, **headers)
+    assert (answer.status, answer.headers["content-type"]) == (status, "application/json")
+    error = answer.json()["error"]
+    assert error["status"] == status
+    assert text in error["message"]
+
+
+def test_who_is_not_let_in_is_told_so_in_json(served: Served) -> None:
+    unknown = served.tcp("GET", f"{API}/processes")
+    assert (unknown.status, unknown.json()["error"]["status"]) == (401, 401)
+    assert "www-authenticate" in unknown.headers
+    headers = {"Content_Type": "application/json", **basic("view")}
+    few = served.tcp("POST", f"{API}/processes/cat/stop", "{}", **headers)
+    assert few.status == 403
+    assert few.json()["error"]["message"].endswith("this needs the role operate, and view has view")
+    other = served.tcp("GET", f"{API}/processes", Host="evil.example")
+    assert (other.status, other.json()["error"]["status"]) == (421, 421)
+    # Elsewhere it is a line of text, unless JSON is asked for.
+    assert served.tcp("GET", "/metrics").text == "a name and a password are needed\n"
+    assert served.unix("GET", "/nope", Accept="application/json").json()["error"]["status"] == 404
+
+
+def test_the_root_of_the_interface_leads_to_its_description(served: Served) -> None:
+    described = served.get(f"{API}/openapi.json").json()
+    assert served.get(f"{API}/").json() == served.get(API).json() == described
+
+
+def test_what_failed_is_told_beside_the_results(served: Served) -> None:
+    answer = served.post(f"{API}/processes/fatal/start").json()
+    assert answer["error"]["status"] == 409
+    assert answer["error"]["message"].startswith("fatal: ")
+
+
 def test_starts_and_ends_are_counted_by_cause(served: Served) -> None:
     def count(name: str, *labels: str) -> float:
         key = (f"supervisor_lite_process_{name}_total", frozenset(('name="web_1"', *labels)))
@@ -322,3 +483,34 @@ def test_the_page_is_served_and_not_sent_twice(served: Served) -> None:
     assert not re.search(r"https?://|url\(|@import", everything)
     assert "style=" not in page.text
     assert not re.search(r"\son[a-z]+=", page.text)
+    sent = 0
+    for path in ("/", *re.findall(r'(?:src|href)="(/[^"]+)"', page.text)):
+        packed = served.unix("GET", path, Accept_Encoding="gzip").body
+        assert gzip.decompress(packed) == served.get(path).body
+        sent += len(packed)
+    assert sent < 33_000, "small enough for a slow line"
+
+
+def test_signing_out_makes_the_browser_forget(served: Served) -> None:
+    """It is refused once, whatever it shows; who signs in at the prompt is let in."""
+    once = served.tcp("GET", "/signout?once=7", **basic("view"))
+    assert once.status == 401
+    assert once.headers["www-authenticate"].startswith("Basic realm=")
+    assert "signed out" in once.text
+    again = served.tcp("GET", "/signout?once=7", **basic("view"))
+    assert (again.status, again.headers["location"]) == (303, "/")
+    assert served.tcp("GET", "/signout?once=8", **basic("view")).status == 401
+    about = served.tcp("GET", "/api/v1/daemon", **basic("view")).json()
+    assert (about["user"], about["password"], about["gateway"]) == ("view", True, None)
+    assert served.get("/api/v1/daemon").json()["password"] is False
+
+
+def test_the_gateway_knows_which_process_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUPERVISOR_LITE_RUN", "abc:17")
+    monkeypatch.setenv("SUPERVISOR_GROUP_NAME", "front")
+    monkeypatch.setenv("SUPERVISOR_PROCESS_NAME", "gateway")
+    assert own_process() == {"fullname": "front:gateway", "run": 17}
+    monkeypatch.setenv("SUPERVISOR_GROUP_NAME", "gateway")
+    assert own_process() == {"fullname": "gateway", "run": 17}
+    monkeypatch.delenv("SUPERVISOR_LITE_RUN")
+    assert own_process() is None

@@ -30,6 +30,9 @@ def test_tcp_asks_for_a_password(served: Served) -> None:
         answer = served.tcp("GET", path)
         assert answer.status == 401
         assert answer.headers["www-authenticate"].startswith("Basic realm=")
+        # The page asks its reader itself, and lets the browser not interrupt it.
+        quiet = served.tcp("GET", path, X_Supervisor_Lite="page")
+        assert (quiet.status, quiet.headers["www-authenticate"][:6]) == (401, "Page r")
     assert served.tcp("POST", "/RPC2", CALL, **XML).status == 401
 
 

@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 
 from tests.gateway.conftest import basic
-from tests.gateway.tools import Answer, ask, users
+from tests.gateway.tools import Answer, Gateway, ask, users
 from tests.peer import supervisor_bin
-from tests.programs import SLEEPER, program
+from tests.programs import SLEEPER, program, sh
 from tests.support import Daemon, Daemons, free_port, wait_until
 
-WEB = program("web", SLEEPER, startsecs=0) + program("worker", SLEEPER, startsecs=0)
+WEB = program("web", SLEEPER, startsecs=0) + program(
+    "worker", sh("sleep 100001 & exec sleep 100000"), startsecs=0
+)
 
 
 def table(daemon: Daemon, more: str = "") -> str:
@@ -62,6 +64,10 @@ def test_a_table_alone_is_served_by_an_unprivileged_process(daemons: Daemons) ->
     assert (uid[1] == "0") is False
     assert "serves unix://" in daemon.ctl("logs", "gateway").stdout
 
+    # The metrics are of all processes of a run.
+    text = ask(daemon.dir / "http.sock", "GET", "/metrics").text
+    assert 'supervisor_lite_process_members{name="worker",group="worker"} 2\n' in text
+
     # What somebody asks for over HTTP, who is root by the mode of the socket, is noted as his.
     stop = ask(daemon.dir / "http.sock", "POST", "/api/v1/processes/worker/stop", "{}",
                Content_Type="application/json")  # fmt: skip
@@ -94,13 +100,13 @@ def test_update_adds_changes_and_removes_it(daemons: Daemons) -> None:
     def configure(**people: str) -> str:
         listen = f'listen = ["unix://{daemon.dir}/http.sock", "http://127.0.0.1:{port}"]\n'
         daemon.configure(f"{WEB}[gateway]\n{listen}{users(**people)}")
-        return daemon.ctl("update").stdout
+        return daemon.ctl("update").stdout.splitlines()[0]
 
     def status(name: str, password: str) -> int:
         served(daemon)
         return ask(("127.0.0.1", port), "GET", "/api/v1/daemon", **basic(name, password)).status
 
-    assert configure(view="look", operate="do it") == "gateway: added process group\n"
+    assert configure(view="look", operate="do it") == "gateway: added process group"
     assert status("view", "look") == status("operate", "do it") == 200
     with socket.create_connection(("127.0.0.1", port)) as stream:
         head = "".join(f"{key}: {value}\r\n" for key, value in basic("operate", "do it").items())
@@ -108,7 +114,7 @@ def test_update_adds_changes_and_removes_it(daemons: Daemons) -> None:
         assert stream.recv(15) == b"HTTP/1.1 200 OK"
 
         # One is removed, the other has another password: the stream ends, nobody is known.
-        assert configure(view="see") == "gateway: updated process group\n"
+        assert configure(view="see") == "gateway: updated process group"
         stream.settimeout(20)
         while stream.recv(1 << 16):
             pass
@@ -118,13 +124,50 @@ def test_update_adds_changes_and_removes_it(daemons: Daemons) -> None:
     assert "No config updates" in daemon.ctl("reread").stdout
 
     daemon.configure(WEB)
-    said = daemon.ctl("update").stdout
-    assert said == "gateway: stopped\ngateway: removed process group\n"
+    said = daemon.ctl("update").stdout.splitlines()[:2]
+    assert said == ["gateway: stopped", "gateway: removed process group"]
     assert daemon.socket.stat().st_mode == mode
     assert daemon.wait_running("web", "worker") == pids
 
 
 MODULE = [sys.executable, "-m", "supervisor_lite.gateway", "-c", "%(here)s/supervisor.toml"]
+
+
+def test_a_gateway_of_somebody_else_reads_its_table_anew(daemons: Daemons) -> None:
+    daemon = daemons(WEB)
+    port = free_port()
+
+    def listening(more: str) -> str:
+        return f'[gateway]\nlisten = ["http://127.0.0.1:{port}"]\n{more}'
+
+    def status(name: str, password: str) -> int:
+        return ask(("127.0.0.1", port), "GET", "/api/v1/daemon", **basic(name, password)).status
+
+    gateway = Gateway(daemon, listening(users(view="look", operate="do it")))
+    with contextlib.closing(gateway.start()):
+        assert (status("view", "look"), status("operate", "do it")) == (200, 200)
+        # It hears of an update as soon as it follows the daemon.
+        wait_until(lambda: "supervisor_lite_up 1" in ask(
+            ("127.0.0.1", port), "GET", "/metrics", **basic("view", "look")).text)  # fmt: skip
+        with socket.create_connection(("127.0.0.1", port)) as stream:
+            head = "".join(f"{key}: {value}\r\n" for key, value in basic("view", "look").items())
+            stream.sendall(f"GET /events HTTP/1.1\r\nHost: localhost\r\n{head}\r\n".encode())
+            text = b""
+            while b"event: snapshot" not in text:
+                text += stream.recv(1 << 16)
+            config = daemon.dir / "gateway.toml"
+            head = config.read_text().partition("[gateway]")[0]
+            config.write_text(head + listening(users(view="see")))
+            daemon.ctl("update")
+            stream.settimeout(20)
+            while stream.recv(1 << 16):
+                pass
+        assert (status("operate", "do it"), status("view", "look"), status("view", "see")) == (
+            401, 401, 200
+        )  # fmt: skip
+        assert "[gateway] was read anew: users" in gateway.log.read_text()
+
+
 OWN = program("http", MODULE, startsecs=0)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.gateway.conftest import PASSWORDS, Served
-from tests.support import wait_until
+from tests.support import Daemon, wait_until
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright is not installed (the extra dev has it)"
@@ -50,8 +50,13 @@ class Browser:
         size: dict[str, int] = DESK,
         scheme: str = "light",
         path: str = "/",
+        *,
+        breaks: bool = False,
     ) -> Iterator[Any]:
-        """Open the page as somebody; it is live when this yields."""
+        """Open the page as somebody; it is live when this yields.
+
+        `breaks`: some requests may fail, as they do when the daemon is gone.
+        """
         context = self._engine.new_context(
             viewport=size, color_scheme=scheme, reduced_motion="reduce",
             http_credentials={"username": who, "password": PASSWORDS[who]},
@@ -59,7 +64,8 @@ class Browser:
         page = context.new_page()
         ours = f"http://127.0.0.1:{self._served.port}/"
         page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        page.on("console", lambda m: self._expect(m.type != "error", m.text))
+        known = "Failed to load resource" if breaks else "\0"
+        page.on("console", lambda m: self._expect(m.type != "error" or known in m.text, m.text))
         page.on("request", lambda r: self._expect(r.url.startswith(ours), r.url))
         page.set_default_timeout(20_000)
         try:
@@ -98,7 +104,8 @@ def shown(page: Any) -> list[str]:
 
 def test_the_table_is_live(browser: Browser, served: Served) -> None:
     with browser.page() as page:
-        assert shown(page) == ["cat", "colours", "fatal", "manual", "web:web_0", "web:web_1"]
+        names = ["cat", "colours", "fatal", "manual", "odd", "web:web_0", "web:web_1"]
+        assert shown(page) == names
         assert (state(page, "fatal"), state(page, "manual")) == ("FATAL", "STOPPED")
         assert "exit 3" in page.inner_text("tr[data-name=fatal] .what")
         assert page.title().startswith("(1) ")
@@ -116,8 +123,10 @@ def test_buttons_do_what_they_say(browser: Browser, served: Served) -> None:
         page.wait_for_selector("tr[data-name=manual] .badge.ok")
         pid = served.daemon.status("manual")["pid"]
         page.click("tr[data-name=manual] [data-verb=restart]")
+        page.click("#dialog-yes")
         wait_until(lambda: served.daemon.status("manual")["pid"] not in (None, pid))
         page.click("tr[data-name=manual] [data-verb=stop]")
+        page.click("#dialog-yes")
         page.wait_for_selector("tr[data-name=manual] [data-verb=start]")
         assert served.daemon.wait_state("manual", "STOPPED")
         before = {n: served.daemon.status(n)["pid"] for n in ("web:web_0", "web:web_1")}
@@ -127,6 +136,56 @@ def test_buttons_do_what_they_say(browser: Browser, served: Served) -> None:
             served.daemon.status(n)["pid"] not in (None, pid) for n, pid in before.items()
         ))  # fmt: skip
         assert not page.is_visible("#apply")
+
+
+def test_nothing_stops_at_one_click_or_key(browser: Browser, served: Served) -> None:
+    pids = {n: served.daemon.status(n)["pid"] for n in ("cat", "web:web_0", "web:web_1")}
+    with browser.page("operate") as page:
+        for ask in ("tr[data-name=cat] [data-verb=stop]", "tr.group [data-verb=stop]"):
+            page.click(ask)
+            assert page.is_visible("#dialog")
+            page.keyboard.press("Enter")  # the answer that has the focus changes nothing
+            page.wait_for_selector("#dialog", state="hidden")
+        page.click("tr.group [data-verb=restart]")
+        assert "web:web_1" in page.inner_text("#dialog-body"), "who is meant"
+        page.keyboard.press("Escape")
+        page.focus("tr[data-name=cat]")
+        for key in "xr":
+            page.keyboard.press(key)
+            assert f"pid {pids['cat']}" in page.inner_text("#dialog-body")
+            page.keyboard.press("n")
+            page.wait_for_selector("#dialog", state="hidden")
+        page.keyboard.press("x")
+        page.keyboard.press("y")
+        served.daemon.wait_state("cat", "STOPPED")
+        page.keyboard.press("s")
+        served.daemon.wait_state("cat", "RUNNING")
+    after = {n: served.daemon.status(n)["pid"] for n in pids}
+    assert {n for n in pids if after[n] == pids[n]} == {"web:web_0", "web:web_1"}
+
+
+def test_the_gateway_that_serves_the_page_is_protected(browser: Browser, served: Served) -> None:
+    web = served.daemon.status("web:web_1")
+
+    def answer(route: Any) -> None:
+        about = served.get("/api/v1/daemon").json()
+        route.fulfill(json={**about, "gateway": {"fullname": "web:web_1", "run": web["run"]}})
+
+    with browser.page("admin") as page:
+        page.route("**/api/v1/daemon", answer)
+        page.reload()
+        page.wait_for_selector("tr[data-name='web:web_1'] [data-verb=stop]", state="detached")
+        page.focus("tr[data-name='web:web_1']")
+        page.keyboard.press("x")
+        page.wait_for_selector("#alarms .bad")
+        assert "served by web:web_1" in page.inner_text("#alarms")
+        page.click("tr.group [data-verb=stop]")
+        assert "web:web_1 serves this page and is left out" in page.inner_text("#dialog-body")
+        page.keyboard.press("y")
+        served.daemon.wait_state("web:web_0", "STOPPED")
+        page.click("tr.group [data-verb=start]")
+        served.daemon.wait_state("web:web_0", "RUNNING")
+    assert served.daemon.status("web:web_1")["pid"] == web["pid"]
 
 
 def test_who_may_only_look_has_no_buttons(browser: Browser) -> None:
@@ -166,10 +225,19 @@ def test_a_log_has_colours_follows_and_is_searched(browser: Browser, served: Ser
         wait_until(lambda: page.evaluate(BELOW) < 5, what="it follows")
 
 
+def test_what_is_invisible_in_a_log_is_spelled_out(browser: Browser) -> None:
+    with browser.page() as page:
+        page.click("tr[data-name=odd]")
+        page.wait_for_selector(".log div:nth-child(3)")
+        assert page.inner_text(".log").split("\n") == ["a\\x07b\\u202ec", "2 of 2", "ac"]
+        page.keyboard.press("2")
+        page.wait_for_selector(".log-empty:not([hidden])")
+        assert "stderr is empty" in page.inner_text("#panel")
+
+
 def test_why_and_runs(browser: Browser) -> None:
     with browser.page() as page:
-        page.click("tr[data-name=fatal]")
-        page.click("#tab-why")
+        page.click("tr[data-name=fatal]")  # what has failed opens on why
         page.wait_for_selector(".story")
         assert "no database" in page.inner_text(".story")
         page.click("#tab-runs")
@@ -196,6 +264,7 @@ def test_the_keyboard_is_enough(browser: Browser, served: Served) -> None:
         page.wait_for_selector(".runs")
         assert page.url.endswith("#manual/runs")
         press("x")
+        press("y")
         page.wait_for_selector("#badge.quiet")
         press("Escape")
         assert page.is_hidden("#detail")
@@ -205,6 +274,149 @@ def test_the_keyboard_is_enough(browser: Browser, served: Served) -> None:
         press("Escape")
         assert page.is_hidden("#dialog")
     served.daemon.wait_state("manual", "STOPPED")
+
+
+def test_the_table_is_one_stop_of_the_tab_key(browser: Browser) -> None:
+    focused = "document.activeElement.dataset.name || document.activeElement.dataset.group || ''"
+    with browser.page() as page:
+        assert page.locator("tbody [tabindex='0']:is(tr)").count() == 1
+        page.focus("tr[data-name=odd]")
+        page.keyboard.press("ArrowRight")
+        assert page.evaluate("document.activeElement.dataset.verb") == "stop"
+        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("ArrowDown")
+        assert page.evaluate(focused) == "web"
+        page.keyboard.press("ArrowLeft")
+        wait_until(lambda: "web:web_0" not in shown(page))
+        assert page.get_attribute("tr.group", "aria-expanded") == "false"
+        page.reload()
+        page.wait_for_selector("#link.up")
+        page.wait_for_selector("tr.group[aria-expanded=false]")
+        page.fill("#find", "web_1")  # a search looks into what is closed
+        wait_until(lambda: shown(page) == ["web:web_1"])
+        page.fill("#find", "")
+        page.focus("tr.group")
+        page.keyboard.press("Enter")
+        wait_until(lambda: "web:web_0" in shown(page))
+        page.keyboard.press("End")
+        assert page.evaluate(focused) == "web:web_1"
+        roles = "[...document.querySelectorAll('#table, #table *')].map(e => e.role)"
+        found = set(page.evaluate(roles))
+        assert found >= {"treegrid", "rowgroup", "row", "columnheader", "gridcell"}
+
+
+def test_the_table_is_ordered_by_what_is_used(browser: Browser) -> None:
+    with browser.page() as page:
+        page.wait_for_selector("tr[data-name=odd] td.mem:not(:empty)")
+        assert page.get_attribute("tr[data-name=odd] td.mem", "title") == "2 processes"
+        page.wait_for_selector("tr.group td.mem:not(:empty)")
+        page.click("th[data-sort=state] button")
+        wait_until(lambda: shown(page)[0] == "fatal")
+        assert page.get_attribute("th[data-sort=state]", "aria-sort") == "ascending"
+        assert page.locator("tr.group").count() == 0, "who is beside whom is another order"
+        page.click("th[data-sort=state] button")
+        wait_until(lambda: shown(page)[-1] == "fatal")
+        page.select_option("#sort", "memory")
+        wait_until(lambda: shown(page)[-2:] == ["fatal", "manual"])
+        page.click("th[data-sort=name] button")
+        wait_until(lambda: shown(page)[0] == "cat")
+        page.set_viewport_size({"width": 1280, "height": 260})
+        page.evaluate("document.getElementById('list').scrollTop = 200")
+        top = "document.querySelector('thead').getBoundingClientRect().top"
+        list_top = "document.getElementById('list').getBoundingClientRect().top"
+        wait_until(lambda: page.evaluate(f"{top} - {list_top}") == 0, what="the head stays")
+
+
+def test_back_leads_to_the_table(browser: Browser) -> None:
+    with browser.page(size=PHONE) as page:
+        page.click("tr[data-name=cat] .name")
+        page.wait_for_selector("#detail:not([hidden])")
+        page.click("#tab-why")
+        page.go_back()
+        page.wait_for_selector("#detail", state="hidden")
+        page.wait_for_selector("tr[data-name=cat]")
+        page.go_forward()
+        page.wait_for_selector("#detail:not([hidden])")
+        assert page.inner_text("#name") == "cat"
+        page.click("#close")
+        page.wait_for_selector("#detail", state="hidden")
+        assert page.url.endswith("/")
+
+
+def test_a_mistake_in_the_configuration_is_told_with_its_place(
+    browser: Browser, served: Served
+) -> None:
+    good = served.daemon.config.read_text()
+    number = len(good.splitlines()) + 3
+    try:
+        served.daemon.config.write_text(f'{good}\n[program.bad]\nstartsecs = "soon"\n')
+        with browser.page(breaks=True) as page:
+            page.click("#apply")
+            page.wait_for_selector("#alarms .details")
+            said = page.inner_text("#alarms")
+            assert f"supervisor.toml:{number}: program.bad.startsecs: expected a duration" in said
+            page.keyboard.press("Escape")
+            page.wait_for_selector("#alarms .bad", state="detached")
+    finally:
+        served.daemon.config.write_text(good)
+
+
+def test_a_dead_daemon_leaves_grey_rows_with_their_age(browser: Browser, served: Served) -> None:
+    """Then the next one is there, and the page goes on, its log too."""
+    served.daemon.call("send", name="cat", text="before\n")
+    with browser.page(breaks=True) as page:
+        page.click("tr[data-name=cat]")
+        page.get_by_text("before").wait_for()
+        green = page.evaluate(f"getComputedStyle({BADGE}).color")
+        with dead(served.daemon):
+            stale(page, green)
+        page.wait_for_selector("#link.up")
+        page.wait_for_selector("body:not(.stale)")
+        page.wait_for_selector("tr[data-name=cat] [data-verb=stop]")
+        page.keyboard.press("1")
+        served.daemon.call("send", name="cat", text="after\n")
+        page.get_by_text("after", exact=True).wait_for()
+
+
+@contextlib.contextmanager
+def dead(daemon: Daemon) -> Iterator[None]:
+    """Kill the daemon; the next one is there at the end."""
+    assert daemon.process is not None
+    daemon.process.kill()
+    daemon.process.wait()
+    try:
+        yield
+    finally:
+        daemon.start()
+
+
+def stale(page: Any, green: str) -> None:
+    """Find that the page shows nothing as if it were true now."""
+    page.wait_for_selector("body.stale")
+    page.wait_for_selector("#link.down")
+    page.get_by_text("cannot reach the daemon").first.wait_for()
+    assert page.evaluate(f"getComputedStyle({BADGE}).color") != green
+    assert "s ago: pid" in page.inner_text("tr[data-name=cat] .what")
+    assert "s ago: pid" in page.inner_text("#about")
+    assert not page.is_visible("tr[data-name=cat] [data-verb=stop]")
+    page.keyboard.press("x")
+    page.wait_for_selector("#alarms .bad")
+    assert "cannot be done now" in page.inner_text("#alarms")
+    page.keyboard.press("3")
+    page.wait_for_selector(".failure")
+
+
+def test_a_changed_password_asks_to_sign_in_again(browser: Browser) -> None:
+    with browser.page(breaks=True) as page:
+        refuse = {"status": 401, "body": "a name and a password are needed\n"}
+        page.route("**/api/v1/usage", lambda route: route.fulfill(**refuse))
+        page.wait_for_selector("#banner button")
+        assert "signed out" in page.inner_text("#banner")
+        assert page.evaluate("document.body.classList.contains('stale')")
+        page.unroute("**/api/v1/usage")
+        page.click("#banner button")
+        page.wait_for_selector("#link.up")
+        assert page.is_visible("#out")
 
 
 def test_states_filter_the_table(browser: Browser) -> None:
@@ -251,6 +463,8 @@ def test_the_theme_can_be_chosen(browser: Browser) -> None:
         page.reload()
         assert page.get_attribute("html", "data-theme") == "light"
 
+
+BADGE = "document.querySelector('tr[data-name=cat] .badge')"
 
 # Rows of running processes whose text does not fit beside the details.
 CUT = """[...document.querySelectorAll("tr.row")].filter((tr) => {

@@ -169,7 +169,7 @@ def test_a_missing_extra_is_told_with_the_command_that_installs_it(
     monkeypatch.setattr(extras, "_NEEDED", {"gateway": ("no_such_module",)})
     (text,) = load(write(tmp_path, LISTEN)).warnings
     assert text.startswith(f"{tmp_path}/supervisor.toml:")
-    assert "gateway: cannot be served: no_such_module is not installed" in text
+    assert "gateway: cannot be served: no_such_module is not installed; run: " in text
     assert "-m pip install 'supervisor-lite[gateway]'" in text
     assert load(write(tmp_path, f"{LISTEN}autostart = false\n")).warnings == ()
 

@@ -18,13 +18,15 @@ from tests.loops import rounds, run, until
 class Reader:
     """Somebody who follows a log."""
 
-    def __init__(self, log: LogFile, position: int | None = None) -> None:
+    def __init__(self, log: LogFile, position: int | None = None, max_behind: int = 0) -> None:
         self.data = b""
         self.pieces: list[bytes] = []
         self.missed = 0
         self.willing = True
         loop = asyncio.get_running_loop()
-        self.follower = Follower(loop, log, self._deliver, self._missed, position)
+        self.follower = Follower(
+            loop, log, self._deliver, self._missed, position, max_behind=max_behind
+        )
 
     def _deliver(self, data: bytes) -> bool:
         self.pieces.append(data)
@@ -157,22 +159,25 @@ async def test_a_file_that_is_being_read_is_finished_although_it_was_dropped(
     log.close()
 
 
-async def test_a_reader_that_is_far_behind_skips_to_the_beginning_of_a_line(tmp_path: Path) -> None:
+async def test_a_reader_that_wants_to_be_near_the_end_skips_to_the_beginning_of_a_line(
+    tmp_path: Path,
+) -> None:
     log = a_log(tmp_path)
-    reader = Reader(log)
+    most = 8 << 20
+    reader = Reader(log, max_behind=most)
     reader.willing = False
     lines = numbered(100)
     log.append(lines)
     await rounds()
     total = len(lines)
-    while total < follow.MAX_BEHIND + 2 * len(lines):
+    while total < most + 2 * len(lines):
         log.append(lines)
         total += len(lines)
     delivered = len(reader.data)
     reader.go_on()
     await rounds(20)
     assert delivered + reader.missed + len(reader.data[delivered:]) == total
-    assert reader.missed > follow.MAX_BEHIND - follow.SKIP_TO - 100
+    assert reader.missed > most - follow.SKIP_TO - 100
     assert len(reader.data[delivered:]) % 100 == 0
     assert (lines * 9).endswith(reader.data[delivered:])
     log.close()

@@ -49,6 +49,11 @@ def converted(main: Path, out: Path) -> dict[str, str]:
     }
 
 
+def without_gateway(text: str) -> str:
+    """Return a converted text without the server that the daemon would run beside the programs."""
+    return re.sub(r"^\[\[?gateway[.\]].*?(?=^\[|\Z)", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
 def expected(name: str) -> dict[str, str]:
     """Return what `converted` should give for a sample."""
     place = SAMPLES / name / "expected"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import pytest
 import tomli
@@ -36,6 +37,8 @@ def test_a_converted_sample_can_be_loaded(name: str, together: bool, tmp_path: P
     configuration = loaded(write_out(conversion, out), samples.ENVIRON)
     if configuration is not None:
         for process in configuration.plan.processes():
+            if process.internal:
+                continue  # the gateway, which the daemon runs by itself
             assert process.leftovers is Leftovers.KEEP
             # A listener's stdin is where it gets its events.
             own = Stdin.SOCKET if process.sockets else Stdin.PIPE
@@ -88,13 +91,90 @@ def test_comments_stay_with_what_they_explain(folder: Folder) -> None:
         "# it sleeps",
         "#   and sleeps",
         'command = "sleep 1"  # a while',
-        "# autostart=false",
+        "# autostart = false",
         "startsecs = 2",
         'leftovers = "keep"',
         'stdin = "pipe"',
         "",
         "# the end",
     ]
+
+
+def test_comments_of_what_vanishes_are_carried_over(folder: Folder) -> None:
+    found = Converted(
+        folder,
+        "# one\n[supervisord]\n# two\nnodaemon=false\n# three\nsilly=1\n\n"
+        "# four\n[supervisorctl]\n# five\nserverurl=unix:///x\n\n# six\n[include]\nfiles=none\n\n"
+        "# seven\n[inet_http_server]\n# eight\nport=9\n\n# nine\n[unknown]\nx=1\n\n"
+        "# ten\n[rpcinterface:supervisor]\n"
+        "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\n"
+        "# eleven\n[program:x]\ncommand=y\n# twelve\nstartsecs=nope\n",
+    )
+    words = "one two three four five six seven eight nine ten eleven twelve"
+    for word in words.split():
+        assert found.text.count(f"# {word}\n") == 1, word
+
+
+def uncommented(text: str) -> dict[str, Any]:
+    """Return what a text says without the marks before its comments."""
+    lines = (line.removeprefix("# ") for line in text.splitlines())
+    return tomli.loads("\n".join(line for line in lines if not line.startswith("Converted")))
+
+
+def test_what_is_commented_out_is_toml(folder: Folder) -> None:
+    """Without the marks it is what it would have been without them in the old file."""
+    folder.write(
+        "etc/supervisord.conf",
+        "[supervisord]\n;loglevel=warn\n\n[program:a]\ncommand=a\n;exitcodes=0,2 ; and two\n"
+        '; environment = A="1",\n;   B=%(here)s\n# user=www data is what it was\n\n'
+        ";[program:b]\n;command=b --x ; why\n;numprocs=2\n"
+        ";process_name=%(program_name)s_%(process_num)d\n;autostart = false ; not yet\n\n"
+        "#[group:g]\n#programs=a,b\n#nonsense=1\n\n; [eventlistener:e]\n; command=e\n"
+        "; events=tick_5\n",
+    )
+    text = convert("etc/supervisord.conf", "out").files["supervisor.toml"]
+    kept = [line for line in text.splitlines() if "exitcodes" in line or "not yet" in line]
+    assert kept == ["# exitcodes = [0, 2]  # and two", "# autostart = false  # not yet"]
+    assert "# nonsense=1" in text
+    text = text.replace("# nonsense=1\n", "").replace('# stdin = "pipe" are', "")
+    lines = [line for line in text.splitlines() if "Supervisor do. Without" not in line]
+    lines = [line for line in lines if "outlives it" not in line and "leftovers" not in line]
+    lines = [line for line in lines if "stdin" not in line and "data is" not in line]
+    data = uncommented("\n".join(lines))
+    here = str(folder.path / "etc")
+    assert data["daemon"] == {"log_level": "warning"}
+    assert data["program"]["a"]["environment"] == {"A": "1", "B": here}
+    assert data["program"]["b"] == {
+        "command": "b --x", "numprocs": 2, "autostart": False,
+        "process_name": "%(program_name)s_%(process_num)d",
+    }  # fmt: skip
+    assert data["group"] == {"g": {"programs": ["a", "b"]}}
+    assert data["eventlistener"] == {"e": {"command": "e", "events": ["TICK_5"]}}
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("startsecs=5 ; # of secs prog must stay up to be running (def. 1)", False),
+        ("startsecs=5 ; must stay up (default 1)", False),
+        ("autorestart=true ; when to restart (def: unexpected)", False),
+        ("stdout_logfile=/tmp/x ; stdout log path, NONE for none; default AUTO", False),
+        ("numprocs=1 ; default 2, one is enough on this machine", True),
+        ("startsecs=5 ; the default queue needs long", True),
+        ("directory=/ ; the default", True),
+        (";startsecs=5 ; seconds that it must stay up (default 1)", False),
+        (";umask=022 ; umask for process", False),
+        (";startsecs=5 ; slow disk", True),
+        ("[inet_http_server] ; inet (TCP) server disabled by default", False),
+        ("[inet_http_server] ; for Anna", True),
+    ],
+)
+def test_comments_that_tell_supervisors_defaults_are_dropped(
+    folder: Folder, line: str, kept: bool
+) -> None:
+    text = Converted(folder, f"[program:x]\ncommand=y\n{line}\nport=9\n").text
+    words = line.rpartition("; ")[2]
+    assert (words in text) is kept, text
 
 
 # files
@@ -242,7 +322,7 @@ def test_a_value(folder: Folder, written: str, value: object) -> None:
     [
         "autostart=maybe", "startsecs=1.5", "exitcodes=256", "exitcodes=a", "stopsignal=NOPE",
         "stopsignal=0", "umask=9", "stdout_logfile_maxbytes=1K", "priority=%(nope)s",
-        "numprocs=%(process_num)d", "stdout_logfile=/x%", "directory=%(here)r", "user=",
+        "numprocs=%(process_num)d", "stdout_logfile=/x%", "directory=%(here)r",
         "environment=A=", "environment=A", 'environment=A="x', "environment=%(program_name)s=1",
         "numprocs_start=-1", "process_name=a:b", f"process_name={'x' * 101}", "numprocs=1000000",
         "strip_ansi_=1",

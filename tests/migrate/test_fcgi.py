@@ -62,7 +62,7 @@ def test_an_owner_without_a_group(folder: Folder) -> None:
     """Only where the group may do something, and is another one, is there a difference."""
     unix = "socket=unix:///x"
     assert not converted(folder, unix, "socket_owner=daemon").lost
-    assert not converted(folder, unix, "socket_owner=daemon", "user=nobody").lost
+    assert not converted(folder, unix, "socket_owner=daemon", "user=nobody").said("socket_owner")
     assert not converted(folder, unix, "socket_owner=daemon", "socket_mode=0770").lost
     found = converted(folder, unix, "socket_owner=daemon", "user=nobody", "socket_mode=0770")
     assert found.said("socket_owner: without a group it is here that of the program's user")
@@ -172,4 +172,4 @@ def test_a_program_of_its_name_wins(folder: Folder) -> None:
     )
     assert found.data["program"]["f"]["command"] == "y"
     assert "sockets" not in found.data["program"]["f"]
-    assert found.said("[fcgi-program:f]: has the name of another program")
+    assert found.said("[fcgi-program:f]: has the name of [program:f], so Supervisor never runs")

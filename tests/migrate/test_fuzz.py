@@ -48,7 +48,7 @@ def test_the_result_can_always_be_loaded(tmp_path: Path) -> None:
     """Whatever the parser can read becomes TOML without a mistake, on the right machine."""
 
     def check(some: list[tuple[str, bool, list[tuple[str, str]]]]) -> None:
-        text = ""
+        text = "[supervisord]\n"
         for header, command, settings in some:
             text += f"[{header}]\n" + "command=sleep 1\n" * command
             text += "".join(f"{key}={value}\n" for key, value in settings)

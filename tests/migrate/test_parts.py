@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 import tomli
 
+from supervisor_lite.config.load import load
+from supervisor_lite.errors import ConfigError
 from supervisor_lite.migrate import keys
 from supervisor_lite.migrate.converter import convert
+from supervisor_lite.migrate.report import Kind
 from supervisor_lite.model.restart import AutoRestart
 from tests.config.conftest import Folder
 from tests.migrate.converting import Converted, program
@@ -19,7 +22,7 @@ from tests.migrate.converting import Converted, program
     [
         (
             'sh -c "echo a ; echo b"',
-            'is never closed (to Supervisor the rest is a comment: echo b")',
+            "is never closed (to Supervisor what follows a blank and ; or # is a comment)",
         ),
         ("x 'y", "never closed"),
         ("x \\", "backslash"),
@@ -91,6 +94,100 @@ def test_processes_that_write_to_one_file_get_one_each(folder: Folder) -> None:
     assert found.data["program"]["third"]["stdout_logfile"] == "/tmp/%(program_name)s.log"
 
 
+@pytest.mark.parametrize(
+    ("sections", "runs"),
+    [
+        ("[group:x]\nprograms=a\n[program:x]\ncommand=1\n", ["x:a", "b"]),
+        ("[group:x]\nprograms=a\n[program:x]\ncommand=1\npriority=5\n", ["b", "x"]),
+        ("[group:x]\nprograms=a\npriority=5\n[program:x]\ncommand=1\npriority=5\n", ["x:a", "b"]),
+        ("[group:x]\nprograms=a\n[eventlistener:x]\ncommand=1\nevents=TICK_5\n", ["b", "x"]),
+        ("[eventlistener:b]\ncommand=1\nevents=TICK_5\npriority=1000\n", ["a", "b"]),
+        ("[fcgi-program:b]\ncommand=1\nsocket=unix:///s\n", ["a", "b"]),
+        ("[fcgi-program:b]\ncommand=1\nsocket=unix:///s\npriority=1\n", ["a", "b"]),
+        ("[group:x]\nprograms=a\n[group:y]\nprograms=a\n[program:x]\ncommand=1\npriority=5\n",
+         ["b", "x", "y:a"]),
+    ],
+)  # fmt: skip
+def test_of_sections_with_one_name_that_is_used_which_supervisor_uses(
+    folder: Folder, sections: str, runs: list[str]
+) -> None:
+    """The lowest priority; of equals groups before programs before listeners before FastCGI."""
+    found = Converted(folder, sections + "[program:a]\ncommand=2\n[program:b]\ncommand=3\n")
+    assert found.configuration is not None
+    processes = list(found.configuration.plan.processes())
+    assert sorted(p.fullname for p in processes) == sorted(runs)
+    if "priority=1\n" in sections:
+        assert next(p for p in processes if p.name == "b").sockets
+    assert found.lost
+
+
+def test_logs_of_listeners_are_their_own(folder: Folder) -> None:
+    """Two listeners, copies of one, a program and the daemon: no two writers of one file."""
+    listener = "[eventlistener:{}]\ncommand=x\nevents=TICK_5\nstdout_logfile=DIR/{}\n"
+    text = (
+        "[supervisord]\nlogfile=DIR/d\n"
+        "[program:p]\ncommand=x\nstdout_logfile=DIR/p\nstderr_logfile=DIR/p\n"
+        + listener.format("one", "l") + listener.format("two", "l") + listener.format("three", "d")
+        + listener.format("four", "p")
+        + listener.format("five", "c") + "numprocs=2\nprocess_name=%(process_num)d\n"
+        + listener.format("six", "s") + "stderr_logfile=DIR/s\nredirect_stderr=true\n"
+    )  # fmt: skip
+    found = Converted(folder, text.replace("DIR", str(folder.path)))
+    assert found.configuration is not None
+    outputs = [o for p in found.configuration.plan.processes() for o in (p.stdout, p.stderr)]
+    paths = [output.path for output in outputs if output.path is not None]
+    assert len(paths) == len(set(paths)) == 15
+    assert len(found.lost) == 6
+    assert found.data["program"]["p"]["redirect_stderr"] is True
+
+
+def test_a_listener_with_a_handler_of_its_own_is_left_out(folder: Folder) -> None:
+    """The idiom that brings the output of programs to a container's stdout."""
+    found = Converted(
+        folder,
+        "[program:p]\ncommand=x\nstdout_events_enabled=true\n"
+        "; out\n[eventlistener:stdout]\ncommand=supervisor_stdout\nevents=PROCESS_LOG\n"
+        "buffer_size=100\nresult_handler=supervisor_stdout:event_handler\n",
+    )
+    assert found.configuration is not None
+    assert "eventlistener" not in found.data
+    (text,) = found.lost
+    assert 'stdout_logfile = "/dev/stdout"' in text
+    assert "output_prefix = true" in text
+    assert "# out\n# [eventlistener:stdout] was left out" in found.text
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "words"),
+    [
+        ("command=sh -c 'supervisorctl restart x'", Kind.OPEN, "slctl"),
+        ("command=/usr/bin/supervisorctl status", Kind.OPEN, "slctl"),
+        ("command=my-supervisorctl-x", None, ""),
+        ("command=pidproxy /run/x.pid x", Kind.NOTE, "part of Supervisor"),
+        ("command=x \\\n  --more", Kind.NOTE, "backslash at the end of a line"),
+        ("command=x 'a\\b' c", None, ""),
+        ("user=daemon", Kind.DIFFERENT, "HOME, USER, LOGNAME are those of the user"),
+        ('user=daemon\nenvironment=HOME="/x"', Kind.DIFFERENT, ": USER, LOGNAME are"),
+        ('user=daemon\nenvironment=HOME="/",USER="b",LOGNAME=c', None, ""),
+    ],
+)
+def test_what_else_makes_a_difference_is_counted(
+    folder: Folder, line: str, kind: Kind | None, words: str
+) -> None:
+    text = f"[program:x]\n{line}\n" + "command=x\n" * (not line.startswith("command"))
+    folder.write("etc/supervisord.conf", text)
+    notes = convert("etc/supervisord.conf").notes
+    assert [note.kind for note in notes] == ([] if kind is None else [kind])
+    assert words in "".join(map(str, notes))
+
+
+def test_the_gateway_is_something_to_do(folder: Folder) -> None:
+    folder.write("etc/supervisord.conf", "[unix_http_server]\nfile=/run/x\n")
+    (note,) = convert("etc/supervisord.conf").notes
+    assert note.kind is Kind.OPEN
+    assert "pip install 'supervisor-lite[gateway]'" in note.text
+
+
 def test_the_group_wins_over_a_program_of_its_name(folder: Folder) -> None:
     """Supervisor never runs such a program, unless it is in a group."""
     found = Converted(
@@ -142,10 +239,30 @@ def test_a_log_named_none_is_a_file_for_the_daemon(folder: Folder) -> None:
     assert converted["daemon"]["logfile"] == "syslog"
 
 
-def test_umask_and_directory_in_the_foreground_are_told(folder: Folder) -> None:
-    found = Converted(folder, "[supervisord]\nnodaemon=true\numask=077\ndirectory=/\n")
-    assert found.data["daemon"] == {"nodaemon": True, "umask": "077", "directory": "/"}
+def test_umask_and_directory_have_no_effect_in_the_foreground(folder: Folder) -> None:
+    """Nor is the directory what relative paths are relative to."""
+    text = "[supervisord]\nnodaemon={}\numask=077\ndirectory=/tmp\npidfile=x.pid\n"
+    found = Converted(folder, text.format("true"))
+    path = f"{folder.path}/etc/x.pid"
+    assert found.data["daemon"] == {"nodaemon": True, "pidfile": path}
     assert sum("ignores it with nodaemon=true" in text for text in found.notes) == 2
+    assert not found.lost
+    found = Converted(folder, text.format("false"))
+    daemon = {"umask": "077", "directory": "/tmp", "pidfile": "/tmp/x.pid"}
+    assert found.data["daemon"] == daemon
+
+
+@pytest.mark.parametrize("value", ["", "%", "%(nope)s", "nobody-of-this-name"])
+@pytest.mark.parametrize("section", ["supervisord", "program:x"])
+def test_a_user_that_supervisor_refuses_never_becomes_root(
+    folder: Folder, section: str, value: str
+) -> None:
+    """What would have run as somebody is refused, not run as whoever starts the daemon."""
+    found = Converted(folder, f"[program:x]\ncommand=y\n[{section}]\nuser={value}\n")
+    table = found.data["daemon"] if section == "supervisord" else found.data["program"]["x"]
+    assert table["user"] == value.replace("%", "%%")
+    with pytest.raises(ConfigError, match=r"\.user: "):
+        load(str(folder.path / "out/supervisor.toml"), {})
 
 
 def test_who_may_use_the_socket(folder: Folder) -> None:
@@ -159,7 +276,8 @@ def test_who_may_use_the_socket(folder: Folder) -> None:
     assert "access" not in found.data
     assert found.said("everybody on the machine")
     found = Converted(folder, "[unix_http_server]\nfile=/run/x\nchown=nobody\nchmod=bad\n")
-    assert found.said("chmod: Supervisor refuses this")
+    assert found.said("chmod: not served: Supervisor refuses this")
+    assert "gateway" not in found.data
 
 
 def test_http_servers_become_the_gateway(folder: Folder) -> None:
@@ -180,7 +298,56 @@ def test_http_servers_become_the_gateway(folder: Folder) -> None:
     from supervisor_lite.passwords import matches
 
     assert matches("%b", found.configuration.gateway.users[0].password_hash)
-    assert not found.lost
+    (text,) = found.lost
+    assert "[inet_http_server:two] username: each user of one server may use all" in text
+
+
+@pytest.mark.parametrize(
+    ("credentials", "key"),
+    [
+        ("username=%(ENV_U)s\npassword=%(ENV_P)s", "username"),
+        ("username=a\npassword=%(ENV_P)s", "password"),
+        ("username=%(ENV_U)s\npassword=secret-word", "username"),
+        ("username=%(ENV_U)s", "username"),
+        ("username=a", "username"),
+        ("password=secret-word", "password"),
+        ("username=\npassword=secret-word", "username"),
+        ("username=a\npassword=", "password"),
+        ("username=a:b\npassword=secret-word", "username"),
+        ("username=a\npassword={SHA}secret-word", "password"),
+        ("username=a\npassword=secret-word%", "password"),
+    ],
+)
+@pytest.mark.parametrize("server", ["unix_http_server]\nfile=/x", "inet_http_server]\nport=9"])
+def test_what_had_a_secret_is_not_served_without(
+    folder: Folder, server: str, credentials: str, key: str
+) -> None:
+    """Neither alone, nor with the secret of another server, nor to members of a group."""
+    text = f"[{server}\n{credentials}\nchmod=0770\nchown=root:adm\n"
+    found = Converted(folder, text)
+    assert found.data == {}
+    assert any(f" {key}: not served: " in text for text in found.lost), found.lost
+    assert "secret-word" not in str(found.lost + found.notes) + found.text
+    other = "[unix_http_server:other]\nfile=/other\nusername=u\npassword=v\n"
+    for both in (text + other, other + text):
+        found = Converted(folder, both)
+        assert found.data["gateway"]["listen"] == ["unix:///other"]
+        assert found.data["gateway"]["socket_password"] is True
+        assert [user["name"] for user in found.data["gateway"]["users"]] == ["u"]
+
+
+def test_unix_sockets_share_owner_and_mode(folder: Folder) -> None:
+    """A wider mode of one must not open the other."""
+    one, two = "[unix_http_server]\nfile=/a\n{}", "[unix_http_server:b]\nfile=/b\n{}"
+    found = Converted(folder, one.format("chmod=0700\n") + two.format("chmod=0777\n"))
+    assert found.data["gateway"]["listen"] == ["unix:///a"]
+    assert found.data["gateway"]["socket_mode"] == "0700"
+    assert found.said("chmod: not served: the Unix sockets of one [gateway] have one owner and")
+    secret = "username=a\npassword=b\n"
+    for first, second in (("", secret), (secret, "")):
+        found = Converted(folder, one.format(first) + two.format(second))
+        assert found.data["gateway"]["socket_password"] is True
+        assert found.said("Unix sockets ask all for a password here, or none: all do")
 
 
 @pytest.mark.parametrize(
@@ -243,9 +410,6 @@ def test_defaults_are_supervisors(folder: Folder) -> None:
 
 
 def test_how_the_gateway_is_run_is_said_where_it_stands(folder: Folder) -> None:
-    """What stands there as a comment is a program that works."""
     text = Converted(folder, "[unix_http_server]\nfile=/run/x\n").text
-    lines = text[text.index("# [program.gateway]") :].splitlines()[:3]
-    data = tomli.loads("\n".join(line.removeprefix("# ") for line in lines))
-    assert data["program"]["gateway"]["command"].startswith("supervisor-lite-gateway -c %(here)s/")
-    assert "program.gateway" not in Converted(folder, "[program:x]\ncommand=y\n").text
+    assert "# pip install 'supervisor-lite[gateway]'\n" in text
+    assert "gateway" not in Converted(folder, "[program:x]\ncommand=y\n").text

@@ -9,7 +9,7 @@ from supervisor_lite.config.types.compound import OneOrMore
 from supervisor_lite.config.types.text import STRING
 from supervisor_lite.config.wording import BadValueError
 
-_PIECE = r"""(?x)
+PIECE = r"""(?x)
     (?P<blank>[ \t\r\n]+) | (?P<plain>[^ \t\r\n'"\\]+) | '(?P<single>[^']*)'
   | "(?P<double>[^"\\]*(?:\\[\s\S][^"\\]*)*)" | (?P<joined>\\\r?\n)
   | \\(?P<escaped>[\s\S]) | (?P<open>['"\\])"""
@@ -33,7 +33,7 @@ def split_words(text: str) -> tuple[str, ...]:
     """
     words: list[str] = []
     inside = False
-    for match in re.finditer(_PIECE, text):
+    for match in re.finditer(PIECE, text):
         kind, piece = match.lastgroup, match[match.lastgroup or 0]
         if kind == "blank":
             inside = False

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
 from functools import partial
 from typing import Any
@@ -21,14 +22,18 @@ from supervisor_lite.control.request import Methods, Request
 from supervisor_lite.control.subscriptions import Subscription
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.supervisor import Supervisor
+from supervisor_lite.core.topics import GatewayInForce
 from supervisor_lite.core.view import rfc3339
 from supervisor_lite.errors import NoSuchProcess, ProtocolError
 from supervisor_lite.explain.cause import beyond_exit_text
+from supervisor_lite.model.advice import Advice
+from supervisor_lite.model.cause import SpawnFailure
 from supervisor_lite.model.change import Change
 from supervisor_lite.model.program import Program
 from supervisor_lite.model.run import RunRow
 from supervisor_lite.model.states import State
 from supervisor_lite.protocol.codes import INVALID_PARAMS
+from supervisor_lite.protocol.messages import NOTE_CONFIGURATION
 from supervisor_lite.store.codec import encode
 from supervisor_lite.store.journal import Journal
 
@@ -36,6 +41,9 @@ method = Methods()
 
 MAX_ROWS = 1000
 """Changes or runs in one reply."""
+
+_UNKNOWN = ("unknown",)
+"""The command of what is not defined any more."""
 
 STORY_CHANGES = 150
 """Changes from which the story of one process is told."""
@@ -57,16 +65,19 @@ class HistoryMethods:
         """Answer changes of state; with `follow`, go on as they happen."""
         since = request.params.number("since")
         limit = request.params.count("limit", 100 if since is None else MAX_ROWS, maximum=MAX_ROWS)
+        before = request.params.number("before")
         follow = request.params.flag("follow", False)
         request.params.done()
         last = self._journal.serial
         after = min(since, last) if since is not None else None
-        found = self._journal.history.changes(names=self._seen(request), after=after, limit=limit)
+        found = self._journal.history.changes(
+            names=self._seen(request), after=after, before=before, limit=limit
+        )
         result: dict[str, Any] = {"changes": [change_json(change) for change in found]}
         if follow:
             cut = after is not None and len(found) == limit
             position = last if not cut else found[-1].serial if found else after or 0
-            result["subscription"] = self._follow(request, position)
+            result |= {"subscription": self._follow(request, position), "serial": last}
         return result
 
     def _follow(self, request: Request, position: int) -> int:
@@ -74,10 +85,17 @@ class HistoryMethods:
         subscription = Subscription(request.connection)
         sees = partial(request.connection.sees, request.method)
         feed = ChangeFeed(self._journal, self._recent, subscription, sees, position)
-        unsubscribe = self._supervisor.bus.subscribe(Change, lambda _: feed.on_change())
+        bus = self._supervisor.bus
+
+        def tell(_: GatewayInForce) -> None:
+            subscription.notify(NOTE_CONFIGURATION)
+
+        unsubscribe = bus.subscribe(Change, lambda _: feed.on_change())
+        forget = bus.subscribe(GatewayInForce, tell)
 
         def stop() -> None:
             unsubscribe()
+            forget()
             feed.close()
 
         subscription.on_end(stop, feed.resume)
@@ -89,10 +107,12 @@ class HistoryMethods:
         """Answer runs, the newest first."""
         names = request.params.names(required=False)
         limit = request.params.count("limit", 50, maximum=MAX_ROWS)
+        before = request.params.number("before")
         request.params.done()
         chosen = self._chosen(request, names) if names else self._seen(request)
         now = time.time()
-        return {"runs": [_run(row, now) for row in self._journal.history.runs(chosen, limit)]}
+        found = self._journal.history.runs(chosen, limit, before)
+        return {"runs": [_run(row, now) for row in found]}
 
     @method("why")
     async def why(self, request: Request) -> Result:
@@ -175,7 +195,7 @@ class HistoryMethods:
 def _gone(name: str, now: float) -> Process:
     """Return what stands for a process of which only the journal knows."""
     group, _, process = name.rpartition(":")
-    return Process(Program(name=process, group=group, command=("unknown",)), now)
+    return Process(Program(name=process, group=group, command=_UNKNOWN), now)
 
 
 def _zone(offset: str) -> tzinfo | None:
@@ -197,6 +217,7 @@ def _told(
     zone: tzinfo | None,
 ) -> list[str]:
     from supervisor_lite.explain import episodes, story  # not before somebody asks
+    from supervisor_lite.explain.hints import is_failing, tell_hints
 
     record = process.record
     due = None
@@ -214,8 +235,20 @@ def _told(
     )
     clock = story.local_clock(now, zone)
     lines = story.tell(known, now, clock, story.clock_offset(now, zone))
-    lines[1:1] = story.tell_output(process.output_trouble(), process.output_dropped(), clock)
+    aside = story.tell_output(process.output_trouble(), process.output_dropped(), clock)
+    if is_failing(record):
+        aside += tell_hints(known, _what_hinders(process.program))
+    lines[1:1] = aside
     return lines
+
+
+def _what_hinders(program: Program) -> Iterator[SpawnFailure | Advice]:
+    """Yield what would keep a program from being started now."""
+    from supervisor_lite.host.preflight import Preflight
+
+    if program.command != _UNKNOWN:
+        for _, about in Preflight(os.environ).look(program):
+            yield about
 
 
 # On the wire.

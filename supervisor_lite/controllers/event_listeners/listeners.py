@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from supervisor_lite.controllers.event_listeners.pools import Pool
+from supervisor_lite.controllers.event_listeners.reports import ListenerReports
 from supervisor_lite.controllers.event_listeners.sessions import ListenerSession
 from supervisor_lite.controllers.event_listeners.ticks import Ticks
 from supervisor_lite.core.bus import Bus
@@ -66,6 +67,9 @@ class EventListeners:
         """Those that listeners know of."""
         self._stopping: dict[str, int] = {}
         """Pids of processes that are being stopped: a change to STOPPED does not have them."""
+        self._reports = ListenerReports(
+            supervisor, self._loop, self._sessions.get, self._pool_of.get
+        )
         self._ticks = Ticks(self._loop, self.publish)
         bus.subscribe(Change, self._on_change)
         bus.subscribe(GroupsChanged, self.on_groups_changed)
@@ -95,7 +99,9 @@ class EventListeners:
             process = self._supervisor.processes.get(name)
             if session.run is not None and (process is None or process.record.run != session.run):
                 self._end_session(name)
-            elif session.outbox:
+                continue
+            self._reports.begin(name)
+            if session.outbox:
                 session.write()
         for process in tuple(self._supervisor.processes.values()):
             known = process.name in self._sessions or not process.program.listener
@@ -115,7 +121,7 @@ class EventListeners:
             for name, session in self._sessions.items()
             if (process := self._supervisor.processes.get(name)) is not None
         }
-        pools = {name: pool.buffer.to_json() for name, pool in self._pools.items()}
+        pools = {name: pool.to_json() for name, pool in self._pools.items()}
         groups = sorted(self._groups)
         return {"serial": self._serial, "groups": groups, "pools": pools, "members": members}
 
@@ -124,7 +130,7 @@ class EventListeners:
         self._groups = set(inherited["groups"])
         for name, values in inherited["pools"].items():
             if name in self._pools:
-                self._pools[name].buffer.restore(values)
+                self._pools[name].restore(values)
         for name, values in inherited["members"].items():
             session = self._new_session(name)
             session.restore(values)
@@ -154,6 +160,7 @@ class EventListeners:
         elif change.to_state == "STARTING" and process is not None and process.program.listener:
             self._end_session(name)
             self._sessions[name] = self._new_session(name)
+            self._reports.begin(name)
             self._set_ticks()
         if change.to_state == "STOPPING":
             self._stopping[name] = change.pid or 0
@@ -195,7 +202,9 @@ class EventListeners:
             if not group.events:
                 continue
             if (pool := self._pools.get(name)) is None:
-                pool = Pool(name, self._identifier, self._first_ready, self._error)
+                pool = Pool(
+                    name, self._identifier, self._first_ready, self._error, self._on_overflow
+                )
                 self._pools[name] = pool
             pool.configure(group)
             self._pool_of.update(dict.fromkeys(pool.members, pool))
@@ -227,9 +236,13 @@ class EventListeners:
 
     def _on_input_closed(self, session: ListenerSession) -> None:
         """Whoever else is in the pool may have its event."""
-        self._warn(f"{session.process}: does not read its input; it gets no more events")
+        self._reports.tell(session.process)
         if pool := self._requeue(session):
             pool.dispatch()
+
+    def _on_overflow(self, pool: Pool) -> None:
+        for name in pool.members:
+            self._reports.tell(name)
 
     def _requeue(self, session: ListenerSession) -> Pool | None:
         """Give its event back to its pool; return that. Without a pool nobody wants the event."""
@@ -251,14 +264,14 @@ class EventListeners:
                         pool.dispatch()
                 case Answer.ACCEPTED:
                     session.event = None
+                    session.rejections = 0
                     if pool is not None:
                         pool.rejections = 0
                 case Answer.REJECTED | Answer.INVALID:
-                    if answer is Answer.INVALID:
-                        self._warn(
-                            f"{name}: said what no event listener may say; it gets no more"
-                            " events until it is restarted"
-                        )
+                    if answer is Answer.REJECTED:
+                        session.rejected += 1
+                        session.rejections += 1
+                    self._reports.tell(name)
                     if pool is not None:
                         pool.reject(session)
                     else:

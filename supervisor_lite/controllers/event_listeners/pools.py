@@ -9,12 +9,15 @@ rejected, or whose listener ended before it answered, goes before all others tha
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from supervisor_lite.controllers.event_listeners.sessions import ListenerSession
 from supervisor_lite.model.plan import Group
 from supervisor_lite.rules.event_listener.buffer import EventBuffer, QueuedEvent, retry_delay
 from supervisor_lite.rules.event_listener.payloads import ListenerEvent
+from supervisor_lite.rules.event_listener.trouble import QUIET
 from supervisor_lite.rules.event_listener.types import expand
 
 
@@ -22,8 +25,8 @@ class Pool:
     """The listeners of one group, and the events that wait for them."""
 
     __slots__ = (
-        "_dropped", "_first_ready", "_identifier", "_report", "_retry", "buffer", "members",
-        "name", "rejections", "wanted",
+        "_first_ready", "_identifier", "_is_reported", "_overflowed", "_report", "_reported",
+        "_retry", "buffer", "dropping", "members", "name", "rejections", "wanted",
     )  # fmt: skip
 
     def __init__(
@@ -32,8 +35,12 @@ class Pool:
         identifier: str,
         first_ready: Callable[[Iterable[str]], ListenerSession | None],
         report: Callable[[str], None],
+        overflowed: Callable[[Pool], None] = lambda pool: None,
     ) -> None:
-        """`identifier` is the daemon's; `first_ready` finds a listener by names of processes."""
+        """`identifier` is the daemon's; `first_ready` finds a listener by names of processes.
+
+        `overflowed` is called when an event was dropped, where that is news.
+        """
         self.name = name
         self.buffer = EventBuffer(0)
         self.wanted: frozenset[str] = frozenset()
@@ -45,9 +52,14 @@ class Pool:
         self._identifier = identifier
         self._first_ready = first_ready
         self._report = report
+        self._overflowed = overflowed
+        self._is_reported = False
+        """It was reported that `dropping` is not 0."""
+        self._reported = -QUIET
+        """When it was reported last that an event was dropped; monotonic."""
         self._retry: asyncio.TimerHandle | None = None
         """Set while the pool waits after rejections; nothing is sent meanwhile."""
-        self._dropped = 0
+        self.dropping = 0
         """Events that did not fit, since one could be sent."""
 
     def configure(self, group: Group) -> None:
@@ -73,11 +85,19 @@ class Pool:
             session = self._first_ready(self.members)
             if session is None:
                 return
-            if self._dropped > 1:
-                self._report(f"pool {self.name}: {self._dropped} events were discarded")
-            self._dropped = 0
+            self._report_total()
+            self.dropping = 0
             event = self.buffer.pop()
             session.send(event, event.message(self._identifier, self.name))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what waits, for `restore`; part of the handover to another version."""
+        return {**self.buffer.to_json(), "dropping": self.dropping}
+
+    def restore(self, values: dict[str, Any]) -> None:
+        """Go on with what `to_json` described. Raises KeyError, TypeError or ValueError."""
+        self.buffer.restore(values)
+        self.dropping = int(values.get("dropping", 0))
 
     def requeue(self, session: ListenerSession) -> None:
         """Have the event of a listener, if it has one, wait again before all others."""
@@ -102,10 +122,23 @@ class Pool:
         self.dispatch()
 
     def _report_dropped(self, event: QueuedEvent | None) -> None:
-        """Report the first event that was dropped; the others are counted until one is sent."""
+        """Report the first event that was dropped; the others are counted until one is sent.
+
+        A listener that is a little too slow all the time is worth a line a minute.
+        """
         if event is None:
             return
-        self._dropped += 1
-        if self._dropped == 1:
+        self.dropping += 1
+        now = time.monotonic()
+        if self.dropping == 1 and now - self._reported >= QUIET:
+            self._reported = now
+            self._is_reported = True
             serial = event.serial
             self._report(f"pool {self.name} event buffer overflowed, discarding event {serial}")
+            self._overflowed(self)
+
+    def _report_total(self) -> None:
+        """Report how many were dropped, if the first of them was reported."""
+        if self._is_reported and self.dropping > 1:
+            self._report(f"pool {self.name}: {self.dropping} events were discarded")
+        self._is_reported = False

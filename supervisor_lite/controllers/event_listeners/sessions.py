@@ -20,7 +20,7 @@ class ListenerSession:
 
     __slots__ = (
         "_fd", "_loop", "_on_input_closed", "_open_input", "event", "input_closed", "outbox",
-        "process", "protocol", "run",
+        "process", "protocol", "rejected", "rejections", "run",
     )  # fmt: skip
 
     def __init__(
@@ -40,6 +40,10 @@ class ListenerSession:
         """What it is busy with."""
         self.outbox = b""
         """What did not fit into its pipe yet."""
+        self.rejections = 0
+        """Events that it has rejected since it has accepted one."""
+        self.rejected = 0
+        """The same, of this run."""
         self.input_closed = False
         """It does not read any more: no event can be sent to it."""
         self._loop = loop
@@ -95,6 +99,8 @@ class ListenerSession:
             "event": self.event._asdict() if self.event is not None else None,
             "outbox": self.outbox.decode("latin-1"),
             "deaf": self.input_closed,
+            "rejected": self.rejected,
+            "rejections": self.rejections,
         }
 
     def restore(self, values: Mapping[str, Any]) -> None:
@@ -105,3 +111,5 @@ class ListenerSession:
         self.event = QueuedEvent(**event) if event is not None else None
         self.outbox = values["outbox"].encode("latin-1")
         self.input_closed = values["deaf"]
+        self.rejected = int(values.get("rejected", 0))
+        self.rejections = int(values.get("rejections", 0))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-import threading
 
-from supervisor_lite.client.errors import ClientError, RemoteError
+from supervisor_lite.client.errors import RemoteError
 from supervisor_lite.ctl import render
 from supervisor_lite.ctl.commands.follow import follow
-from supervisor_lite.ctl.commands.output import RawWriter, TerminalWriter
+from supervisor_lite.ctl.commands.output import output_of
 from supervisor_lite.ctl.context import CommandContext, Commands
 from supervisor_lite.ctl.options import UsageError
+from supervisor_lite.ctl.screens import RawWriter, TerminalWriter
+from supervisor_lite.ctl.typed import EndOfInput, Typed
 from supervisor_lite.protocol import codes, messages
 from supervisor_lite.protocol.codes import ErrorCode
 from supervisor_lite.text import sanitize
@@ -18,6 +19,7 @@ from supervisor_lite.text import sanitize
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from supervisor_lite.client.sync import Client
+    from supervisor_lite.protocol.messages import Message
 
 command = Commands()
 
@@ -56,53 +58,66 @@ def fg(ctl: CommandContext, arguments: list[str]) -> int:
         if listed[0]["state"] != "RUNNING":
             render.err("slctl: fg: process not running")
             return codes.FAILED
-        render.out("==> Press Ctrl-C to exit <==")
-        sys.stdout.flush()
-        client.call("events", {"limit": 0, "follow": True})
-        client.call("logs", {"names": [name], "lines": 0, "follow": True})
-        threading.Thread(target=_send_lines, args=(ctl, name), daemon=True).start()
-        writer = TerminalWriter() if ctl.style.terminal else RawWriter()
-        try:
-            for method, note in follow(client):
-                if method == messages.NOTE_OUTPUT:
-                    writer.write(messages.unpack_data(note))
-                elif method == messages.NOTE_CHANGE and _ended(note, name):
-                    writer.finish()
-                    render.err("Process got killed")
-                    return codes.FAILED
-        except KeyboardInterrupt:
-            writer.finish()
-            render.out("Exiting foreground")
-            return codes.DONE
+    render.out("==> Press Ctrl-C to exit <==")
+    sys.stdout.flush()
+    foreground = _Foreground(name)
+    writer = TerminalWriter() if ctl.style.terminal else RawWriter()
+    try:
+        typed = Typed(ctl.socket(), ctl.configuration(), name)
+        for method, note in follow(ctl, foreground.subscribe, typed):
+            if method == messages.NOTE_OUTPUT:
+                writer.write(output_of(note))
+                foreground.note(note)
+            elif method == messages.NOTE_CHANGE and foreground.has_ended(note):
+                writer.finish()
+                render.err("Process got killed")
+                return codes.FAILED
+    except (KeyboardInterrupt, EndOfInput):
         writer.finish()
+        render.out("Exiting foreground")
+        return codes.DONE
+    writer.finish()
     return codes.TIMED_OUT
 
 
-def _ended(note: dict[str, object], name: str) -> bool:
-    change = note.get("change")
-    return (
-        isinstance(change, dict)
-        and change.get("name") == name
-        and change.get("to") in _ENDED_STATES
-    )
+class _Foreground:
+    """How far we have come in the output and the changes of a process, whichever daemon tells."""
 
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._after: Message = {}
+        self._serial: int | None = None
 
-def _send_line(client: Client, params: dict[str, object]) -> None:
-    """Send what was typed, so that it is noted as such."""
-    try:
-        client.call("send", {**params, "foreground": True})
-    except RemoteError as error:
-        if error.code != ErrorCode.INVALID_PARAMS:
-            raise
-        client.call("send", params)  # an older daemon
+    def subscribe(self, client: Client) -> None:
+        """Follow both from where we are."""
+        asked: Message = {"limit": 0, "follow": True}
+        if self._serial is not None:
+            asked["since"] = self._serial
+        found = client.call("events", asked)
+        if self._serial is None:
+            self._serial = found.get("serial")
+        logs: Message = {"names": [self._name], "follow": True}
+        if not self._after:
+            try:
+                first = client.call("logs", {"names": [self._name], "lines": 0, "pieces": True})
+            except RemoteError as error:
+                if error.code != ErrorCode.INVALID_PARAMS:
+                    raise
+                client.call("logs", {**logs, "lines": 0})  # a daemon that knows no marks
+                return
+            self._after = dict(first["after"].get(self._name, {}))
+        client.call("logs", {**logs, "after": {self._name: self._after}})
 
+    def note(self, note: Message) -> None:
+        """Remember how far the output has come."""
+        if note.get("after") is not None:
+            self._after[str(note.get("stream"))] = note["after"]
 
-def _send_lines(ctl: CommandContext, name: str) -> None:
-    """Send each line that is typed; runs beside the reader of the output."""
-    for line in sys.stdin:
-        try:
-            with ctl.client() as client:
-                _send_line(client, {"name": name, "text": line})
-        except ClientError as error:
-            render.err(f"slctl: {sanitize(error)}")
-            return
+    def has_ended(self, note: Message) -> bool:
+        """Does a change say that it is not in the foreground of anything any more?"""
+        change = note.get("change")
+        if not isinstance(change, dict):
+            return False
+        if self._serial is not None:
+            self._serial = change.get("serial", self._serial)
+        return change.get("name") == self._name and change.get("to") in _ENDED_STATES

@@ -13,9 +13,16 @@ from supervisor_lite.text import sanitize, size, span
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from supervisor_lite.client.sync import Client
+    from supervisor_lite.ctl.options import Arguments
     from supervisor_lite.protocol.messages import Message
 
 command = Commands()
+
+PIECE = 1000
+"""Changes or runs that are asked for at a time."""
 
 _EVENT_OPTIONS = {
     "-f": "follow", "--follow": "follow", "--json": "json", "--since": "since=",
@@ -28,28 +35,83 @@ def events(ctl: CommandContext, arguments: list[str]) -> int:
     """Show changes of state, and with -f go on as they happen."""
     given = ctl.parse(arguments, _EVENT_OPTIONS)
     none_left(given.words)
-    params: Message = {}
-    for key in ("since", "limit"):
-        if given.has(key):
-            params[key] = given.integer(key, 0)
-    if given.has("follow"):
-        params["follow"] = True
     as_json = given.has("json")
 
     def write(change: Message) -> None:
         for line in [render.json_line(change)] if as_json else _change(ctl.style, change):
             render.out(line)
 
-    with ctl.client() as client:
-        result = client.call("events", params)
-        for change in listed(result, "changes"):
-            write(change)
-        if not given.has("follow"):
-            return codes.DONE
-        for method, note in follow(client):
-            if method == messages.NOTE_CHANGE and isinstance(note.get("change"), dict):
-                write(note["change"])
+    shown = _EventList(given, write)
+    if not given.has("follow"):
+        with ctl.client() as client:
+            shown.show(client)
+        return codes.DONE
+    for method, note in follow(ctl, shown.subscribe):
+        if method == messages.NOTE_CHANGE and isinstance(note.get("change"), dict):
+            shown.take(note["change"])
     return codes.DONE
+
+
+class _EventList:
+    """Changes of state, and how far we have come, whichever daemon tells."""
+
+    def __init__(self, given: Arguments, write: Callable[[Message], None]) -> None:
+        self._limit = given.integer("limit", 0) if given.has("limit") else None
+        self._since = given.integer("since", 0) if given.has("since") else None
+        self._write = write
+        self._serial: int | None = None
+        """That of the last change that we know of."""
+        self._began = False
+
+    def take(self, change: Message) -> None:
+        """Write a change and remember it."""
+        self._write(change)
+        self._serial = change.get("serial", self._serial)
+
+    def subscribe(self, client: Client) -> None:
+        """Show what there is, the first time, and follow from where we are."""
+        if not self._began:
+            self.show(client)
+        asked: Message = {"limit": 0, "follow": True}
+        if self._serial is not None:
+            asked["since"] = self._serial
+        found = client.call("events", asked)
+        if self._serial is None:
+            self._serial = found.get("serial")
+        self._began = True
+
+    def show(self, client: Client) -> None:
+        """Write what is stored, a piece at a time."""
+        if self._since is not None:
+            self._serial = self._since
+            self._show_since(client, self._limit)
+            return
+        limit = self._limit
+        first = client.call("events", {} if limit is None else {"limit": min(limit, PIECE)})
+        pages = [listed(first, "changes")]
+        found = len(pages[0])
+        while limit is not None and found < limit and len(pages[-1]):
+            oldest = pages[-1][0]["serial"]
+            asked = {"limit": min(limit - found, PIECE), "before": oldest}
+            pages.append(listed(client.call("events", asked), "changes", "serial"))
+            found += len(pages[-1])
+        if limit != 0:
+            self._serial = 0  # unless there is one, all that will be is new
+        for page in reversed(pages):
+            for change in page:
+                self.take(change)
+
+    def _show_since(self, client: Client, left: int | None) -> None:
+        while left is None or left > 0:
+            asked: Message = {"since": self._serial}
+            if left is not None:
+                asked["limit"] = min(left, PIECE)
+            changes = listed(client.call("events", asked), "changes", "serial")
+            for change in changes:
+                self.take(change)
+            if not changes:
+                return
+            left = None if left is None else left - len(changes)
 
 
 @command("why")
@@ -85,10 +147,15 @@ def runs(ctl: CommandContext, arguments: list[str]) -> int:
     """Show the history of runs."""
     given = ctl.parse(arguments, {"--json": "json", "-n": "limit=", "--limit": "limit="})
     params: Message = {"names": given.words} if given.words else {}
-    if given.has("limit"):
-        params["limit"] = given.integer("limit", 0)
+    limit = given.integer("limit", 0) if given.has("limit") else None
+    if limit is not None:
+        params["limit"] = min(limit, PIECE)
     with ctl.client() as client:
-        rows = listed(client.call("runs", params), "runs", "run", "name")
+        rows = page = listed(client.call("runs", params), "runs", "run", "name")
+        while limit is not None and len(rows) < limit and page:
+            params |= {"limit": min(limit - len(rows), PIECE), "before": page[-1]["run"]}
+            page = listed(client.call("runs", params), "runs", "run", "name")
+            rows = rows + page
     if given.has("json"):
         render.out(render.json_rows("runs", rows))
     elif rows:

@@ -12,7 +12,10 @@ from supervisor_lite.text import sanitize
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from supervisor_lite.migrate.converter import Conversion
+    from supervisor_lite.migrate.report import ConversionNote
 
 command = Commands()
 
@@ -39,34 +42,34 @@ def import_file(ctl: CommandContext, arguments: list[str]) -> int:
         for diagnostic in error.diagnostics:
             render.err(sanitize(diagnostic))
         return codes.USAGE
-    lost = _report(conversion)
     if out is None:
-        sys.stdout.write("\n".join(conversion.files.values()))
+        refused = _refused_text(conversion)
     elif trouble := _write(conversion, out):
         render.err(f"slctl: import: {sanitize(trouble)}; nothing was written")
         return codes.FAILED
     else:
+        refused = _refused(os.path.join(out, next(iter(conversion.files))))
+    unlike = _report(conversion.notes, refused)
+    if out is None:
+        sys.stdout.write("\n".join(conversion.files.values()))
+    else:
         for name in conversion.files:
             render.out(os.path.join(out, name))
-        lost += _check(os.path.join(out, next(iter(conversion.files))))
-    return codes.FAILED if lost and given.has("strict") else codes.DONE
+    return codes.FAILED if unlike and given.has("strict") else codes.DONE
 
 
-def _report(conversion: Conversion) -> int:
-    """Show all notes; return how many things will be different."""
-    for note in conversion.notes:
-        render.err(sanitize(note.labelled("" if note.lossy else "note: ")))
-    lost = sum(note.lossy for note in conversion.notes)
-    notes = len(conversion.notes) - lost
-    if conversion.notes:
-        render.err(
-            f"{_many(lost, 'thing')} will be different from Supervisor; {_many(notes, 'note')}"
-        )
-    return lost
+def _report(notes: Iterable[ConversionNote], refused: Sequence[ConversionNote]) -> bool:
+    """Show everything, and how much it is; tell whether something is different or to be done."""
+    from supervisor_lite.migrate.report import Kind, grouped, summary
 
-
-def _many(number: int, noun: str) -> str:
-    return f"{number or 'no'} {noun}{'s' * (number != 1)}"
+    findings = [*grouped(notes), *grouped(refused)]
+    for finding in findings:
+        render.err(sanitize(finding))
+    if refused:
+        render.err("this must be put right before supervisor-lite can use it on this machine")
+    if findings:
+        render.err(summary(findings))
+    return any(finding.first.kind is not Kind.NOTE for finding in findings)
 
 
 def _write(conversion: Conversion, out: str) -> str:
@@ -105,16 +108,29 @@ def _mode(sources: list[str]) -> int:
     return mode | 0o600
 
 
-def _check(path: str) -> int:
-    """Show what keeps the result from being used on this machine; return how many things."""
+def _refused(path: str) -> list[ConversionNote]:
+    """Return what keeps a configuration from being used on this machine."""
     from supervisor_lite.config.load import load
     from supervisor_lite.errors import ConfigError
+    from supervisor_lite.migrate.report import ConversionNote, Kind
 
     try:
         load(path)
     except ConfigError as error:
-        for diagnostic in error.diagnostics:
-            render.err(sanitize(diagnostic))
-        render.err("this must be put right before supervisor-lite can use it on this machine")
-        return len(error.diagnostics)
-    return 0
+        return [ConversionNote(d.file, d.line, "", d.key, d.text, Kind.OPEN)
+                for d in error.diagnostics]  # fmt: skip
+    return []
+
+
+def _refused_text(conversion: Conversion) -> list[ConversionNote]:
+    """Return the same for what goes to stdout."""
+    import contextlib
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as place:
+        for name, text in conversion.files.items():
+            with open(os.path.join(place, name), "w", encoding="utf-8") as stream:
+                stream.write(text)
+        # Its name is nobody's business; every path in the text is absolute.
+        with contextlib.chdir(place):
+            return _refused(next(iter(conversion.files)))

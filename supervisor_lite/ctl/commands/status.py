@@ -22,7 +22,7 @@ KEYS = (
     "name", "group", "fullname", "program", "state", "statecode", "wanted", "pid", "run", "uptime",
     "started", "since", "exitcode", "signal", "failures", "restarts", "next_try", "reason",
     "autostart", "priority", "stdout_logfile", "stderr_logfile", "stale", "cause",
-    "output_trouble", "output_dropped", "output_lost",
+    "output_trouble", "output_dropped", "output_lost", "listener",
 )  # fmt: skip
 """The keys of a process in `--json`, in their order; docs/slctl.md promises them."""
 

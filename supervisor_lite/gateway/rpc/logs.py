@@ -14,8 +14,8 @@ from supervisor_lite.protocol.messages import Message
 MAX_PIECE = 1 << 20
 """Bytes of a log that are asked for at a time."""
 
-MAX_READ = 16 << 20
-"""Bytes of a log in one reply; whoever wants more asks again with another offset."""
+MAX_READ = 64 << 20
+"""Bytes of a log in one reply; whoever wants more is told so, and asks with offset and length."""
 
 _READ = "string name, int offset, int length"
 
@@ -42,14 +42,16 @@ class _Log:
 
     async def read(self, offset: int, length: int) -> str:
         """Return what Supervisor calls reading: from an offset, or the last bytes of it all."""
-        await self.piece(length=0)
+        size = int((await self.piece(length=0))["size"])
         if offset < 0:
             if length:
                 raise Fault(Code.BAD_ARGUMENTS)
-            return _text(await self.piece(last=min(-offset, 4 * MAX_PIECE)))
+            return await self._last(-offset)
         if length < 0:
             raise Fault(Code.BAD_ARGUMENTS)
-        left = min(length or MAX_READ, MAX_READ)
+        left = max(0, size - offset) if not length else min(length, max(0, size - offset))
+        if left > MAX_READ:
+            raise Fault(Code.FAILED, _too_much(left))
         data = b""
         while left > 0:
             part = await self.piece(offset=offset + len(data), length=min(left, MAX_PIECE))
@@ -59,6 +61,20 @@ class _Log:
             if not found:
                 break
         return data.decode("utf-8", "replace")
+
+    async def _last(self, count: int) -> str:
+        """Return the last bytes, over rotated files, piece by piece."""
+        verb = "tail" if self._method == "read_log" else "maintail"
+        asked: Message = {**self._params, "bytes": count, "pieces": True}
+        data = b""
+        while True:
+            part = await self._session.call(verb, **asked)
+            data += messages.unpack_data(part)
+            if not part.get("more"):
+                return data.decode("utf-8", "replace")
+            if len(data) > MAX_READ:
+                raise Fault(Code.FAILED, _too_much(count))
+            asked = {**self._params, "after": part["after"], "pieces": True}
 
     async def tail(self, offset: int, length: int) -> list[object]:
         """Return [text, size, overflow], for a reader that asks again with the size as offset."""
@@ -75,6 +91,11 @@ class _Log:
         start = max(0, size - length)
         part = await self.piece(offset=start, length=length) if length else {"data": ""}
         return [_text(part), size, overflow]
+
+
+def _too_much(count: int) -> str:
+    most = f"{MAX_READ >> 20} MB fit into a reply"
+    return f"{count} bytes are too much: {most}; ask for less, with offset and length"
 
 
 def _text(part: Message) -> str:

@@ -1,9 +1,14 @@
-// Terminal output as DOM: colours and styles (ANSI SGR) are shown, every other sequence is dropped.
+// Terminal output as DOM: colours and styles (ANSI SGR) are shown, what moves the cursor or sets a
+// title is dropped, and what is left of control characters is spelled out.
+import { element, spell } from "./base.js";
 
 const ESC = "\x1b";
 // CSI, OSC (ended by BEL or ST), and two-character sequences.
 const SEQUENCE = /\x1b(?:\[([0-?]*)[ -/]*([@-~])|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_=>78]|[()][0-9A-B])/y;
 const UNFINISHED = /\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b]*\x1b?|[()])?$/;
+// A tab and the joiners of emoji and scripts are meant as they are; other controls, and what turns
+// the direction of the text, would hide or forge something.
+const UNSEEN = /(?![\t\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 const MAX_LINE = 16384;
 
 export class Terminal {
@@ -35,7 +40,12 @@ export class Terminal {
         const found = SEQUENCE.exec(text);
         if (found && found[2] === "m") this.sgr(found[1]);
         i += found ? found[0].length : 1;
+        if (!found) this.put(ESC);
         plain = i;
+      } else if (char === "\b") {
+        this.put(text.slice(plain, i));
+        this.back();
+        plain = ++i;
       } else if (char === "\n" || char === "\r") {
         this.put(text.slice(plain, i));
         if (char === "\n") this.end();
@@ -63,8 +73,6 @@ export class Terminal {
   }
 
   put(text) {
-    // What a program does with a tab and a newline is meant; other controls would not show anyway.
-    text = text.replace(/[\x00-\x08\x0b-\x1f\x7f]/g, "");
     if (!text) return;
     if (!this.line) this.begin();
     if (this.returned) {
@@ -74,7 +82,23 @@ export class Terminal {
     }
     if (this.length > MAX_LINE) return;
     this.length += text.length;
-    this.line.append(this.styled(text));
+    let plain = 0;
+    for (const { 0: char, index } of text.matchAll(UNSEEN)) {
+      if (index > plain) this.line.append(this.styled(text.slice(plain, index)));
+      this.line.append(element("span", { class: "ctl" }, spell(char)));
+      plain = index + char.length;
+    }
+    if (plain < text.length) this.line.append(this.styled(text.slice(plain)));
+    if (this.length > MAX_LINE) this.line.append(element("span", { class: "ctl" }, " … this line is longer"));
+  }
+
+  back() { // as a progress sign does it: the last character is written over
+    const last = this.line?.lastChild;
+    if (!last || this.returned) return;
+    const text = last.textContent.slice(0, -1);
+    if (text) last.textContent = text;
+    else last.remove();
+    this.length--;
   }
 
   styled(text) {

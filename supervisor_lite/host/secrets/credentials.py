@@ -147,6 +147,12 @@ def _failure(text: str, name: str) -> SpawnError:
     return SpawnError(text, SpawnErrorCode.SECRET, name)
 
 
+def no_credential(credential: Credential, error: OSError) -> SpawnError:
+    """Return that a secret cannot be handed over, and why."""
+    copied = f'cannot hand over the credential {credential.name} from "{credential.path}"'
+    return _failure(f"{copied}: {error.strerror}", credential.path)
+
+
 def _copy(credential: Credential, directory: int, uid: int, gid: int) -> None:
     try:
         data = read_secret(credential.path)
@@ -161,8 +167,7 @@ def _copy(credential: Credential, directory: int, uid: int, gid: int) -> None:
         finally:
             os.close(copy)
     except OSError as error:
-        copied = f'cannot hand over the credential {credential.name} from "{credential.path}"'
-        raise _failure(f"{copied}: {error.strerror}", credential.path) from None
+        raise no_credential(credential, error) from None
 
 
 def _empty(directory: int, depth: int, most: int) -> int:

@@ -40,16 +40,17 @@ def variables(files: Iterable[EnvFile]) -> dict[str, str]:
             found.update(parse(read_secret(file.path)))
         except FileNotFoundError as error:
             if not file.optional:
-                raise _failure(file, error.strerror) from None
+                raise failure(file, error.strerror) from None
         except OSError as error:
-            raise _failure(file, error.strerror) from None
+            raise failure(file, error.strerror) from None
         except _LineError as error:
             # Not "from error": a traceback would show the line.
-            raise _failure(file, str(error)) from None
+            raise failure(file, str(error)) from None
     return found
 
 
-def _failure(file: EnvFile, cause: str | None) -> SpawnError:
+def failure(file: EnvFile, cause: str | None) -> SpawnError:
+    """Return that a file cannot be read, and why."""
     text = f'cannot read the env_file "{file.path}": {cause}'
     return SpawnError(text, SpawnErrorCode.SECRET, file.path)
 

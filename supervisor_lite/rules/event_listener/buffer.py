@@ -47,6 +47,8 @@ class EventBuffer:
         self.size = size
         self.serial = 0
         """The poolserial of the next event."""
+        self.dropped = 0
+        """Events that there was no room for."""
         self.caught_up = False
         """Everything that waited for the first listener has been sent."""
         self._early: deque[QueuedEvent] = deque()
@@ -81,15 +83,19 @@ class EventBuffer:
     def _make_room(self, queue: deque[QueuedEvent], event: QueuedEvent) -> QueuedEvent | None:
         """Make room for an event; return what was dropped."""
         if queue is self._late:
-            return queue.popleft() if len(queue) >= self.size else None
+            return self._drop(queue) if len(queue) >= self.size else None
         self._characters += len(event.payload)
         if len(queue) < MAX_STARTUP_EVENTS and self._characters <= MAX_STARTUP_CHARACTERS:
             return None
         if not queue:
             return None
-        dropped = queue.popleft()
+        dropped = self._drop(queue)
         self._characters -= len(dropped.payload)
         return dropped
+
+    def _drop(self, queue: deque[QueuedEvent]) -> QueuedEvent:
+        self.dropped += 1
+        return queue.popleft()
 
     def pop(self) -> QueuedEvent:
         """Remove and return the event that is next; there must be one."""
@@ -104,7 +110,12 @@ class EventBuffer:
     def to_json(self) -> dict[str, Any]:
         """Return what waits, for `restore`; the keys are read by other versions of the daemon."""
         waiting = [event._asdict() for event in (*self._early, *self._late)]
-        return {"serial": self.serial, "caught_up": self.caught_up, "waiting": waiting}
+        return {
+            "serial": self.serial,
+            "caught_up": self.caught_up,
+            "waiting": waiting,
+            "dropped": self.dropped,
+        }
 
     def restore(self, values: dict[str, Any]) -> None:
         """Go on with what `to_json` described. Raises KeyError or TypeError."""
@@ -112,6 +123,7 @@ class EventBuffer:
         self.serial, self.caught_up = int(values["serial"]), bool(values["caught_up"])
         for event in waiting:
             self._append(event)
+        self.dropped = int(values.get("dropped", 0))
 
 
 def retry_delay(rejections: int) -> float:

@@ -45,7 +45,7 @@ class Answer(Enum):
 class ListenerProtocol:
     """The state of one run of a listener (sans I/O: no pipe is read or written here)."""
 
-    __slots__ = ("_data", "_left", "_result", "state")
+    __slots__ = ("_data", "_left", "_result", "offence", "state")
 
     def __init__(self) -> None:
         self.state = ListenerState.ACKNOWLEDGED
@@ -53,6 +53,8 @@ class ListenerProtocol:
         self._left = 0
         """Bytes of the result that are still to come; 0 before its length is known."""
         self._result = b""
+        self.offence = ""
+        """What it has said that broke the protocol: the beginning of it, as Python writes bytes."""
 
     def event_sent(self) -> None:
         """Note that it was given an event; it must have been READY."""
@@ -120,6 +122,7 @@ class ListenerProtocol:
 
     def _protocol_error(self, answers: list[Answer]) -> bool:
         answers.append(Answer.INVALID)
+        self.offence = repr(self._data[:_MAX_LINE])[1:]
         self.state = ListenerState.UNKNOWN
         self._data = self._result = b""
         self._left = 0
@@ -134,6 +137,7 @@ class ListenerProtocol:
             "data": self._data.decode("latin-1"),
             "left": self._left,
             "result": self._result.decode("latin-1"),
+            "offence": self.offence,
         }
 
     @classmethod
@@ -144,4 +148,5 @@ class ListenerProtocol:
         made._data = str(values["data"]).encode("latin-1")
         made._left = int(str(values["left"]))
         made._result = str(values["result"]).encode("latin-1")
+        made.offence = str(values.get("offence", ""))
         return made

@@ -162,3 +162,18 @@ def test_dropped_events_are_reported_once_and_counted(added: int, reports: int) 
     bench.make_ready("b")
     assert bench.reports[1:] == (["pool ears: 4 events were discarded"] if reports == 2 else [])
     assert bench.got("a")[1:] + bench.got("b") == [str(added - 2), str(added - 1)]
+
+
+def test_who_is_a_little_too_slow_all_the_time_is_worth_one_report() -> None:
+    """Not one for each event that he takes."""
+    bench = Bench(size=1)
+    bench.make_ready("a")
+    bench.add("first")
+    for _ in range(10):
+        bench.add("1", "2", "3")
+        bench.make_ready("a")
+    assert bench.reports == [
+        "pool ears event buffer overflowed, discarding event 1",
+        "pool ears: 2 events were discarded",
+    ]
+    assert bench.pool.buffer.dropped == 20
