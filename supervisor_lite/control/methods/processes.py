@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from supervisor_lite.control.jsonrpc import RawJson, Result
+from supervisor_lite.control.left_out import LeftOut
 from supervisor_lite.control.listing import Listing
 from supervisor_lite.control.methods.configuration import refused_fields
 from supervisor_lite.control.newer import defined_on_disk, newer_fields
@@ -45,10 +46,12 @@ class ProcessMethods:
         self._operations = operations
         self._listing = Listing(supervisor.processes)
 
-    def _chosen(self, request: Request, names: list[str]) -> list[Process]:
+    def _chosen(
+        self, request: Request, names: list[str], left_out: LeftOut | None = None
+    ) -> list[Process]:
         """Return the processes meant, if the caller may do this to all of them."""
         try:
-            return request.chosen(names, self._supervisor.processes)
+            return request.chosen(names, self._supervisor.processes, left_out)
         except NoSuchProcess as error:
             if request.connection.sees_all(request.method):
                 error.defined = defined_on_disk(self._rollout, error.names)
@@ -122,7 +125,10 @@ class ProcessMethods:
         names = params.names(required=True)
         wait, timeout = params.flag("wait", True), params.seconds("timeout")
         params.done()
-        processes = self._chosen(request, names)
+        left_out = None
+        if request.method != "start":
+            left_out = LeftOut(request.caller.pid, down=request.method == "restart")
+        processes = self._chosen(request, names, left_out)
         by = request.by(*names)
         newer = newer_fields(self._rollout, processes, request) if starts else {}
         # The operation is the daemon's: it goes on if the client hangs up.
@@ -131,7 +137,9 @@ class ProcessMethods:
         # "all" means those that are concerned; a process named as such is always answered.
         named = frozenset(names)
         said = [r for r in results if r.code not in _NOTHING_TO_DO or r.fullname in named]
-        return {"results": [result.to_json() for result in said], **newer}
+        more = left_out.fields(processes) if left_out is not None else {}
+        more["unchanged"] = len(results) - len(said)
+        return {"results": [result.to_json() for result in said], **more, **newer}
 
     @method("signal")
     def signal(self, request: Request) -> Result:
@@ -142,7 +150,9 @@ class ProcessMethods:
         number = parse_signal(name)
         by = request.by(name, *names)
         results = []
-        for process in self._chosen(request, names):
+        left_out = LeftOut(request.caller.pid, down=False)
+        processes = self._chosen(request, names, left_out)
+        for process in processes:
             try:
                 self._supervisor.interventions.signal(process, number, by)
                 results.append(done(process, ResultCode.SIGNALLED))
@@ -152,7 +162,8 @@ class ProcessMethods:
             # As for "start all": those that are down are meant only if named as such.
             named = frozenset(names)
             results = [r for r in results if r.code != ErrorCode.NOT_RUNNING or r.fullname in named]
-        return {"results": [result.to_json() for result in results]}
+        more = left_out.fields(processes)
+        return {"results": [result.to_json() for result in results], **more}
 
     @method("clear")
     def clear(self, request: Request) -> Result:
