@@ -213,7 +213,7 @@ def test_keep_keeps_them_and_says_so(daemons: Daemons) -> None:
     assert alive(first)
     assert alive(second)
     daemon.configure("")
-    daemon.ctl("update")
+    daemon.ctl("update", "--yes")
     crash(daemon)
     assert alive(first)
     assert alive(second)

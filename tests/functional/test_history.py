@@ -191,7 +191,9 @@ def test_why_it_was_restarted(daemons: Daemons) -> None:
     wait_until(lambda: daemon.status("web")["pid"] not in (None, pid))
     daemon.wait_state("web", "RUNNING")
     lines = why(daemon, "web")
-    assert re.match(r"web is RUNNING since \d\d:\d\d:\d\d \(.*\): pid \d+, run 2$", lines[0])
+    assert re.match(
+        r"web is RUNNING since \d\d:\d\d:\d\d [+-]\d\d:\d\d \(.*\): pid \d+, run 2$", lines[0]
+    )
     assert re.match(
         r"restarted \d\d:\d\d:\d\d: run 1 ended by SIGSEGV(?: \(core dumped\))? after .* m?s"
         r" \(unexpected\); run 2 started [\d.]+ m?s later$",
@@ -357,7 +359,7 @@ def test_runs(daemons: Daemons) -> None:
     )
     web = daemon.wait_state("web", "RUNNING")
     daemon.wait_state("job", "EXITED")
-    daemon.wait_state("big", "EXITED")
+    assert daemon.wait_state("big", "EXITED")["exitcode"] == 0
     daemon.wait_state("missing", "FATAL")
     runs = daemon.call("runs")["runs"]
     assert [run["run"] for run in runs] == sorted((run["run"] for run in runs), reverse=True)

@@ -59,5 +59,5 @@ def test_supervisors_own_transport(served: Served, how: str) -> None:
         text=True,
     )  # fmt: skip
     assert done.stdout.split("\n")[:2] == [
-        "3.0 RUNNING", "6 ['boolean', 'string', 'boolean']"
+        "3.0 RUNNING", "7 ['boolean', 'string', 'boolean']"
     ], done.stderr  # fmt: skip
