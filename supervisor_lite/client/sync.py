@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 DEFAULT_TIMEOUT = 15.0
 """Seconds that a daemon may take to answer a question that it can answer at once."""
 
+_STEP = 1.0
+"""Seconds between two calls of `on_wait`."""
+
 _BACKLOG_PAUSE = 0.02
 """Seconds until a connection is tried again when the queue of the listening socket is full."""
 
@@ -51,7 +54,7 @@ class Client:
     between calls. It does not apply to notifications: those come when they come.
     """
 
-    __slots__ = ("_configuration", "_conversation", "_socket", "path", "timeout")
+    __slots__ = ("_configuration", "_conversation", "_socket", "on_wait", "path", "timeout")
 
     def __init__(
         self, path: str, timeout: float | None = DEFAULT_TIMEOUT, configuration: str = ""
@@ -60,6 +63,8 @@ class Client:
         self._configuration = configuration
         self.path = path
         self.timeout = timeout
+        self.on_wait: Callable[[], None] | None = None
+        """Called for as long as an answer is waited for, after each second without one."""
         self._socket: _socket.socket | None = None
         self._conversation = Conversation(self._configuration)
 
@@ -194,11 +199,16 @@ class Client:
         if self._socket is None:
             raise ConnectionLost(f"there is no connection to the daemon at {self.path}")
         while True:
-            self._socket.settimeout(self._left(deadline))
+            left = self._left(deadline)
+            if self.on_wait is not None:
+                left = _STEP if left is None else min(left, _STEP)
+            self._socket.settimeout(left)
             try:
                 chunk = self._socket.recv(CHUNK)
             except TimeoutError:
-                continue  # _left raises: the deadline has passed
+                if self.on_wait is not None:
+                    self.on_wait()
+                continue  # _left raises if the deadline has passed
             except OSError:
                 chunk = b""
             if not chunk:

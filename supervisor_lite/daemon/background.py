@@ -5,24 +5,32 @@ Loaded only where it is asked for.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
+import shlex
 from collections.abc import Callable
 from typing import Final
 
 from supervisor_lite.logs.outlet import tell
+from supervisor_lite.model.plan import Configuration
+from supervisor_lite.text import plural
 
 _LINGER: Final = "/var/lib/systemd/linger"
 """Has a file for each user whose processes and directory outlive the last login."""
 
 
-def go_to_background() -> Callable[[str], None]:
+_OK: Final = "ok\n"
+"""What the daemon reports to its caller, before what it has to say, if the start went well."""
+
+
+def go_to_background() -> Callable[[str, str], None]:
     """Detach from the terminal (daemon(7)); return in the process that goes on.
 
     The caller's process ends when the function that is returned is called: with exit code 0 for
-    an empty text, else with 1 after printing it; with 1, too, if the daemon dies before that. The
-    function also points stderr to /dev/null; stdin and stdout are that at once, so that no output
-    of a program keeps the caller's pipe open.
+    an empty error, after printing the text beside it, else with 1 and the error; with 1, too, if
+    the daemon dies before that. The function also points stderr to /dev/null; stdin and stdout are
+    that at once, so that no output of a program keeps the caller's pipe open.
     """
     reader, writer = os.pipe2(os.O_CLOEXEC)
     if os.fork() > 0:
@@ -35,12 +43,28 @@ def go_to_background() -> Callable[[str], None]:
 
     _point_to_null(0, 1)
 
-    def report(error: str) -> None:
+    def report(error: str, done: str = "") -> None:
         _point_to_null(0, 1, 2)
-        os.write(writer, error.encode() if error else b"ok")
+        text = error or f"{_OK}{done}"
+        os.write(writer, text.encode(errors="surrogateescape"))
         os.close(writer)
 
     return report
+
+
+def started_text(configuration: Configuration, named: str | None, config: str) -> str:
+    """Return the line that a caller reads when the daemon is there; run in the daemon.
+
+    `named` is the configuration as it was given with -c.
+    """
+    processes = list(configuration.plan.processes())
+    count = len({process.program or process.name for process in processes})
+    what = plural(count, "program", "programs")
+    if len(processes) != count:
+        what += f" in {plural(len(processes), 'process', 'processes')}"
+    look = f"slctl -c {shlex.quote(config)} status" if named is not None else "slctl status"
+    socket = configuration.settings.socket
+    return f'supervisor-lite runs as pid {os.getpid()} with {what}, socket "{socket}": `{look}`\n'
 
 
 def _point_to_null(*numbers: int) -> None:
@@ -72,6 +96,10 @@ def _wait_for_start(reader: int) -> None:
     """Exit as the daemon's start went, when it is over."""
     with os.fdopen(reader, "rb") as pipe:
         result = pipe.read()
-    if result != b"ok":
-        tell(result.decode() or "the daemon died while starting\n")
-    os._exit(0 if result == b"ok" else 1)
+    ok = _OK.encode()
+    if result.startswith(ok):
+        with contextlib.suppress(OSError):
+            os.write(1, result.removeprefix(ok))
+        os._exit(0)
+    tell(result.decode() or "the daemon died while starting\n")
+    os._exit(1)

@@ -207,7 +207,7 @@ class Startup:
         owner: prepare.Owner,
         notifier: Notifier,
         locks: Locks,
-        report: Callable[[str], None] | None,
+        report: Callable[[str, str], None] | None,
     ) -> Resources:
         options, settings = self._options, self._configuration.settings
         in_foreground = not (options.daemonize or options.silent or settings.silent)
@@ -222,8 +222,15 @@ class Startup:
             locks,
             owner,
             LogOptions(to_stderr=in_foreground, level=options.level),
-            lambda: report("") if report is not None else None,
+            lambda: self._report_started(report),
         )
+
+    def _report_started(self, report: Callable[[str, str], None] | None) -> None:
+        """Tell whoever waits for `--daemonize` that we are there."""
+        if report is not None:
+            from supervisor_lite.daemon.background import started_text
+
+            report("", started_text(self._configuration, self._options.config, self._config))
 
 
 def _refuse_standard_log(path: str | None) -> None:
@@ -264,11 +271,11 @@ async def live(resources: Resources) -> int:
     return app.shutdown.exit_code
 
 
-def _fail(report: Callable[[str], None] | None, text: str) -> int:
+def _fail(report: Callable[[str, str], None] | None, text: str) -> int:
     """Report why there is no daemon to whoever started us; return the exit code."""
     line = f"supervisor-lite: {text}\n"
     if report is not None:
-        report(line)
+        report(line, "")
     else:
         tell(line)
     return 1

@@ -253,6 +253,10 @@ def test_daemonize(daemons: Daemons) -> None:
     assert done.returncode == 0, done
     assert daemon.answers()
     pid = int(daemon.text("run/supervisor.pid"))
+    assert done.stdout == (
+        f'supervisor-lite runs as pid {pid} with 1 program, socket "{daemon.socket}": '
+        f"`slctl -c {daemon.config} status`\n"
+    )
     assert daemon.call("version")["pid"] == pid
     assert os.getsid(pid) != os.getsid(0)
     for number in range(3):

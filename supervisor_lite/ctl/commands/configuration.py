@@ -10,7 +10,7 @@ from supervisor_lite.client.errors import BadReply, RemoteError
 from supervisor_lite.ctl import render
 from supervisor_lite.ctl.commands.processes import report
 from supervisor_lite.ctl.context import CommandContext, Commands, none_left
-from supervisor_lite.ctl.waiting import WAITING, waiting
+from supervisor_lite.ctl.waiting import WAITING, patient_call, waiting
 from supervisor_lite.protocol import codes
 from supervisor_lite.protocol.codes import ErrorCode
 from supervisor_lite.text import sanitize
@@ -68,11 +68,11 @@ def update(ctl: CommandContext, arguments: list[str]) -> int:
         params["yes"] = True
     with ctl.client(waiting(given, params)) as client:
         try:
-            result = client.call("update", params)
+            result = patient_call(ctl, client, "update", params, [])
         except RemoteError as error:
             if not _confirmed(error):
                 raise
-            result = client.call("update", {**params, "yes": True})
+            result = patient_call(ctl, client, "update", {**params, "yes": True}, [])
     return _report(result)
 
 

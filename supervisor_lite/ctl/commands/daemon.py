@@ -10,7 +10,7 @@ from supervisor_lite.ctl import render
 from supervisor_lite.ctl.commands.configuration import show_notes, warn
 from supervisor_lite.ctl.commands.processes import report
 from supervisor_lite.ctl.context import CommandContext, Commands, none_left
-from supervisor_lite.ctl.waiting import WAITING, waiting
+from supervisor_lite.ctl.waiting import WAITING, patient_call, waiting
 from supervisor_lite.protocol import codes
 from supervisor_lite.text import sanitize
 
@@ -36,7 +36,7 @@ def reload(ctl: CommandContext, arguments: list[str]) -> int:
     none_left(given.words)
     params: Message = {}
     with ctl.client(waiting(given, params)) as client:
-        result = client.call("reload", params)
+        result = patient_call(ctl, client, "reload", params, [])
     warn(result)
     render.out("Restarted supervisor-lite")
     show_notes(result)
@@ -52,7 +52,7 @@ def shutdown(ctl: CommandContext, arguments: list[str]) -> int:
     with ctl.client(None) as client:
         client.connect()
         try:
-            client.call("shutdown", {"leave_running": True} if leave else {})
+            patient_call(ctl, client, "shutdown", {"leave_running": True} if leave else {}, [])
             client.timeout = EXIT_TIMEOUT
             client.wait_closed()
         except ReplyTimeout as error:
@@ -73,7 +73,7 @@ def upgrade(ctl: CommandContext, arguments: list[str]) -> int:
         before = client.call("version")
         client.timeout = UPGRADE_TIMEOUT
         try:
-            client.call("upgrade")
+            patient_call(ctl, client, "upgrade", {}, [])
             client.wait_closed()
         except ConnectionLost:
             pass  # what an upgrade looks like from here; whether it is one is asked below

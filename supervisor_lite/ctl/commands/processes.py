@@ -10,7 +10,7 @@ from supervisor_lite.client.sync import DEFAULT_TIMEOUT
 from supervisor_lite.ctl import render
 from supervisor_lite.ctl.context import CommandContext, Commands, required
 from supervisor_lite.ctl.options import UsageError
-from supervisor_lite.ctl.waiting import WAITING, waiting
+from supervisor_lite.ctl.waiting import WAITING, patient_call, waiting
 from supervisor_lite.protocol import codes
 from supervisor_lite.protocol.codes import ErrorCode, LeftOutCode
 from supervisor_lite.text import duration, sanitize
@@ -70,7 +70,8 @@ def add(ctl: CommandContext, arguments: list[str]) -> int:
     params: Message = {"names": required(given, "the NAME of a group")}
     timeout = waiting(given, params)
     with ctl.client(timeout) as client:
-        return report(client.call("add", params), " process group")
+        result = patient_call(ctl, client, "add", params, [])
+    return report(result, " process group")
 
 
 @command("remove")
@@ -112,7 +113,7 @@ def _wait_for(
     if given.has("no-wait"):
         timeout = DEFAULT_TIMEOUT
     with ctl.client(timeout) as client:
-        result = client.call(verb, params)
+        result = patient_call(ctl, client, verb, params, given.words)
     code = report(result)
     _tell_untouched(verb, result)
     _tell_newer(result.get("newer") or {})
