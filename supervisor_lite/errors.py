@@ -103,6 +103,8 @@ class NoSuchProcess(SupervisorLiteError):
     def __init__(self, names: Sequence[str], text: str = "") -> None:
         super().__init__(text or ", ".join(names))
         self.names = tuple(names)
+        self.defined: dict[str, dict[str, str]] = {}
+        """Those that the configuration on disk defines, with the `group` to update, and `file`."""
 
 
 class NoSuchGroup(NoSuchProcess):

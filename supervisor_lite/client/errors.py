@@ -66,6 +66,9 @@ class RemoteError(ClientError):
         """More lines for the operator."""
         self.names = _texts(about.get("names"))
         """The names that mean nothing, where that is what is wrong."""
+        defined = about.get("defined")
+        self.defined: Message = defined if isinstance(defined, dict) else {}
+        """Those of `names` that the configuration on disk defines, with `group` and `file`."""
         self.method = method
         self.params = params
 

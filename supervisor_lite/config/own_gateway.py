@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
-import zlib
+from binascii import crc32
 from collections.abc import Iterator
 
 from supervisor_lite import extras, users
@@ -133,7 +133,7 @@ def _lets_in(settings: DaemonSettings, user: users.User) -> bool:
 
 def with_marks(plan: Plan, gateway: GatewaySettings, *, own: bool) -> Plan:
     """Return the plan whose gateways are changed when the table is; `own`: we have made one."""
-    mark = f"{zlib.crc32(repr(gateway).encode()):08x}"
+    mark = f"{crc32(repr(gateway).encode()):08x}"
     changed = {group.name: group for group in _marked(plan, mark, own=own)}
     return Plan(groups={**plan.groups, **changed}) if changed else plan
 

@@ -90,6 +90,8 @@ def failure_line(number: Id, error: SupervisorLiteError) -> bytes:
         data["details"] = [str(diagnostic) for diagnostic in error.diagnostics]
     elif isinstance(error, NoSuchProcess):
         data["names"] = list(error.names[:MAX_UNKNOWN])
+        if error.defined:
+            data["defined"] = error.defined
     elif isinstance(error, ConfirmationNeeded):
         data["removed"] = list(error.removed[:MAX_UNKNOWN])
         data["patterns"] = list(error.patterns[:MAX_UNKNOWN])

@@ -19,8 +19,7 @@ def resolve(
     names: Sequence[str],
     table: Mapping[str, Process],
     sees: Callable[[str], bool] | None = None,
-    *,
-    spare_internal: bool = False,
+    spares: Callable[[Process], bool] | None = None,
 ) -> list[Process]:
     """Return the processes that the names mean, each once, in the order of the names.
 
@@ -29,15 +28,15 @@ def resolve(
     mean many means those that the caller `sees`. Raises LimitExceeded, and NoSuchProcess for the
     names that mean nothing, all of them; then nothing at all is to be done.
 
-    `spare_internal`: what is the daemon's own is meant by its name, not by `all` or a pattern.
+    Whom it `spares` is meant by its name, not by `all` or a pattern.
     """
     found: dict[str, Process] = {}
     unknown: list[str] = []
     for name, matches in meant(names, table, sees):
         if not matches and name != "all":
             unknown.append(name)
-        if spare_internal and _is_broad(name):
-            matches = [process for process in matches if not process.program.internal]
+        if spares is not None and _is_broad(name):
+            matches = [process for process in matches if not spares(process)]
         for process in matches:
             found.setdefault(process.name, process)
     if unknown:

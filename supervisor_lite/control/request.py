@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from supervisor_lite.control.access import Caller
 from supervisor_lite.control.jsonrpc import Result
+from supervisor_lite.control.left_out import LeftOut
 from supervisor_lite.control.names import resolve
 from supervisor_lite.control.params import Params
 from supervisor_lite.core.process import Process
@@ -26,9 +27,6 @@ from supervisor_lite.protocol.codes import ErrorCode
 
 if TYPE_CHECKING:
     from supervisor_lite.control.connection import Connection
-
-_SPARING = ("stop", "restart", "signal")
-"""Methods that do this to the daemon's own processes only if they are named."""
 
 MAX_TYPED = 200
 """Characters of what a caller typed that are kept."""
@@ -52,13 +50,18 @@ class Request(NamedTuple):
             typed = f"{typed[:MAX_TYPED]}…"  # it is kept with every change that it causes
         return f"{self.caller.words}: {typed}"
 
-    def chosen(self, names: Sequence[str], table: Mapping[str, Process]) -> list[Process]:
+    def chosen(
+        self,
+        names: Sequence[str],
+        table: Mapping[str, Process],
+        left_out: LeftOut | None = None,
+    ) -> list[Process]:
         """Return the processes that the names mean, if the caller may do this to all of them.
 
-        Raises NoSuchProcess, NotPermitted, LimitExceeded.
+        Without those who are `left_out`. Raises NoSuchProcess, NotPermitted, LimitExceeded.
         """
-        spare = self.method in _SPARING
-        processes = resolve(names, table, self.seen(), spare_internal=spare)
+        spares = left_out.spares if left_out is not None else None
+        processes = resolve(names, table, self.seen(), spares)
         for process in processes:
             self.require(process.name)
         return processes

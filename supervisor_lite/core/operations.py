@@ -21,6 +21,7 @@ from supervisor_lite.core.results import (
     started,
     started_again,
     stopped,
+    stopped_now,
 )
 from supervisor_lite.core.starting import in_start_order
 from supervisor_lite.core.supervisor import Supervisor
@@ -147,7 +148,7 @@ class Operations:
     def _begin_stop(
         self, wave: list[Process], by: str, cause: Cause = STOP_ASKED
     ) -> Waiting[Result]:
-        waiting = Waiting(self._bus, wave, stopped)
+        waiting = Waiting(self._bus, wave, stopped_now(wave))
         with self._supervisor.signals.together():
             for process in wave:
                 self._supervisor.stop(process, by, cause)

@@ -10,6 +10,7 @@ from supervisor_lite.core.process import Process
 from supervisor_lite.core.waiting import Waiting
 from supervisor_lite.errors import OperationFailed
 from supervisor_lite.explain.reason import asked_text, reason
+from supervisor_lite.model.cause import NoteKind
 from supervisor_lite.model.states import UP, State
 from supervisor_lite.protocol.codes import ErrorCode, ResultCode
 
@@ -27,6 +28,8 @@ class Result(NamedTuple):
     """For a start that failed: the last lines of its output."""
     code: str = ""
     """What `result` says, for programs: of `ResultCode`, or of `ErrorCode` if it is not ok."""
+    killed_after: float | None = None
+    """Of a stop that took SIGKILL: the seconds that the stop signal was given; 0 at once."""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as docs/protocol.md describes."""
@@ -105,6 +108,25 @@ def stopped(process: Process) -> Result | None:
         return done(process, ResultCode.STOPPED)
     record = process.record
     return started_again(process) if record.wanted and record.state in UP else None
+
+
+def stopped_now(processes: Sequence[Process]) -> Callable[[Process], Result | None]:
+    """Return what judges a stop that is about to begin, and tells who had to be killed."""
+    alive = {process.name for process in processes if process.record.pid is not None}
+
+    def verdict(process: Process) -> Result | None:
+        result = stopped(process)
+        if result is None or not result.ok or process.name not in alive:
+            return result
+        return result._replace(killed_after=_killed_after(process))
+
+    return verdict
+
+
+def _killed_after(process: Process) -> float | None:
+    """Return how long the main process had time to end before SIGKILL; None if it did end."""
+    kills = [note for note in process.record.notes if note.kind is NoteKind.KILLED]
+    return kills[-1].seconds or 0.0 if kills else None
 
 
 def started_again(process: Process) -> Result:

@@ -176,6 +176,10 @@ def report_missing(ctl: CommandContext, error: RemoteError) -> list[str]:
 
     with ctl.client() as client:
         hints = name_hints(client, missing, takes)
+    for name, place in error.defined.items():
+        file = f', in "{place["file"]}"' if place.get("file") else ""
+        group = place.get("group")
+        hints[name] = f"; the configuration has it{file}: `slctl update {group}` takes it into use"
     for name in missing:
         hint = sanitize(hints.get(name, ""))
         render.err(f"{sanitize(name) or EMPTY}: ERROR (no such {noun}){hint}")

@@ -21,6 +21,9 @@ _PF_FORKNOEXEC = 0x40
 _SIGKILL = 1 << 8
 """Its bit in a mask of signals (proc_pid_status(5))."""
 
+_MAX_DEPTH = 256
+"""Generations that are looked at; who wants to hide may make more."""
+
 _ONE_THREAD = 3
 """Links of /proc/PID/task of a process that has one thread."""
 
@@ -77,6 +80,22 @@ def read_stat(pid: int) -> Stat | None:
         threads=int(fields[17]),
         only_forked=bool(int(fields[6]) & _PF_FORKNOEXEC),
     )
+
+
+def ancestry(pid: int) -> frozenset[int]:
+    """Return a process, its ancestors as far up as this one, and the leaders of their sessions.
+
+    A session names whose a process is also when its parent has ended: its number is not given to
+    another process as long as the session has members (setsid(2)).
+    """
+    found: set[int] = set()
+    me = os.getpid()
+    for _ in range(_MAX_DEPTH):
+        if pid <= 1 or pid == me or (stat := read_stat(pid)) is None:
+            break
+        found |= {pid, stat.session}
+        pid = stat.ppid
+    return frozenset(found)
 
 
 def living(pids: Iterable[int]) -> list[Stat]:

@@ -108,6 +108,15 @@ class ResultCode:
     REMOVED: Final = "removed"
 
 
+class LeftOutCode:
+    """Why a process is not meant by `all` or a pattern."""
+
+    CALLER: Final = "caller"
+    """The caller runs inside of it."""
+    GATEWAY: Final = "gateway"
+    """The daemon runs it by itself, to serve HTTP."""
+
+
 ERROR_CODES: Final = {
     PARSE_ERROR: ErrorCode.PARSE_ERROR,
     INVALID_REQUEST: ErrorCode.INVALID_REQUEST,

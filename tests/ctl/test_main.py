@@ -299,7 +299,7 @@ def test_a_terminal_gets_colour_hints_and_fitting_lines(serve: Serve, slctl: Slc
     text, code = on_terminal(slctl, "status", COLUMNS="80")
     lines = text.splitlines()
     assert code == 3
-    assert lines[0].split("\x1b[32mRUNNING\x1b[0m   ")[1] == "pid 123, uptime 0:00:02"
+    assert lines[0].split("\x1b[32mRUNNING\x1b[0m   ")[1] == "pid 123, uptime 0:00:02; stale"
     assert "\x1b[31mFATAL\x1b[0m     exit 1" in lines[1]
     assert lines[1].endswith("…")
     plain = lines[1].replace("\x1b[31m", "").replace("\x1b[0m", "")
@@ -380,7 +380,7 @@ def test_a_pipe_has_colour_only_on_demand(serve: Serve, slctl: Slctl) -> None:
     assert "\x1b" not in slctl("status")[1]
     code, out, err = slctl("status", "--color=always")
     assert (code, err) == (0, "")
-    assert out.endswith("\x1b[32mRUNNING\x1b[0m   pid 123, uptime 0:00:02\n")
+    assert out.endswith("\x1b[32mRUNNING\x1b[0m   pid 123, uptime 0:00:02; stale\n")
 
 
 def test_a_locale_without_unicode(serve: Serve, slctl: Slctl) -> None:

@@ -45,6 +45,42 @@ def test_a_timeout_is_known_by_its_code(serve: Serve, slctl: Slctl) -> None:
     assert slctl("start", "a") == (7, "", "a: ERROR (not yet: still STARTING)\n")
 
 
+@pytest.mark.parametrize(
+    ("verb", "answer", "said"),
+    [
+        ("stop", {"unchanged": 2}, "nothing to stop: no process is up"),
+        ("start", {"unchanged": 1}, "nothing to start: every process is up already"),
+        ("restart", {"unchanged": 0}, "nothing to restart: there is no process"),
+        ("stop", {}, "nothing to stop"),  # a daemon that does not say
+        (
+            "restart",
+            {"unchanged": 0, "left_out": [{"fullname": "web", "why": "caller"}]},
+            "web was left out: slctl runs inside it; `slctl restart web` means it\n"
+            "slctl: nothing else to restart: there is no other process",
+        ),
+        (
+            "stop",
+            {"unchanged": 1, "left_out": [{"fullname": "x", "why": "new"}]},
+            "x was left out: new; `slctl stop x` means it\n"
+            "slctl: nothing else to stop: no process is up",
+        ),
+    ],
+)
+def test_nothing_to_do_is_said(
+    serve: Serve, slctl: Slctl, verb: str, answer: Params, said: str
+) -> None:
+    serve(**{verb: result({"results": [], **answer})})
+    assert slctl(verb, "all") == (0, "", f"slctl: {said}\n")
+
+
+def test_a_stop_that_took_sigkill_says_so(serve: Serve, slctl: Slctl) -> None:
+    rows = [done(name, "stopped", killed_after=after)
+            for name, after in (("a", 10), ("b", 0.0), ("c", None))]  # fmt: skip
+    serve(stop=result({"results": rows}))
+    said = "a: stopped (killed after 10 s)\nb: stopped (killed)\nc: stopped\n"
+    assert slctl("stop", "a", "b", "c") == (0, said, "")
+
+
 def test_a_failure_outweighs_a_timeout(serve: Serve, slctl: Slctl) -> None:
     serve(stop=result({"results": [failed("a", "timeout"), failed("b", "failed")]}))
     assert slctl("stop", "all")[0] == 1
@@ -62,8 +98,8 @@ def test_a_failure_outweighs_a_timeout(serve: Serve, slctl: Slctl) -> None:
 def test_options_reach_the_daemon(
     serve: Serve, slctl: Slctl, words: list[str], params: Params
 ) -> None:
-    daemon = serve(restart=result({"results": []}))
-    assert slctl("restart", *words) == (0, "", "")
+    daemon = serve(restart=result({"results": [done("web", "restarted")]}))
+    assert slctl("restart", *words) == (0, "web: restarted\n", "")
     assert daemon.asked == [("restart", {"names": ["web"], **params})]
 
 

@@ -382,3 +382,41 @@ def test_nothing_is_updated_while_the_daemon_ends(daemons: Daemons) -> None:
     assert "Traceback" not in daemon.log()
     daemon.signal(signal.SIGTERM)
     assert daemon.wait_exit() == 0
+
+
+def test_files_that_are_newer_than_what_runs(daemons: Daemons) -> None:
+    """restart and start say so, whatever file it is, and what applies it; status shows `stale`."""
+    daemon = daemons.prepare(WEB, settings='include = ["conf.d/*.toml"]')
+    folder = daemon.dir / "conf.d"
+    folder.mkdir()
+    (folder / "db.toml").write_text(DB)
+    daemon.start().wait_running("web", "db")
+    assert daemon.ctl("restart", "web", "db").stderr == ""
+    assert "stale" not in daemon.ctl("status").stdout
+    (folder / "db.toml").write_text(changed("db"))
+    said = daemon.ctl("restart", "db")
+    line = f'slctl: "{folder}/db.toml" is newer than what runs: `slctl update db` applies it\n'
+    assert (said.stdout, said.stderr) == ("db: restarted\n", line)
+    rows = daemon.ctl("status").stdout.splitlines()
+    assert [row.endswith("; stale") for row in rows] == [True, False]
+    assert daemon.ctl("start", "db").stderr == line, "as often as it is asked"
+    assert "newer than what runs" not in daemon.ctl("stop", "db").stderr
+    daemon.ctl("update")
+    assert daemon.ctl("restart", "web").stderr == ""
+
+    (folder / "new.toml").write_text(CACHE)
+    other = "slctl: the configuration is newer than what runs (cache): `slctl update` applies it\n"
+    assert daemon.ctl("restart", "web").stderr == other
+    (folder / "more.toml").write_text(program("more", SLEEPER))
+    place = f'the configuration has it, in "{folder}/more.toml": `slctl update more`'
+    for verb in ("start", "status", "restart"):
+        said = daemon.ctl(verb, "more", code=4)
+        assert said.stderr.startswith("more: ERROR (no such process)")
+        assert place in said.stderr
+    (folder / "new.toml").write_text("[program.cache]\n")
+    assert "the configuration on disk is newer, and cannot be used" in (
+        daemon.ctl("restart", "web").stderr
+    )
+    (folder / "new.toml").unlink()
+    daemon.ctl("update")
+    assert daemon.ctl("start", "more").stderr == ""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import time
 
 import pytest
 
+from tests.client import slctl_command
 from tests.programs import FORKER, SLEEPER, TERM_IGNORER, exits, program, sh, stamper
 from tests.support import Daemon, Daemons, alive, wait_until
 
@@ -69,7 +71,7 @@ def test_what_ignores_term_is_killed_after_stopwaitsecs(daemons: Daemons) -> Non
     daemon = daemons(program("deaf", TERM_IGNORER, startsecs=0, stopwaitsecs=2))
     daemon.wait_said("deaf", "ready")
     began = time.monotonic()
-    daemon.call("stop", names=["deaf"], wait=False)
+    stop = daemon.spawn_ctl("stop", "deaf")
     status = daemon.wait_state("deaf", "STOPPING")
     assert "TERM" in status["reason"]
     assert status["wanted"] is False
@@ -77,6 +79,9 @@ def test_what_ignores_term_is_killed_after_stopwaitsecs(daemons: Daemons) -> Non
     assert time.monotonic() - began >= 2.0
     assert (status["signal"], status["exitcode"]) == ("SIGKILL", None)
     assert daemon.pids_of("deaf") == []
+    assert stop.communicate(timeout=20)[0] == b"deaf: stopped (killed after 2 s)\n"
+    stopped = daemon.ctl("stop", "all")
+    assert (stopped.stdout, stopped.stderr) == ("", "slctl: nothing to stop: no process is up\n")
 
 
 SIGNALS = ("TERM", "HUP", "INT", "QUIT", "USR1", "USR2", "WINCH")
@@ -219,3 +224,40 @@ def test_a_stop_that_takes_too_long_is_a_timeout(daemons: Daemons) -> None:
     assert daemon.status("deaf")["state"] == "STOPPING"
     daemon.ctl("stop", "deaf")
     assert daemon.status("deaf")["state"] == "STOPPED"
+
+
+def test_all_does_not_mean_whom_the_caller_runs_inside(daemons: Daemons) -> None:
+    """A script that stops or restarts everything goes on to its end; by its name it is meant."""
+    shell = 'while read -r line; do eval "$line"; done'
+    daemon = daemons(
+        program("shell", sh(shell), startsecs=0, stdin="pipe")
+        + program("web", SLEEPER, startsecs=0)
+        + program("worker", SLEEPER, startsecs=0)
+    )
+    before = daemon.wait_running("shell", "web", "worker")
+    slctl = " ".join([*map(shlex.quote, slctl_command()), "-c", str(daemon.config)])
+
+    def inside(words: str, how: str = "") -> tuple[str, str]:
+        """Run slctl in there; also in a session of its own, or without its parent."""
+        files = f">{daemon.dir}/out 2>{daemon.dir}/err"
+        over = daemon.dir / "over"
+        over.unlink(missing_ok=True)
+        line = f"{how} sh -c '{slctl} {words} {files}; echo >{over}' &\n"
+        daemon.call("send", name="shell", text=line)
+        wait_until(over.exists, 30)
+        return daemon.text("out"), daemon.text("err")
+
+    left = "slctl: shell was left out: slctl runs inside it; `slctl {} shell` means it\n"
+    assert inside("restart all", "setsid") == (
+        "web: restarted\nworker: restarted\n", left.format("restart"),
+    )  # fmt: skip
+    assert inside('signal CONT "*"')[1] == left.format("signal CONT")
+    assert inside('stop "w*" "s*" web') == ("web: stopped\nworker: stopped\n", left.format("stop"))
+    assert inside("stop all", "nohup")[1].endswith("nothing else to stop: no process is up\n")
+    after = daemon.wait_running("shell")
+    assert after["shell"] == before["shell"]
+    # From outside it is one of all, and from inside by its name.
+    assert "left_out" not in daemon.call("signal", signal="CONT", names=["all"])
+    daemon.call("send", name="shell", text=f"{slctl} restart shell\n")
+    wait_until(lambda: daemon.status("shell")["pid"] not in (None, before["shell"]))
+    assert daemon.ctl("stop", "all").stdout == "shell: stopped\n"

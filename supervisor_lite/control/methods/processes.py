@@ -12,15 +12,17 @@ from functools import partial
 from typing import Any
 
 from supervisor_lite.control.jsonrpc import RawJson, Result
+from supervisor_lite.control.left_out import LeftOut
 from supervisor_lite.control.listing import Listing
 from supervisor_lite.control.methods.configuration import refused_fields
+from supervisor_lite.control.newer import defined_on_disk, newer_fields
 from supervisor_lite.control.request import Methods, Request
 from supervisor_lite.controllers.rollout import Rollout
 from supervisor_lite.core.operations import Operations
 from supervisor_lite.core.process import Process
 from supervisor_lite.core.results import done, refused
 from supervisor_lite.core.supervisor import Supervisor
-from supervisor_lite.errors import BadSignal, OperationFailed, ProtocolError
+from supervisor_lite.errors import BadSignal, NoSuchProcess, OperationFailed, ProtocolError
 from supervisor_lite.host.signals import signal_number
 from supervisor_lite.host.usage import RunUsage
 from supervisor_lite.protocol.codes import INVALID_PARAMS, ErrorCode, ResultCode
@@ -44,9 +46,16 @@ class ProcessMethods:
         self._operations = operations
         self._listing = Listing(supervisor.processes)
 
-    def _chosen(self, request: Request, names: list[str]) -> list[Process]:
+    def _chosen(
+        self, request: Request, names: list[str], left_out: LeftOut | None = None
+    ) -> list[Process]:
         """Return the processes meant, if the caller may do this to all of them."""
-        return request.chosen(names, self._supervisor.processes)
+        try:
+            return request.chosen(names, self._supervisor.processes, left_out)
+        except NoSuchProcess as error:
+            if request.connection.sees_all(request.method):
+                error.defined = defined_on_disk(self._rollout, error.names)
+            raise
 
     def _visible(self, request: Request, names: list[str]) -> list[Process]:
         """Return the processes meant; without names, those that the caller may see."""
@@ -95,7 +104,7 @@ class ProcessMethods:
     @method("start")
     async def start(self, request: Request) -> Result:
         """Start processes and answer when they are RUNNING, or have failed."""
-        return await self._operate(request, self._operations.start)
+        return await self._operate(request, self._operations.start, starts=True)
 
     @method("stop")
     async def stop(self, request: Request) -> Result:
@@ -106,22 +115,31 @@ class ProcessMethods:
     async def restart(self, request: Request) -> Result:
         """Restart processes and answer when new runs are RUNNING, or have failed."""
         at_once = request.params.flag("at_once", False)
-        return await self._operate(request, partial(self._operations.restart, at_once=at_once))
+        operation = partial(self._operations.restart, at_once=at_once)
+        return await self._operate(request, operation, starts=True)
 
-    async def _operate(self, request: Request, operation: Operation) -> Result:
+    async def _operate(
+        self, request: Request, operation: Operation, *, starts: bool = False
+    ) -> Result:
         params = request.params
         names = params.names(required=True)
         wait, timeout = params.flag("wait", True), params.seconds("timeout")
         params.done()
-        processes = self._chosen(request, names)
+        left_out = None
+        if request.method != "start":
+            left_out = LeftOut(request.caller.pid, down=request.method == "restart")
+        processes = self._chosen(request, names, left_out)
         by = request.by(*names)
+        newer = newer_fields(self._rollout, processes, request) if starts else {}
         # The operation is the daemon's: it goes on if the client hangs up.
         job = asyncio.ensure_future(operation(processes, by, wait=wait, timeout=timeout))
         results = await asyncio.shield(job)
         # "all" means those that are concerned; a process named as such is always answered.
         named = frozenset(names)
         said = [r for r in results if r.code not in _NOTHING_TO_DO or r.fullname in named]
-        return {"results": [result.to_json() for result in said]}
+        more = left_out.fields(processes) if left_out is not None else {}
+        more["unchanged"] = len(results) - len(said)
+        return {"results": [result.to_json() for result in said], **more, **newer}
 
     @method("signal")
     def signal(self, request: Request) -> Result:
@@ -132,7 +150,9 @@ class ProcessMethods:
         number = parse_signal(name)
         by = request.by(name, *names)
         results = []
-        for process in self._chosen(request, names):
+        left_out = LeftOut(request.caller.pid, down=False)
+        processes = self._chosen(request, names, left_out)
+        for process in processes:
             try:
                 self._supervisor.interventions.signal(process, number, by)
                 results.append(done(process, ResultCode.SIGNALLED))
@@ -142,7 +162,8 @@ class ProcessMethods:
             # As for "start all": those that are down are meant only if named as such.
             named = frozenset(names)
             results = [r for r in results if r.code != ErrorCode.NOT_RUNNING or r.fullname in named]
-        return {"results": [result.to_json() for result in results]}
+        more = left_out.fields(processes)
+        return {"results": [result.to_json() for result in results], **more}
 
     @method("clear")
     def clear(self, request: Request) -> Result:

@@ -12,8 +12,8 @@ from supervisor_lite.ctl.context import CommandContext, Commands, required
 from supervisor_lite.ctl.options import UsageError
 from supervisor_lite.ctl.waiting import WAITING, waiting
 from supervisor_lite.protocol import codes
-from supervisor_lite.protocol.codes import ErrorCode
-from supervisor_lite.text import sanitize
+from supervisor_lite.protocol.codes import ErrorCode, LeftOutCode
+from supervisor_lite.text import duration, sanitize
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +49,10 @@ def signal(ctl: CommandContext, arguments: list[str]) -> int:
     if len(words) < 2:
         raise UsageError("it needs a SIGNAL and a NAME")
     with ctl.client() as client:
-        return report(client.call("signal", {"signal": words[0], "names": words[1:]}))
+        result = client.call("signal", {"signal": words[0], "names": words[1:]})
+    code = report(result)
+    _tell_untouched(f"signal {sanitize(words[0])}", result)
+    return code
 
 
 @command("clear")
@@ -85,7 +88,7 @@ def report(result: Message, suffix: str = "") -> int:
         name = sanitize(row["fullname"])
         word = sanitize(row["result"])
         if row["ok"]:
-            render.out(f"{name}: {word}{suffix}")
+            render.out(f"{name}: {word}{suffix}{_killed(row.get('killed_after'))}")
             continue
         failures.append(row.get("code") or row["result"])
         render.err(f"{name}: ERROR ({_cause(word, sanitize(row.get('reason') or ''))})")
@@ -109,7 +112,67 @@ def _wait_for(
     if given.has("no-wait"):
         timeout = DEFAULT_TIMEOUT
     with ctl.client(timeout) as client:
-        return report(client.call(verb, params))
+        result = client.call(verb, params)
+    code = report(result)
+    _tell_untouched(verb, result)
+    _tell_newer(result.get("newer") or {})
+    return code
+
+
+def _killed(after: object) -> str:
+    """Return what is added to the result of a stop that took SIGKILL."""
+    if not isinstance(after, int | float):
+        return ""
+    return f" (killed after {duration(after)})" if after else " (killed)"
+
+
+_NOTHING = {"start": "every process is up already", "stop": "no process is up"}
+"""Why there was nothing to do, where there are processes."""
+
+_LEFT_OUT = {
+    LeftOutCode.CALLER: "slctl runs inside it",
+    LeftOutCode.GATEWAY: "the daemon's own gateway is meant by its name only",
+}
+
+
+def _tell_untouched(words: str, result: Message) -> None:
+    """Say who was left out of `all` or a pattern, and if that was, or is, everybody.
+
+    `words` are what was asked for, without the names.
+    """
+    verb = words.partition(" ")[0]
+    left_out = [row for row in result.get("left_out") or () if isinstance(row, dict)]
+    for row in left_out:
+        name, why = sanitize(row.get("fullname")), str(row.get("why"))
+        means = f"`slctl {words} {name}` means it"
+        render.err(f"slctl: {name} was left out: {_LEFT_OUT.get(why) or sanitize(why)}; {means}")
+    if result.get("results") != []:
+        return
+    unchanged = result.get("unchanged")  # None: a daemon that does not say
+    if unchanged:
+        why = _NOTHING.get(verb, "")
+    elif left_out:
+        why = "there is no other process"
+    else:
+        why = "there is no process" if unchanged == 0 else ""
+    render.err(f"slctl: nothing {'else ' if left_out else ''}to {verb}{why and ': '}{why}")
+
+
+def _tell_newer(newer: Message) -> None:
+    """Say that the configuration on disk is newer than what runs, and what applies it."""
+    for line in newer.get("refused") or ():
+        render.err(
+            f"slctl: the configuration on disk is newer, and cannot be used: {sanitize(line)}"
+        )
+    groups, others = newer.get("groups") or [], newer.get("others") or []
+    if groups:
+        files = " and ".join(f'"{sanitize(file)}"' for file in newer.get("files") or [])
+        are = "are" if len(newer.get("files") or []) > 1 else "is"
+        what = f"{files or 'the configuration'} {are} newer than what runs"
+        render.err(f"slctl: {what}: `slctl update {sanitize(' '.join(groups))}` applies it")
+    elif others:
+        what = f"the configuration is newer than what runs ({sanitize(', '.join(others))})"
+        render.err(f"slctl: {what}: `slctl update` applies it")
 
 
 def _cause(word: str, reason: str) -> str:

@@ -152,13 +152,20 @@ def _lines(style: render.Style, processes: list[Message], now: float) -> list[st
 
 
 def _description(process: Message, now: float) -> str:
+    words = sanitize(_state_words(process, now))
+    if process.get("stale"):
+        return f"{words}; stale" if words else "stale"
+    return words
+
+
+def _state_words(process: Message, now: float) -> str:
     if process["state"] != "RUNNING":
-        return sanitize(process.get("reason") or "")
+        return str(process.get("reason") or "")
     up = _uptime(process, now)
-    number = sanitize(process.get("pid"))
+    number = process.get("pid")
     words = f"pid {number}" if up is None else f"pid {number}, uptime {uptime(up)}"
     # What runs and has a reason to show has trouble with its output.
-    return f"{words}; {sanitize(process['reason'])}" if process.get("reason") else words
+    return f"{words}; {process['reason']}" if process.get("reason") else words
 
 
 def _hints(processes: list[Message]) -> list[str]:

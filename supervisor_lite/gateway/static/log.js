@@ -5,7 +5,8 @@ import { Failure, link, path, request } from "./daemon.js";
 
 const FIRST = 65536; // bytes of what is there already
 const LARGEST = 4 << 20; // what the gateway gives at once
-const MAX_LINES = 20000;
+const MAX_LINES = 5000;
+const BURST = 200000; // characters that are shown at once; of a flood only the end can be seen anyway
 
 export class Log {
   constructor(row, stream, bytes = FIRST) {
@@ -23,6 +24,7 @@ export class Log {
     this.after = null; // where we are, as the daemon has told it
     this.shed = 0;
     this.flush = soon(() => this.show());
+    this.pause = 0;
     this.terminal = new Terminal((line) => this.take(line));
     this.file = row[`${stream}_logfile`];
     this.seen = () => { if (document.hidden) this.rest(); else if (this.resting) this.follow(); };
@@ -85,7 +87,9 @@ export class Log {
     } else if (kind === "output") this.came += about.data;
     else if (kind === "missed") this.came += `\n[${about.bytes ? `${about.bytes} bytes` : "some output"} cannot be shown: the file is gone, or it came too fast]\n`;
     else if (kind === "down" || kind === "end") this.say(new Failure(about.message));
-    this.flush();
+    if (this.pause) { // a flood: not in every frame
+      this.timer ||= setTimeout(() => { this.timer = this.pause = 0; this.flush(); }, this.pause);
+    } else this.flush();
   }
 
   begun({ earlier, lost }) {
@@ -124,8 +128,14 @@ export class Log {
 
   show() {
     const bottom = this.atBottom();
-    const text = this.came;
+    let text = this.came;
     this.came = "";
+    if (text.length > BURST / 4) this.pause = 500;
+    if (text.length > BURST) {
+      const cut = text.indexOf("\n", text.length - BURST) + 1;
+      this.shed += text.slice(0, cut).split("\n").length - 1;
+      text = text.slice(cut);
+    }
     if (text) this.terminal.write(text);
     this.trim();
     if (!this.box.firstChild && this.file) this.empty.replaceChildren(`${this.stream} is empty: nothing is in ${safe(this.file)} yet.`);
@@ -150,9 +160,9 @@ export class Log {
 
   trim() {
     const over = this.box.children.length - MAX_LINES;
-    if (over <= 0) return;
     for (let i = 0; i < over; i++) this.box.firstChild.remove();
-    this.shed += over;
+    this.shed += Math.max(0, over);
+    if (!this.shed) return;
     this.more.replaceChildren(`${this.shed} earlier lines are not kept here; the page shows the last ${MAX_LINES}.`);
     this.more.hidden = false;
   }
