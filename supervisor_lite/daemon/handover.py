@@ -25,11 +25,18 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from supervisor_lite.daemon import going_back
+from supervisor_lite.logs.outlet import tell
+from supervisor_lite.text import sanitize
 
 VARIABLE = "SUPERVISOR_LITE_HANDOVER"
 _RUN = "run-"
 _BLOCKED = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR2)
 
+
+_MAX_DIGITS = 10
+"""Of a number of descriptors."""
+_MAX_SHOWN = 200
+"""Characters of a variable that makes no sense."""
 
 _words: list[str] = []
 """The command line of the daemon, where it is not our own: we were gone back to."""
@@ -73,13 +80,15 @@ class Inherited:
 
 
 def inherit() -> Inherited:
-    """Take what was left to us out of the environment."""
+    """Take what was left to us out of the environment; what makes no sense there is ignored."""
     number = os.environ.pop(VARIABLE, None)
     if number is None:
         return _from_store(os.environ)
-    with os.fdopen(int(number), "r", encoding="utf-8") as file:
-        file.seek(0)
-        values = json.load(file)
+    try:
+        values = _handed_over(number)
+    except (ValueError, OSError):
+        _ignore(f"{VARIABLE}={number}: no daemon has handed anything over there")
+        return Inherited()
     inherited = Inherited()
     inherited.upgraded = True
     inherited.socket = values["socket"]
@@ -95,14 +104,35 @@ def inherit() -> Inherited:
     return inherited
 
 
+def _handed_over(number: str) -> dict[str, Any]:
+    """Return what is in the memfd with this number. Raises ValueError, OSError."""
+    place = f"/proc/self/fd/{number}"
+    if not number.isdecimal() or not os.readlink(place).startswith("/memfd:"):
+        raise ValueError(number)
+    with open(int(number), encoding="utf-8", closefd=False) as file:
+        file.seek(0)
+        values: dict[str, Any] = json.load(file)
+    if not isinstance(values, dict) or not {"socket", "locks", "held"} <= values.keys():
+        raise ValueError(number)
+    os.close(int(number))
+    return values
+
+
 def _from_store(environment: Mapping[str, str]) -> Inherited:
     """Read the names of stored descriptors (sd_listen_fds_with_names(3))."""
     inherited = Inherited()
     if environment.get("LISTEN_PID") != str(os.getpid()):
         return inherited
     names = environment.get("LISTEN_FDNAMES", "").split(":")
-    for index in range(int(environment.get("LISTEN_FDS", "0"))):
+    count = environment.get("LISTEN_FDS", "0")
+    if not (count.isascii() and count.isdecimal() and len(count) < _MAX_DIGITS):
+        _ignore(f"LISTEN_FDS={count}: not a number of descriptors")
+        return inherited
+    for index in range(int(count)):
         fd = 3 + index
+        if not _is_open(fd):
+            _ignore(f"LISTEN_FDS={count}: only {index} descriptors are open")
+            break
         name = names[index] if index < len(names) else ""
         inherited.stored.add(name)
         run = name.removeprefix(_RUN)
@@ -113,6 +143,20 @@ def _from_store(environment: Mapping[str, str]) -> Inherited:
         else:
             inherited.pidfds[int(run)] = fd
     return inherited
+
+
+def _is_open(fd: int) -> bool:
+    """Is there a descriptor of this number?"""
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
+
+
+def _ignore(text: str) -> None:
+    """Say that something in our environment is taken for a mistake of whoever started us."""
+    tell(f"supervisor-lite: warning: ignored {sanitize(text[:_MAX_SHOWN])}\n")
 
 
 class UpgradeState(NamedTuple):

@@ -20,6 +20,9 @@ VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "JOURNAL_STREAM",
 _KEPT = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "JOURNAL_STREAM")
 """Those that stay true across an upgrade."""
 
+_MAX_DIGITS = 18
+"""Of a time in microseconds that means anything."""
+
 _RETRY = 0.05
 """Seconds until a manager that had no room is notified again that we are ready."""
 
@@ -44,7 +47,11 @@ class Notifier:
         """Seconds within which the manager wants a sign of life; 0 if it does not care."""
         pid = self.variables.get("WATCHDOG_PID")
         usec = self.variables.get("WATCHDOG_USEC", "")
-        if not usec.isdigit() or (pid is not None and pid != str(os.getpid())):
+        if (
+            not usec.isdecimal()
+            or len(usec) > _MAX_DIGITS
+            or (pid is not None and pid != str(os.getpid()))
+        ):
             return 0.0
         return int(usec) / 1e6
 

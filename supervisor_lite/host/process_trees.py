@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from supervisor_lite.host import memory_usage
@@ -17,7 +16,7 @@ from supervisor_lite.host.run import Run
 from supervisor_lite.host.succession import successor
 from supervisor_lite.host.terminate import OnGone, Terminator
 from supervisor_lite.host.usage import RunUsage, usage
-from supervisor_lite.host.users import ids
+from supervisor_lite.host.users import believed
 from supervisor_lite.model.program import Program
 
 _MEASURED_AT_ONCE = 16
@@ -102,9 +101,9 @@ class ProcessTrees:
     def successor(self, number: int, left: Iterable[Stat], program: Program) -> Stat | None:
         """Return who of those left has taken the place of the main process; see succession.py."""
         for run in self._known([number]):
-            users = (os.getuid(), ids(program.user)[0])
+            users = believed(program.user)
             members = [stat for stat in left if self._descendants.proves(run, stat, users)]
-            return successor(run.root, members, program.pidfile)
+            return successor(run.root, members, program.pidfile, users)
         return None
 
     def replace_root(self, number: int, stat: Stat) -> None:

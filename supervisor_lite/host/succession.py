@@ -15,7 +15,9 @@ the pid of the old master in GUNICORN_PID, which gunicorn passes on. A worker is
 new master is executed; its parent is the old one, so it is an orphan by now. If there are two of
 them, nobody is taken.
 
-Only who is proved to be of the run is looked at (`Descendants.proves`).
+Only who is proved to be of the run is looked at (`Descendants.proves`). What a file or a process
+says is believed of root, of the daemon's user and of the program's: a worker that has become
+somebody else gives itself any title, and would keep the real master from being started again.
 """
 
 from __future__ import annotations
@@ -35,20 +37,25 @@ _MAX_TITLE = 64
 """Bytes: a command line is as long as its process says."""
 
 
-def successor(old: int, members: Collection[Stat], pidfile: str | None) -> Stat | None:
-    """Return who of these is the main process now, after the one with the pid `old`."""
+def successor(
+    old: int, members: Collection[Stat], pidfile: str | None, users: Collection[int]
+) -> Stat | None:
+    """Return who of these is the main process now, after the one with the pid `old`.
+
+    `users` are those whose word is believed: ours and the program's.
+    """
     if pidfile is not None:
         for suffix in _SUFFIXES:
-            found = _by_file(pidfile + suffix, members)
+            found = _by_file(pidfile + suffix, members, users)
             if found is not None:
                 return found
     pids = {member.pid for member in members}
-    heirs = [s for s in members if s.ppid not in pids and _is_next_master(s, old)]
+    heirs = [s for s in members if s.ppid not in pids and _is_next_master(s, old, users)]
     return heirs[0] if len(heirs) == 1 else None
 
 
-def _by_file(path: str, members: Collection[Stat]) -> Stat | None:
-    """Return who of these is named in a file, if it is written by root, us or that one's user."""
+def _by_file(path: str, members: Collection[Stat], users: Collection[int]) -> Stat | None:
+    """Return who of these is named in a file, if it is written by root or one of these users."""
     try:
         fd = open_regular(path)
     except OSError:
@@ -62,14 +69,13 @@ def _by_file(path: str, members: Collection[Stat]) -> Stat | None:
         os.close(fd)
     for member in members:
         if word == str(member.pid).encode():
-            writers = (0, os.geteuid(), real_uid(member.pid))
-            return member if status.st_uid in writers else None
+            return member if status.st_uid in (0, *users) else None
     return None
 
 
-def _is_next_master(process: Stat, old: int) -> bool:
+def _is_next_master(process: Stat, old: int, users: Collection[int]) -> bool:
     """Is a process the master that was executed by the one with this pid?"""
-    if process.only_forked:
+    if process.only_forked or real_uid(process.pid) not in (0, *users):
         return False
     if read_variable(process.pid, _OLD_MASTER) == str(old):
         return True

@@ -31,6 +31,14 @@ def ids(user: str | None) -> tuple[int, int]:
     return found.uid, found.gid
 
 
+def believed(user: str | None) -> list[int]:
+    """Return whose word counts about a program: ours, and its user's if that still exists."""
+    try:
+        return [os.getuid(), ids(user)[0]]
+    except SpawnError:
+        return [os.getuid()]
+
+
 def not_root_hint(uid: int | None = None) -> str:
     """Return what to do if a user cannot be become because this uid (ours) is not root's."""
     uid = os.geteuid() if uid is None else uid

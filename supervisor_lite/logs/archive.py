@@ -23,6 +23,11 @@ MAX_MISSING: Final = 1
 """Numbers of rotated files that may be missing in a row: a rotation that was cut short leaves one.
 """
 
+MAX_BEYOND: Final = 100
+"""Rotated files that are looked at beyond `backups`: of an earlier setting. Who owns the directory
+could make any number of them.
+"""
+
 
 class Part(NamedTuple):
     """One file of a log, open for reading."""
@@ -51,7 +56,7 @@ def parts(log: LogFile) -> Iterator[Part]:
     """
     number = missing = 0
     start = log.end
-    while missing <= MAX_MISSING:
+    while missing <= MAX_MISSING and number <= log.backups + MAX_BEYOND:
         # The live file is the one that is written to, also where somebody has moved it away.
         fd = os.dup(log.fd) if log.fd >= 0 and not number else open_regular(log.path, number)
         if fd is None:
@@ -160,12 +165,16 @@ def _start_after(block: bytes, count: int) -> int:
 
 
 def read(log: LogFile, position: int, most: int) -> bytes:
-    """Return what is at a position, up to the end of its file; empty if it is gone or not yet.
+    """Return what is at a position, of as many files as it takes; empty if it is gone or not yet.
 
-    Raises OperationFailed.
+    Each file is opened once, however small they are. Raises OperationFailed.
     """
+    found: list[bytes] = []
     for part in parts(log):
+        start = max(position, part.start)
+        size = min(position + most, part.start + part.size) - start
+        if size > 0:
+            found.append(os.pread(part.fd, size, start - part.start))
         if part.start <= position:
-            return os.pread(part.fd, min(most, part.start + part.size - position),
-                            position - part.start)  # fmt: skip
+            return b"".join(reversed(found))
     return b""

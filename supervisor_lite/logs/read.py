@@ -15,6 +15,9 @@ from supervisor_lite.safe_paths import open_file
 BLOCK: Final = 64 * 1024
 """Bytes read at once."""
 
+_MAX_FILES: Final = 1000
+"""Rotated files that are looked at: who owns their directory could make any number of them."""
+
 
 def tail_bytes(path: str, count: int) -> bytes:
     """Return the last `count` bytes, fewer if there are not so many; empty if there is no file.
@@ -63,7 +66,7 @@ def _start_of_lines(data: bytes, count: int) -> int:
 def _backwards(path: str, max_bytes: int) -> Iterator[bytes]:
     """Yield blocks from the end of a log to its beginning, `max_bytes` in all."""
     number = 0
-    while max_bytes > 0:
+    while max_bytes > 0 and number <= _MAX_FILES:
         fd = open_regular(path, number)
         if fd is None and number:
             return

@@ -16,6 +16,7 @@ import pytest
 import supervisor_lite
 from supervisor_lite.daemon import going_back, handover
 from supervisor_lite.daemon.handover import UpgradeState, inherit, reexec
+from supervisor_lite.daemon.systemd import Notifier
 
 
 def hand_over(monkeypatch: pytest.MonkeyPatch, values: Mapping[str, Any]) -> None:
@@ -120,3 +121,38 @@ def test_the_way_back_runs_nothing_of_where_the_daemon_was_started(tmp_path: Pat
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONSAFEPATH"}
     done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == (f"{supervisor_lite.__version__}\n", "")
+
+
+@pytest.mark.parametrize("number", ["", "x", "-1", "0", "²", "99999999999999999999999"])
+def test_a_variable_that_no_daemon_has_written_is_ignored(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], number: str
+) -> None:
+    monkeypatch.setenv("SUPERVISOR_LITE_HANDOVER", number)
+    assert not inherit().upgraded
+    assert f"ignored SUPERVISOR_LITE_HANDOVER={number}" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "nonsense"])
+def test_a_memory_that_holds_no_handover_is_ignored(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    fd = os.memfd_create("handover", 0)
+    os.write(fd, text.encode())
+    monkeypatch.setenv("SUPERVISOR_LITE_HANDOVER", str(fd))
+    assert not inherit().upgraded
+    os.close(fd)
+
+
+@pytest.mark.parametrize("count", ["x", "-5", "²", "9" * 30, "1000000"])
+def test_descriptors_that_are_not_there_are_not_taken(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], count: str
+) -> None:
+    monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+    monkeypatch.setenv("LISTEN_FDS", count)
+    assert len(inherit().held) < 10_000
+    assert f"ignored LISTEN_FDS={count}" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("usec", ["²", "9" * 5000, "-1", "x"])
+def test_a_watchdog_that_makes_no_sense_is_none(usec: str) -> None:
+    assert Notifier("/nowhere", {"WATCHDOG_USEC": usec}).watchdog_timeout == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tracemalloc
@@ -52,7 +53,7 @@ def test_an_environment_without_end_is_not_read_to_its_end(huge: int) -> None:
     tracemalloc.start()
     try:
         assert procfs.read_marker(huge) is None
-        assert succession.successor(1, [stat], None) is None
+        assert succession.successor(1, [stat], None, [os.getuid()]) is None
         assert tracemalloc.get_traced_memory()[1] < 8 * MIB
     finally:
         tracemalloc.stop()

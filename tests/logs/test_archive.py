@@ -11,9 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supervisor_lite.logs import marks
-from supervisor_lite.logs.archive import find, mark_at, read, start_of_bytes, start_of_lines
+from supervisor_lite.logs.archive import (
+    MAX_BEYOND,
+    find,
+    mark_at,
+    parts,
+    read,
+    start_of_bytes,
+    start_of_lines,
+)
 from supervisor_lite.logs.logfile import LogFile
 from supervisor_lite.logs.marks import Mark, from_text, to_text
+from supervisor_lite.logs.read import tail_bytes
 from tests.logs.test_follow import Reader, a_log
 from tests.loops import rounds, run
 
@@ -223,3 +232,17 @@ def test_wherever_a_daemon_dies_the_next_one_goes_on(
         log.close()
 
     run(main())
+
+
+async def test_files_that_somebody_has_planted_are_not_all_opened(tmp_path: Path) -> None:
+    """Who owns the directory makes any number of them; each is opened once for a piece."""
+    path = tmp_path / "web.log"
+    path.write_text("now\n")
+    for number in range(1, 3 * MAX_BEYOND):
+        (tmp_path / f"web.log.{number}").write_text("x")
+    log = another_daemon(tmp_path)
+    found = list(parts(log))
+    assert len(found) == 1 + log.backups + MAX_BEYOND
+    assert read(log, found[-1].start, 1 << 20) == b"x" * (len(found) - 1) + b"now\n"
+    assert len(tail_bytes(str(path), 1 << 20)) == 3 * MAX_BEYOND + 3
+    log.close()

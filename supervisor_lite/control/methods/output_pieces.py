@@ -57,17 +57,9 @@ def read(span: Span, most: int) -> tuple[bytes, Span]:
 
     What has vanished meanwhile is left out. Raises OperationFailed.
     """
-    log, position = span.log, span.start
-    pieces = []
-    while most > 0 and position < span.end:
-        piece = archive.read(log, position, min(most, span.end - position))
-        if not piece:
-            position = span.end
-            break
-        pieces.append(piece)
-        position += len(piece)
-        most -= len(piece)
-    data = b"".join(pieces)
+    wanted = max(0, min(most, span.end - span.start))
+    data = archive.read(span.log, span.start, wanted) if wanted else b""
+    position = span.start + len(data) if data or not wanted else span.end
     if position < span.end:
         whole = data.rfind(b"\n") + 1 or last_boundary(data) or len(data)
         position -= len(data) - whole
