@@ -49,6 +49,8 @@ def _advice(text: str, line: int) -> str:
     written = text.split("\n")[line - 1].strip()
     if header := re.match(r"\[\s*(program|group)\s*:\s*([^\]\s]+)\s*\]", written):
         return f"; write [{dotted(header.groups())}]"
+    if re.match(r"""[A-Za-z_]+\s*=\s*(?:"[^"]*|'[^']*)$""", written):
+        return "; the closing quote is missing"
     if re.match(r"[A-Za-z_]+\s*=\s*[^\s\"'\[{0-9]", written):
         return "; put text in quotes"
     if written.startswith(";"):

@@ -121,8 +121,9 @@ class CommandContext:
         except ForeignPathError as error:
             raise UnusableConfiguration(f'cannot use "{error.path}": {error}') from error
         except (OSError, ValueError) as error:
-            where = self.config or "its file"
-            text = f'cannot read the configuration "{where}"{self._named_by()}: {error}'
+            where = getattr(error, "filename", None) or self.configuration()
+            cause = getattr(error, "strerror", None) or error
+            text = f'cannot read the configuration "{where}"{self._named_by()}: {cause}'
             raise UnusableConfiguration(text) from error
 
     def _named_by(self) -> str:

@@ -27,7 +27,8 @@ def find_command(program: Program, environment: Mapping[str, str]) -> str:
         try:
             mode = os.stat(candidate).st_mode
         except OSError as error:
-            if error.errno == errno.EACCES:
+            # Of a directory of PATH that may not be searched, nobody knows what it holds.
+            if error.errno == errno.EACCES and "/" in program.command[0]:
                 refusal = refusal or _no_permission(candidate)
             continue
         found = _refusal(candidate, mode, program)

@@ -217,6 +217,7 @@ def test_windows_line_ends_are_no_mistake(folder: Folder) -> None:
     [
         (b"a = 1\nb = '\xe9'\n", "supervisor.toml:2: column 6: not UTF-8 (byte 0xe9)"),
         (b'[program.web]\ncommand = "x\n', "supervisor.toml:2: column 13: Illegal character"),
+        (b'[program.web]\ncommand = "x\n', "; the closing quote is missing"),
         (b"[program:web]\n", "write [program.web]"),
         (b"[group:a.b]\n", 'write [group."a.b"]'),
         (b"[daemon]\numask = 022\n", "supervisor.toml:2: column "),

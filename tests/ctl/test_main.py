@@ -197,6 +197,7 @@ def test_a_configuration_that_cannot_be_read(
     said = capsys.readouterr().err
     assert f'cannot read the configuration "{file}"' in said
     assert "usage" not in said  # the command line was right
+    assert "Errno" not in said
 
 
 def test_a_method_that_the_daemon_does_not_have(serve: Serve, slctl: Slctl) -> None:

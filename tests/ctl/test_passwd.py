@@ -40,6 +40,8 @@ def test_what_makes_no_sense_is_refused(slctl: Slctl, words: tuple[str, ...], sa
 def test_an_empty_password_is_refused(slctl: Slctl, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     assert slctl("passwd", "a") == (1, "", "slctl: the password is empty\n")
+    monkeypatch.setattr(sys, "stdin", None)  # closed
+    assert slctl("passwd", "a") == (1, "", "slctl: the password is empty\n")
 
 
 @pytest.mark.parametrize(("second", "code"), [("secret", 0), ("sceret", 1)])

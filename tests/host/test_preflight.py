@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import tempfile
@@ -70,6 +71,16 @@ def test_a_first_word_of_a_shell(word: str, hint: str) -> None:
 
 
 def test_a_plain_command_that_is_missing() -> None:
+    assert said(command=("no-such",)) == ['command: cannot find the command "no-such"']
+
+
+def test_a_directory_of_path_that_may_not_be_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as one of root's PATH, inherited by somebody else: who knows what it holds?"""
+
+    def stat(path: str) -> os.stat_result:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    monkeypatch.setattr("supervisor_lite.host.command.os.stat", stat)
     assert said(command=("no-such",)) == ['command: cannot find the command "no-such"']
 
 

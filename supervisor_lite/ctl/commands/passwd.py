@@ -44,6 +44,8 @@ def passwd(ctl: CommandContext, arguments: list[str]) -> int:
 
 def _password() -> str | None:
     """Return what was typed, twice on a terminal; else the first line of stdin."""
+    if sys.stdin is None:  # closed
+        return ""
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
     from getpass import getpass
