@@ -25,7 +25,6 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from supervisor_lite.daemon import going_back
-from supervisor_lite.logs.outlet import tell
 from supervisor_lite.text import sanitize
 
 VARIABLE = "SUPERVISOR_LITE_HANDOVER"
@@ -156,6 +155,8 @@ def _is_open(fd: int) -> bool:
 
 def _ignore(text: str) -> None:
     """Say that something in our environment is taken for a mistake of whoever started us."""
+    from supervisor_lite.logs.outlet import tell  # asyncio comes with it: not before it is needed
+
     tell(f"supervisor-lite: warning: ignored {sanitize(text[:_MAX_SHOWN])}\n")
 
 

@@ -170,7 +170,7 @@ def test_who_takes_all_descriptors_takes_no_program(daemons: Daemons) -> None:
         wait_until(lambda: daemon.status("brood")["state"] == "STOPPING")
         os.kill(first, signal.SIGKILL)
         wait_until(lambda: daemon.status("web")["pid"] not in (None, first))
-        assert stop.communicate(timeout=60) == (b"brood: stopped\n", b"")
+        assert stop.communicate(timeout=60) == (b"brood: stopped (killed after 1 s)\n", b"")
         assert daemon.pids_of("brood") == []
         wait_until(lambda: len(daemon.pids_of("web")) == 2, what="nothing is left of the first run")
         changes = daemon.changes("web")
