@@ -51,7 +51,14 @@ def _own_peak(used: resource.struct_rusage) -> int | None:
 
     Before its exec a child has our memory, and the kernel counts that, too (setmax_mm_hiwater_rss).
     """
-    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # What the kernel counts for us begins with what we were before our own exec: it is too much.
+    if used.ru_maxrss > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss:
+        return used.ru_maxrss * 1024
+    try:
+        with open("/proc/self/status", "rb", buffering=0) as file:
+            ours = int(file.read(4096).partition(b"VmHWM:")[2].split(None, 1)[0])
+    except (OSError, IndexError):  # no descriptor is left, or no /proc is there
+        return None
     return used.ru_maxrss * 1024 if used.ru_maxrss > ours else None
 
 
