@@ -44,3 +44,14 @@ def write_whole(path: str, text: str, mode: int) -> None:
         with os.fdopen(place.create(fresh, os.O_WRONLY, mode), "w", encoding="utf-8") as file:
             file.write(text)
         place.rename(fresh, place.name)
+
+
+def is_missing(path: str) -> bool:
+    """Tell whether there is certainly nothing at `path`; what may not be looked at may be there."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False

@@ -52,17 +52,6 @@ def _can_write(directory: str) -> bool:
     return os.access(directory, os.W_OK | os.X_OK, effective_ids=True)
 
 
-def is_missing(path: str) -> bool:
-    """Tell whether there is certainly nothing at `path`; what may not be looked at may be there."""
-    try:
-        os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    return False
-
-
 def owner_uid(path: str) -> int | None:
     """Return the uid to which a file or directory belongs; None if it cannot be looked at."""
     try:

@@ -7,11 +7,11 @@ from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from supervisor_lite.config.advise import Finder, advise
-from supervisor_lite.config.paths import is_missing
 from supervisor_lite.config.schema.eventlistener import LISTENER
 from supervisor_lite.config.schema.key import Key, field_default
 from supervisor_lite.config.schema.program import PROGRAM
 from supervisor_lite.config.types.units import show_size
+from supervisor_lite.files import is_missing
 from supervisor_lite.model.process_attributes import ProcessAttributes
 from supervisor_lite.model.program import Program, Stdin
 from supervisor_lite.model.restart import Backoff, RestartLimit

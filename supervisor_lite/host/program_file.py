@@ -7,7 +7,7 @@ import struct
 from typing import Final
 
 from supervisor_lite.errors import SpawnError, SpawnErrorCode
-from supervisor_lite.files import open_regular
+from supervisor_lite.files import is_missing, open_regular
 
 _HEAD: Final = 4096
 """Bytes of a file that are looked at."""
@@ -65,7 +65,7 @@ def _script_trouble(path: str, head: bytes, search_path: str | None) -> SpawnErr
         )
     if not words:
         return _trouble(f'cannot run "{path}": its #! line names no interpreter', path)
-    if _is_missing(words[0]):
+    if is_missing(words[0]):
         text = f'the interpreter "{words[0]}" of "{path}" does not exist'
         return _trouble(text, words[0])
     if os.path.basename(words[0]) != "env" or search_path is None:
@@ -82,16 +82,6 @@ def _is_in(name: str, search_path: str) -> bool:
     return any(os.access(place, os.X_OK) for place in places)
 
 
-def _is_missing(path: str) -> bool:
-    try:
-        os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    return False
-
-
 def _elf_trouble(path: str, head: bytes) -> SpawnError | None:
     """Return that it is for another machine, or that its dynamic linker is not there."""
     ours = read_head("/proc/self/exe")
@@ -105,7 +95,7 @@ def _elf_trouble(path: str, head: bytes) -> SpawnError | None:
         text = f'cannot run "{path}": it is a program for {theirs}, and this machine is {here}'
         return _trouble(text, path)
     loader = _loader(head)
-    if loader and _is_missing(loader):
+    if loader and is_missing(loader):
         why = ""
         if "musl" in loader:
             why = ": it was built for musl (Alpine)"
