@@ -117,3 +117,12 @@ def _notes(client: Client, typed: Typed | None) -> Iterator[tuple[str, Message]]
         elif method == messages.NOTE_END:
             render.err(f"[{sanitize(params.get('reason') or 'end')}]")
             return
+
+
+def follow_changes(client: Client, serial: int | None) -> int | None:
+    """Follow the changes after one, or from now on; return the serial to go on from."""
+    asked: Message = {"limit": 0, "follow": True}
+    if serial is not None:
+        asked["since"] = serial
+    found = client.call("events", asked)
+    return serial if serial is not None else found.get("serial")

@@ -6,7 +6,7 @@ import sys
 
 from supervisor_lite.client.errors import RemoteError
 from supervisor_lite.ctl import render
-from supervisor_lite.ctl.commands.follow import follow
+from supervisor_lite.ctl.commands.follow import follow, follow_changes
 from supervisor_lite.ctl.commands.output import output_of
 from supervisor_lite.ctl.context import CommandContext, Commands
 from supervisor_lite.ctl.options import UsageError
@@ -90,12 +90,7 @@ class _Foreground:
 
     def subscribe(self, client: Client) -> None:
         """Follow both from where we are."""
-        asked: Message = {"limit": 0, "follow": True}
-        if self._serial is not None:
-            asked["since"] = self._serial
-        found = client.call("events", asked)
-        if self._serial is None:
-            self._serial = found.get("serial")
+        self._serial = follow_changes(client, self._serial)
         logs: Message = {"names": [self._name], "follow": True}
         if not self._after:
             try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from supervisor_lite.client.buffer import listed
 from supervisor_lite.client.errors import RemoteError
 from supervisor_lite.ctl import render
-from supervisor_lite.ctl.commands.follow import follow
+from supervisor_lite.ctl.commands.follow import follow, follow_changes
 from supervisor_lite.ctl.context import CommandContext, Commands, none_left, required
 from supervisor_lite.protocol import codes, messages
 from supervisor_lite.protocol.codes import ErrorCode
@@ -72,12 +72,7 @@ class _EventList:
         """Show what there is, the first time, and follow from where we are."""
         if not self._began:
             self.show(client)
-        asked: Message = {"limit": 0, "follow": True}
-        if self._serial is not None:
-            asked["since"] = self._serial
-        found = client.call("events", asked)
-        if self._serial is None:
-            self._serial = found.get("serial")
+        self._serial = follow_changes(client, self._serial)
         self._began = True
 
     def show(self, client: Client) -> None:
